@@ -1,0 +1,97 @@
+"""What the predictor asks of a model: frames and tensors in, tensors out.
+
+A new architecture is one file with a module of this shape and a row in the registry. Models know nothing of numpy
+planes' dtypes, of napari or of caches.
+All tensors are float32 unless said otherwise; B counts objects (independent sets of prompts) on one plane.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+from napari_sam.progress import no_progress
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from napari_sam.geometry import Frame
+    from napari_sam.progress import Progress
+
+PromptKind = Literal["point", "box", "mask"]
+
+Features: TypeAlias = "tuple[Tensor, ...]"
+"""What `encode` made of one plane, batch dimension 1; only the model that made it can read it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptTensors:
+    """Prompts of B objects on a model's canvas.
+
+    Attributes
+    ----------
+    points : Tensor, shape (B, N, 2)
+        Model pixels, (x, y), pixel-centred (the model adds its own half pixel). N may be 0.
+    labels : Tensor, shape (B, N), int64
+        1 positive, 0 negative, -1 padding where objects have unequal numbers of points.
+    boxes : Tensor, shape (B, 4), or None
+        Model pixels, (x0, y0, x1, y1).
+    masks : Tensor, shape (B, 1, h, w), or None
+        Logits of an earlier answer, at the size that `PromptableModel.logits_shape` names.
+    """
+
+    points: Tensor
+    labels: Tensor
+    boxes: Tensor | None = None
+    masks: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A model's answer for B objects.
+
+    Attributes
+    ----------
+    logits : Tensor, shape (B, n, h, w)
+        Low-resolution mask logits, positive inside; n is 3 with `multimask`, else 1.
+    scores : Tensor, shape (B, n)
+        Predicted IoU of each mask.
+    """
+
+    logits: Tensor
+    scores: Tensor
+
+
+class PromptableModel(Protocol):
+    """An image encoder, run once for a plane, and a decoder, run for each set of prompts."""
+
+    prompt_kinds: frozenset[PromptKind]
+    """The kinds of prompts that the weights were trained with; the predictor refuses others with words."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters live."""
+
+    def frame(self, plane: tuple[int, int], spacing: tuple[float, float] = (1.0, 1.0)) -> Frame:
+        """Choose where a plane of `plane` = (H, W) data pixels lies on the canvas.
+
+        `spacing` is the physical pixel distance along y and x; a model shows itself square pixels.
+        """
+
+    def preprocess(self, image: NDArray[np.uint8], frame: Frame) -> Tensor:
+        """Resample and normalise an (H, W, 3) uint8 image; returns (1, 3, *frame.canvas) on `device`."""
+
+    def encode(self, pixels: Tensor, progress: Progress = no_progress) -> Features:
+        """Run the image encoder; `progress` is called between blocks and may raise `Cancelled`."""
+
+    def logits_shape(self, frame: Frame) -> tuple[int, int]:
+        """(h, w) of the low-resolution logits that `decode` gives, and that mask prompts must have."""
+
+    def decode(self, features: Features, prompts: PromptTensors, frame: Frame, *, multimask: bool) -> Decoded:
+        """Answer B sets of prompts."""
+
+    def upscale(self, logits: Tensor, frame: Frame) -> Tensor:
+        """Bring (B, n, h, w) low-resolution logits to the plane's own (B, n, H, W), without the padding."""

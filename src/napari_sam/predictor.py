@@ -1,0 +1,343 @@
+"""The border between numpy and torch: planes and prompts in, masks out.
+
+Unlike ``SamPredictor.set_image`` of segment-anything there is no current image: `Predictor.embed` returns an
+`Embedding`, and `Predictor.predict` takes one.
+Many can be alive at once, and none can be mistaken for another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import torch
+
+from napari_sam.device import choose_device, describe_device, is_out_of_memory
+from napari_sam.errors import DeviceError, InputError
+from napari_sam.image import Plane
+from napari_sam.model.protocol import PromptTensors
+from napari_sam.progress import no_progress
+from napari_sam.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from os import PathLike
+
+    from numpy.typing import NDArray
+
+    from napari_sam.geometry import Frame
+    from napari_sam.model.protocol import Features, PromptableModel
+    from napari_sam.progress import Progress
+    from napari_sam.prompts import Prompt
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedding:
+    """What the image encoder made of one plane.
+
+    Attributes
+    ----------
+    key : str
+        Digest of the pixels the model saw, of the weights and of the frame: equal keys, equal embeddings.
+    weights : str
+        Digest of the weights that made it; only a predictor with the same weights can use it.
+    frame : Frame
+        Where the plane lies on the model's canvas.
+    features : tuple of torch.Tensor
+        The encoder's output, on the predictor's device.
+    """
+
+    key: str
+    weights: str
+    frame: Frame
+    features: Features
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the plane, in data pixels."""
+        return self.frame.plane
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the features."""
+        return sum(f.element_size() * f.numel() for f in self.features)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """The model's answer to one set of prompts, best candidate first.
+
+    Attributes
+    ----------
+    masks : numpy.ndarray, shape (n, H, W), bool
+        Candidate masks on the plane.
+    scores : numpy.ndarray, shape (n,), float32
+        The model's own estimate of each mask's IoU with the object meant.
+    logits : numpy.ndarray, shape (n, h, w), float32
+        Low-resolution logits, positive inside; one of them makes a `MaskPrompt` for the next prediction on the same
+        plane.
+    """
+
+    masks: NDArray[np.bool_]
+    scores: NDArray[np.float32]
+    logits: NDArray[np.float32]
+
+
+class Predictor:
+    """A model with its weights, on a device. Make one with `load_predictor`.
+
+    Safe to use from several threads; calls run one at a time.
+
+    Parameters
+    ----------
+    model : PromptableModel
+        The network, already on a device, in evaluation mode.
+    weights : str
+        Digest of its weights.
+    name : str
+        What to call it in messages.
+    fall_back : bool
+        Whether to go on on the CPU, with a warning, when a device's memory runs out.
+    notes : tuple of str
+        What a person should know about the checkpoint.
+    """
+
+    def __init__(
+        self,
+        model: PromptableModel,
+        weights: str,
+        *,
+        name: str = "model",
+        fall_back: bool = True,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self._model = model
+        self._fall_back = fall_back
+        self._lock = threading.RLock()
+        self.weights = weights
+        self.name = name
+        self.notes = notes
+        self.notice = ""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model runs now."""
+        return self._model.device
+
+    @property
+    def device_text(self) -> str:
+        """Words for the device, such as "CPU (2 threads)"."""
+        return describe_device(self.device)
+
+    def embed(
+        self,
+        image: NDArray[np.generic] | Plane,
+        *,
+        contrast_limits: tuple[float, float] | None = None,
+        gamma: float = 1.0,
+        spacing: tuple[float, float] = (1.0, 1.0),
+        progress: Progress = no_progress,
+    ) -> Embedding:
+        """Run the image encoder on one plane.
+
+        Parameters
+        ----------
+        image : numpy.ndarray, shape (H, W), (H, W, 3) or (H, W, 4), or Plane
+            Grey or RGB(A), any real dtype. A `Plane` carries its own window and spacing; the options below then stay
+            at their defaults.
+        contrast_limits, gamma, spacing
+            See `napari_sam.image.Plane`.
+        progress : Progress
+            Called with the fraction done; may raise `Cancelled`.
+
+        Returns
+        -------
+        Embedding
+
+        Raises
+        ------
+        InputError
+            If the image cannot be used.
+        DeviceError
+            If the device's memory runs out and there is no falling back.
+        """
+        plane = image if isinstance(image, Plane) else Plane(image, contrast_limits, gamma, spacing)
+        frame = self._model.frame(plane.shape, plane.spacing)
+        features = self._run(lambda: self._encode(plane, frame, progress))
+        return Embedding(self.key(plane), self.weights, frame, features)
+
+    def key(self, plane: Plane) -> str:
+        """Return the key that the embedding of a plane has, without computing it."""
+        frame = self._model.frame(plane.shape, plane.spacing)
+        digest = hashlib.blake2b(digest_size=20)
+        digest.update(f"{self.weights}|{frame}|".encode())
+        digest.update(plane.rendered.data)
+        return digest.hexdigest()
+
+    def predict(
+        self, embedding: Embedding, prompts: PromptSet | Iterable[Prompt], *, multimask: bool | None = None
+    ) -> Prediction:
+        """Answer the prompts for one object.
+
+        Parameters
+        ----------
+        embedding : Embedding
+            From `embed` of a predictor with the same weights.
+        prompts : PromptSet or iterable of Prompt
+            At least one; positions in data pixels, (y, x), at most one box and one mask.
+        multimask : bool, optional
+            Three candidates (True) or one (False). Default: three for a single point and nothing else, which is
+            ambiguous, else one.
+
+        Returns
+        -------
+        Prediction
+
+        Raises
+        ------
+        InputError
+            If there is no prompt, one lies outside the plane, the model does not take its kind, or the embedding is
+            another model's.
+        DeviceError
+            If the device's memory runs out and there is no falling back.
+        """
+        given = PromptSet.of(prompts)
+        if embedding.weights != self.weights:
+            raise InputError(
+                f"This embedding was made with other weights than those of {self.name}. Embed the image again."
+            )
+        self._check(given, embedding.frame)
+        several = given.ambiguous if multimask is None else multimask
+        with torch.inference_mode():
+            return self._run(lambda: self._decode(embedding, given, several))
+
+    def _encode(self, plane: Plane, frame: Frame, progress: Progress) -> Features:
+        with torch.inference_mode():
+            return self._model.encode(self._model.preprocess(plane.rendered, frame), progress)
+
+    def _decode(self, embedding: Embedding, prompts: PromptSet, multimask: bool) -> Prediction:
+        device, frame = self.device, embedding.frame
+        # After a fall-back to the CPU, embeddings from before are still on the device that ran out of memory.
+        features = tuple(f.to(device) for f in embedding.features)
+        decoded = self._model.decode(features, self._tensors(prompts, frame), frame, multimask=multimask)
+        order = decoded.scores[0].argsort(descending=True, stable=True)
+        masks = self._model.upscale(decoded.logits, frame)[0, order] > 0
+        return Prediction(
+            masks=masks.cpu().numpy(),
+            scores=decoded.scores[0, order].float().cpu().numpy(),
+            logits=decoded.logits[0, order].float().cpu().numpy(),
+        )
+
+    def _check(self, prompts: PromptSet, frame: Frame) -> None:
+        if not len(prompts):
+            raise InputError("There is no prompt. Give at least one point or box.")
+        prompts.require_inside(frame.plane)
+        for prompt in prompts:
+            match prompt:
+                case PointPrompt():
+                    self._require("point")
+                case BoxPrompt():
+                    self._require("box")
+                case MaskPrompt(logits=logits):
+                    self._require("mask")
+                    wanted = self._model.logits_shape(frame)
+                    if logits.shape != wanted:
+                        raise InputError(
+                            f"The mask prompt is {logits.shape[0]} x {logits.shape[1]}, but {self.name} needs "
+                            f"{wanted[0]} x {wanted[1]} here. Use prediction.logits of the same model and plane."
+                        )
+
+    def _require(self, kind: str) -> None:
+        if kind not in self._model.prompt_kinds:
+            kinds = " and ".join(f"{k} prompts" for k in sorted(self._model.prompt_kinds))
+            raise InputError(
+                f"{self.name} was not trained for {kind} prompts; it takes {kinds}. Use those, or choose another model."
+            )
+
+    def _tensors(self, prompts: PromptSet, frame: Frame) -> PromptTensors:
+        device = self.device
+        xy = frame.to_model(np.array([p.position for p in prompts.points], dtype=np.float64).reshape(-1, 2))
+        labels = torch.tensor([[int(p.positive) for p in prompts.points]], dtype=torch.int64, device=device)
+        boxes = masks = None
+        if (box := prompts.box) is not None:
+            # A box drawn past the border means "up to the border".
+            corners = np.clip(np.array([box.start, box.stop]), -0.5, np.array(frame.plane) - 0.5)
+            boxes = torch.from_numpy(frame.to_model(corners).reshape(1, 4)).to(device)
+        if (mask := prompts.mask) is not None:
+            masks = torch.from_numpy(mask.logits.copy())[None, None].to(device)
+        return PromptTensors(torch.from_numpy(np.ascontiguousarray(xy))[None].to(device), labels, boxes, masks)
+
+    def _run(self, work: Callable[[], R]) -> R:
+        """Do the work, on the CPU if the device's memory runs out."""
+        with self._lock:
+            try:
+                return work()
+            except RuntimeError as error:
+                if not is_out_of_memory(error) or self.device.type == "cpu":
+                    raise
+                words = self.device_text
+                if not self._fall_back:
+                    raise DeviceError(
+                        f'{words} ran out of memory. Close other programs that use it, or choose device "cpu".'
+                    ) from error
+            # Outside the except block, so that the traceback no longer holds the tensors that filled the memory.
+            self._move_to_cpu(words)
+            return work()
+
+    def _move_to_cpu(self, words: str) -> None:
+        module = self._model
+        if not isinstance(module, torch.nn.Module):
+            raise DeviceError(f"{words} ran out of memory, and {self.name} cannot be moved to the CPU.")
+        kind = self.device.type
+        module.to("cpu")
+        if kind == "cuda":
+            torch.cuda.empty_cache()
+        self.notice = f"{words} ran out of memory: {self.name} now runs on the CPU, which is slower."
+        warnings.warn(self.notice, RuntimeWarning, stacklevel=4)
+
+
+def load_predictor(
+    model: str | PathLike[str] = "bundled", device: str = "auto", *, progress: Progress = no_progress
+) -> Predictor:
+    """Load a model, ready to embed and predict.
+
+    Parameters
+    ----------
+    model : str or path
+        A name of `napari_sam.list_models`, or the path of a checkpoint. Weights that are not on disk are downloaded.
+    device : str
+        "auto" (CUDA, else MPS, else XPU, else CPU; falls back to the CPU with a warning when memory runs out) or a
+        torch device such as "cuda:1".
+    progress : Progress
+        Called with the fraction of a download that is done; may raise `Cancelled`.
+
+    Returns
+    -------
+    Predictor
+
+    Raises
+    ------
+    WeightsError
+        If the checkpoint is missing, damaged or of an unknown layout, or cannot be downloaded.
+    DeviceError
+        If the device does not exist here.
+    """
+    from napari_sam.model.load import load_checkpoint
+    from napari_sam.model.weights import resolve
+
+    chosen = choose_device(device)
+    path, spec = resolve(model, progress=progress)
+    loaded = load_checkpoint(path, architecture=spec.architecture if spec is not None else None, device=chosen)
+    return Predictor(
+        loaded.model,
+        loaded.digest,
+        name=spec.title if spec is not None else path.name,
+        fall_back=device == "auto",
+        notes=loaded.notes,
+    )

@@ -1,0 +1,251 @@
+"""What a person says about an object: frozen prompts, and sets of them.
+
+Coordinates are data pixels of one plane, (y, x), pixel-centred. A new kind of prompt is a frozen dataclass here and a
+member of `Prompt`; mypy then names
+every ``match`` that has to learn it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import ArrayLike, NDArray
+
+_FORMAT = "napari-sam-prompts"
+_VERSION = 1
+
+
+def _position(value: ArrayLike, what: str) -> tuple[float, float]:
+    array = np.asarray(value, dtype=np.float64)
+    if array.shape != (2,) or not np.isfinite(array).all():
+        raise InputError(f"{what} must be two finite numbers, (y, x); got {value!r}.")
+    return float(array[0]), float(array[1])
+
+
+@dataclass(frozen=True, slots=True)
+class PointPrompt:
+    """A click.
+
+    Parameters
+    ----------
+    position : (float, float)
+        Data pixels, (y, x).
+    positive : bool
+        True: this belongs to the object. False: this does not.
+    """
+
+    position: tuple[float, float]
+    positive: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "position", _position(self.position, "A point"))
+        object.__setattr__(self, "positive", bool(self.positive))
+
+
+@dataclass(frozen=True, slots=True)
+class BoxPrompt:
+    """A rectangle around the object, its sides along the axes.
+
+    Parameters
+    ----------
+    start, stop : (float, float)
+        Two opposite corners, data pixels, (y, x), in any order; they are sorted so that `start` is the upper left one.
+    """
+
+    start: tuple[float, float]
+    stop: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        one, two = _position(self.start, "A corner of a box"), _position(self.stop, "A corner of a box")
+        object.__setattr__(self, "start", (min(one[0], two[0]), min(one[1], two[1])))
+        object.__setattr__(self, "stop", (max(one[0], two[0]), max(one[1], two[1])))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskPrompt:
+    """An earlier answer, to be improved on: the low-resolution logits of a `Prediction`.
+
+    Parameters
+    ----------
+    logits : array_like, shape (h, w) or (1, h, w), float
+        One row of ``Prediction.logits``; positive inside the object. Copied and made read-only.
+    """
+
+    logits: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        array = np.array(self.logits, dtype=np.float32)
+        if array.ndim == 3 and array.shape[0] == 1:
+            array = array[0]
+        if array.ndim != 2 or not array.size or not np.isfinite(array).all():
+            raise InputError(
+                "A mask prompt is one (h, w) array of finite logits, such as prediction.logits[0]; "
+                f"got shape {np.shape(self.logits)}."
+            )
+        array.flags.writeable = False
+        object.__setattr__(self, "logits", array)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MaskPrompt) and np.array_equal(self.logits, other.logits)
+
+    def __hash__(self) -> int:
+        return hash(self.logits.tobytes())
+
+
+Prompt = PointPrompt | BoxPrompt | MaskPrompt
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSet:
+    """All that is said about one object on one plane. Order is kept; equality is by value.
+
+    Parameters
+    ----------
+    prompts : iterable of Prompt
+        At most one box and one mask; any number of points.
+    """
+
+    prompts: tuple[Prompt, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        prompts = tuple(self.prompts)
+        for prompt in prompts:
+            if not isinstance(prompt, PointPrompt | BoxPrompt | MaskPrompt):
+                raise InputError(
+                    f"A prompt is a PointPrompt, a BoxPrompt or a MaskPrompt; got {type(prompt).__name__}."
+                )
+        object.__setattr__(self, "prompts", prompts)
+        for kind, word in ((BoxPrompt, "box"), (MaskPrompt, "mask")):
+            count = sum(isinstance(p, kind) for p in prompts)
+            if count > 1:
+                raise InputError(f"One object takes one {word}, not {count}. Give each object its own prompts.")
+
+    @classmethod
+    def of(cls, prompts: PromptSet | Iterable[Prompt]) -> PromptSet:
+        """Return `prompts` as a set; a set passes through."""
+        return prompts if isinstance(prompts, PromptSet) else cls(tuple(prompts))
+
+    def __iter__(self) -> Iterator[Prompt]:
+        return iter(self.prompts)
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+    @property
+    def points(self) -> tuple[PointPrompt, ...]:
+        """The points, in the order they were given."""
+        return tuple(p for p in self.prompts if isinstance(p, PointPrompt))
+
+    @property
+    def box(self) -> BoxPrompt | None:
+        """The box, if there is one."""
+        return next((p for p in self.prompts if isinstance(p, BoxPrompt)), None)
+
+    @property
+    def mask(self) -> MaskPrompt | None:
+        """The mask, if there is one."""
+        return next((p for p in self.prompts if isinstance(p, MaskPrompt)), None)
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether several objects fit equally well: a single point and nothing else.
+
+        Section 3 of Kirillov et al. 2023, "Segment Anything".
+        """
+        return len(self.prompts) == 1 and isinstance(self.prompts[0], PointPrompt)
+
+    def require_inside(self, shape: tuple[int, int]) -> None:
+        """Check that every prompt touches a plane.
+
+        Parameters
+        ----------
+        shape : (int, int)
+            Height and width of the plane, in data pixels.
+
+        Raises
+        ------
+        InputError
+            If a point lies outside, or a box lies outside altogether or has no area. A box that reaches past the border
+            is fine.
+        """
+        bottom, right = shape[0] - 0.5, shape[1] - 0.5
+        where = f"outside the image of {shape[0]} x {shape[1]} pixels. Move or delete it."
+        for prompt in self.prompts:
+            match prompt:
+                case PointPrompt(position=(y, x)):
+                    if not (-0.5 <= y <= bottom and -0.5 <= x <= right):
+                        raise InputError(f"The point at y={y:g}, x={x:g} lies {where}")
+                case BoxPrompt(start=(y0, x0), stop=(y1, x1)):
+                    if y1 <= -0.5 or x1 <= -0.5 or y0 >= bottom or x0 >= right:
+                        raise InputError(f"The box lies {where}")
+                    if not (y1 > y0 and x1 > x0):
+                        raise InputError("The box has no area. Draw it around the object, from corner to corner.")
+                case MaskPrompt():
+                    pass
+
+    def to_json(self) -> str:
+        """Write the set as JSON; `from_json` reads it back equal."""
+        return json.dumps(
+            {"format": _FORMAT, "version": _VERSION, "prompts": [_to_dict(p) for p in self.prompts]}, indent=2
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> PromptSet:
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        InputError
+            If the text is not JSON, not of this format, or of a newer version.
+        """
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise InputError(f"The prompts are not valid JSON: {error}.") from error
+        if not isinstance(data, dict) or data.get("format") != _FORMAT:
+            raise InputError(f'The prompts must be a JSON object with "format": "{_FORMAT}".')
+        if data.get("version") != _VERSION:
+            raise InputError(
+                f"These prompts are of version {data.get('version')}; "
+                f"this napari-sam-live reads version {_VERSION}. Update it."
+            )
+        return cls(tuple(_from_dict(entry) for entry in data.get("prompts", ())))
+
+
+def _to_dict(prompt: Prompt) -> dict[str, Any]:
+    match prompt:
+        case PointPrompt():
+            return {"type": "point", "position": list(prompt.position), "positive": prompt.positive}
+        case BoxPrompt():
+            return {"type": "box", "start": list(prompt.start), "stop": list(prompt.stop)}
+        case MaskPrompt():
+            packed = base64.b64encode(prompt.logits.astype("<f4").tobytes()).decode()
+            return {"type": "mask", "shape": list(prompt.logits.shape), "logits": packed}
+
+
+def _from_dict(entry: Any) -> Prompt:
+    try:
+        match entry["type"]:
+            case "point":
+                return PointPrompt(entry["position"], entry.get("positive", True))
+            case "box":
+                return BoxPrompt(entry["start"], entry["stop"])
+            case "mask":
+                raw = np.frombuffer(base64.b64decode(entry["logits"]), dtype="<f4")
+                return MaskPrompt(raw.reshape(entry["shape"]))
+            case other:
+                raise InputError(f'Unknown prompt type {other!r}. Known: "point", "box", "mask".')
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"This prompt cannot be read: {str(entry)[:120]} ({error}).") from error

@@ -1,0 +1,1 @@
+"""A person's work on one image: napari layers in, masks out. No Qt here."""

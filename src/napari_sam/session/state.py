@@ -1,0 +1,103 @@
+"""What a session tells its panels: one frozen snapshot, replaced as a whole.
+
+Panels draw a `SessionState` and nothing else; they never look at layers or tensors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+StatusKind = Literal["idle", "working", "attention", "failed"]
+Tool = Literal["positive", "negative", "box"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The line that says what is going on.
+
+    Attributes
+    ----------
+    kind : {"idle", "working", "attention", "failed"}
+        "attention" waits for the person; "failed" says why and what to do.
+    text : str
+        One sentence, in plain words.
+    fraction : float or None
+        Share of the work done, 0 to 1; None when there is no work or its length is not known.
+    cancellable : bool
+        Whether `Session.cancel` stops the work.
+    """
+
+    kind: StatusKind = "idle"
+    text: str = ""
+    fraction: float | None = None
+    cancellable: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """One mask that the model offers.
+
+    Attributes
+    ----------
+    score : float
+        The model's own estimate of its IoU.
+    area : int
+        Pixels inside.
+    origin : (int, int)
+        Upper left pixel of `mask` on the plane, data pixels, (y, x).
+    mask : numpy.ndarray, shape (h, w), bool
+        The mask, cut to its bounding box; (0, 0) when empty.
+    """
+
+    score: float
+    area: int
+    origin: tuple[int, int]
+    mask: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """Everything that the panels show.
+
+    Attributes
+    ----------
+    status : Status
+        What is going on.
+    hint : str
+        What the person can do next; "" when there is nothing to say.
+    model : str
+        Registry name or path of the model in use.
+    device : str
+        Words for the device in use, such as "CPU (2 threads)"; "" until the model is loaded.
+    tool : {"positive", "negative", "box"} or None
+        What a click on the image does now; None when it is napari's own business.
+    candidates : tuple of Candidate
+        Best first; empty when there is no preview.
+    selected : int
+        Index of the candidate in the preview; -1 when there is none.
+    next_id : int or None
+        Label that accept would write; None when there is no image.
+    only_empty : bool
+        Whether accept leaves pixels that carry a label alone.
+    can_accept, can_clear, can_undo, can_redo : bool
+        Which commands would do something.
+    """
+
+    status: Status = field(default_factory=Status)
+    hint: str = ""
+    model: str = "bundled"
+    device: str = ""
+    tool: Tool | None = None
+    candidates: tuple[Candidate, ...] = ()
+    selected: int = -1
+    next_id: int | None = None
+    only_empty: bool = True
+    can_accept: bool = False
+    can_clear: bool = False
+    can_undo: bool = False
+    can_redo: bool = False

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_sam.errors import InputError
+from napari_sam.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptSet
+
+numbers = st.floats(-1e6, 1e6, allow_nan=False)
+positions = st.tuples(numbers, numbers)
+points = st.builds(PointPrompt, positions, st.booleans())
+boxes = st.builds(BoxPrompt, positions, positions)
+masks = st.builds(lambda seed: MaskPrompt(np.random.default_rng(seed).normal(size=(3, 4))), st.integers(0, 99))
+
+
+@given(st.lists(points, max_size=4), st.none() | boxes, st.none() | masks)
+def test_json_round_trip(some_points, box, mask):
+    prompts = PromptSet((*some_points, *(p for p in (box, mask) if p is not None)))
+    assert PromptSet.from_json(prompts.to_json()) == prompts
+
+
+def test_equality_is_by_value_and_sees_every_part():
+    point = PointPrompt((1, 2))
+    assert PromptSet((point,)) == PromptSet((PointPrompt(np.array([1.0, 2.0])),))
+    assert PromptSet((point,)) != PromptSet((PointPrompt((1, 2), positive=False),))
+    assert PromptSet((MaskPrompt(np.zeros((2, 2))),)) != PromptSet((MaskPrompt(np.ones((2, 2))),))
+
+
+def test_sets_are_hashable():
+    assert len({PromptSet((PointPrompt((1, 2)),)), PromptSet((PointPrompt((1, 2)),))}) == 1
+
+
+def test_box_corners_are_sorted():
+    assert BoxPrompt((9, 1), (2, 7)) == BoxPrompt((2, 1), (9, 7))
+
+
+def test_mask_is_copied_and_read_only():
+    logits = np.zeros((1, 2, 3))
+    mask = MaskPrompt(logits)
+    logits[:] = 5
+    assert mask.logits.shape == (2, 3)
+    assert mask.logits.max() == 0
+    with pytest.raises(ValueError, match="read-only"):
+        mask.logits[0, 0] = 1
+
+
+def test_only_a_lone_point_is_ambiguous():
+    assert PromptSet((PointPrompt((1, 1)),)).ambiguous
+    assert not PromptSet((PointPrompt((1, 1)), PointPrompt((2, 2)))).ambiguous
+    assert not PromptSet((BoxPrompt((0, 0), (4, 4)),)).ambiguous
+    assert not PromptSet((PointPrompt((1, 1)), MaskPrompt(np.zeros((2, 2))))).ambiguous
+
+
+@pytest.mark.parametrize("bad", [(1,), (1, 2, 3), (np.nan, 1), (1, np.inf), "ab", None])
+def test_positions_are_two_finite_numbers(bad):
+    with pytest.raises((InputError, ValueError, TypeError)):
+        PointPrompt(bad)
+
+
+def test_two_boxes_are_refused():
+    box = BoxPrompt((0, 0), (4, 4))
+    with pytest.raises(InputError, match="one box, not 2"):
+        PromptSet((box, box))
+
+
+def test_what_is_no_prompt_is_refused():
+    with pytest.raises(InputError, match="got tuple"):
+        PromptSet(((1, 2),))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "not valid JSON"),
+        ("[]", "format"),
+        ('{"format": "other"}', "format"),
+        ('{"format": "napari-sam-prompts", "version": 99}', "version 99"),
+        ('{"format": "napari-sam-prompts", "version": 1, "prompts": [{"type": "blob"}]}', "Unknown prompt type 'blob'"),
+        ('{"format": "napari-sam-prompts", "version": 1, "prompts": [{"type": "point"}]}', "cannot be read"),
+        ('{"format": "napari-sam-prompts", "version": 1, "prompts": [3]}', "cannot be read"),
+    ],
+)
+def test_unreadable_files_are_refused_with_words(text, words):
+    with pytest.raises(InputError, match=words):
+        PromptSet.from_json(text)
+
+
+def test_the_file_is_plain_json():
+    data = json.loads(PromptSet((PointPrompt((3, 4), False),)).to_json())
+    assert data["prompts"] == [{"type": "point", "position": [3.0, 4.0], "positive": False}]
+
+
+@pytest.mark.parametrize("position", [(-0.5, 0), (9.5, 19.5), (3, 3)])
+def test_points_up_to_the_pixel_borders_are_inside(position):
+    PromptSet((PointPrompt(position),)).require_inside((10, 20))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        (PointPrompt((-0.6, 0)), "y=-0.6, x=0 lies outside the image of 10 x 20"),
+        (PointPrompt((0, 19.6)), "lies outside"),
+        (BoxPrompt((-9, 0), (-1, 5)), "box lies outside"),
+        (BoxPrompt((0, 30), (5, 40)), "box lies outside"),
+        (BoxPrompt((3, 3), (3, 8)), "no area"),
+    ],
+)
+def test_prompts_outside_are_named(prompt, words):
+    with pytest.raises(InputError, match=words):
+        PromptSet((prompt,)).require_inside((10, 20))
+
+
+def test_a_box_may_reach_past_the_border():
+    PromptSet((BoxPrompt((-5, -5), (100, 100)),)).require_inside((10, 20))

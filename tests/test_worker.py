@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import gc
+import threading
+import time
+import weakref
+
+import pytest
+
+from napari_sam.errors import Cancelled
+from napari_sam.worker import Worker
+
+
+@pytest.fixture
+def worker():
+    worker = Worker()
+    yield worker
+    worker.close()
+    assert not [t for t in threading.enumerate() if t.name == "napari-sam worker"]
+
+
+def test_the_answer_comes_on_the_owners_thread(worker):
+    seen = []
+    worker.submit(
+        "a", lambda _: threading.current_thread(), lambda where: seen.append((where, threading.current_thread()))
+    )
+    assert worker.wait(5)
+    [(worked_on, answered_on)] = seen
+    assert worked_on is not threading.main_thread()
+    assert answered_on is threading.main_thread()
+
+
+def test_nothing_is_delivered_before_the_owner_looks(worker):
+    seen = []
+    worker.submit("a", lambda _: 1, seen.append)
+    time.sleep(0.05)
+    assert seen == []
+    worker.deliver()
+    assert seen == [1]
+
+
+def block(gate: threading.Event, value):
+    def work(_progress):
+        assert gate.wait(5)
+        return value
+
+    return work
+
+
+def test_the_newest_waiting_request_of_a_lane_wins(worker):
+    gate, seen, ran = threading.Event(), [], []
+    worker.submit("other", block(gate, "first"), seen.append)
+    for i in range(5):
+        worker.submit("a", lambda _, i=i: ran.append(i) or i, seen.append)
+    gate.set()
+    assert worker.wait(5)
+    assert ran == [4]
+    assert seen == ["first", 4]
+
+
+def test_the_answer_of_running_work_is_dropped_when_newer_work_comes(worker):
+    gate, started, seen = threading.Event(), threading.Event(), []
+    worker.submit("a", lambda p: (started.set(), block(gate, "old")(p))[1], seen.append)
+    assert started.wait(5)
+    worker.submit("a", lambda _: "new", seen.append)
+    gate.set()
+    assert worker.wait(5)
+    assert seen == ["new"]
+
+
+def test_lanes_do_not_disturb_each_other(worker):
+    gate, seen = threading.Event(), []
+    worker.submit("load", block(gate, "load"), seen.append)
+    worker.submit("predict", lambda _: "predict", seen.append)
+    gate.set()
+    assert worker.wait(5)
+    assert seen == ["load", "predict"]
+
+
+def spin(started: threading.Event):
+    def work(progress):
+        started.set()
+        for _ in range(1000):
+            progress(0.5)
+            time.sleep(0.005)
+        return "finished"
+
+    return work
+
+
+def test_cancel_stops_running_work_and_says_so(worker):
+    started, done, failed = threading.Event(), [], []
+    worker.submit("a", spin(started), done.append, failed.append)
+    assert started.wait(5)
+    worker.cancel("a")
+    assert worker.wait(5)
+    assert done == []
+    assert [type(e) for e in failed] == [Cancelled]
+
+
+def test_cancel_reaches_waiting_work(worker):
+    gate, failed, ran = threading.Event(), [], []
+    worker.submit("other", block(gate, None))
+    worker.submit("a", ran.append, failed=failed.append)
+    worker.cancel("a")
+    gate.set()
+    assert worker.wait(5)
+    assert ran == []
+    assert [type(e) for e in failed] == [Cancelled]
+
+
+def test_preempt_cancels_the_running_work_of_the_lane(worker):
+    started, seen = threading.Event(), []
+    worker.submit("a", spin(started), seen.append, seen.append)
+    assert started.wait(5)
+    start = time.monotonic()
+    worker.submit("a", lambda _: "new", seen.append, preempt=True)
+    assert worker.wait(5)
+    assert seen == ["new"]
+    assert time.monotonic() - start < 2
+
+
+def test_failures_reach_the_owner_and_the_worker_goes_on(worker):
+    failed, seen = [], []
+    worker.submit("a", lambda _: 1 / 0, seen.append, failed.append)
+    assert worker.wait(5)
+    worker.submit("a", lambda _: "fine", seen.append, failed.append)
+    assert worker.wait(5)
+    assert [type(e) for e in failed] == [ZeroDivisionError]
+    assert seen == ["fine"]
+
+
+def test_progress_is_merged_and_the_last_report_arrives(worker):
+    seen = []
+
+    def work(progress):
+        for i in range(1000):
+            progress(i / 999)
+
+    worker.submit("a", work, on_progress=seen.append)
+    while worker.busy("a") and worker._thread is not None:
+        time.sleep(0.01)
+    assert worker.wait(5)
+    assert len(seen) == 1
+    assert seen == [1.0]
+
+
+def test_delay_holds_back_and_later_submissions_replace(worker):
+    ran = []
+    start = time.monotonic()
+    worker.submit("a", lambda _: ran.append("early"), delay=5)
+    worker.submit("a", lambda _: ran.append(time.monotonic() - start), delay=0.1)
+    assert worker.wait(5)
+    assert len(ran) == 1
+    assert 0.1 <= ran[0] < 4
+
+
+def test_due_work_overtakes_delayed_work(worker):
+    order = []
+    worker.submit("slow", lambda _: order.append("delayed"), delay=0.3)
+    worker.submit("quick", lambda _: order.append("now"))
+    assert worker.wait(5)
+    assert order == ["now", "delayed"]
+
+
+def test_wait_gives_up_in_time(worker):
+    gate = threading.Event()
+    worker.submit("a", block(gate, None))
+    assert worker.wait(0.05) is False
+    assert worker.busy("a")
+    assert not worker.busy("b")
+    gate.set()
+    assert worker.wait(5)
+
+
+def test_post_is_called_and_carries_the_delivery():
+    posted: list = []
+    arrived = threading.Event()
+
+    def post(callback):
+        posted.append(callback)
+        arrived.set()
+
+    worker = Worker(post)
+    seen = []
+    worker.submit("a", lambda _: 7, seen.append)
+    assert arrived.wait(5)
+    posted[0]()
+    assert seen == [7]
+    worker.close()
+
+
+def test_an_idle_worker_has_no_thread(worker):
+    worker.submit("a", lambda _: None)
+    assert worker.wait(5)
+    assert worker._thread is None
+
+
+def test_nothing_is_delivered_after_close():
+    worker = Worker()
+    seen, started = [], threading.Event()
+    worker.submit("a", spin(started), seen.append, seen.append)
+    assert started.wait(5)
+    worker.close()
+    worker.close()
+    worker.deliver()
+    assert seen == []
+    with pytest.raises(RuntimeError, match="closed"):
+        worker.submit("a", lambda _: None)
+
+
+def test_the_worker_holds_no_result_once_it_is_delivered(worker):
+    class Result:
+        pass
+
+    kept = []
+    worker.submit("a", lambda _: Result(), lambda r: kept.append(weakref.ref(r)))
+    assert worker.wait(5)
+    worker._newest.clear()
+    gc.collect()
+    assert kept[0]() is None
+
+
+def test_many_bursts_from_many_threads_end_with_the_last_answer(worker):
+    seen = []
+
+    def burst():
+        for i in range(50):
+            worker.submit("a", lambda _, i=i: i, seen.append)
+
+    threads = [threading.Thread(target=burst) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    worker.submit("a", lambda _: "last", seen.append)
+    assert worker.wait(10)
+    assert seen[-1] == "last"
+    assert seen.count("last") == 1
