@@ -7,9 +7,9 @@ import torch
 from fakes import BrightnessModel, blob
 from napari_sam import BoxPrompt, MaskPrompt, PointPrompt
 from napari_sam.device import available_devices, choose_device, describe_device, is_out_of_memory
-from napari_sam.errors import Cancelled, DeviceError, InputError
+from napari_sam.errors import Cancelled, ConflictError, DeviceError, InputError
 from napari_sam.image import Plane
-from napari_sam.predictor import Predictor
+from napari_sam.predictor import Predictor, load_predictor
 
 
 @pytest.fixture
@@ -196,3 +196,9 @@ def test_out_of_memory_is_told_from_other_errors():
     assert is_out_of_memory(RuntimeError("MPS backend out of memory"))
     assert not is_out_of_memory(RuntimeError("shape mismatch"))
     assert not is_out_of_memory(MemoryError())
+
+
+def test_the_abandoned_plugin_beside_ours_is_one_clear_error(monkeypatch):
+    monkeypatch.setattr("napari_sam._conflict.conflict", lambda: "Run `pip uninstall napari-sam`.")
+    with pytest.raises(ConflictError, match="pip uninstall napari-sam"):
+        load_predictor("bundled")

@@ -23,5 +23,9 @@ class DeviceError(NapariSamError, RuntimeError):
     """A compute device is not there or cannot do the work."""
 
 
+class ConflictError(NapariSamError, ImportError):
+    """Another distribution has overwritten, or will overwrite, files of this package."""
+
+
 class Cancelled(NapariSamError):
     """Raised inside long work, by its progress callback, when the person cancelled it."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import torch
 
+from napari_sam._conflict import refuse_conflict
 from napari_sam.device import choose_device, describe_device, is_out_of_memory
 from napari_sam.errors import DeviceError, InputError
 from napari_sam.image import Plane
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam.geometry import Frame
-    from napari_sam.model.protocol import Features, PromptableModel
+    from napari_sam.model.protocol import Features, PromptableModel, PromptKind
     from napari_sam.progress import Progress
     from napari_sam.prompts import Prompt
 
@@ -134,6 +135,11 @@ class Predictor:
     def device_text(self) -> str:
         """Words for the device, such as "CPU (2 threads)"."""
         return describe_device(self.device)
+
+    @property
+    def prompt_kinds(self) -> frozenset[PromptKind]:
+        """Kinds of prompts that the model was trained with."""
+        return self._model.prompt_kinds
 
     def embed(
         self,
@@ -254,8 +260,8 @@ class Predictor:
                         )
 
     def _require(self, kind: str) -> None:
-        if kind not in self._model.prompt_kinds:
-            kinds = " and ".join(f"{k} prompts" for k in sorted(self._model.prompt_kinds))
+        if kind not in self.prompt_kinds:
+            kinds = " and ".join(f"{k} prompts" for k in sorted(self.prompt_kinds))
             raise InputError(
                 f"{self.name} was not trained for {kind} prompts; it takes {kinds}. Use those, or choose another model."
             )
@@ -327,10 +333,13 @@ def load_predictor(
         If the checkpoint is missing, damaged or of an unknown layout, or cannot be downloaded.
     DeviceError
         If the device does not exist here.
+    ConflictError
+        If the abandoned plugin ``napari-sam`` is installed beside this one.
     """
     from napari_sam.model.load import load_checkpoint
     from napari_sam.model.weights import resolve
 
+    refuse_conflict()
     chosen = choose_device(device)
     path, spec = resolve(model, progress=progress)
     loaded = load_checkpoint(path, architecture=spec.architecture if spec is not None else None, device=chosen)

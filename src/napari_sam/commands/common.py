@@ -1,0 +1,88 @@
+"""What commands share: errors in one line, progress bars, the option ``--debug``."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import Progress as Bar
+from rich.progress import ProgressColumn as Column
+
+from napari_sam.errors import Cancelled, NapariSamError
+from napari_sam.progress import Progress, no_progress
+
+_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+_PLAIN_WIDTH = 200
+
+
+def _own_or_global(ctx: typer.Context, value: bool) -> bool:
+    """``--debug`` counts before and after the command's name."""
+    return value or bool(ctx.obj)
+
+
+Debug = Annotated[bool, typer.Option("--debug", callback=_own_or_global, help="Show the traceback of an error.")]
+
+
+@contextmanager
+def reported(debug: bool) -> Iterator[None]:
+    """Turn the errors that this package raises on purpose, and Ctrl-C, into one line and an exit code.
+
+    Parameters
+    ----------
+    debug : bool
+        Let errors through with their traceback.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, Cancelled) as error:
+        if debug:
+            raise
+        # Where work can be taken up again, whoever raised Cancelled says so.
+        typer.echo(str(error) or "Cancelled.", err=True)
+        raise typer.Exit(_INTERRUPTED) from error
+    except NapariSamError as error:
+        if debug:
+            raise
+        typer.echo(f"Error: {' '.join(str(error).split())}", err=True)
+        raise typer.Exit(1) from error
+
+
+def table_console() -> Console:
+    """Console for tables on standard output; a pipe gets long lines instead of columns cut at 80 characters."""
+    console = Console()
+    # COLUMNS is how a person, or a test, asks for another width.
+    return console if console.is_terminal or os.environ.get("COLUMNS") else Console(width=_PLAIN_WIDTH)
+
+
+@contextmanager
+def work_bar(what: str) -> Iterator[Progress]:
+    """Show a bar on standard error, with the share done and the time left, while the block runs."""
+    with _bar(what, 1.0, TextColumn("{task.percentage:>3.0f} %")) as progress:
+        yield progress
+
+
+@contextmanager
+def transfer_bar(what: str, size: int | None) -> Iterator[Progress]:
+    """Show a bar on standard error, with bytes, rate and time left, while the block runs."""
+    with _bar(what, float(size or 1), DownloadColumn(), TransferSpeedColumn()) as progress:
+        yield progress
+
+
+@contextmanager
+def _bar(what: str, total: float, *columns: Column) -> Iterator[Progress]:
+    """Show a bar that is gone when the work is; where nobody watches, show nothing."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield no_progress
+        return
+    layout = (TextColumn("{task.description}"), BarColumn(), *columns, TimeRemainingColumn(compact=True))
+    with Bar(*layout, console=console, transient=True, speed_estimate_period=10) as bar:
+        task = bar.add_task(what, total=total)
+
+        def report(fraction: float, /) -> None:
+            bar.update(task, completed=fraction * total)
+
+        yield report

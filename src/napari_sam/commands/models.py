@@ -1,0 +1,174 @@
+"""``napari-sam models``: what there is, what is here, and how it gets here."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from napari_sam.commands.common import Debug, reported, table_console, transfer_bar, work_bar
+from napari_sam.errors import Cancelled, WeightsError
+from napari_sam.model.registry import ARCHITECTURES, ModelSpec, format_bytes, list_models
+
+app = typer.Typer(no_args_is_help=True, help="List, download, import, verify and remove models.")
+
+_STYLES = {"bundled": "green", "on disk": "green", "to download": "", "damaged": "bold red"}
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
+
+
+@app.command("list")
+def list_(as_json: AsJson = False, debug: Debug = False) -> None:
+    """Show every model, what it is for, and whether it is on this machine."""
+    from napari_sam.model import store
+
+    with reported(debug):
+        rows = [_row(spec) for spec in _all_models()]
+        if as_json:
+            typer.echo(json.dumps(rows, indent=2))
+            return
+        console = table_console()
+        console.print(_table(rows))
+        console.print(f"Folder: {store.weights_folder()}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def download(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names from `napari-sam models list`.")],
+    debug: Debug = False,
+) -> None:
+    """Download models; one that was cut off goes on where it stopped."""
+    from napari_sam.model import weights
+
+    with reported(debug):
+        for spec in [weights.lookup(name) for name in names]:  # a mistyped name must not cost the time of the others
+            try:
+                with transfer_bar(spec.name, spec.approximate_size) as progress:
+                    path = weights.ensure(spec, progress)
+            except KeyboardInterrupt as error:
+                kept = format_bytes(weights.partial_size(spec))
+                raise Cancelled(
+                    f"Cancelled. {kept} of {spec.name} are kept: run the command again to go on."
+                ) from error
+            typer.echo(f"{spec.name}: {path} ({format_bytes(path.stat().st_size)})")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A checkpoint that someone carried in: .pth, .pt or .safetensors.")],
+    name: Annotated[str | None, typer.Option(help="What to call a file that is none of the published ones.")] = None,
+    architecture: Annotated[
+        str | None,
+        typer.Option(help=f"How to read it, where its keys do not tell: {', '.join(ARCHITECTURES)}."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Copy a checkpoint into the folder; published ones are recognised by their checksum."""
+    from napari_sam.model.importing import import_file
+
+    with reported(debug):
+        with work_bar(f"Importing {file.name}") as progress:
+            spec = import_file(file, name, architecture, progress)
+        typer.echo(f"Imported as {spec.name}. Use it with `--model {spec.name}`, or choose it in the dock.")
+
+
+@app.command()
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="Default: every model on this machine.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Read models and compare their checksums; exit with 1 if one is damaged."""
+    from napari_sam.model import weights
+
+    with reported(debug):
+        specs = (
+            [weights.lookup(name) for name in names]
+            if names
+            else [spec for spec in _all_models() if weights.status(spec) is not weights.State.TO_DOWNLOAD]
+        )
+        damaged = 0
+        for spec in specs:
+            try:
+                with work_bar(f"Reading {spec.name}") as progress:
+                    words = weights.verify(spec, progress)
+            except WeightsError as error:
+                damaged += 1
+                typer.echo(f"{spec.name}: {error}", err=True)
+            else:
+                typer.echo(f"{spec.name}: right ({words})")
+        if damaged:
+            raise typer.Exit(1)
+
+
+@app.command()
+def remove(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names from `napari-sam models list`.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Delete models from this machine, with what unfinished downloads left."""
+    from napari_sam.model import weights
+
+    with reported(debug):
+        specs = [weights.lookup(name) for name in names]
+        if not yes:
+            typer.confirm(f"Delete {', '.join(spec.name for spec in specs)} from this machine?", abort=True)
+        for spec in specs:
+            typer.echo(f"{spec.name}: {format_bytes(weights.remove(spec))} freed")
+
+
+def _all_models() -> list[ModelSpec]:
+    from napari_sam.model import weights
+
+    return [*list_models(), *weights.imported()]
+
+
+def _row(spec: ModelSpec) -> dict[str, Any]:
+    """Gather what the list says of one model."""
+    from napari_sam.model import weights
+
+    path = weights.find(spec)
+    return {
+        "name": spec.name,
+        "title": spec.title,
+        "architecture": spec.architecture,
+        "size": spec.size,
+        "size_text": spec.size_text,
+        "licence": spec.licence,
+        "domain": spec.domain,
+        "use_for": spec.use_for,
+        "state": str(weights.status(spec)),
+        "partial": weights.partial_size(spec),
+        "path": None if path is None else str(path),
+        "urls": list(spec.urls),
+        "project": spec.project,
+    }
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    """Lay the rows out, those of one domain together."""
+    table = Table("Name", "Size", "Licence", "State", "Use it for", box=None, padding=(0, 2, 0, 0))
+    for column in (table.columns[0], table.columns[1], table.columns[3]):
+        column.no_wrap = True
+    for domain in dict.fromkeys(row["domain"] for row in rows):
+        table.add_section()
+        table.add_row(f"[bold]{escape(domain.capitalize())}[/]")
+        for row in rows:
+            if row["domain"] == domain:
+                name, licence, use_for = (escape(row[key]) for key in ("name", "licence", "use_for"))
+                table.add_row(f"  {name}", _size_cell(row), licence, _state_cell(row), use_for)
+    return table
+
+
+def _size_cell(row: dict[str, Any]) -> str:
+    """Write the size of the file that is here, or else of the one that there is to have."""
+    return row["size_text"] if row["path"] is None else format_bytes(Path(row["path"]).stat().st_size)
+
+
+def _state_cell(row: dict[str, Any]) -> str:
+    text = row["state"] + (f" ({format_bytes(row['partial'])} here)" if row["partial"] else "")
+    style = _STYLES[row["state"]]
+    return f"[{style}]{text}[/]" if style else text

@@ -1,0 +1,206 @@
+"""``napari-sam segment``: one image, one object, one labels file."""
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_sam.commands.common import Debug, reported, transfer_bar, work_bar
+from napari_sam.errors import InputError
+from napari_sam.progress import Progress, no_progress
+from napari_sam.prompts import BoxPrompt, PointPrompt, Prompt, PromptSet
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_sam.image import Plane
+    from napari_sam.predictor import Prediction
+
+_POLARITIES = {"+": True, "-": False}
+
+
+def _numbers(text: str, names: str) -> list[float]:
+    """Read as many numbers, with commas between, as `names` has."""
+    parts = text.split(",")
+    wanted = names.split(",")
+    try:
+        if len(parts) != len(wanted):
+            raise ValueError
+        return [float(part) for part in parts]
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not {names}: {len(wanted)} numbers with commas between.") from None
+
+
+def _point(text: str) -> PointPrompt:
+    """Read ``Y,X``, ``Y,X,+`` or ``Y,X,-``."""
+    place, positive = text, True
+    if (last := text.rpartition(","))[2].strip() in _POLARITIES:
+        place, positive = last[0], _POLARITIES[last[2].strip()]
+    y, x = _numbers(place, "Y,X")
+    with _mistakes():
+        return PointPrompt((y, x), positive)
+
+
+def _box(text: str) -> BoxPrompt:
+    """Read ``Y0,X0,Y1,X1``."""
+    y0, x0, y1, x1 = _numbers(text, "Y0,X0,Y1,X1")
+    with _mistakes():
+        return BoxPrompt((y0, x0), (y1, x1))
+
+
+@contextmanager
+def _mistakes() -> Iterator[None]:
+    """Make what a prompt refuses, infinite numbers say, a mistake in the option."""
+    try:
+        yield
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _limits(text: str | None) -> tuple[float, float] | None:
+    """Read ``LO,HI``."""
+    if text is None:
+        return None
+    low, high = _numbers(text, "LO,HI")
+    if not low < high:
+        raise typer.BadParameter(f"{text!r}: LO must be less than HI.")
+    return low, high
+
+
+def segment(
+    image: Annotated[Path, typer.Argument(help="A 2-D image: TIFF, PNG or JPEG; grey, RGB or RGBA.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The labels file to write, a TIFF.")],
+    points: Annotated[
+        list[PointPrompt] | None,
+        typer.Option(
+            "--point",
+            parser=_point,
+            metavar="Y,X[,+|-]",
+            help="A click, row and column from 0; + (default) on the object, - beside it. Repeatable.",
+        ),
+    ] = None,
+    boxes: Annotated[
+        list[BoxPrompt] | None,
+        typer.Option("--box", parser=_box, metavar="Y0,X0,Y1,X1", help="Two opposite corners around the object."),
+    ] = None,
+    prompts: Annotated[
+        Path | None, typer.Option("--prompts", help="More prompts: a JSON file of PromptSet.to_json.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="A name of `napari-sam models list`, downloaded if need be, or a checkpoint.")
+    ] = "bundled",
+    device: Annotated[str, typer.Option(help='"auto", "cpu", "cuda", "cuda:1", "mps" or "xpu".')] = "auto",
+    contrast_limits: Annotated[
+        str | None,  # a tuple would make typer ask for two words
+        typer.Option(
+            "--contrast-limits",
+            metavar="LO,HI",
+            help="Grey values shown black and white, as in napari. Default: the range of the image.",
+        ),
+    ] = None,
+    overlay: Annotated[
+        Path | None, typer.Option("--overlay", help="Also write a PNG of the image with the outline and the prompts.")
+    ] = None,
+    append: Annotated[
+        bool, typer.Option("--append", help="Add the object to the labels that are there, with the next free id.")
+    ] = False,
+    over_others: Annotated[
+        bool, typer.Option("--over-others", help="With --append, also take pixels of other objects.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a labels file that is there.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Segment one object of an image by clicks and a box, and write it as labels."""
+    from napari_sam.image import Plane
+    from napari_sam.io.labels import add_object, write_labels
+    from napari_sam.io.planes import read_plane
+
+    given: list[Prompt] = [*(points or []), *(boxes or [])]
+    if not given and prompts is None:
+        raise typer.BadParameter("Give at least one --point or --box, or --prompts FILE.")
+    window = _limits(contrast_limits)
+    with reported(debug):
+        wanted = _prompt_set(given, prompts)
+        plane = Plane(read_plane(image), window)
+        wanted.require_inside(plane.shape)  # before a model is downloaded or loaded
+        before = _labels_before(output, plane.shape, append=append, force=force)
+        prediction, timing = _predict(plane, wanted, model, device)
+        mask = prediction.masks[0]
+        if not mask.any():
+            raise InputError("The model finds no object there. Try another point, or a box around the object.")
+        labels, new, written = add_object(before, mask, empty_only=not over_others)
+        if not written:
+            raise InputError("Every pixel of that object belongs to others already. Use --over-others to take them.")
+        write_labels(output, labels)
+        if overlay is not None:
+            from napari_sam.io.overlay import write_overlay
+
+            write_overlay(overlay, plane.rendered, mask, wanted)
+        left = int(mask.sum()) - written
+        others = f" ({left} px more belong to other objects)" if left else ""
+        typer.echo(f"{output}: object {new}, {written} px{others}, estimated IoU {prediction.scores[0]:.2f}, {timing}.")
+
+
+def _prompt_set(given: list[Prompt], file: Path | None) -> PromptSet:
+    """Put the prompts of the options after those of the file."""
+    if file is None:
+        return PromptSet.of(given)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"The prompts in {file} cannot be read: {error}.") from error
+    return PromptSet.of([*PromptSet.from_json(text), *given])
+
+
+def _labels_before(path: Path, shape: tuple[int, int], *, append: bool, force: bool) -> "NDArray[np.integer[Any]]":
+    """Return the labels to add to: those of the file with ``--append``, else none."""
+    import numpy as np
+
+    from napari_sam.io.labels import read_labels
+
+    if not path.parent.is_dir():
+        raise InputError(f"There is no folder {path.parent}. Make it, or choose another output.")
+    if path.exists() and not (append or force):
+        raise InputError(f"{path} exists. Use --append to add the object to it, or --force to replace it.")
+    if not (append and path.exists()):
+        return np.zeros(shape, np.uint16)
+    labels = read_labels(path)
+    if labels.shape != shape:
+        raise InputError(
+            f"{path} is {labels.shape[0]} x {labels.shape[1]} px, the image {shape[0]} x {shape[1]} px. "
+            "Append to the labels of the same image."
+        )
+    return labels
+
+
+def _predict(plane: "Plane", prompts: PromptSet, model: str, device: str) -> "tuple[Prediction, str]":
+    """Load the model, encode the plane and answer; return the answer and words for the time it took."""
+    from napari_sam.predictor import load_predictor
+
+    with _getting(model) as progress:
+        predictor = load_predictor(model, device, progress=progress)
+    for note in predictor.notes:
+        typer.echo(f"Note: {note}", err=True)
+    start = time.perf_counter()
+    with work_bar("Encoding") as progress:
+        embedding = predictor.embed(plane, progress=progress)
+    encoded = time.perf_counter()
+    prediction = predictor.predict(embedding, prompts)
+    done = time.perf_counter()
+    times = f"{1e3 * (encoded - start):.0f} ms to encode and {1e3 * (done - encoded):.0f} ms to predict"
+    return prediction, f"{times} on {predictor.device_text}"
+
+
+def _getting(model: str) -> AbstractContextManager[Progress]:
+    """Show a bar if the model has to be downloaded."""
+    from napari_sam.model import weights
+    from napari_sam.model.registry import list_models
+
+    spec = next((spec for spec in list_models() if spec.name == model), None)
+    if spec is None or weights.status(spec) in (weights.State.BUNDLED, weights.State.ON_DISK):
+        return nullcontext(no_progress)
+    return transfer_bar(f"Getting {model}", spec.approximate_size)

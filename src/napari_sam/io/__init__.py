@@ -1,0 +1,1 @@
+"""Planes out of image files, labels into files."""

@@ -1,0 +1,81 @@
+"""A picture of an answer: the plane, the outline of the mask, the prompts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from napari_sam.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_sam.prompts import PromptSet
+
+# Colours of Okabe and Ito (2008), which colour-blind people tell apart; the same meanings as in the window.
+POSITIVE = (0, 158, 115)
+NEGATIVE = (230, 159, 0)
+BOX = (240, 228, 66)
+
+
+def draw_overlay(picture: NDArray[np.uint8], mask: NDArray[np.bool_], prompts: PromptSet) -> NDArray[np.uint8]:
+    """Draw the outline of a mask and its prompts on a picture.
+
+    Parameters
+    ----------
+    picture : numpy.ndarray, shape (H, W, 3), uint8
+        The plane as the model saw it.
+    mask : numpy.ndarray, shape (H, W), bool
+        Outlined in white with a black rim outside, so that it shows on dark and on light.
+    prompts : PromptSet
+        Positions in data pixels, (y, x).
+
+    Returns
+    -------
+    numpy.ndarray, shape (H, W, 3), uint8
+    """
+    drawn = np.array(picture)
+    around = _grown(mask)
+    drawn[_grown(around) & ~around] = 0
+    drawn[around & ~mask] = 255
+    image = Image.fromarray(drawn)
+    draw = ImageDraw.Draw(image)
+    unit = max(1, round(max(picture.shape[:2]) / 256))
+    if (box := prompts.box) is not None:
+        draw.rectangle((box.start[1], box.start[0], box.stop[1], box.stop[0]), outline=BOX, width=unit)
+    for point in prompts.points:
+        y, x = point.position
+        draw.ellipse(
+            (x - 2 * unit, y - 2 * unit, x + 2 * unit, y + 2 * unit),
+            fill=POSITIVE if point.positive else NEGATIVE,
+            outline=(255, 255, 255),
+        )
+    return np.asarray(image)
+
+
+def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return a mask with the pixels that share an edge with it."""
+    grown = mask.copy()
+    grown[1:] |= mask[:-1]
+    grown[:-1] |= mask[1:]
+    grown[:, 1:] |= mask[:, :-1]
+    grown[:, :-1] |= mask[:, 1:]
+    return grown
+
+
+def write_overlay(path: Path, picture: NDArray[np.uint8], mask: NDArray[np.bool_], prompts: PromptSet) -> None:
+    """Write what `draw_overlay` makes; the suffix chooses the format.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    try:
+        Image.fromarray(draw_overlay(picture, mask, prompts)).save(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be written: {error}. Choose a .png in a folder that is there.") from error

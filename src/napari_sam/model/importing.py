@@ -1,0 +1,124 @@
+"""Checkpoints that someone carried in: from a colleague, from a training run, on a stick."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from napari_sam.errors import WeightsError
+from napari_sam.model.integrity import container_problem
+from napari_sam.model.registry import ARCHITECTURES, CHECKPOINT_SUFFIXES, ModelSpec, format_bytes, list_models
+from napari_sam.model.store import HOME_VARIABLE, weights_folder, write_receipt
+from napari_sam.model.weights import lookup, recognise, target_path
+from napari_sam.progress import no_progress
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_sam.progress import Progress
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_BLOCK = 1 << 22
+
+
+def import_file(
+    path: Path, name: str | None = None, architecture: str | None = None, progress: Progress = no_progress
+) -> ModelSpec:
+    """Copy a checkpoint that someone carried in into the folder.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    name : str, optional
+        What to call it; needed for a file that the registry does not know by its checksum.
+    architecture : str, optional
+        One of `ARCHITECTURES`, for a file whose keys do not tell, such as weights fine-tuned from MedSAM.
+    progress : Progress
+        Called while the file is read and copied; may raise `Cancelled`.
+
+    Returns
+    -------
+    ModelSpec
+        The row, by whose name the model is used from now on.
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing, damaged, unknown and unnamed, or cannot be loaded.
+    """
+    if not path.is_file():
+        raise WeightsError(f"There is no file {path}.")
+    if problem := container_problem(path):
+        raise WeightsError(f"{path} cannot be imported: {problem}. Copy or download it again.")
+    if architecture is not None and architecture not in ARCHITECTURES:
+        raise WeightsError(f"There is no architecture {architecture!r}. Known: {', '.join(ARCHITECTURES)}.")
+    known = recognise(path, lambda fraction: progress(fraction / 2))
+    if known is not None and name in (None, known.name):
+        name, architecture, target = known.name, known.architecture, target_path(known)
+    else:
+        name = _own_name(path, name)
+        architecture = architecture or (known.architecture if known else None)
+        _check_loads(path, architecture)
+        target = weights_folder() / (name + (path.suffix if path.suffix in CHECKPOINT_SUFFIXES else ".pt"))
+    _copy(path, target, lambda fraction: progress(0.5 + fraction / 2))
+    write_receipt(name, target, architecture, path.name)
+    return lookup(name)
+
+
+def _own_name(path: Path, name: str | None) -> str:
+    """Check the name that a person gives to a file that the registry does not know."""
+    if name is None:
+        raise WeightsError(
+            f"{path.name} is none of the published checkpoints. To import it all the same, give it a name: "
+            f"`napari-sam models import {path.name} --name NAME`."
+        )
+    if any(row.name == name for row in list_models()):
+        raise WeightsError(
+            f"{path.name} is not {name}: its checksum differs from the published one. It is damaged or another "
+            f"version; fetch it again, or import it under a name of its own."
+        )
+    if not _NAME.fullmatch(name):
+        raise WeightsError(f"{name!r} cannot be a model's name: use letters, digits, dots, dashes and underscores.")
+    return name
+
+
+def _check_loads(path: Path, architecture: str | None) -> None:
+    """Refuse an unknown file that cannot be used before it is copied."""
+    from napari_sam.model.load import load_checkpoint  # torch, which listing and downloading do without
+
+    load_checkpoint(path, architecture=architecture)
+
+
+def _copy(source: Path, target: Path, progress: Progress) -> None:
+    """Copy under a temporary name, then rename; a copy onto itself does nothing."""
+    temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and target.samefile(source):
+            return
+        size, done = source.stat().st_size, 0
+        if shutil.disk_usage(target.parent).free < size:
+            raise WeightsError(
+                f"There is not enough space in {target.parent}: {format_bytes(size)} are needed. Free some, or set "
+                f"{HOME_VARIABLE} to a folder on another disk."
+            )
+        with source.open("rb") as reading, temporary.open("wb") as writing:
+            while block := reading.read(_BLOCK):
+                writing.write(block)
+                done += len(block)
+                progress(done / size)
+            writing.flush()
+            os.fsync(writing.fileno())
+        os.replace(temporary, target)
+    except OSError as error:
+        raise WeightsError(
+            f"{source} could not be copied to {target.parent}: {error.strerror or error}. Check the disk and its "
+            f"permissions, or set {HOME_VARIABLE} to another folder."
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,104 @@
+"""The folder where checkpoints are kept, and the receipts that lie in it.
+
+One folder per user, ``NAPARI_SAM_HOME`` if that is set. Beside each file lies a receipt, a small JSON file with what
+was true when the file was put there: it lets a cut or replaced file be noticed without reading two gigabytes, and
+keeps the architecture of a file that a person imported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import platformdirs
+
+from napari_sam.errors import WeightsError
+from napari_sam.model.integrity import file_digests
+
+HOME_VARIABLE = "NAPARI_SAM_HOME"
+_SUFFIX = ".receipt.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What was true of a file when it was put into the folder.
+
+    Attributes
+    ----------
+    name : str
+        Name of the model.
+    file : str
+        Name of its file in the folder.
+    size : int
+        Bytes.
+    sha256 : str
+        Checksum, lower-case hexadecimal.
+    architecture : str or None
+        How to read it; None where its keys tell.
+    source : str
+        Where it came from: an address, or the name of a file.
+    """
+
+    name: str
+    file: str
+    size: int
+    sha256: str
+    architecture: str | None
+    source: str
+
+
+def home() -> Path:
+    """Folder of everything that this plugin keeps for the person; it may not exist yet."""
+    chosen = os.environ.get(HOME_VARIABLE)
+    return Path(chosen).expanduser() if chosen else platformdirs.user_data_path("napari-sam-live", appauthor=False)
+
+
+def weights_folder() -> Path:
+    """Folder of the checkpoints; it may not exist yet."""
+    return home() / "weights"
+
+
+def receipts() -> tuple[Receipt, ...]:
+    """Every receipt in the folder that can be read, by name."""
+    names = [path.name.removesuffix(_SUFFIX) for path in sorted(weights_folder().glob(f"*{_SUFFIX}"))]
+    return tuple(receipt for name in names if (receipt := read_receipt(name)) is not None)
+
+
+def read_receipt(name: str) -> Receipt | None:
+    """Return the receipt of the model called `name`; one that is missing, broken or points elsewhere counts as none."""
+    try:
+        receipt = Receipt(**json.loads(_path(name).read_text(encoding="utf-8")))
+        sound = receipt.name == name and Path(receipt.file).name == receipt.file
+    except (OSError, ValueError, TypeError):
+        return None
+    return receipt if sound else None
+
+
+def write_receipt(name: str, path: Path, architecture: str | None, source: str) -> None:
+    """Record the file that has just been put at `path`.
+
+    Raises
+    ------
+    WeightsError
+        If the folder cannot be written to.
+    """
+    sha256 = file_digests(path, ["sha256"])["sha256"]
+    receipt = Receipt(name, path.name, path.stat().st_size, sha256, architecture, source)
+    try:
+        _path(name).write_text(json.dumps(asdict(receipt), indent=2), encoding="utf-8")
+    except OSError as error:
+        raise WeightsError(
+            f"{weights_folder()} cannot be written to: {error.strerror or error}. Change its permissions or free some "
+            f"space, or set {HOME_VARIABLE} to another folder."
+        ) from error
+
+
+def drop_receipt(name: str) -> None:
+    """Delete the receipt of the model called `name`, if there is one."""
+    _path(name).unlink(missing_ok=True)
+
+
+def _path(name: str) -> Path:
+    return weights_folder() / f"{name}{_SUFFIX}"

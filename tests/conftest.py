@@ -1,0 +1,128 @@
+"""What every test gets: its own home folder, no network but loopback, a fixed seed, and a check for leaks.
+
+Nothing here imports torch, napari or Qt: tests of the core run where none of them is installed.
+"""
+
+from __future__ import annotations
+
+import gc
+import ipaddress
+import os
+import random
+import socket
+import sys
+import threading
+import time
+import weakref
+from typing import TYPE_CHECKING, Any
+
+# Before torch is imported anywhere: tests use tiny tensors, which more threads only slow down.
+os.environ.setdefault("OMP_NUM_THREADS", str(min(2, os.cpu_count() or 1)))
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+OURS = ("napari_sam", "napari-sam")
+GRACE = 3.0  # seconds that a closed worker may take to end
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the test a folder of its own for weights, caches and journals."""
+    folder = tmp_path / "napari-sam-home"
+    monkeypatch.setenv("NAPARI_SAM_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _fixed_seed() -> None:
+    random.seed(0)
+    np.random.seed(0)
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+
+    def guarded_connect(sock: socket.socket, address: Any) -> None:
+        _check_address(sock, address)
+        connect(sock, address)
+
+    def guarded_connect_ex(sock: socket.socket, address: Any) -> int:
+        _check_address(sock, address)
+        return connect_ex(sock, address)
+
+    def guarded_getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
+        _check_host(host)
+        return getaddrinfo(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded_connect)
+    monkeypatch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+    monkeypatch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
+
+
+@pytest.fixture(autouse=True)
+def _no_leaks(home: Path) -> Iterator[None]:
+    """Fail a test that leaves a thread or a window of ours behind.
+
+    Asks for `home` only so that it is set up early, and therefore checks late, after viewers were closed.
+    """
+    threads_before, widgets_before = set(_our_threads()), weakref.WeakSet(_our_widgets())
+    yield
+    deadline = time.monotonic() + GRACE
+    while (threads := set(_our_threads()) - threads_before) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not threads, f"threads still run after the test: {sorted(t.name for t in threads)}"
+    widgets = _leaked_widgets(widgets_before)
+    assert not widgets, f"widgets still exist after the test: {widgets}"
+
+
+def _check_address(sock: socket.socket, address: Any) -> None:
+    if sock.family in (socket.AF_INET, socket.AF_INET6):  # local sockets, such as the display's, are free
+        _check_host(address[0])
+
+
+def _check_host(host: str | bytes | None) -> None:
+    name = host.decode() if isinstance(host, bytes) else host or "localhost"
+    try:
+        loopback = name == "localhost" or ipaddress.ip_address(name.partition("%")[0]).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        pytest.fail(f"The test tried to reach {name}: tests may use loopback only.")
+
+
+def _our_threads() -> Iterator[threading.Thread]:
+    """Live threads that this package named or whose work it defines."""
+    for thread in threading.enumerate():
+        origin = getattr(getattr(thread, "_target", None), "__module__", None) or type(thread).__module__
+        if thread.name.startswith(OURS) or origin.startswith(OURS):
+            yield thread
+
+
+def _our_widgets() -> Iterator[Any]:
+    """Every live widget whose class this package defines, with or without a parent."""
+    if "qtpy.QtWidgets" not in sys.modules:
+        return
+    application = sys.modules["qtpy.QtWidgets"].QApplication.instance()
+    if application is None:
+        return
+    for widget in application.allWidgets():
+        if type(widget).__module__.startswith(OURS):
+            yield widget
+
+
+def _leaked_widgets(before: weakref.WeakSet[Any]) -> list[str]:
+    """Names of new widgets that survive deferred deletion and a garbage collection."""
+    if all(widget in before for widget in _our_widgets()):
+        return []
+    gc.collect()
+    core = sys.modules["qtpy.QtCore"]
+    core.QCoreApplication.sendPostedEvents(None, core.QEvent.Type.DeferredDelete)
+    return [type(widget).__name__ for widget in _our_widgets() if widget not in before]
