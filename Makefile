@@ -1,0 +1,60 @@
+# Every target sets up what it needs on a fresh Debian or Ubuntu with Python 3.11+ and make.
+# PYTHON=/path/to/python3 chooses the interpreter of .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+# Material for MkDocs prints a page about its future with every build unless this is set.
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+export PYTHON
+
+# On a person's desktop the demo is theirs to use; anywhere else it drives itself.
+ifeq ($(CI)$(shell uname -s),Linux)
+DRIVE := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,yes)
+else
+DRIVE := $(if $(CI),yes,)
+endif
+
+.PHONY: help setup demo test lint check pytest docs clean
+
+help:
+	@echo "make demo    open napari on a real image with the dock (without a display: drive it, screenshots in demo/)"
+	@echo "make test    everything that must be green: lint, types, contracts, manifest, documents, unit and GUI tests"
+	@echo "make lint    the quick part of it: ruff and mypy"
+	@echo "make docs    build the documentation into site/"
+	@echo "make setup   create .venv and install everything into it"
+	@echo "make clean   remove what was built; .venv stays"
+
+setup: $(READY)
+
+$(READY): pyproject.toml scripts/setup.sh
+	@scripts/setup.sh
+	@touch $@
+
+demo: $(READY)
+ifeq ($(DRIVE),yes)
+	scripts/on-screen.sh $(BIN)/python scripts/demo.py --drive
+else
+	$(BIN)/python scripts/demo.py
+endif
+
+test: check pytest
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+check: lint
+	$(BIN)/lint-imports
+	$(BIN)/npe2 validate napari-sam-live
+	$(MKDOCS) --quiet --site-dir build/site
+
+pytest: $(READY)
+	scripts/on-screen.sh $(BIN)/python -m pytest --session-timeout=900
+
+docs: $(READY)
+	$(MKDOCS)
+
+clean:
+	rm -rf demo site dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

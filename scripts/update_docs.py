@@ -1,0 +1,83 @@
+"""Writes the tables that the documents take from the code: models and keys.
+
+A table stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``. Run it after a change of
+`napari_sam.model.registry` or `napari_sam.session.actions`; ``--check`` only says which files are out of date, and a
+test runs that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_sam import list_models
+from napari_sam.session.actions import ACTIONS
+
+if TYPE_CHECKING:
+    from napari_sam import ModelSpec
+
+ROOT = Path(__file__).parents[1]
+FILES = ("README.md", "docs/models.md", "docs/keys.md")
+
+
+def models_table() -> str:
+    """One row for each checkpoint of the registry, in its order."""
+    rows = [("Name", "Use it for", "Trained on", "Size", "Licence"), ("---",) * 5]
+    rows += [(f"[`{m.name}`]({m.project})", m.use_for, m.domain, _size(m), m.licence) for m in list_models()]
+    return _table(rows)
+
+
+def keys_table() -> str:
+    """One row for each action that has a key, in the order of the dock's legend."""
+    rows = [("Key", "", "What it does"), ("---",) * 3]
+    for action in ACTIONS.values():
+        if action.keys:
+            rows.append((" or ".join(f"`{key}`" for key in action.keys), action.title, action.tooltip))
+    return _table(rows)
+
+
+def _size(model: ModelSpec) -> str:
+    if model.bundled:
+        return "in the package"
+    size = model.approximate_size
+    return "unknown" if size is None else f"{size / 1e6:,.0f} MB"
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+
+
+def refresh(text: str, tables: dict[str, str]) -> str:
+    """Put the tables between their marks."""
+    for name, table in tables.items():
+        marks = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
+        text = marks.sub(lambda found, table=table: f"{found[1]}\n{table}\n\n{found[2]}", text)
+    return text
+
+
+def main() -> int:
+    """Write the tables, or check them."""
+    parser = argparse.ArgumentParser(description="Write the tables that the documents take from the code.")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if a table is out of date")
+    check = parser.parse_args().check
+    tables = {"models": models_table(), "keys": keys_table()}
+    stale = []
+    for name in FILES:
+        path = ROOT / name
+        old = path.read_text(encoding="utf-8")
+        new = refresh(old, tables)
+        if new != old:
+            stale.append(name)
+            if not check:
+                path.write_text(new, encoding="utf-8")
+    print(
+        "\n".join(f"{'out of date' if check else 'written'}: {name}" for name in stale) or "all tables are up to date"
+    )
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
