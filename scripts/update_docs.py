@@ -26,7 +26,10 @@ FILES = ("README.md", "docs/models.md", "docs/keys.md")
 def models_table() -> str:
     """One row for each checkpoint of the registry, in its order."""
     rows = [("Name", "Use it for", "Trained on", "Size", "Licence"), ("---",) * 5]
-    rows += [(f"[`{m.name}`]({m.project})", m.use_for, m.domain, _size(m), m.licence) for m in list_models()]
+    rows += [
+        (f"[`{m.name}`]({m.project})" if m.project else f"`{m.name}`", m.use_for, m.domain, _size(m), m.licence)
+        for m in list_models()
+    ]
     return _table(rows)
 
 
