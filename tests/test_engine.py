@@ -33,6 +33,14 @@ def test_a_plane_is_encoded_once():
     np.testing.assert_array_equal(first.masks, again.masks)
 
 
+def test_the_pixels_of_a_plane_are_hashed_once(monkeypatch):
+    engine = Engine(Predictor(BrightnessModel(), "digest"))
+    plane = Plane(blob())
+    engine.predict(plane, CLICK)
+    monkeypatch.setattr(Plane, "rendered", property(lambda _: pytest.fail("the plane was rendered again")))
+    engine.predict(plane, CLICK)
+
+
 def test_another_window_is_another_plane():
     model = BrightnessModel()
     engine = Engine(Predictor(model, "digest"))

@@ -7,6 +7,7 @@ plane, so that every plane of a stack is windowed alike.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -84,6 +85,11 @@ class Plane:
         picture = _render_rgb(self.pixels) if self.rgb else self._render_grey()
         picture.flags.writeable = False
         return picture
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of what the model sees, without its frame: equal digests, equal pictures. Made once."""
+        return hashlib.blake2b(self.rendered.data, digest_size=20).hexdigest()
 
     def _render_grey(self) -> NDArray[np.uint8]:
         pixels = self.pixels

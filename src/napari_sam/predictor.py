@@ -181,10 +181,8 @@ class Predictor:
     def key(self, plane: Plane) -> str:
         """Return the key that the embedding of a plane has, without computing it."""
         frame = self._model.frame(plane.shape, plane.spacing)
-        digest = hashlib.blake2b(digest_size=20)
-        digest.update(f"{self.weights}|{frame}|".encode())
-        digest.update(plane.rendered.data)
-        return digest.hexdigest()
+        # The frame names the plane's shape, which the bytes alone do not.
+        return hashlib.blake2b(f"{self.weights}|{frame}|{plane.digest}".encode(), digest_size=20).hexdigest()
 
     def predict(
         self, embedding: Embedding, prompts: PromptSet | Iterable[Prompt], *, multimask: bool | None = None

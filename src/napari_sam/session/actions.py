@@ -1,0 +1,132 @@
+"""Every command with its words and its keys: buttons, key bindings, the legend and the docs read this table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_sam.session.session import Session
+    from napari_sam.session.state import SessionState
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One command.
+
+    Attributes
+    ----------
+    id : str
+        Its name in `ACTIONS`.
+    title : str
+        Words of its button.
+    tooltip : str
+        What it does, in one sentence.
+    keys : tuple of str
+        Its keys, as napari writes them. Each works wherever napari does not use it itself (see `KeyBindings`); the last
+        one is free on every layer that a person stands on.
+    run : callable
+        Takes the session.
+    enabled : callable
+        Takes the state, and tells whether the command would do something.
+    """
+
+    id: str
+    title: str
+    tooltip: str
+    keys: tuple[str, ...]
+    run: Callable[[Session], None]
+    enabled: Callable[[SessionState], bool]
+
+
+def _has_image(state: SessionState) -> bool:
+    return state.next_id is not None
+
+
+_TABLE = (
+    Action(
+        "tool_positive",
+        "Point +",
+        "Click what belongs to the object.",
+        ("Q",),
+        lambda session: session.use_tool("positive"),
+        _has_image,
+    ),
+    Action(
+        "tool_negative",
+        "Point −",  # noqa: RUF001  # a minus sign, not a hyphen
+        "Click what does not belong to the object.",
+        ("Shift-Q",),
+        lambda session: session.use_tool("negative"),
+        _has_image,
+    ),
+    Action(
+        "tool_box",
+        "Box",
+        "Drag a box around the object.",
+        ("W",),
+        lambda session: session.use_tool("box"),
+        _has_image,
+    ),
+    Action(
+        "toggle_polarity",
+        "Flip + and −",  # noqa: RUF001  # a minus sign, not a hyphen
+        "Make the next click the other kind: object or background.",
+        ("X", "Shift-X"),
+        lambda session: session.toggle_polarity(),
+        _has_image,
+    ),
+    Action(
+        "next_candidate",
+        "Next candidate",
+        "Show the next of the masks that the model offers.",
+        ("N",),
+        lambda session: session.next_candidate(),
+        lambda state: len(state.candidates) > 1,
+    ),
+    Action(
+        "accept",
+        "Accept",
+        "Write the mask into the labels layer as a new object, and start the next one.",
+        ("Enter", "Shift-Enter"),
+        lambda session: session.accept(),
+        lambda state: state.can_accept,
+    ),
+    Action(
+        "clear",
+        "Clear",
+        "Delete the prompts of this plane and start over.",
+        ("Shift-C",),
+        lambda session: session.clear(),
+        lambda state: state.can_clear,
+    ),
+    Action(
+        "undo",
+        "Undo",
+        "Take back the last prompt or the last accepted object.",
+        ("Ctrl-Z",),
+        lambda session: session.undo(),
+        lambda state: state.can_undo,
+    ),
+    Action(
+        "redo",
+        "Redo",
+        "Do again what was undone.",
+        ("Ctrl-Shift-Z",),
+        lambda session: session.redo(),
+        lambda state: state.can_redo,
+    ),
+    Action(
+        "cancel",
+        "Cancel",
+        "Stop the work that is under way.",
+        ("Escape", "Shift-Escape"),
+        lambda session: session.cancel(),
+        lambda state: state.status.cancellable,
+    ),
+)
+
+ACTIONS = {action.id: action for action in _TABLE}
+"""All commands by id, in the order of the legend."""

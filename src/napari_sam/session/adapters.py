@@ -1,0 +1,213 @@
+"""From the prompt layers to prompts: re-read as a whole after every change, because events do not say enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam.prompts import BoxPrompt, PointPrompt, PromptSet
+from napari_sam.session.grids import Grid
+from napari_sam.session.layers import read_polarity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.components import ViewerModel
+    from napari.layers import Image, Layer, Points, Shapes
+    from numpy.typing import NDArray
+
+    from napari_sam.session.view import View
+
+_AREAS = ("rectangle", "ellipse", "polygon")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the prompt layers say about the plane on screen.
+
+    Attributes
+    ----------
+    prompts : PromptSet
+        All points inside the image, and the newest box.
+    outside : int
+        Points and boxes of this plane that lie outside the image, and are left out.
+    boxes : int
+        Boxes on this plane, the unused older ones included.
+    lines : int
+        Lines and paths on this plane, which enclose nothing and are left out.
+    slivers : int
+        Traces of plain clicks in a drawing mode on this plane, left out.
+    point_rows, shape_rows : tuple of int
+        Indices, in their layers, of everything drawn on this plane, used or not.
+    """
+
+    prompts: PromptSet = field(default_factory=PromptSet)
+    outside: int = 0
+    boxes: int = 0
+    lines: int = 0
+    slivers: int = 0
+    point_rows: tuple[int, ...] = ()
+    shape_rows: tuple[int, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is drawn on this plane."""
+        return not self.point_rows and not self.shape_rows
+
+    @property
+    def warning(self) -> str:
+        """What the person should know about prompts that are not used; "" when all are."""
+        if self.outside == 1:
+            return "1 prompt lies outside the image and is not used. Move or delete it."
+        if self.outside:
+            return f"{self.outside} prompts lie outside the image and are not used. Move or delete them."
+        if self.boxes > 1:
+            return f"{self.boxes} boxes are drawn here; the newest one counts. One object takes one box."
+        if self.lines:
+            return "Lines and paths enclose nothing and are not used. Draw a box, an ellipse or a polygon."
+        if self.slivers and not self.boxes:
+            return "A click makes no box. Drag from one corner of the object to the other."
+        return ""
+
+
+def read_prompts(
+    viewer: ViewerModel,
+    image: Image,
+    view: View,
+    points: Points | None,
+    shapes: Shapes | None,
+    is_sliver: Callable[[NDArray[np.float64]], bool],
+) -> Reading:
+    """Read the prompts of the plane on screen.
+
+    Parameters
+    ----------
+    viewer, image, view
+        Where the plane is.
+    points, shapes : napari layers or None
+        The prompt layers. One that lies elsewhere than the image is converted through the world.
+    is_sliver : callable
+        Takes the (N, 2) corners of a shape, data pixels (y, x), and tells whether it is the trace of a plain click.
+
+    Returns
+    -------
+    Reading
+        Positions in data pixels of the plane, (y, x).
+    """
+    point_rows, clicks = _clicks(viewer, image, view, points)
+    found = _shapes(viewer, image, view, shapes, is_sliver)
+    inside = [click for click in clicks if _inside(click.position, view.shape)]
+    touching = [box for box in found.boxes if _touches(box, view.shape)]
+    outside = len(point_rows) - len(inside) + len(found.boxes) - len(touching)
+    prompts = PromptSet((*inside, *touching[-1:]))
+    return Reading(prompts, outside, len(touching), found.lines, found.slivers, point_rows, tuple(found.rows))
+
+
+def _clicks(
+    viewer: ViewerModel, image: Image, view: View, points: Points | None
+) -> tuple[tuple[int, ...], list[PointPrompt]]:
+    """Find the points on a plane: their rows in the layer, and the prompts of those that have a position."""
+    if points is None or not len(points.data):
+        return (), []
+    positions = _to_image(viewer, points, image, np.asarray(points.data, dtype=np.float64))
+    rows = np.flatnonzero(view.holds(positions))
+    there = rows[np.isfinite(positions[rows]).all(axis=1)]
+    positive = read_polarity(points)
+    clicks = [PointPrompt(_pair(positions[row, list(view.axes)]), bool(positive[row])) for row in there]
+    return tuple(int(row) for row in rows), clicks
+
+
+@dataclass(slots=True)
+class _Shapes:
+    """The shapes on a plane: all their rows, the bounding boxes of those that count, oldest first, and the others."""
+
+    rows: list[int] = field(default_factory=list)
+    boxes: list[BoxPrompt] = field(default_factory=list)
+    lines: int = 0
+    slivers: int = 0
+
+
+def _shapes(
+    viewer: ViewerModel,
+    image: Image,
+    view: View,
+    shapes: Shapes | None,
+    is_sliver: Callable[[NDArray[np.float64]], bool],
+) -> _Shapes:
+    """Find the shapes on a plane."""
+    found = _Shapes()
+    drawn = () if shapes is None else zip(shapes.data, shapes.shape_type, strict=True)
+    for row, (vertices, kind) in enumerate(drawn):
+        positions = _to_image(viewer, shapes, image, np.asarray(vertices, dtype=np.float64))
+        if not view.holds(positions).all():
+            continue
+        found.rows.append(row)
+        corners = positions[:, list(view.axes)]
+        if kind not in _AREAS:
+            found.lines += 1
+        elif is_sliver(corners):
+            found.slivers += 1
+        else:
+            found.boxes.append(BoxPrompt(_pair(corners.min(axis=0)), _pair(corners.max(axis=0))))
+    return found
+
+
+class SliverMemory:
+    """Tells the trace of a plain click in a drawing mode from a box that somebody drew.
+
+    A click without a drag leaves a square of a few pixels of the *screen*, whatever the zoom, so a shape is judged by
+    the zoom at which it is first seen; zooming later changes nothing. A changed shape is judged anew.
+
+    Parameters
+    ----------
+    least : float
+        Sides shorter than this many screen pixels make a sliver.
+    """
+
+    def __init__(self, least: float = 4.0) -> None:
+        self._least = least
+        self._verdicts: dict[bytes, bool] = {}
+
+    def judge(self, corners: NDArray[np.float64], pixel: float) -> bool:
+        """Tell whether a shape is a sliver.
+
+        Parameters
+        ----------
+        corners : numpy.ndarray, shape (N, 2)
+            Data pixels.
+        pixel : float
+            Side of a screen pixel, in data pixels, now.
+        """
+        key = corners.tobytes()
+        if key not in self._verdicts:
+            sides = corners.max(axis=0) - corners.min(axis=0)
+            # A quarter of a data pixel encloses nothing at any zoom.
+            self._verdicts[key] = bool(sides.min() < max(self._least * pixel, 0.25))
+        return self._verdicts[key]
+
+    def clear(self) -> None:
+        """Forget all verdicts."""
+        self._verdicts.clear()
+
+
+def _to_image(viewer: ViewerModel, layer: Layer, image: Image, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Convert data pixels of a prompt layer to data pixels of the image."""
+    own, target = Grid.of(viewer, layer), Grid.of(viewer, image)
+    # Exact where nothing has to be converted: a click must not move by a rounding error.
+    return positions if own.matches(target) else target.to_data(own.to_world(positions))
+
+
+def _pair(position: NDArray[np.float64]) -> tuple[float, float]:
+    return float(position[0]), float(position[1])
+
+
+def _inside(position: tuple[float, float], shape: tuple[int, int]) -> bool:
+    """Tell whether a point lies on a pixel."""
+    return all(-0.5 <= at <= size - 0.5 for at, size in zip(position, shape, strict=True))
+
+
+def _touches(box: BoxPrompt, shape: tuple[int, int]) -> bool:
+    """Tell whether a box and a plane overlap."""
+    return all(high > -0.5 and low < size - 0.5 for low, high, size in zip(box.start, box.stop, shape, strict=True))

@@ -1,0 +1,35 @@
+"""The connections of an object, in one table, so that all of them can be released."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Connections:
+    """Remembers what was connected to what.
+
+    Signals hold bound methods weakly (napari's and psygnal's both do), so the table keeps nobody alive who would not
+    be alive anyway.
+    """
+
+    def __init__(self) -> None:
+        self._table: list[tuple[str, Any, Callable[..., None]]] = []
+
+    def connect(self, group: str, signal: Any, slot: Callable[..., None]) -> None:
+        """Connect a bound method to a napari or psygnal signal, as one of a group."""
+        signal.connect(slot)
+        self._table.append((group, signal, slot))
+
+    def release(self, group: str | None = None) -> None:
+        """Disconnect one group, or everything. Releasing twice is fine."""
+        kept = []
+        for entry in self._table:
+            name, signal, slot = entry
+            if group is None or name == group:
+                signal.disconnect(slot)
+            else:
+                kept.append(entry)
+        self._table = kept

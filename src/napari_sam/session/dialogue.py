@@ -1,0 +1,158 @@
+"""What is being said about one object, what the model answers, and which answer is shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_sam.prompts import MaskPrompt
+from napari_sam.session import words
+from napari_sam.session.adapters import Reading
+from napari_sam.session.asking import Asker
+from napari_sam.session.inference import Request
+from napari_sam.session.refinement import Earlier, Refinement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    from napari_sam.prompts import PromptSet
+    from napari_sam.session.inference import Answer, Backend
+    from napari_sam.session.preview import Preview
+    from napari_sam.session.prompt_layers import PromptLayers
+    from napari_sam.session.scene import Scene
+    from napari_sam.session.state import Candidate
+    from napari_sam.worker import Worker
+
+
+class Dialogue:
+    """The prompting of one object after the other.
+
+    Parameters
+    ----------
+    scene, prompts, preview
+        What is looked at, drawn, and shown.
+    worker, backend
+        What answers.
+    model, device : str
+        Which model, and where; change them and call `look_again`.
+    changed : callable
+        Called after anything here changed on its own.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        prompts: PromptLayers,
+        preview: Preview,
+        worker: Worker,
+        backend: Backend,
+        model: str,
+        device: str,
+        changed: Callable[[], None],
+    ) -> None:
+        self._scene = scene
+        self._prompts = prompts
+        self._preview = preview
+        self._changed = changed
+        self._refinement = Refinement()
+        self._asked: tuple[PromptSet, Hashable] | None = None
+        self.asker = Asker(worker, backend, self._on_asker_answered, changed)
+        self.model = model
+        self.device = device
+        self.reading = Reading()
+        """What the prompt layers said when they were last read."""
+        self.answer: Answer | None = None
+        """The answer that is shown; its request has prompts."""
+        self.ready: Answer | None = None
+        """The newest answer of any kind: it tells about the plane and the device."""
+        self.device_text = ""
+        """Words for the device that answers; "" until the model is loaded."""
+        self.selected = -1
+        """Which candidate of the answer is shown; -1 for none."""
+
+    @property
+    def candidate(self) -> Candidate | None:
+        """The candidate that is shown."""
+        return None if self.answer is None or self.selected < 0 else self.answer.candidates[self.selected]
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the answer that is shown is one to the prompts as they are now."""
+        return self.answer is not None and self._asked == (self.answer.request.said, self.answer.request.context)
+
+    @property
+    def refinement(self) -> Refinement:
+        """The answers so far for this object."""
+        return self._refinement
+
+    def look_again(self, delay: float = 0.0) -> None:
+        """Ask anew, because the plane, its looks or the model changed; nothing of before counts any more.
+
+        Parameters
+        ----------
+        delay : float
+            Seconds to wait, while more changes may follow.
+        """
+        self.asker.drop()
+        self._asked = self.ready = None
+        self._hide()
+        self.read(delay)
+
+    def read(self, delay: float = 0.0) -> None:
+        """Read the prompts, and ask if they say something new."""
+        image, source = self._scene.image, self._scene.source()
+        if image is None or source is None:
+            self.reading = Reading()
+            self.asker.drop()
+            self._hide()
+            return
+        self.reading = self._prompts.read(image, source.view)
+        said = Reading().prompts if words.names_nothing(self.reading) else self.reading.prompts
+        request = Request(self.model, self.device, source, said)
+        if (said, request.context) == self._asked:
+            return
+        self._asked = said, request.context
+        if not len(said):
+            self.asker.drop("prompts")
+            self._hide()
+            if self.ready is None:
+                self.asker.ask(request, delay)
+            return
+        earlier = self._refinement.earlier_for(said, request.context)
+        self.asker.ask(Request(self.model, self.device, source, said, earlier), delay)
+
+    def select(self, index: int) -> None:
+        """Show another candidate; further prompts go on from it."""
+        answer = self.answer
+        if answer is None or not 0 <= index < len(answer.candidates):
+            return
+        self.selected = index
+        self._show(answer)
+
+    def forget(self, refinement: Refinement | None = None) -> None:
+        """Turn to another object: a new one, or one that comes back with its answers."""
+        self._refinement = refinement or Refinement()
+        self._asked = None
+        self.asker.drop("prompts")
+        self._hide()
+
+    def _show(self, answer: Answer) -> None:
+        """Show the selected candidate, and remember it as the answer to go on from."""
+        image, request = self._scene.image, answer.request
+        if image is None or answer.logits is None:
+            raise RuntimeError("an answer to prompts has logits, and its image")
+        self._preview.need(image, request.source.view, [self._prompts.points, self._prompts.shapes])
+        self._preview.show(answer.candidates[self.selected], image, answer.backdrops[self.selected])
+        made = Earlier(MaskPrompt(answer.logits[self.selected]), answer.digest)
+        self._refinement = self._refinement.answered(request.said, request.earlier, made, request.context)
+
+    def _hide(self) -> None:
+        self.answer, self.selected = None, -1
+        self._preview.clear()
+
+    def _on_asker_answered(self, answer: Answer) -> None:
+        self.ready = answer
+        self.device_text = answer.device
+        if len(answer.request.said):
+            self.answer = answer
+            self.select(0)
+        self._changed()

@@ -1,0 +1,195 @@
+"""The layers that a session adds: how they look, where they lie, and how they get into the viewer.
+
+Colours go by meaning and are told apart by people with any kind of colour vision (the set of Okabe and Ito, 2008);
+positive and negative points also differ in shape.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from napari.layers import Labels, Points, Shapes
+from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps.standardize_color import transform_color
+from napari.utils.transforms import Affine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari.components import ViewerModel
+    from napari.layers import Image, Layer
+    from numpy.typing import NDArray
+
+    from napari_sam.session.view import View
+
+POLARITY = "polarity"
+"""Name of the feature of a Points layer that says which points are "positive" and which "negative"."""
+KIND = "prompt"
+"""Name of the feature that marks a Shapes layer as one of prompts."""
+
+_BLUE_GREEN, _ORANGE, _YELLOW = "#009e73", "#e69f00", "#f0e442"
+_SYMBOLS = {True: "disc", False: "x"}
+_COLOURS = {True: _BLUE_GREEN, False: _ORANGE}
+PLACING = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+"""Attributes, and names of events, that say where a layer lies."""
+
+
+def placement(image: Image) -> dict[str, Any]:
+    """Return the arguments that put a new layer exactly where an image is.
+
+    Units and axis labels must be among them: a layer without units beside one that has some makes napari drop the
+    units of all.
+    """
+    return {name: _value(image, name) for name in PLACING}
+
+
+def follow(layer: Layer, image: Image) -> None:
+    """Put a layer where an image is now, touching only what differs."""
+    for name in PLACING:
+        wanted, present = _value(image, name), _value(layer, name)
+        if not np.array_equal(wanted, present):
+            setattr(layer, name, wanted)
+
+
+def _value(layer: Layer, name: str) -> Any:
+    """Copy one attribute of a layer's placement, so that no array is shared between two layers."""
+    value = getattr(layer, name)
+    if name in ("units", "axis_labels"):
+        return tuple(value)
+    return np.array(value.affine_matrix if name == "affine" else value)
+
+
+def make_points(image: Image) -> Points:
+    """Make an empty layer for clicks, drawn at a size that suits the screen whatever the image's."""
+    points = Points(
+        ndim=image.ndim,
+        features=pd.DataFrame({POLARITY: pd.Series([], dtype=object)}),
+        feature_defaults={POLARITY: "positive"},
+        face_color=_BLUE_GREEN,
+        border_color="white",
+        border_width=0.12,
+        size=_pixels(image, 1 / 40),
+        canvas_size_limits=(11, 16),
+        name="SAM points",
+        **placement(image),
+    )
+    set_current_polarity(points, True)
+    return points
+
+
+def make_shapes(image: Image) -> Shapes:
+    """Make an empty layer for boxes."""
+    return Shapes(
+        ndim=image.ndim,
+        feature_defaults={KIND: "box"},
+        features=pd.DataFrame({KIND: pd.Series([], dtype=object)}),
+        edge_color=_YELLOW,
+        face_color="transparent",
+        edge_width=_pixels(image, 1 / 300),
+        name="SAM boxes",
+        **placement(image),
+    )
+
+
+def make_labels(image: Image) -> Labels:
+    """Make an empty layer for accepted objects. Its memory is claimed only where something is written."""
+    return Labels(np.zeros(image.data.shape[: image.ndim], dtype=np.int32), name="SAM labels", **placement(image))
+
+
+def make_preview(image: Image, view: View) -> Labels:
+    """Make an empty layer for the candidate: one plane thick, so that a huge volume costs no more than its plane."""
+    shape = [1] * image.ndim
+    for axis, size in zip(view.axes, view.shape, strict=True):
+        shape[axis] = size
+    preview = Labels(np.zeros(shape, dtype=np.uint8), name="SAM preview", opacity=1.0, **placement(image))
+    preview.editable = False
+    place_preview(preview, image, view)
+    return preview
+
+
+def place_preview(preview: Labels, image: Image, view: View) -> None:
+    """Move the preview, one plane thick, to the plane of an image."""
+    follow(preview, image)
+    own = Affine(scale=image.scale, rotate=image.rotate, shear=image.shear, translate=image.translate)
+    origin = np.array([0 if i is None else i for i in view.index], dtype=float)
+    translate = np.asarray(own(origin))
+    if not np.array_equal(translate, preview.translate):
+        preview.translate = translate
+
+
+def contour_width(view: View) -> int:
+    """Return the width of the contour on a plane, in data pixels: visible when all of it is on screen."""
+    return 1 if max(view.shape) <= 512 else 2
+
+
+def contour_colours(bright: bool) -> DirectLabelColormap:
+    """Return the colours of a preview: black on a bright backdrop, white on a dark one."""
+    return DirectLabelColormap(color_dict={None: "transparent", 0: "transparent", 1: "black" if bright else "white"})
+
+
+def _pixels(image: Image, share: float) -> float:
+    """Give a share of the longest displayed side, in data pixels: what looks the same on images of any size."""
+    return max(1.0, share * max(int(size) for size in image.data.shape[: image.ndim][-2:]))
+
+
+def read_polarity(points: Points) -> NDArray[np.bool_]:
+    """Tell which points are positive: all that do not say "negative"."""
+    if POLARITY not in points.features:
+        return np.ones(len(points.data), dtype=bool)
+    positive: NDArray[np.bool_] = points.features[POLARITY].to_numpy() != "negative"
+    return positive
+
+
+def current_polarity(points: Points) -> bool:
+    """Tell whether the next click is positive."""
+    defaults = points.feature_defaults
+    return POLARITY not in defaults or defaults[POLARITY].iloc[0] != "negative"
+
+
+def set_current_polarity(points: Points, positive: bool) -> None:
+    """Choose what the next click is. Points that are there keep what they are.
+
+    napari keeps the newest point selected, and would turn it along with the current value; nothing stays selected here.
+    """
+    points.selected_data = set()
+    points.feature_defaults = {**_defaults(points), POLARITY: "positive" if positive else "negative"}
+    points.current_face_color = _COLOURS[positive]
+    points.current_symbol = _SYMBOLS[positive]
+
+
+def dress_points(points: Points) -> None:
+    """Make colour and shape of every point tell its polarity again, after a program or an undo changed the table."""
+    positive = read_polarity(points)
+    symbols = np.array([_SYMBOLS[bool(p)] for p in positive], dtype=object)
+    if [str(s) for s in points.symbol] != list(symbols):
+        points.symbol = symbols
+    wanted = transform_color([_ORANGE, _BLUE_GREEN])[positive.astype(int)]
+    if len(wanted) and not np.allclose(points.face_color, wanted):
+        points.face_color = wanted
+
+
+def _defaults(points: Points) -> dict[str, Any]:
+    return {str(name): points.feature_defaults[name].iloc[0] for name in points.feature_defaults}
+
+
+@contextmanager
+def keeping_selection(viewer: ViewerModel) -> Iterator[None]:
+    """Leave the selection of layers as it was: adding a layer selects it."""
+    layers = viewer.layers
+    before, active = set(layers.selection), layers.selection.active
+    yield
+    kept = {layer for layer in before if layer in layers}
+    if set(layers.selection) != kept:
+        layers.selection = kept
+    if active in kept and layers.selection.active is not active:
+        layers.selection.active = active
+
+
+def add_below(viewer: ViewerModel, layer: Layer, above: list[Layer | None]) -> None:
+    """Add a layer beneath the lowest of the layers `above`, or on top when none of them is there."""
+    places = [viewer.layers.index(other) for other in above if other is not None and other in viewer.layers]
+    with keeping_selection(viewer):
+        viewer.layers.insert(min(places, default=len(viewer.layers)), layer)

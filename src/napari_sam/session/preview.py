@@ -1,0 +1,158 @@
+"""The layer that shows the candidate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam.session.layers import (
+    add_below,
+    contour_colours,
+    contour_width,
+    keeping_selection,
+    make_preview,
+    place_preview,
+)
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image, Labels, Layer
+
+    from napari_sam.session.state import Candidate
+    from napari_sam.session.view import View
+
+
+_MANY = 1 / 16
+"""Share of a plane's pixels above which drawing the plane anew is faster than drawing the pixels that change."""
+
+
+class Preview:
+    """Shows one candidate as a contour on the plane it was made for.
+
+    Only pixels that change are written, so a small object on a huge plane costs what the object costs.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Where the layer lives.
+    """
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self._viewer = viewer
+        self._view: View | None = None
+        self._bright: bool | None = None
+        self._shown: Candidate | None = None
+        self.layer: Labels | None = None
+
+    def need(self, image: Image, view: View, above: list[Layer | None]) -> Labels:
+        """Return the layer, made or moved to be the plane of an image, beneath the layers `above`."""
+        if self.layer is not None and (
+            self._view is None or self._view.axes != view.axes or self._view.shape != view.shape
+        ):
+            self.remove()
+        if self.layer is None:
+            self.layer = make_preview(image, view)
+            self._bright = self._shown = None
+            add_below(self._viewer, self.layer, above)
+        else:
+            place_preview(self.layer, image, view)
+        self._view = view
+        return self.layer
+
+    def show(self, candidate: Candidate, image: Image, backdrop: float) -> None:
+        """Show a candidate in place of what is shown.
+
+        Parameters
+        ----------
+        candidate : Candidate
+            The mask, on the plane of the last `need`.
+        image : Image
+            Layer beneath.
+        backdrop : float
+            Brightness of the picture that the model saw around the mask, from 0 to 1.
+        """
+        layer, view = self.layer, self._view
+        if layer is None or view is None:
+            raise RuntimeError("the preview layer is asked for before anything is shown in it")
+        bright = _looks_bright(image, backdrop)
+        if bright != self._bright:
+            self._bright, layer.colormap = bright, contour_colours(bright)
+        _set_contour(layer, contour_width(view))
+        self._draw(layer, view, candidate)
+
+    def clear(self) -> None:
+        """Show nothing."""
+        if self.layer is not None and self._view is not None and self._shown is not None:
+            if self.layer.ndim > 2:
+                # napari warns whenever it draws a layer with contours in 3D, even an empty one.
+                _set_contour(self.layer, 0)
+            self._draw(self.layer, self._view, None)
+
+    def _draw(self, layer: Labels, view: View, candidate: Candidate | None) -> None:
+        """Draw a candidate in place of the one that is shown; None: nothing."""
+        box = _box([c for c in (self._shown, candidate) if c is not None and c.area])
+        self._shown = candidate
+        if box is None:
+            return
+        plane = layer.data.reshape(view.shape)[box]  # a view: the other axes have one plane
+        wanted = np.zeros(plane.shape, dtype=plane.dtype)
+        if candidate is not None:
+            top, left = (at - edge.start for at, edge in zip(candidate.origin, box, strict=True))
+            wanted[top : top + candidate.mask.shape[0], left : left + candidate.mask.shape[1]] = candidate.mask
+        changed = np.nonzero(wanted != plane)
+        if len(changed[0]) > layer.data.size * _MANY:
+            plane[...] = wanted
+            layer.refresh(extent=False, thumbnail=False, highlight=False)
+        elif len(changed[0]):
+            places = [np.zeros(len(changed[0]), dtype=np.int32) for _ in view.index]
+            for axis, found, edge in zip(view.axes, changed, box, strict=True):
+                places[axis] = (found + edge.start).astype(np.int32)
+            layer.data_setitem(tuple(places), wanted[changed])
+            _forget_strokes(layer)
+
+    def follow(self, image: Image) -> None:
+        """Keep the layer where the image is."""
+        if self.layer is not None and self._view is not None:
+            place_preview(self.layer, image, self._view)
+
+    def lose(self) -> None:
+        """Forget the layer: it was removed from the viewer."""
+        self.layer = self._view = self._shown = None
+
+    def remove(self) -> None:
+        """Remove the layer from the viewer."""
+        if self.layer is not None and self.layer in self._viewer.layers:
+            with keeping_selection(self._viewer):
+                self._viewer.layers.remove(self.layer)
+        self.lose()
+
+
+def _box(candidates: list[Candidate]) -> tuple[slice, slice] | None:
+    """Find the smallest rectangle of a plane that holds some masks."""
+    if not candidates:
+        return None
+    low = np.min([c.origin for c in candidates], axis=0)
+    high = np.max([np.add(c.origin, c.mask.shape) for c in candidates], axis=0)
+    return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
+
+
+def _set_contour(layer: Labels, width: int) -> None:
+    """Set the width of the contour, which makes napari draw the whole layer anew, where it is another one."""
+    if layer.contour != width:
+        layer.contour = width
+
+
+def _forget_strokes(layer: Labels) -> None:
+    """Empty the layer's undo history, which would hold every mask that was ever shown: locking a layer does that."""
+    layer.editable = True
+    layer.editable = False
+
+
+def _looks_bright(image: Image, backdrop: float) -> bool:
+    """Tell whether a grey value, 0 to 1, looks bright in the colours of an image layer."""
+    if image.rgb:
+        return backdrop > 0.5
+    red, green, blue = image.colormap.map(np.array([backdrop], dtype=np.float32))[0, :3]
+    # Luma of Rec. ITU-R BT.709.
+    return bool(0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.5)

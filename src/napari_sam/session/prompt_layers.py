@@ -1,0 +1,230 @@
+"""The Points and the Shapes layer in which a person prompts: made when needed, adopted when there, left as found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari.layers import Points, Shapes
+
+from napari_sam.errors import InputError
+from napari_sam.session.adapters import Reading, SliverMemory, read_prompts
+from napari_sam.session.contents import Contents, DrawnPoints, DrawnShapes
+from napari_sam.session.grids import Grid
+from napari_sam.session.layers import (
+    KIND,
+    POLARITY,
+    current_polarity,
+    dress_points,
+    follow,
+    keeping_selection,
+    make_points,
+    make_shapes,
+    set_current_polarity,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from napari.components import ViewerModel
+    from napari.layers import Image, Layer
+    from numpy.typing import NDArray
+
+    from napari_sam.session.view import View
+
+_IN_USE = "napari-sam-live: in use"
+"""Key in the metadata of a prompt layer while a session works with it, so that a second session does not take it."""
+
+
+class PromptLayers:
+    """The prompt layers of one image.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Where the layers live.
+    """
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self._viewer = viewer
+        self._slivers = SliverMemory()
+        self._own: list[Layer] = []
+        self._modes: dict[Layer, str] = {}
+        self.points: Points | None = None
+        self.shapes: Shapes | None = None
+
+    def __contains__(self, layer: object) -> bool:
+        return layer is not None and (layer is self.points or layer is self.shapes)
+
+    # -- getting and giving back ------------------------------------------------------------------
+
+    def need_points(self, image: Image) -> Points:
+        """Return the Points layer: the one in use, a free one that fits, or a new one."""
+        if self.points is None:
+            self.points = self._free(Points, POLARITY, image) or self._add(make_points(image))
+            self._take(self.points)
+            dress_points(self.points)
+        return self.points
+
+    def need_shapes(self, image: Image) -> Shapes:
+        """Return the Shapes layer: the one in use, a free one that fits, or a new one."""
+        if self.shapes is None:
+            self.shapes = self._free(Shapes, KIND, image) or self._add(make_shapes(image))
+            self._take(self.shapes)
+        return self.shapes
+
+    def adopt(self, layer: Points | Shapes, image: Image) -> None:
+        """Work with a layer of the person's from now on, where it lies; its points get a polarity if they have none.
+
+        Raises
+        ------
+        InputError
+            If it has another number of axes than the image, is not in the viewer, or another session works with it.
+        """
+        if layer not in self._viewer.layers:
+            raise InputError(f'"{layer.name}" is not in this viewer. Add it first.')
+        if layer.ndim != image.ndim:
+            raise InputError(
+                f'"{layer.name}" has {layer.ndim} axes, but the image has {image.ndim}. Choose a layer that fits.'
+            )
+        if layer not in self and layer.metadata.get(_IN_USE):
+            raise InputError(f'"{layer.name}" is in use by another session. Choose another layer.')
+        if isinstance(layer, Points):
+            self._release(self.points if self.points is not layer else None)
+            self.points = layer
+            if POLARITY not in layer.features:
+                layer.features = layer.features.assign(**{POLARITY: ["positive"] * len(layer.data)})
+            set_current_polarity(layer, current_polarity(layer))
+            dress_points(layer)
+        else:
+            self._release(self.shapes if self.shapes is not layer else None)
+            self.shapes = layer
+        self._take(layer)
+
+    def lose(self, layer: Layer) -> None:
+        """Forget a layer that was removed from the viewer; the next need makes a new one."""
+        if layer is self.points:
+            self.points = None
+        elif layer is self.shapes:
+            self.shapes = None
+        if layer in self._own:
+            self._own.remove(layer)
+
+    def release(self) -> None:
+        """Give both layers back: remove those that the session made and nobody drew in, leave all others."""
+        self._release(self.points)
+        self._release(self.shapes)
+        self.points = self.shapes = None
+        self._slivers.clear()
+
+    def follow(self, image: Image) -> None:
+        """Keep the session's own layers where the image is, with what is drawn in them on the same pixels."""
+        for layer in self._own:
+            follow(layer, image)
+
+    def move_to(self, image: Image) -> None:
+        """Go over to another image: prompts stay where they are in the world.
+
+        Layers with another number of axes than the new image are given back.
+        """
+        for layer in (self.points, self.shapes):
+            if layer is not None and layer.ndim != image.ndim:
+                self._release(layer)
+                self.lose(layer)
+        for layer in self._own:
+            before = Grid.of(self._viewer, layer)
+            follow(layer, image)
+            after = Grid.of(self._viewer, layer)
+            if len(layer.data) and not before.matches(after):
+                _carry(layer, before, after)
+
+    def _free(self, kind: type[Layer], column: str, image: Image) -> Layer | None:
+        """Find the newest prompt layer that no session works with."""
+        for layer in reversed(self._viewer.layers):
+            if isinstance(layer, kind) and column in layer.features and layer.ndim == image.ndim:
+                if not layer.metadata.get(_IN_USE):
+                    return layer
+        return None
+
+    def _add(self, layer: Layer) -> Layer:
+        with keeping_selection(self._viewer):
+            self._viewer.layers.append(layer)
+        self._own.append(layer)
+        return layer
+
+    def _take(self, layer: Layer) -> None:
+        layer.metadata[_IN_USE] = True
+        self._modes[layer] = str(layer.mode)
+
+    def _release(self, layer: Layer | None) -> None:
+        if layer is None:
+            return
+        layer.metadata.pop(_IN_USE, None)
+        layer.mode = self._modes.pop(layer, layer.mode)
+        if layer in self._own:
+            self._own.remove(layer)
+            if not len(layer.data) and layer in self._viewer.layers:
+                with keeping_selection(self._viewer):
+                    self._viewer.layers.remove(layer)
+
+    # -- what is drawn ----------------------------------------------------------------------------
+
+    def read(self, image: Image, view: View) -> Reading:
+        """Read the prompts of the plane on screen."""
+        pixel = self._screen_pixel(image)
+        return read_prompts(
+            self._viewer, image, view, self.points, self.shapes, lambda corners: self._slivers.judge(corners, pixel)
+        )
+
+    def _screen_pixel(self, image: Image) -> float:
+        """Give the side of a screen pixel, in data pixels: what napari sizes the trace of a click with."""
+        if self.shapes is None:
+            return 1.0
+        # A layer's scale factor is 1 until a canvas draws it.
+        return float(self.shapes.scale_factor) / float(abs(image.scale[-1]))
+
+    def tidy(self) -> None:
+        """Mend what a change left behind: looks that do not tell polarity, and selections that do harm.
+
+        napari selects a point that was just clicked, and draws it blue, which hides its polarity; and it goes on
+        selecting points that are gone.
+        """
+        points = self.points
+        if points is None:
+            return
+        there = {index for index in points.selected_data if index < len(points.data) and str(points.mode) != "add"}
+        if there != set(points.selected_data):
+            points.selected_data = there
+        dress_points(points)
+
+    def contents(self) -> Contents:
+        """Copy all that is drawn."""
+        return Contents.of(self.points, self.shapes)
+
+    def restore(self, contents: Contents, image: Image) -> None:
+        """Draw what was copied, in place of what is there; layers that were removed since come back."""
+        present = self.contents()
+        if (points := contents.points or present.points) is not None and not points.same(present.points):
+            points.draw(self.need_points(image))
+        if (shapes := contents.shapes or present.shapes) is not None and not shapes.same(present.shapes):
+            shapes.draw(self.need_shapes(image))
+
+    def clear(self, reading: Reading) -> None:
+        """Delete everything that is drawn on the plane of a reading, used or not."""
+        if self.points is not None and reading.point_rows:
+            self.points.selected_data = set()
+            self.points.remove(list(reading.point_rows))
+        if self.shapes is not None and reading.shape_rows:
+            self.shapes.selected_data = set()
+            self.shapes.remove(list(reading.shape_rows))
+        self._slivers.clear()
+
+
+def _carry(layer: Points | Shapes, before: Grid, after: Grid) -> None:
+    """Keep what is drawn in a layer where it was in the world, after the layer moved."""
+
+    def move(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+        return after.to_data(before.to_world(positions))
+
+    if isinstance(layer, Points):
+        DrawnPoints.of(layer).moved(move).draw(layer)
+    else:
+        DrawnShapes.of(layer).moved(move).draw(layer)

@@ -1,0 +1,89 @@
+"""When an earlier answer goes back into the model: SAM's own way of working with a person.
+
+The model was trained to get, with every further click, the low-resolution logits of its last answer (Kirillov et al.
+2023, appendix A). They may go only to the same object, in the same plane, window and model, and only when something was
+*added*: an answer to a click that has been taken back or moved says nothing about the object meant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from napari_sam.prompts import MaskPrompt, PromptSet
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier answer that may go with the next prompts.
+
+    Attributes
+    ----------
+    mask : MaskPrompt
+        Its logits.
+    digest : str
+        Digest of the pixels that it was made from; it is of no use for others.
+    """
+
+    mask: MaskPrompt
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One answer: what was said, the earlier answer that went with it, and the answer itself."""
+
+    said: PromptSet
+    given: Earlier | None
+    made: Earlier
+
+
+@dataclass(frozen=True, slots=True)
+class Refinement:
+    """The answers for the object that is being prompted, oldest first. A new object starts with ``Refinement()``.
+
+    Attributes
+    ----------
+    context : hashable
+        What the answers belong to: plane, window and model.
+    steps : tuple
+        The answers.
+    """
+
+    context: Hashable = None
+    steps: tuple[_Step, ...] = ()
+
+    def earlier_for(self, said: PromptSet, context: Hashable) -> Earlier | None:
+        """Return the earlier answer to give with these prompts, or None.
+
+        Prompts that were answered before, as after an undo, get what they got then, and so the same answer again.
+        Others get the newest answer to a part of themselves.
+        """
+        if context != self.context:
+            return None
+        for step in self.steps:
+            if step.said == said:
+                return step.given
+        prompts = set(said)
+        return next((step.made for step in reversed(self.steps) if prompts.issuperset(step.said)), None)
+
+    def answered(self, said: PromptSet, given: Earlier | None, made: Earlier, context: Hashable) -> Refinement:
+        """Return this with one answer more; answers that belong elsewhere are dropped.
+
+        Parameters
+        ----------
+        said : PromptSet
+            Prompts of the person.
+        given : Earlier or None
+            The earlier answer that went with them.
+        made : Earlier
+            The answer: the candidate that is chosen.
+        context : hashable
+            Plane, window and model.
+        """
+        steps = self.steps if context == self.context else ()
+        others = tuple(step for step in steps if step.said != said)
+        return Refinement(context, (*others, _Step(said, given, made)))

@@ -1,0 +1,76 @@
+"""Puts the state together that the panels show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_sam.session import words
+from napari_sam.session.state import SessionState, Status
+
+if TYPE_CHECKING:
+    from napari_sam.session.parts import Parts
+
+
+def report(parts: Parts, notice: Status | None, only_empty: bool) -> SessionState:
+    """Describe a session as it is now.
+
+    Parameters
+    ----------
+    parts : Parts
+        Its parts.
+    notice : Status or None
+        What the last command had to say.
+    only_empty : bool
+        Whether accept leaves pixels alone that carry a label.
+    """
+    scene, dialogue, ledger = parts.scene, parts.dialogue, parts.ledger
+    image, answer, tool = scene.image, dialogue.answer, parts.tools.current
+    candidates = () if answer is None else answer.candidates
+    writer = None if image is None else parts.targets.writer(image)
+    history = None if image is None else ledger.history(image)
+    return SessionState(
+        status=_status(parts, notice),
+        hint=words.hint(
+            has_view=scene.view is not None,
+            armed=tool is not None,
+            candidates=len(candidates),
+            prompts=not dialogue.reading.empty,
+            accepted=ledger.accepted is not None,
+            stack=image is not None and image.ndim > 2,
+        ),
+        model=dialogue.model,
+        device=dialogue.device_text,
+        tool=tool,
+        candidates=candidates,
+        selected=dialogue.selected,
+        next_id=None if image is None else 1 if writer is None else writer.next_label,
+        only_empty=only_empty,
+        can_accept=dialogue.candidate is not None or dialogue.asker.waits_for_prompts,
+        can_clear=not dialogue.reading.empty,
+        can_undo=history is not None and bool(history.done),
+        can_redo=history is not None and bool(history.undone),
+    )
+
+
+def _status(parts: Parts, notice: Status | None) -> Status:
+    """Choose what the status line says: what keeps the person from working goes first."""
+    scene, dialogue = parts.scene, parts.dialogue
+    if scene.image is None:
+        return Status("attention", words.NO_IMAGE)
+    if scene.view is None:
+        return Status("attention", scene.problem)
+    plane = scene.view.words(scene.image.axis_labels)
+    work = dialogue.asker.status(plane)
+    if work is not None and work.kind == "failed":
+        return work
+    if notice is not None:
+        return notice
+    if work is not None:
+        return work
+    if warning := words.warning(dialogue.reading):
+        return Status("attention", warning)
+    if dialogue.ready is None:
+        return Status()
+    if dialogue.ready.notice:
+        return Status("attention", dialogue.ready.notice)
+    return Status("idle", words.ready(plane, parts.ledger.accepted))

@@ -1,0 +1,393 @@
+"""A session: a person's work on one image at a time, with any viewer, with or without a window.
+
+Events of layers only say that something changed. The session then reads the prompt layers as a whole, stops if they say
+what they said before, and otherwise asks the inference thread; what comes back is shown, if it is still wanted.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Labels, Points, Shapes
+from psygnal import Signal, SignalGroup
+
+from napari_sam.errors import InputError
+from napari_sam.session import words
+from napari_sam.session.actions import ACTIONS
+from napari_sam.session.inference import Backend, load_engine
+from napari_sam.session.keys import KeyBindings
+from napari_sam.session.listener import Listener
+from napari_sam.session.parts import Parts
+from napari_sam.session.report import report
+from napari_sam.session.state import SessionState, Status
+from napari_sam.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    import numpy as np
+    from napari.layers import Image, Layer
+    from numpy.typing import NDArray
+
+    from napari_sam.session.actions import Action
+    from napari_sam.session.inference import EngineFactory
+    from napari_sam.session.state import Tool
+
+
+class SessionEvents(SignalGroup):
+    """Signals of a session."""
+
+    state_changed = Signal(SessionState)
+    """There is a new state."""
+    layers_changed = Signal()
+    """The layers of the viewer, or the choice of image or target, changed."""
+    closed = Signal()
+    """The session ended."""
+
+
+class Session:
+    """Promptable segmentation of the images of one viewer.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer or napari.components.ViewerModel
+        The viewer; no window is needed.
+    model : str
+        Name of a model in the registry, or path of a checkpoint.
+    device : str
+        "auto" or a torch device.
+    image : Image, optional
+        Layer to work on; by default the active one, and the next that becomes active, until one is set.
+    post : callable, optional
+        ``post(call)`` runs `call` soon on the viewer's thread; called from the inference thread. Without it, answers
+        arrive while `wait` waits.
+    engine_factory : callable, optional
+        Takes model, device and a progress callback, and returns an `napari_sam.engine.Engine` or the like.
+
+    Attributes
+    ----------
+    events : SessionEvents
+        What to listen to.
+    actions : mapping of str to Action
+        The commands with their words and keys.
+    """
+
+    def __init__(
+        self,
+        viewer: Any,
+        model: str = "bundled",
+        device: str = "auto",
+        *,
+        image: Image | None = None,
+        post: Callable[[Callable[[], None]], None] | None = None,
+        engine_factory: EngineFactory | None = None,
+    ) -> None:
+        self.events = SessionEvents(self)
+        self.actions: Mapping[str, Action] = ACTIONS
+        self._worker = Worker(post)
+        backend = Backend(engine_factory or load_engine)
+        self._parts = Parts.make(_unwrapped(viewer), self._worker, backend, model, device, self._on_dialogue_changed)
+        self._scene, self._dialogue = self._parts.scene, self._parts.dialogue
+        self._only_empty = True
+        self._closed = self._accept_next = False
+        self._notice: Status | None = None
+        self._state = SessionState(model=model)
+        self._listener = Listener(
+            self._parts, KeyBindings(self), self._on_listener_acted, self._publish, self.events.layers_changed.emit
+        )
+        if image is not None:
+            self._scene.choose(_unwrapped(image))
+        else:
+            self._scene.start()
+        self._publish()
+
+    # -- choices ----------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> SessionState:
+        """What the panels show; replaced as a whole, never changed."""
+        return self._state
+
+    @property
+    def image(self) -> Image | None:
+        """Layer that is worked on. Setting one stops following the active layer; setting None starts it again."""
+        return self._scene.image
+
+    @image.setter
+    def image(self, image: Image | None) -> None:
+        self._scene.choose(_unwrapped(image))
+        self._publish()
+
+    @property
+    def points(self) -> Points:
+        """Layer of the clicks, with a feature "polarity"; made when first asked for.
+
+        Set it to work with a layer of the person's, which stays where it is: its points are converted through the
+        world.
+        """
+        image = self._need_image()
+        if self._parts.prompts.points is None:
+            with self._command():
+                self._parts.prompts.need_points(image)
+        return self._parts.prompts.need_points(image)
+
+    @points.setter
+    def points(self, layer: Points) -> None:
+        self._adopt(layer, Points)
+
+    @property
+    def shapes(self) -> Shapes:
+        """Layer of the boxes, made when first asked for; rectangles, ellipses and polygons count by their bounding box.
+
+        Set it to work with a layer of the person's.
+        """
+        image = self._need_image()
+        if self._parts.prompts.shapes is None:
+            with self._command():
+                self._parts.prompts.need_shapes(image)
+        return self._parts.prompts.need_shapes(image)
+
+    @shapes.setter
+    def shapes(self, layer: Shapes) -> None:
+        self._adopt(layer, Shapes)
+
+    @property
+    def preview(self) -> Labels:
+        """Layer that shows the candidate, one plane thick: 1 inside the mask, 0 outside."""
+        image = self._need_image()
+        if self._scene.view is None:
+            raise InputError(self._scene.problem)
+        return self._parts.preview.need(image, self._scene.view, self._parts.above_preview)
+
+    @property
+    def target(self) -> Labels | None:
+        """Layer that accepted objects go to; None: a new one, made by the first accept. Set it to choose another."""
+        writer = None if self.image is None else self._parts.targets.writer(self.image)
+        return None if writer is None else writer.layer
+
+    @target.setter
+    def target(self, layer: Labels | None) -> None:
+        self._parts.targets.choose(_unwrapped(layer), self._need_image())
+        self._listener.tie()
+        self._publish()
+
+    @property
+    def model(self) -> str:
+        """Name of the model, or path of its checkpoint; when it changes, prompts in place are answered anew."""
+        return self._dialogue.model
+
+    @model.setter
+    def model(self, model: str) -> None:
+        if model != self._dialogue.model:
+            self._dialogue.model = model
+            self._listener.look_again()
+
+    @property
+    def device(self) -> str:
+        """Device to compute on, "auto" or a torch device."""
+        return self._dialogue.device
+
+    @device.setter
+    def device(self, device: str) -> None:
+        if device != self._dialogue.device:
+            self._dialogue.device = device
+            self._listener.look_again()
+
+    @property
+    def only_empty(self) -> bool:
+        """Whether accept leaves pixels alone that carry a label."""
+        return self._only_empty
+
+    @only_empty.setter
+    def only_empty(self, only_empty: bool) -> None:
+        self._only_empty = bool(only_empty)
+        self._publish()
+
+    def image_choices(self) -> list[Image]:
+        """List the images of the viewer, lowest first."""
+        return self._scene.choices()
+
+    def target_choices(self) -> list[Labels]:
+        """List the labels layers whose pixels are those of the image, lowest first."""
+        return [] if self.image is None else self._parts.targets.choices(self.image, self._parts.preview.layer)
+
+    def shown_pixels(self) -> NDArray[np.uint8] | None:
+        """Return the plane that the candidates lie on as the model saw it, (H, W, 3); None when there are none."""
+        answer = self._dialogue.answer
+        return None if answer is None else answer.plane.rendered
+
+    # -- commands ---------------------------------------------------------------------------------
+
+    def use_tool(self, tool: Tool) -> None:
+        """Select the prompt layer of a tool, in the mode for it; `close` selects again what was selected before.
+
+        Parameters
+        ----------
+        tool : {"positive", "negative", "box"}
+            What a click on the image is to mean.
+        """
+        with self._command() as image:
+            if image is not None:
+                self._parts.tools.take(tool, image)
+
+    def toggle_polarity(self) -> None:
+        """Turn the next click from object to background, or back. Points that are there keep their polarity."""
+        with self._command() as image:
+            if image is not None:
+                self._parts.tools.flip(image)
+
+    def select_candidate(self, index: int) -> None:
+        """Show candidate `index`; further prompts go on from it."""
+        with self._command() as image:
+            if image is not None:
+                self._dialogue.select(index)
+
+    def next_candidate(self) -> None:
+        """Show the next candidate, after the last one the first."""
+        if (count := len(self.state.candidates)) > 1:
+            self.select_candidate((self._dialogue.selected + 1) % count)
+
+    def accept(self) -> None:
+        """Write the candidate into the target as a new object, and start the next one.
+
+        Waits for the answer when it is still under way. The object is in the journal before its prompts are cleared.
+        Where nothing can be written, the status says why, and the prompts stay.
+        """
+        with self._command() as image:
+            if image is not None and self._dialogue.asker.waits_for_prompts:
+                self._accept_next = True
+                self._say(words.WAITING)
+            elif image is not None and self._dialogue.candidate is None:
+                self._say(words.NO_CANDIDATE)
+            elif image is not None:
+                writer = self._parts.targets.writer(image) or self._parts.targets.add(image, self._parts.above_target)
+                self._say(self._parts.ledger.accept(image, writer, only_empty=self._only_empty))
+
+    def clear(self) -> None:
+        """Delete what is drawn on this plane, and start over."""
+        with self._command() as image:
+            if image is not None:
+                self._parts.ledger.clear(image)
+
+    def undo(self) -> None:
+        """Take back the last prompt, clear or accept.
+
+        An accepted object leaves the target through the target's own undo, and its prompts come back. If the person has
+        undone it there already, only the prompts come back.
+        """
+        with self._command() as image:
+            if image is not None:
+                self._say(self._parts.ledger.undo(image))
+
+    def redo(self) -> None:
+        """Do again what was undone last."""
+        with self._command() as image:
+            if image is not None:
+                self._say(self._parts.ledger.redo(image))
+
+    def cancel(self) -> None:
+        """Stop the work that is under way."""
+        with self._command():
+            self._dialogue.asker.drop()
+            self._say(words.CANCELLED)
+
+    def new_target(self) -> None:
+        """Add an empty labels layer that fits the image, and make it the target."""
+        with self._command() as image:
+            if image is not None:
+                self._parts.targets.add(image, self._parts.above_target)
+
+    def wait(self, timeout: float = 60) -> None:
+        """Wait until all work is done and its answers are shown.
+
+        Raises
+        ------
+        TimeoutError
+            If that takes longer than `timeout` seconds.
+        """
+        if not self._worker.wait(timeout):
+            raise TimeoutError(f"the session was still at work after {timeout} s: {self.state.status.text}")
+
+    def close(self) -> None:
+        """End the session: stop all work, and leave the viewer as the person would. Closing twice is fine.
+
+        Prompt layers that the session made go if they are empty, the preview goes in any case; the target stays.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._listener.release()
+        self._scene.release()
+        self._dialogue.forget()
+        self._dialogue.asker.drop()
+        self._worker.close()
+        self._parts.tools.give_back()
+        self._parts.prompts.release()
+        self._parts.preview.remove()
+        self.events.closed.emit()
+
+    # -- what commands are made of ----------------------------------------------------------------
+
+    @contextmanager
+    def _command(self) -> Iterator[Image | None]:
+        """Run a command: our own changes of layers are not taken for the person's, and what comes of it is told."""
+        if self._closed:
+            yield None
+            return
+        self._on_listener_acted()
+        with self._listener.deaf():
+            try:
+                yield self.image
+            except Exception as error:
+                self._dialogue.asker.fail(error)
+        self._listener.tie()
+        self._parts.ledger.look()
+        self._dialogue.read()
+        self._publish()
+
+    def _say(self, text: str) -> None:
+        self._notice = Status("attention", text) if text else None
+
+    def _need_image(self) -> Image:
+        if self._closed:
+            raise InputError("This session is closed. Open another one.")
+        if self.image is None:
+            raise InputError(words.NO_IMAGE)
+        return self.image
+
+    def _adopt(self, layer: Any, kind: type[Layer]) -> None:
+        layer = _unwrapped(layer)
+        if not isinstance(layer, kind):
+            raise InputError(f"This takes a {kind.__name__} layer; got {type(layer).__name__}.")
+        self._parts.prompts.adopt(layer, self._need_image())
+        self._listener.tie()
+        self._listener.on_prompts_changed()
+
+    def _on_listener_acted(self) -> None:
+        self._notice, self._accept_next = None, False
+
+    def _on_dialogue_changed(self) -> None:
+        if self._accept_next and not self._dialogue.asker.waits_for_prompts:
+            self._accept_next = False
+            if self._dialogue.is_answered:
+                self.accept()
+        self._publish()
+
+    def _publish(self) -> None:
+        """Make the state anew, and tell if it is another one."""
+        if self._closed:
+            return
+        state = report(self._parts, self._notice, self._only_empty)
+        if state != self._state:
+            self._state = state
+            self.events.state_changed.emit(state)
+
+
+def _unwrapped(thing: Any) -> Any:
+    """Return the napari object itself.
+
+    napari hands plugins a proxy that warns of private access. What it returns are new proxies every time, which are
+    neither identical nor weakly referable; only public names are used here all the same.
+    """
+    return getattr(thing, "__wrapped__", thing)

@@ -1,0 +1,106 @@
+"""What the status line and the hint say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_sam.errors import NapariSamError
+from napari_sam.session.state import Status
+
+if TYPE_CHECKING:
+    from napari_sam.session.adapters import Reading
+    from napari_sam.session.inference import Stage
+
+NO_IMAGE = "No image. Open one, or select its layer."
+EMPTY_MASK = "This mask is empty, so there is nothing to write. Click the object, or choose another candidate."
+NOTHING_FREE = 'Every pixel of this mask carries a label already. Switch "Empty pixels only" off to write over them.'
+NO_CANDIDATE = "There is no mask to accept yet. Click an object, or draw a box around one."
+WAITING = "The mask is written as soon as it is there."
+CANCELLED = "Cancelled."
+BACKGROUND_ONLY = "A background point alone names no object. Click the object, or draw a box around it."
+
+_STAGES: dict[Stage, str] = {
+    "loading": "Loading the model.",
+    "encoding": "Reading and encoding the {plane}.",
+    "predicting": "Looking for the object.",
+}
+
+
+def working(stage: Stage, plane: str, fraction: float | None) -> Status:
+    """Describe work under way.
+
+    Parameters
+    ----------
+    stage : str
+        What is being done.
+    plane : str
+        Words for the plane, such as "plane z = 12".
+    fraction : float or None
+        Share of the stage that is done.
+    """
+    return Status("working", _STAGES[stage].format(plane=plane), fraction, cancellable=True)
+
+
+def failed(error: BaseException) -> Status:
+    """Describe what went wrong: our own errors speak for themselves, others are for the log."""
+    if isinstance(error, NapariSamError):
+        return Status("failed", str(error))
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return Status("failed", f"Something unexpected went wrong ({what}). The log has the details; please report them.")
+
+
+def no_journal(error: OSError) -> str:
+    """Say that an object was written, but not into the journal."""
+    return f"The journal of accepted objects cannot be written ({error.strerror or error}). Save the labels yourself."
+
+
+def warning(reading: Reading) -> str:
+    """Say what about the prompts needs the person; "" when nothing does."""
+    if names_nothing(reading):
+        return BACKGROUND_ONLY
+    return reading.warning
+
+
+def names_nothing(reading: Reading) -> bool:
+    """Tell whether there are prompts but none that says where the object is."""
+    said = reading.prompts
+    return bool(len(said)) and said.box is None and not any(point.positive for point in said.points)
+
+
+def ready(plane: str, accepted: int | None) -> str:
+    """Say that the plane is ready for prompts, after which object."""
+    done = f"Object {accepted} written. " if accepted is not None else ""
+    return f"{done}Ready: {plane} encoded."
+
+
+def hint(*, has_view: bool, armed: bool, candidates: int, prompts: bool, accepted: bool, stack: bool) -> str:
+    """Say what the person can do next; "" when the status says it all.
+
+    Parameters
+    ----------
+    has_view : bool
+        Whether there is a plane to work on.
+    armed : bool
+        Whether a click on the image is a prompt now.
+    candidates : int
+        Masks on offer.
+    prompts : bool
+        Whether anything is drawn on this plane.
+    accepted : bool
+        Whether the last thing done was an accept.
+    stack : bool
+        Whether the image has other planes.
+    """
+    if not has_view:
+        return ""
+    if candidates > 1:
+        return "Enter accepts. N shows the next candidate, more clicks correct it."
+    if candidates:
+        return "Enter accepts. More clicks correct it; X for background."
+    if prompts:
+        return ""
+    if accepted:
+        return "Next object, or scroll to the next plane." if stack else "Next object."
+    if not armed:
+        return "Choose a tool, then click an object."
+    return "Click an object. X for background."

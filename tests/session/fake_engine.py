@@ -1,0 +1,62 @@
+"""An engine without a network: an object is what is about as bright as the place that is pointed at, and near it."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+
+from napari_sam.progress import no_progress
+
+RADII = (8, 4, 16)
+SCORES = (0.9, 0.8, 0.7)
+
+
+class FakeEngine:
+    """Remembers what it was asked; its answers are numbered in their logits."""
+
+    def __init__(self, model="bundled", device="auto", kinds=("point", "box", "mask")):
+        self.model = model
+        self.predictor = SimpleNamespace(prompt_kinds=frozenset(kinds))
+        self.device_text = f"CPU ({device})"
+        self.notice = ""
+        self.embedded = []
+        self.asked = []
+        self.planes = []
+        self.error = None
+        self.gate = threading.Event()
+        self.gate.set()
+        self.started = threading.Event()
+
+    def embed(self, plane, progress=no_progress):
+        self.embedded.append(plane)
+        progress(0.5)
+
+    def predict(self, plane, prompts, *, multimask=None, progress=no_progress):
+        self.asked.append(prompts)
+        self.planes.append(plane)
+        self.started.set()
+        assert self.gate.wait(20)
+        if self.error is not None:
+            raise self.error
+        picture = plane.rendered[..., 0].astype(int)
+        y, x = np.ogrid[: plane.shape[0], : plane.shape[1]]
+        count = 3 if prompts.ambiguous else 1
+        if prompts.box is not None:
+            (y0, x0), (y1, x1) = prompts.box.start, prompts.box.stop
+            masks = [(y >= y0) & (y <= y1) & (x >= x0) & (x <= x1)]
+        else:
+            at = next(p.position for p in prompts.points if p.positive)
+            alike = np.abs(picture - picture[round(at[0]), round(at[1])]) < 40
+            masks = [alike & ((y - at[0]) ** 2 + (x - at[1]) ** 2 <= r * r) for r in RADII[:count]]
+        for point in prompts.points:
+            if not point.positive:
+                masks = [m & ((y - point.position[0]) ** 2 + (x - point.position[1]) ** 2 > 9) for m in masks]
+        logits = np.stack([np.full((4, 4), 10 * len(self.asked) + i, np.float32) for i in range(count)])
+        return SimpleNamespace(masks=np.stack(masks), scores=np.array(SCORES[:count], np.float32), logits=logits)
+
+
+def answer_number(prompt):
+    """Tell which answer, and which of its candidates, a mask prompt comes from."""
+    return divmod(int(prompt.logits[0, 0]), 10)
