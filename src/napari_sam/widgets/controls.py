@@ -1,0 +1,216 @@
+"""Small widgets that several panels share: they stay narrow, and cut no text without saying what was cut."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QFontMetrics, QGuiApplication
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
+    QWidget,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from qtpy.QtCore import QPoint
+    from qtpy.QtGui import QPaintEvent, QWheelEvent
+
+_POPUP_WIDTH = 480  # logical pixels; a list may be wider than the dock, but not cover the image
+
+
+def line_height(widget: QWidget) -> int:
+    """Return the height of a control with one line of text, logical pixels.
+
+    Not what the style says: napari's gives a control that is disabled a border, so that every panel would jump when
+    one of its buttons becomes enabled.
+    """
+    return widget.fontMetrics().height() + 10
+
+
+class Row(NamedTuple):
+    """One line of a `NarrowCombo`."""
+
+    text: str
+    data: object
+    detail: str = ""
+
+
+class NarrowCombo(QComboBox):
+    """A combo box that never asks for width: a long text is elided, and its tooltip shows the whole of it.
+
+    Parameters
+    ----------
+    placeholder : str
+        Shown when nothing is chosen.
+    read : callable, optional
+        Called before the list opens, to show the rows that there are by then.
+    """
+
+    def __init__(self, placeholder: str = "", read: Callable[[], None] | None = None) -> None:
+        super().__init__()
+        self._read = read
+        self._rows: tuple[Row, ...] = ()
+        self._help = ""
+        self.setPlaceholderText(placeholder)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.currentIndexChanged.connect(self._on_index_changed)
+
+    def set_help(self, text: str) -> None:
+        """Set what the tooltip says below the name of the chosen row."""
+        self._help = text
+        self._on_index_changed()
+
+    def show_rows(self, rows: Sequence[Row], current: object) -> None:
+        """Show these rows, with the one whose data is `current` chosen; nothing is signalled to the outside.
+
+        Parameters
+        ----------
+        rows : sequence of Row
+            From top to bottom.
+        current : object
+            Data of the row to choose, compared by identity or equality; when no row has it, the placeholder shows.
+        """
+        if tuple(rows) != self._rows:
+            self._rows = tuple(rows)
+            self.clear()
+            for i, row in enumerate(rows):
+                self.addItem(row.text)
+                self.setItemData(i, "\n".join(filter(None, (row.text, row.detail))), Qt.ItemDataRole.ToolTipRole)
+        self.setCurrentIndex(next((i for i, row in enumerate(rows) if row.data is current or row.data == current), -1))
+        self._on_index_changed()
+
+    def row(self, index: int) -> Row:
+        """Return the row at `index`."""
+        return self._rows[index]
+
+    def _on_index_changed(self) -> None:
+        self.setToolTip("\n".join(filter(None, (self.currentText(), self._help))))
+
+    def sizeHint(self) -> QSize:
+        """Return room for some letters, whatever the rows and the placeholder say."""
+        return QSize(160, line_height(self))
+
+    def minimumSizeHint(self) -> QSize:
+        """Return room for a few letters."""
+        return QSize(80, line_height(self))
+
+    def showPopup(self) -> None:
+        """Read the rows again, and widen the list to the longest, within reason."""
+        if self._read is not None:
+            self._read()
+        view = self.view()
+        if view is not None:
+            view.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+            view.setMinimumWidth(min(max(self.width(), view.sizeHintForColumn(0) + 24), _POPUP_WIDTH))
+        super().showPopup()
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        """Leave the wheel to the scroll area: a scroll past a combo must not choose another image."""
+        if event is not None:
+            event.ignore()
+
+    def paintEvent(self, _event: QPaintEvent | None) -> None:
+        """Paint as usual, with the text elided in the middle, where file names differ least."""
+        painter = QStylePainter(self)
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        if (style := self.style()) is not None:
+            field = style.subControlRect(
+                QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
+            )
+            text = self.currentText() or self.placeholderText()
+            option.currentText = self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideMiddle, field.width() - 4)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+
+class WrappedLabel(QLabel):
+    """Text that wraps, even a path with no space in it, and that a right click copies.
+
+    Parameters
+    ----------
+    lines : int
+        Lines for which room is kept, so that the panels below stay put when a text comes or goes.
+    """
+
+    def __init__(self, lines: int = 1) -> None:
+        super().__init__()
+        self._lines = lines
+        self._text = ""
+        self.setWordWrap(True)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.customContextMenuRequested.connect(self._on_menu_requested)
+        self.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+        policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+
+    def show_text(self, text: str) -> None:
+        """Show `text`; its long words get invisible places to break at."""
+        if text != self._text:
+            self._text = text
+            self.setText(_breakable(text))
+            self.setToolTip(text)
+            self.updateGeometry()
+
+    def heightForWidth(self, width: int) -> int:
+        """Return the height of the text at this width, of at least the lines kept, logical pixels."""
+        return max(super().heightForWidth(width), self._kept())
+
+    def minimumSizeHint(self) -> QSize:
+        """Return no width at all, and the height of the lines kept."""
+        return QSize(0, self._kept())
+
+    def menu(self) -> QMenu:
+        """Return a context menu that copies the text."""
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addAction("Copy message", self._on_copy_triggered)
+        return menu
+
+    def _on_menu_requested(self, position: QPoint) -> None:
+        self.menu().popup(self.mapToGlobal(position))
+
+    def _on_copy_triggered(self) -> None:
+        clipboard = QGuiApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setText(self._text)  # without the places to break at
+
+    def _kept(self) -> int:
+        return self._lines * QFontMetrics(self.font()).lineSpacing() + 4
+
+
+def _breakable(text: str, longest: int = 24) -> str:
+    """Put zero-width spaces after the separators of words longer than `longest` characters."""
+    words = text.split(" ")
+    return " ".join("".join(c + "\u200b" * (c in "/\\_-.") for c in w) if len(w) > longest else w for w in words)
+
+
+def heading(text: str) -> QWidget:
+    """Return a section's title with a hairline to its right."""
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 6, 0, 0)
+    layout.setSpacing(6)
+    label = QLabel(text)
+    font = label.font()
+    font.setBold(True)
+    label.setFont(font)
+    line = QFrame()
+    line.setObjectName("QtCustomTitleBarLine")  # napari's own style sheet colours this name in every theme
+    line.setFixedHeight(1)
+    layout.addWidget(label)
+    layout.addWidget(line, 1)
+    return row

@@ -1,0 +1,180 @@
+"""The dock: builds the panels, and ties their life to the session's."""
+
+from __future__ import annotations
+
+import weakref
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtWidgets import QFrame, QMainWindow, QScrollArea, QVBoxLayout, QWidget
+
+from napari_sam.session import Session
+from napari_sam.widgets.activity import Activity
+from napari_sam.widgets.candidates_panel import CandidatesPanel
+from napari_sam.widgets.deliver import GuiThread
+from napari_sam.widgets.keys_panel import KeysPanel
+from napari_sam.widgets.prompt_panel import PromptPanel
+from napari_sam.widgets.source_panel import SourcePanel
+from napari_sam.widgets.status_panel import StatusPanel
+from napari_sam.widgets.target_panel import TargetPanel
+from napari_sam.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import napari.viewer
+    from qtpy.QtGui import QShowEvent
+
+    from napari_sam.session.state import SessionState
+
+_WIDTH = 320  # logical pixels; 300 are enough
+
+
+def _end(gui_thread: GuiThread, worker: Worker, session: Session) -> None:
+    """End all that is not a widget."""
+    gui_thread.close()
+    worker.close()
+    session.close()
+
+
+def _on_session_closed(dock: weakref.ref[SamDock], gui_thread: GuiThread) -> None:
+    """Shut the dock down a little later, if there still is one: the session also ends because Qt destroyed it."""
+
+    def shut_down() -> None:
+        if (widget := dock()) is not None:
+            widget.shut_down()
+
+    gui_thread.post(shut_down)
+
+
+class SamDock(QWidget):
+    """Promptable segmentation in napari's window.
+
+    The session begins when the dock is made, and ends when the dock is taken out of the window or the window closes. To
+    hide the dock only hides it.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer to work in.
+    engine_factory : callable, optional
+        Makes the engine, as in `napari_sam.session.Session`; for tests.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer, *, engine_factory: Callable[..., Any] | None = None) -> None:
+        super().__init__()
+        self._closed = False
+        self._armed = False
+        self._docked = False
+        self._window: QMainWindow | None = None
+        self._window_closes = False
+        self._gui_thread = GuiThread()
+        self._worker = Worker(self._gui_thread.post)
+        self.session = Session(viewer, post=self._gui_thread.post, engine_factory=engine_factory)
+
+        self.source = SourcePanel(self.session, self._worker)
+        self.status = StatusPanel(self.session.cancel)
+        self.prompt = PromptPanel(self.session)
+        self.candidates = CandidatesPanel(self.session, self.session.shown_pixels)
+        self.target = TargetPanel(self.session)
+        self.keys = KeysPanel(self.session.actions.values())
+        self._activity = Activity(self.session.cancel)
+        self._build()
+
+        self.session.events.state_changed.connect(self._on_session_state_changed)
+        self.session.events.layers_changed.connect(self._on_session_layers_changed)
+        self.session.events.closed.connect(partial(_on_session_closed, weakref.ref(self), self._gui_thread))
+        # Runs once: in `shut_down`, or else when Qt destroys the dock, or when Python collects it. The finalizer, not
+        # the dock, must hold what it ends: Python takes the members of a collected dock apart in any order.
+        self._end = weakref.finalize(self, _end, self._gui_thread, self._worker, self.session)
+        self._end.atexit = False
+        self.destroyed.connect(self._end)
+        self._on_session_layers_changed()
+        self._on_session_state_changed(self.session.state)
+
+    def shut_down(self) -> None:
+        """End the session and all work under way; the dock stays, greyed out, until Qt drops it. Twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
+        self.session.events.state_changed.disconnect(self._on_session_state_changed)
+        self.session.events.layers_changed.disconnect(self._on_session_layers_changed)
+        if self._window is not None:
+            self._window.removeEventFilter(self)
+        self._activity.close()
+        self.source.model.close_activity()
+        self._end()
+        self.setEnabled(False)
+
+    def sizeHint(self) -> QSize:
+        """Return the width that the dock likes, and the height of its panels."""
+        return QSize(_WIDTH, super().sizeHint().height())
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Find the window, to hear when it closes: napari has no event for that."""
+        super().showEvent(event)
+        parent = self.parentWidget()
+        while parent is not None and not isinstance(parent, QMainWindow):
+            parent = parent.parentWidget()
+        if parent is not None and self._window is None and not self._closed:
+            self._window = parent
+            parent.installEventFilter(self)
+
+    def event(self, event: QEvent | None) -> bool:
+        """End the session when napari takes the dock out of the window, which it does by removing its parent."""
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            if self.parentWidget() is not None:
+                self._docked = True
+            elif self._docked:
+                self.shut_down()
+        return super().event(event)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """End the session when the window closes: a close that was not refused is followed by a hide."""
+        if watched is self._window and event is not None:
+            if event.type() == QEvent.Type.Close:
+                self._window_closes = True
+            elif event.type() == QEvent.Type.Hide and self._window_closes:
+                self.shut_down()
+            elif event.type() in (QEvent.Type.Show, QEvent.Type.MouseMove, QEvent.Type.KeyPress):
+                self._window_closes = False
+        return super().eventFilter(watched, event)
+
+    def _build(self) -> None:
+        panels = QWidget()
+        column = QVBoxLayout(panels)
+        column.setContentsMargins(6, 2, 6, 6)
+        column.setSpacing(6)
+        for panel in (self.source, self.status, self.prompt, self.candidates, self.target, self.keys):
+            column.addWidget(panel)
+        column.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(panels)
+        scroll.setMinimumWidth(panels.minimumSizeHint().width())
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scroll)
+
+    def _on_session_state_changed(self, state: SessionState) -> None:
+        self.source.draw(state)
+        self.status.draw(state)
+        self.prompt.draw(state)
+        self.candidates.draw(state)
+        self.target.draw(state)
+        self._activity.show(state.status)
+        if state.next_id is not None and not self._armed:
+            # Who opens the dock wants to click. Later, as napari is still busy with the layer that it has just added.
+            self._armed = True
+            self._gui_thread.post(self._arm)
+
+    def _arm(self) -> None:
+        if self.session.state.tool is None:
+            self.session.use_tool("positive")
+
+    def _on_session_layers_changed(self) -> None:
+        self.source.read_layers()
+        self.target.read_layers()

@@ -1,0 +1,128 @@
+"""Marks that the dock draws itself: sharp at any size, and the same colours in every theme.
+
+The colours are of Okabe and Ito's palette (https://jfly.uni-koeln.de/color/), which people with any kind of colour
+vision can tell apart; every mark also has a shape of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QPointF, QRectF, Qt
+from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QPolygonF
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_sam.session.state import StatusKind, Tool
+
+GREEN, ORANGE, YELLOW = "#009e73", "#e69f00", "#f0e442"
+BLUE, VERMILLION = "#56b4e9", "#d55e00"
+_LIGHT, _DARK = "#ffffff", "#1e1e21"
+
+_UNIT = 16.0
+"""Marks are drawn on a square of this many units and scaled to the size asked for."""
+
+
+def _pen(colour: str, width: float) -> QPen:
+    pen = QPen(QColor(colour), width)
+    pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+    return pen
+
+
+def _disc(painter: QPainter, colour: str) -> None:
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(colour))
+    painter.drawEllipse(QRectF(1, 1, 14, 14))
+
+
+def _draw_positive(painter: QPainter) -> None:
+    _disc(painter, GREEN)
+    painter.setPen(_pen(_LIGHT, 2))
+    painter.drawLine(QPointF(8, 4.5), QPointF(8, 11.5))
+    painter.drawLine(QPointF(4.5, 8), QPointF(11.5, 8))
+
+
+def _draw_negative(painter: QPainter) -> None:
+    _disc(painter, ORANGE)
+    painter.setPen(_pen(_DARK, 2))
+    painter.drawLine(QPointF(4.5, 8), QPointF(11.5, 8))
+
+
+def _draw_box(painter: QPainter) -> None:
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    for colour, width in ((_DARK, 3.4), (YELLOW, 1.8)):  # the dark rim keeps yellow legible on a light theme
+        painter.setPen(_pen(colour, width))
+        painter.drawRect(QRectF(2.5, 3.5, 11, 9))
+
+
+_TOOLS: dict[Tool, Callable[[QPainter], None]] = {
+    "positive": _draw_positive,
+    "negative": _draw_negative,
+    "box": _draw_box,
+}
+
+
+def tool_icon(tool: Tool, size: int, ratio: float) -> QIcon:
+    """Draw the mark of a tool.
+
+    Parameters
+    ----------
+    tool : {"positive", "negative", "box"}
+        Which tool.
+    size : int
+        Side, logical pixels.
+    ratio : float
+        Device pixels per logical pixel of the screen.
+    """
+    pixmap = QPixmap(round(size * ratio), round(size * ratio))
+    pixmap.setDevicePixelRatio(ratio)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.scale(size / _UNIT, size / _UNIT)
+    _TOOLS[tool](painter)
+    painter.end()
+    return QIcon(pixmap)
+
+
+def draw_status(painter: QPainter, kind: StatusKind, size: float, turn: float) -> None:
+    """Paint the mark of a status at the origin.
+
+    Parameters
+    ----------
+    painter : QPainter
+        Where to paint; its state is restored.
+    kind : {"idle", "working", "attention", "failed"}
+        A disc with a tick, a turning arc, a triangle with an exclamation mark, a disc with a cross.
+    size : float
+        Side, logical pixels.
+    turn : float
+        Turns that the arc of "working" has made.
+    """
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.scale(size / _UNIT, size / _UNIT)
+    match kind:
+        case "idle":
+            _disc(painter, GREEN)
+            painter.setPen(_pen(_LIGHT, 1.8))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawPolyline(QPolygonF([QPointF(4.8, 8.3), QPointF(7.1, 10.6), QPointF(11.3, 5.6)]))
+        case "working":
+            painter.setPen(_pen(BLUE, 2.4))
+            # Qt counts angles in sixteenths of a degree, counter-clockwise.
+            painter.drawArc(QRectF(2.2, 2.2, 11.6, 11.6), round(-turn * 360 * 16), 270 * 16)
+        case "attention":
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(ORANGE))
+            painter.drawPolygon(QPolygonF([QPointF(8, 1), QPointF(15.5, 14.5), QPointF(0.5, 14.5)]))
+            painter.setPen(_pen(_DARK, 1.8))
+            painter.drawLine(QPointF(8, 5.8), QPointF(8, 9.4))
+            painter.drawPoint(QPointF(8, 12.2))
+        case "failed":
+            _disc(painter, VERMILLION)
+            painter.setPen(_pen(_LIGHT, 1.8))
+            painter.drawLine(QPointF(5.3, 5.3), QPointF(10.7, 10.7))
+            painter.drawLine(QPointF(10.7, 5.3), QPointF(5.3, 10.7))
+    painter.restore()
