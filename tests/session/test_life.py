@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_engine import FakeEngine
+from napari.utils.colormaps import CyclicLabelColormap
 from session_scenery import DISCS, discs
 
 from napari_sam.errors import InputError
@@ -167,6 +168,8 @@ def test_the_contour_stands_out_from_what_is_beneath(viewer, open_session, backd
     assert np.allclose(colour, [0, 0, 0, 1] if black else [1, 1, 1, 1])
     assert session.preview.contour > 0
     assert not session.preview.editable
+    # napari compiles code on the GUI thread, for seconds, to draw any other kind of label colours.
+    assert isinstance(session.preview.colormap, CyclicLabelColormap)
 
 
 def test_the_preview_keeps_no_history(session):

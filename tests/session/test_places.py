@@ -155,6 +155,9 @@ def test_another_image_takes_the_prompts_along_in_the_world(session, viewer, eng
     assert session.image is other  # it follows the active layer
     session.wait(20)
     assert np.allclose(world(session.points, session.points.data), before)
+    # An image that is opened later lies on top; what is drawn on it must not be hidden beneath.
+    assert viewer.layers.index(other) < min(viewer.layers.index(session.points), viewer.layers.index(session.shapes))
+    assert viewer.layers.index(other) < viewer.layers.index(session.preview)
     assert engine.asked[-1].points[0].position == pytest.approx((26, 34))
     assert engine.asked[-1].box.start == pytest.approx((16, 14))
 

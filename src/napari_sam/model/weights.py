@@ -209,7 +209,8 @@ def resolve(model: str | os.PathLike[str], progress: Progress = no_progress) -> 
         return ensure(spec, progress), spec
     if not path.is_file():
         raise WeightsError(
-            f"There is no file {path}. Give the path of a checkpoint, or a name of `napari-sam models list`."
+            f"There is no file {path}. Give the path of a checkpoint, or the name of a model: "
+            "`napari-sam models list` shows them."
         )
     return path, recognise(path, thorough=False)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from napari.layers import Labels, Points, Shapes
-from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps import CyclicLabelColormap
 from napari.utils.colormaps.standardize_color import transform_color
 from napari.utils.transforms import Affine
 
@@ -125,9 +125,14 @@ def contour_width(view: View) -> int:
     return 1 if max(view.shape) <= 512 else 2
 
 
-def contour_colours(bright: bool) -> DirectLabelColormap:
-    """Return the colours of a preview: black on a bright backdrop, white on a dark one."""
-    return DirectLabelColormap(color_dict={None: "transparent", 0: "transparent", 1: "black" if bright else "white"})
+def contour_colours(bright: bool) -> CyclicLabelColormap:
+    """Return the colours of a preview: black on a bright backdrop, white on a dark one.
+
+    Cyclic, although one label needs no cycle: napari draws a direct colormap by code that numba compiles on the GUI
+    thread first, which froze the window for seconds at the first mask.
+    """
+    ink = [0, 0, 0, 1] if bright else [1, 1, 1, 1]
+    return CyclicLabelColormap(colors=np.array([[0, 0, 0, 0], ink], dtype=np.float32), seed=0.5, background_value=0)
 
 
 def _pixels(image: Image, share: float) -> float:

@@ -130,11 +130,18 @@ class PromptLayers:
                 self._release(layer)
                 self.lose(layer)
         for layer in self._own:
+            self._raise_above(layer, image)
             before = Grid.of(self._viewer, layer)
             follow(layer, image)
             after = Grid.of(self._viewer, layer)
             if len(layer.data) and not before.matches(after):
                 _carry(layer, before, after)
+
+    def _raise_above(self, layer: Layer, image: Image) -> None:
+        """Move a layer to the top if an image that was opened later hides it."""
+        layers = self._viewer.layers
+        if layer in layers and layers.index(layer) < layers.index(image):
+            layers.move(layers.index(layer), len(layers))
 
     def _free(self, kind: type[Layer], column: str, image: Image) -> Layer | None:
         """Find the newest prompt layer that no session works with."""
