@@ -1,0 +1,1 @@
+"""How good a model is: clicks and boxes on labelled images."""

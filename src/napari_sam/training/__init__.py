@@ -1,0 +1,1 @@
+"""Training of the compact model: synthetic scenes, real images, simulated prompts, and the loop."""

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from labelled_squares import labelled, squares, write_archive
+
+from napari_sam import load_predictor
+from napari_sam.errors import InputError
+from napari_sam.model.compact import CompactConfig
+from napari_sam.prompts import BoxPrompt
+from napari_sam.training.bundled import CARD, BundledConfig, export, train_bundled
+from napari_sam.training.data import Source
+from napari_sam.training.loop import CHECKPOINT, LOG, Trainer, TrainingConfig
+
+TINY = CompactConfig(
+    widths=(8, 12, 16),
+    blocks=(1, 1, 1),
+    attention_blocks=1,
+    attention_heads=2,
+    decoder_widths=(8, 8, 16),
+    decoder_depth=1,
+    decoder_heads=2,
+    shortest=64,
+)
+SHORT = TrainingConfig(steps=4, images=2, objects=2, sides=(64,), warmup=1, log_every=2, save_every=1e9)
+
+
+def trainer(folder, config: TrainingConfig = SHORT) -> Trainer:
+    return Trainer(TINY, config, Source([labelled()], None, 1.0), folder)
+
+
+def log(folder) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
+
+
+def test_it_learns(tmp_path):
+    trainer(tmp_path, replace(SHORT, steps=60, learning_rate=4e-3, warmup=5, log_every=10)).run()
+    lines = log(tmp_path)
+    assert [line["step"] for line in lines] == [10, 20, 30, 40, 50, 60]
+    assert lines[-1]["first"] < 0.75 * lines[0]["first"]
+    assert lines[-1]["dense"] < 0.9 * lines[0]["dense"]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_run_that_was_cut_goes_on_as_if_it_had_not_been(tmp_path, threads):
+    config = replace(SHORT, threads=threads)
+    whole = trainer(tmp_path / "whole", config)
+    whole.run()
+
+    class Cut(Exception):
+        pass
+
+    def cut(fraction: float) -> None:
+        if fraction >= 0.5:
+            raise Cut
+
+    first = trainer(tmp_path / "cut", config)
+    with pytest.raises(Cut):
+        first.run(cut)
+    first.save()
+    second = trainer(tmp_path / "cut", config)
+    assert second.step == 2
+    second.run()
+    assert second.step == whole.step == 4
+    for one, other in ((second.model, whole.model), (second.average, whole.average)):
+        for name, tensor in one.state_dict().items():
+            torch.testing.assert_close(tensor, other.state_dict()[name], msg=name)
+
+
+def test_the_average_lags_behind_the_model(tmp_path):
+    run = trainer(tmp_path)
+    start = run.average.decoder.bias.clone()
+    run.run()
+    moved = [(weights.decoder.bias - start).abs().max() for weights in (run.average, run.model)]
+    assert 0 < moved[0] < moved[1]
+
+
+def test_the_rate_warms_up_and_falls_to_nearly_nothing(tmp_path):
+    run = trainer(tmp_path, replace(SHORT, steps=10, warmup=4, log_every=1))
+    run.run()
+    rates = [line["rate"] for line in log(tmp_path)]
+    assert rates[0] < rates[2]
+    assert rates[-1] < 0.1 * max(rates)
+
+
+def test_time_ends_a_run(tmp_path):
+    run = trainer(tmp_path, replace(SHORT, steps=10**6, max_seconds=1e-3))
+    run.run()
+    assert run.step == 1
+    assert (tmp_path / CHECKPOINT).exists()
+
+
+def test_checks_go_to_the_log(tmp_path):
+    trainer(tmp_path, replace(SHORT, save_every=0)).run(check=lambda model: {"box": float(not model.training)})
+    assert sum(line.get("check box") == 1 for line in log(tmp_path)) == 4
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A run of two steps on real images alone, from an archive to weights and card."""
+    folder = tmp_path_factory.mktemp("run")
+    image = (squares() * 25).astype(np.uint8)
+    archive = write_archive(folder / "a.zip", {f"i{n}": image for n in range(12)}, squares())
+    config = BundledConfig(model=TINY, training=replace(SHORT, steps=2), scenes=0, checked_objects=1)
+    train_bundled(config, archive, folder)
+    return folder
+
+
+class TestBundled:
+    def test_the_file_is_the_one_that_the_card_describes(self, folder):
+        card = json.loads((folder / CARD).read_text())
+        contents = (folder / "bundled.safetensors").read_bytes()
+        assert card["sha256"] == hashlib.sha256(contents).hexdigest()
+        assert card["bytes"] == len(contents)
+        assert card["training"]["steps"] == 2
+        assert card["training"]["crops"] == 4
+        assert 0 <= card["validation"]["metrics"]["all"]["box"] <= 1
+
+    def test_the_file_loads_and_answers(self, folder):
+        predictor = load_predictor(folder / "bundled.safetensors", device="cpu")
+        embedding = predictor.embed(np.random.default_rng(0).integers(0, 255, (50, 70), dtype=np.uint8))
+        assert predictor.predict(embedding, [BoxPrompt((5, 5), (30, 40))]).masks.shape == (1, 50, 70)
+
+    def test_weights_are_the_average_in_half_precision(self, folder):
+        state = torch.load(folder / CHECKPOINT, weights_only=True)
+        loaded = load_predictor(folder / "bundled.safetensors", device="cpu")._model.state_dict()
+        for name, tensor in state["average"].items():
+            assert torch.equal(loaded[name], tensor.half().float()), name
+
+    def test_the_canvas_can_be_set_anew(self, folder, tmp_path):
+        config = replace(TINY, preferred=100.0)
+        export(folder / CHECKPOINT, tmp_path / "w.safetensors", tmp_path / "c.json", {}, config)
+        assert load_predictor(tmp_path / "w.safetensors", device="cpu")._model.config == config
+
+    def test_no_checkpoint(self, tmp_path):
+        with pytest.raises(InputError, match="checkpoint"):
+            export(tmp_path / "none.pt", tmp_path / "w", tmp_path / "c", {})
