@@ -202,7 +202,7 @@ def open_window() -> tuple[napari.Viewer, SamDock]:
     viewer = napari.Viewer(title="napari-sam-live")
     viewer.window.resize(*WINDOW)
     viewer.open_sample(PLUGIN, "fluorescence")
-    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Segment anything")
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Segment")
     QTest.qWait(200)  # let the dock take its room before the image is fitted into the rest
     viewer.fit_to_view()
     return viewer, dock
@@ -224,8 +224,8 @@ def drive(hands: Driver) -> list[Path]:
     saved.append(hands.shoot("box"))
     hands.accept(OVAL)
 
-    hands.box(UPPER)
     hands.take("positive")
+    hands.click(*UPPER.centre)
     hands.key("toggle_polarity")
     hands.wait(lambda: hands.session.state.tool == "negative", "the other polarity")
     hands.click(*LOWER.centre)

@@ -109,6 +109,7 @@ def test_polarity_shows_in_colour_and_shape(session):
     symbols = [str(s) for s in session.points.symbol]
     assert symbols == ["disc", "x"]
     assert not np.allclose(session.points.face_color[0], session.points.face_color[1])
+    assert np.allclose(session.points.face_color, session.points.border_color)
 
 
 def test_a_program_may_set_points_and_polarity(session, engine):

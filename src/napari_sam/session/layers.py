@@ -69,8 +69,7 @@ def make_points(image: Image) -> Points:
         features=pd.DataFrame({POLARITY: pd.Series([], dtype=object)}),
         feature_defaults={POLARITY: "positive"},
         face_color=_BLUE_GREEN,
-        border_color="white",
-        border_width=0.12,
+        border_color=_BLUE_GREEN,
         size=_pixels(image, 1 / 40),
         canvas_size_limits=(11, 16),
         name="SAM points",
@@ -161,12 +160,15 @@ def set_current_polarity(points: Points, positive: bool) -> None:
     """
     points.selected_data = set()
     points.feature_defaults = {**_defaults(points), POLARITY: "positive" if positive else "negative"}
-    points.current_face_color = _COLOURS[positive]
+    points.current_face_color = points.current_border_color = _COLOURS[positive]
     points.current_symbol = _SYMBOLS[positive]
 
 
 def dress_points(points: Points) -> None:
-    """Make colour and shape of every point tell its polarity again, after a program or an undo changed the table."""
+    """Make colour and shape of every point tell its polarity again, after a program or an undo changed the table.
+
+    The border has the same colour: where napari limits a point's size on the screen, the border fills most of it.
+    """
     positive = read_polarity(points)
     symbols = np.array([_SYMBOLS[bool(p)] for p in positive], dtype=object)
     if [str(s) for s in points.symbol] != list(symbols):
@@ -174,6 +176,8 @@ def dress_points(points: Points) -> None:
     wanted = transform_color([_ORANGE, _BLUE_GREEN])[positive.astype(int)]
     if len(wanted) and not np.allclose(points.face_color, wanted):
         points.face_color = wanted
+    if len(wanted) and not np.allclose(points.border_color, wanted):
+        points.border_color = wanted
 
 
 def _defaults(points: Points) -> dict[str, Any]:

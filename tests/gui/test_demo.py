@@ -1,0 +1,28 @@
+"""The demo, as ``make demo`` runs it where there is no display: real events, and nuclei in the labels."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_demo_drives_the_window_and_leaves_pictures_and_labels(tmp_path):
+    run = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "demo.py", "--drive", "--folder", tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    labels = tifffile.imread(tmp_path / "labels.tif")
+    assert np.unique(labels).tolist() == [0, 1, 2, 3]
+    pictures = sorted(tmp_path.glob("*.png"))
+    assert len(pictures) >= 5
+    assert all(str(picture) in run.stdout or picture.name in run.stdout for picture in pictures)
