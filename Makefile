@@ -51,7 +51,7 @@ check: lint
 	$(MKDOCS) --quiet --site-dir build/site
 
 pytest: $(READY)
-	scripts/on-screen.sh $(BIN)/python -m pytest --session-timeout=900
+	scripts/on-screen.sh $(BIN)/python -m pytest --session-timeout=1800
 
 docs: $(READY)
 	$(MKDOCS)

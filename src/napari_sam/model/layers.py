@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_TOKENS_AT_ONCE = 1024
+_TOKENS_AT_ONCE = 2048
 """Tokens that go through a feed-forward layer at a time on a CPU: its hidden layer then reuses warm memory."""
 
 
