@@ -1,13 +1,14 @@
-"""Writes the tables that the documents take from the code: models and keys.
+"""Writes the tables that the documents take from the code: models, keys, and the accuracy of the bundled model.
 
 A table stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``. Run it after a change of
-`napari_sam.model.registry` or `napari_sam.session.actions`; ``--check`` only says which files are out of date, and a
-test runs that.
+`napari_sam.model.registry`, `napari_sam.session.actions` or the bundled weights; ``--check`` only says which files are
+out of date, and a test runs that.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from pathlib import Path
@@ -42,6 +43,16 @@ def keys_table() -> str:
     return _table(rows)
 
 
+def accuracy_table() -> str:
+    """Mean IoU of the bundled model on held-out images, from its model card."""
+    columns = ("1 click", "3 clicks", "5 clicks", "box")
+    rows = [("Images", "Objects", *(column.capitalize() for column in columns)), ("---",) * (2 + len(columns))]
+    card = json.loads((ROOT / "src" / "napari_sam" / "weights" / "bundled.json").read_text(encoding="utf-8"))
+    for kind, measured in card["validation"]["metrics"].items():
+        rows.append((kind, f"{measured['objects']:.0f}", *(f"{measured[column]:.2f}" for column in columns)))
+    return _table(rows)
+
+
 def _size(model: ModelSpec) -> str:
     if model.bundled:
         return "in the package"
@@ -66,7 +77,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Write the tables that the documents take from the code.")
     parser.add_argument("--check", action="store_true", help="change nothing; fail if a table is out of date")
     check = parser.parse_args().check
-    tables = {"models": models_table(), "keys": keys_table()}
+    tables = {"models": models_table(), "keys": keys_table(), "accuracy": accuracy_table()}
     stale = []
     for name in FILES:
         path = ROOT / name

@@ -251,7 +251,7 @@ MODELS: tuple[ModelSpec, ...] = (
         architecture="compact",
         urls=(),
         licence="BSD-3-Clause",
-        domain="microscopy and medical",
+        domain="nuclei and synthetic scenes",
         use_for="Start here: fast on a CPU, nothing to download.",
     ),
     _sam(
