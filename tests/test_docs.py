@@ -54,7 +54,8 @@ def test_rooms_named_by_contributing_exist():
 
 
 def test_commands_and_options_of_the_documents_exist():
-    typer = pytest.importorskip("typer")
+    import typer
+
     from napari_sam.cli import app
 
     root = typer.main.get_command(app)
@@ -70,7 +71,8 @@ def test_commands_and_options_of_the_documents_exist():
 
 
 def test_options_explained_for_segment_are_all_there_are():
-    typer = pytest.importorskip("typer")
+    import typer
+
     from napari_sam.cli import app
 
     segment = typer.main.get_command(app).commands["segment"]

@@ -74,10 +74,7 @@ def test_no_qt_is_a_note_only(sound, monkeypatch):
 
 def test_prediction_is_made_for_real_and_judged(monkeypatch):
     import napari_sam.predictor as predictor
-    from napari_sam.model.registry import get_model
 
-    if weights.find(get_model("bundled")) is None:
-        pytest.skip("the bundled weights are not in this source tree")
     (finding,) = module._test_prediction()
     assert finding.verdict is Verdict.OK, finding.text
     assert "ms to predict" in finding.text

@@ -201,11 +201,6 @@ def test_notes_of_the_model_are_said(run, predictor, image, out):
 
 def test_bundled_model_segments_a_disc_for_real(run, tmp_path):
     """Not faked: what a person gets minutes after the installation, without a network."""
-    from napari_sam.model.registry import get_model
-    from napari_sam.model.weights import find
-
-    if find(get_model("bundled")) is None:
-        pytest.skip("the bundled weights are not in this source tree")
     y, x = np.mgrid[:200, :300]
     disc = np.hypot(y - 90, x - 120) < 35
     picture = (40 + 150 * disc + np.random.default_rng(0).normal(0, 6, disc.shape)).clip(0, 255).astype(np.uint8)
