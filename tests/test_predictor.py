@@ -32,6 +32,9 @@ def test_a_click_gives_three_candidates_best_first(predictor):
     assert prediction.logits.shape == (3, 20, 30)
     # Masks, scores and logits are sorted alike: the model's second candidate comes first.
     assert prediction.logits[0].max() == pytest.approx(20)
+    full = prediction.logits.repeat(2, axis=1).repeat(2, axis=2)
+    np.testing.assert_array_equal(prediction.masks, full > 0)
+    assert prediction.masks[1].sum() > prediction.masks[0].sum()  # else their order could not be told
     overlap = prediction.masks[0] & (image > 0)
     assert overlap.sum() > 0.8 * (image > 0).sum()
 

@@ -118,6 +118,10 @@ def test_a_program_may_set_points_and_polarity(session, engine):
     session.wait(20)
     assert [p.positive for p in engine.asked[-1].points] == [True, False, False]
     assert [str(s) for s in session.points.symbol] == ["disc", "x", "x"]
+    assert np.allclose(session.points.face_color[1], session.points.face_color[2])
+    assert not np.allclose(session.points.face_color[0], session.points.face_color[1])
+    # The border must follow: it is most of what is seen of a point whose size on the screen is limited.
+    assert np.allclose(session.points.border_color, session.points.face_color)
 
 
 def test_dragging_a_point_asks_again(session, disc):
