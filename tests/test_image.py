@@ -119,3 +119,12 @@ def test_empty_window_is_refused(limits):
 def test_gamma_must_be_positive(gamma):
     with pytest.raises(InputError, match="Gamma"):
         Plane(RAMP, gamma=gamma)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [(), (3,), (4,)])
+def test_a_transposed_plane_is_the_plane_that_it_shows(dtype, channels):
+    values = np.random.default_rng(1).integers(0, 256, (7, 5, *channels)).astype(dtype)
+    turned = values.swapaxes(0, 1)
+    assert Plane(turned).digest == Plane(np.ascontiguousarray(turned)).digest
+    np.testing.assert_array_equal(Plane(turned).rendered, Plane(np.ascontiguousarray(turned)).rendered)

@@ -82,7 +82,8 @@ class Plane:
     @cached_property
     def rendered(self) -> NDArray[np.uint8]:
         """The plane as the model sees it: (H, W, 3) uint8, read-only, made once."""
-        picture = _render_rgb(self.pixels) if self.rgb else self._render_grey()
+        # Transposed planes keep their order in memory through numpy's conversions; the digest reads row after row.
+        picture = np.ascontiguousarray(_render_rgb(self.pixels) if self.rgb else self._render_grey())
         picture.flags.writeable = False
         return picture
 
