@@ -8,7 +8,8 @@ import torch
 
 from napari_sam.errors import WeightsError
 from napari_sam.model import compact_encoder, compact_window
-from napari_sam.model.compact import OUTSIDE, CompactConfig, CompactSam, build_compact, normalise
+from napari_sam.model.compact import CompactConfig, CompactSam, build_compact, normalise
+from napari_sam.model.compact_look import look
 from napari_sam.model.protocol import PromptTensors
 
 TINY = CompactConfig(
@@ -103,9 +104,9 @@ class TestPreprocess:
         assert torch.equal(pixels[..., -1, :], pixels[..., 1099, :])
 
 
-class TestDecode:
+class TestLook:
     def test_a_window_over_all_of_the_plane_equals_the_whole(self, model):
-        features, frame = encoded(model, (128, 128))  # 256 model pixels, as the window
+        features, _frame = encoded(model, (128, 128))  # 256 model pixels, as the window
         nothing = torch.full((4,), torch.nan)
         prompts = PromptTensors(
             torch.tensor([[[60.0, 80.0], [10.0, 20.0]], [[200.0, 100.0], [0.0, 0.0]]]),
@@ -113,35 +114,40 @@ class TestDecode:
             torch.stack((nothing, torch.tensor([150.0, 70.0, 240.0, 130.0]))),
         )
         whole, quality = model.respond(features, torch.zeros(2, dtype=torch.long), prompts)
-        several = model.decode(features, prompts, frame, multimask=True)
-        single = model.decode(features, prompts, frame, multimask=False)
-        torch.testing.assert_close(several.logits, whole[:, 1:], atol=1e-4, rtol=1e-4)
-        torch.testing.assert_close(single.logits, whole[:, :1], atol=1e-4, rtol=1e-4)
-        torch.testing.assert_close(several.scores, quality[:, 1:], atol=1e-4, rtol=1e-4)
+        for index, seen in enumerate(look(model.decoder, features[:4], prompts, 256, multimask=True)):
+            assert seen.corner == (0, 0)
+            torch.testing.assert_close(seen.logits, whole[index], atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(seen.scores, quality[index], atol=1e-4, rtol=1e-4)
 
     @pytest.mark.parametrize("at", [(3.0, 5.0), (1020.0, 1000.0), (500.0, 700.0)])
     def test_the_window_holds_the_click(self, model, monkeypatch, at):
-        features, frame = encoded(model, (1024, 1024))
+        features, _frame = encoded(model, (1024, 1024))
         monkeypatch.setattr(model.decoder, "forward", constant_decoder(-1.0))
-        decoded = model.decode(features, clicks(at), frame, multimask=False)
-        x, y = (int(v) // 4 for v in at)
-        assert decoded.logits[0, 0, y, x] == -1
-        seen = decoded.logits[0, 0] > OUTSIDE
-        assert 64**2 <= seen.sum() <= 100**2
+        (seen,) = look(model.decoder, features[:4], clicks(at), 256, multimask=False)
+        (y, x), (height, width) = seen.corner, seen.logits.shape[1:]
+        assert y <= at[1] // 4 < y + height
+        assert x <= at[0] // 4 < x + width
+        assert 64**2 <= height * width <= 100**2
 
     def test_the_window_grows_while_the_mask_touches_its_edge(self, model, monkeypatch):
         features, frame = encoded(model, (900, 700))
         monkeypatch.setattr(model.decoder, "forward", constant_decoder(1.0))
-        decoded = model.decode(features, clicks((20.0, 30.0)), frame, multimask=True)
-        assert (decoded.logits == 1).all()
+        (seen,) = look(model.decoder, features[:4], clicks((20.0, 30.0)), 256, multimask=True)
+        assert seen.logits.shape[1:] == (frame.canvas[0] // 4, frame.canvas[1] // 4)
 
     def test_a_box_wider_than_the_window_is_seen_whole(self, model, monkeypatch):
-        features, frame = encoded(model, (1024, 1024))
+        features, _frame = encoded(model, (1024, 1024))
         monkeypatch.setattr(model.decoder, "forward", constant_decoder(-1.0))
         prompts = PromptTensors(torch.zeros(1, 0, 2), torch.zeros(1, 0).long(), torch.tensor([[100.0, 200, 900, 400]]))
-        logits = model.decode(features, prompts, frame, multimask=False).logits[0, 0]
-        assert (logits[50:100, 25:225] == -1).all()
+        (seen,) = look(model.decoder, features[:4], prompts, 256, multimask=False)
+        (y, x), (height, width) = seen.corner, seen.logits.shape[1:]
+        assert y <= 50
+        assert x <= 25
+        assert y + height >= 100
+        assert x + width >= 225
 
+
+class TestDecode:
     def test_objects_are_answered_apart(self, model):
         features, frame = encoded(model, (700, 900))
         one, two = clicks((100.0, 100.0)), clicks((800.0, 600.0))
@@ -182,7 +188,7 @@ class TestUpscale:
         rows, columns = model.logits_shape(frame)
         border = np.array([0.5, 0.4]) * plane  # of a rectangle from the upper left corner, data pixels
         (x, y) = frame.to_model(border)
-        centres = [torch.arange(n) * 4 + 1.5 for n in (rows, columns)]
+        centres = [torch.arange(n) * 2 + 0.5 for n in (rows, columns)]
         logits = torch.minimum((float(y) - centres[0])[:, None], (float(x) - centres[1])[None, :])
         mask = model.upscale(logits[None, None], frame)[0, 0] > 0
         assert mask.shape == plane

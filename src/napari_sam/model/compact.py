@@ -6,21 +6,22 @@ around the prompts, so that its time does not grow with the plane.
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_sam.errors import WeightsError
 from napari_sam.geometry import Frame, square_pixels
+from napari_sam.model import compact_scales
 from napari_sam.model import compact_window as window
+from napari_sam.model.compact_config import CompactConfig
 from napari_sam.model.compact_decoder import MaskDecoder
 from napari_sam.model.compact_encoder import DenseHead, Encoder, SimilarityHead
 from napari_sam.model.compact_layers import COARSEST, STRIDE
+from napari_sam.model.compact_look import look
+from napari_sam.model.compact_scales import GRID, TINY, rescaled
 from napari_sam.model.protocol import Decoded, PromptKind, PromptTensors
 from napari_sam.progress import no_progress
 
@@ -28,79 +29,20 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from napari_sam.model.compact_scales import Candidate
     from napari_sam.model.protocol import Features
     from napari_sam.progress import Progress
+
+__all__ = ["OUTSIDE", "CompactConfig", "CompactSam", "build_compact", "normalise"]
 
 OUTSIDE = -30.0
 """Logit of every cell outside the window that the decoder looked at: certainly not the object."""
 
+_DOUBTFUL = 0.55  # predicted IoU: where no scale of the plane does better, a click is looked at enlarged
+_ENLARGED = 128  # model pixels: least side of an enlarged window
+
 _PERCENTILES = (0.01, 0.998)
 _LEAST_CONTRAST = 6.0  # grey levels: below this the noise of a constant image is not stretched to full range
-
-
-@dataclass(frozen=True, slots=True)
-class CompactConfig:
-    """Sizes of a compact model, and how it lays planes on its canvas.
-
-    Attributes
-    ----------
-    widths, blocks : (int, int, int)
-        Channels and residual blocks of the encoder at strides 4, 8 and 16.
-    attention_blocks, attention_heads : int
-        The encoder's transformer blocks at stride 16.
-    decoder_widths : (int, int, int)
-        Channels of the cached features and of the decoder at strides 4, 8 and 16.
-    decoder_depth, decoder_heads : int
-        The decoder's two-way attention blocks.
-    longest, shortest : int
-        Limits of a canvas' sides, model pixels: longer planes are shrunk, shorter ones padded.
-    preferred, enlarge : float
-        A smaller plane is enlarged until its longer side is the geometric mean of what it was and `preferred` model
-        pixels, but at most `enlarge` times: details gain by it, and time is paid where there is some to spare.
-    window : int
-        Least side of the decoder's window, model pixels.
-    """
-
-    widths: tuple[int, int, int] = (48, 96, 192)
-    blocks: tuple[int, int, int] = (2, 2, 2)
-    attention_blocks: int = 4
-    attention_heads: int = 6
-    decoder_widths: tuple[int, int, int] = (32, 64, 128)
-    decoder_depth: int = 2
-    decoder_heads: int = 4
-    longest: int = 1536
-    shortest: int = 128
-    preferred: float = 1024.0
-    enlarge: float = 2.0
-    window: int = 256
-
-    def to_json(self) -> str:
-        """Write the configuration as one JSON object, as it stands in a checkpoint's metadata."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> CompactConfig:
-        """Read what `to_json` wrote.
-
-        Raises
-        ------
-        WeightsError
-            If the text is not a configuration of a compact model.
-        """
-        try:
-            data = json.loads(text)
-            known = {field.name for field in fields(cls)}
-            if unknown := set(data) - known:
-                raise WeightsError(
-                    f"This compact model has settings that are not known here ({', '.join(sorted(unknown))}). "
-                    "Update napari-sam-live."
-                )
-            settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-            return cls(**settings)
-        except (TypeError, ValueError) as error:
-            raise WeightsError(
-                f"The checkpoint's description of its compact model cannot be read ({error}). Fetch the file again."
-            ) from error
 
 
 def build_compact(config_json: str) -> CompactSam:
@@ -174,23 +116,36 @@ class CompactSam(nn.Module):
         return F.pad(pixels, (0, right, 0, below), mode="replicate")
 
     def encode(self, pixels: Tensor, progress: Progress = no_progress) -> Features:
-        """Run the encoder.
+        """Run the encoder, on the canvas and on its smaller copies.
 
         Returns
         -------
         tuple of Tensor
-            Features at strides 4, 8, 16; similarity features (1, heads, c, h, w); dense logits (1, 3, h, w), the last
-            two at stride 4.
+            Of the canvas: features at strides 4, 8, 16; similarity features (1, heads, c, h, w); dense logits
+            (1, 3, h, w), the last two at stride 4. Then its pixels, float16, out of which small objects are enlarged.
+            Then the first four again for every smaller copy.
         """
-        f4, f8, f16 = self.encoder(pixels.contiguous(memory_format=torch.channels_last), progress)
-        return f4, f8, f16, self.similarity(f4), self.dense(f4).float()
+        sizes = compact_scales.pyramid(pixels)
+        total = sum(level.numel() for level in sizes)
+        done, found = 0, []
+        for level in sizes:
+            start, share = done / total, level.numel() / total
+            maps = self.encoder(
+                level.contiguous(memory_format=torch.channels_last),
+                lambda part, start=start, share=share: progress(start + share * part),
+            )
+            found.append((*maps, self.similarity(maps[0])))
+            done += level.numel()
+        canvas, *smaller = found
+        dense = self.dense(canvas[0]).float()
+        return (*canvas, dense, pixels.half(), *(part for level in smaller for part in level))
 
     def logits_shape(self, frame: Frame) -> tuple[int, int]:
-        """(h, w) of the logits: a quarter of the canvas."""
-        return frame.canvas[0] // STRIDE, frame.canvas[1] // STRIDE
+        """(h, w) of the logits: half of the canvas."""
+        return frame.canvas[0] // GRID, frame.canvas[1] // GRID
 
     def decode(self, features: Features, prompts: PromptTensors, frame: Frame, *, multimask: bool) -> Decoded:
-        """Answer B sets of prompts, each in a window that grows while a mask touches its edge.
+        """Answer B sets of prompts, each at the scale that fits the object, in a window around the prompts.
 
         Parameters
         ----------
@@ -206,30 +161,80 @@ class CompactSam(nn.Module):
         Returns
         -------
         Decoded
-            Logits at stride 4 of the canvas; cells outside the window have the logit `OUTSIDE`.
+            Logits at stride 2 of the canvas; cells outside the window have the logit `OUTSIDE`. Scores are predicted
+            IoU, lowered where the scale does not fit the mask.
         """
-        rows, columns = shape = self.logits_shape(frame)
-        batch, count = len(prompts.points), MaskDecoder.masks - 1 if multimask else 1
-        logits = features[0].new_full((batch, count, rows, columns), OUTSIDE, dtype=torch.float32)
-        scores = features[0].new_zeros((batch, count), dtype=torch.float32)
-        spans = window.extents(prompts, shape)
-        least = torch.full((batch,), self.config.window // STRIDE)
-        pending = torch.arange(batch)
-        while len(pending):
-            sides = window.window_sides(spans[pending], least[pending], shape)
-            group = pending[(sides == sides[0]).all(1)]
-            height, width = size = int(sides[0, 0]), int(sides[0, 1])
-            corners = window.window_corners(spans[group], size, shape)
-            masks, quality = self._look(features, window.take(prompts, group), spans[group], corners, size)
-            masks, quality = (masks[:, 1:], quality[:, 1:]) if multimask else (masks[:, :1], quality[:, :1])
-            growing = window.touches(masks, corners, size, shape)
-            for row in torch.nonzero(~growing)[:, 0].tolist():
-                y, x = corners[row].tolist()
-                logits[group[row], :, y : y + height, x : x + width] = masks[row]
-                scores[group[row]] = quality[row]
-            least[group[growing]] = 2 * max(size)
-            pending = pending[~torch.isin(pending, group[~growing])]
+        count = MaskDecoder.masks - 1 if multimask else 1
+        logits = torch.full((len(prompts.points), count, *self.logits_shape(frame)), OUTSIDE, device=self.device)
+        scores = logits.new_zeros((len(prompts.points), count))
+        for row, found in enumerate(self._candidates(features, prompts, multimask)):
+            for index, candidate in enumerate(compact_scales.best(found, count)):
+                compact_scales.paste(candidate, logits[row, index])
+                scores[row, index] = candidate.score
         return Decoded(logits, scores)
+
+    def _candidates(self, features: Features, prompts: PromptTensors, multimask: bool) -> list[list[Candidate]]:
+        """Look at each object at every scale that may fit it."""
+        levels = [features[:4], *(features[start : start + 4] for start in range(6, len(features), 4))]
+        coarsest = 2 ** (len(levels) - 1)
+        sizes = compact_scales.known_sizes(prompts)
+        # A box tells the size well; an earlier answer may have been wrong, so its neighbour scale is looked at, too.
+        looks = 1 if prompts.masks is None else 2
+        wanted = [compact_scales.scales_for(size, looks, coarsest) for size in sizes]
+        found: list[list[Candidate]] = [[] for _ in sizes]
+        for index, level in enumerate(levels):
+            rows = [row for row, scales in enumerate(wanted) if 2.0**index in scales]
+            if rows:
+                told = rescaled(
+                    window.take(prompts, torch.tensor(rows)), 2.0**index, (level[0].shape[2], level[0].shape[3])
+                )
+                side = self.config.window
+                most = side if index + 1 < len(levels) else math.inf
+                views = look(self.decoder, level, told, side, most, multimask=multimask)
+                for row, seen in zip(rows, views, strict=True):
+                    found[row] += compact_scales.candidates(seen, 2.0**index, (0, 0), multimask=multimask)
+        for row, scales in enumerate(wanted):
+            one = window.take(prompts, torch.tensor([row]))
+            if min(scales) < 1:
+                found[row] += self._enlarge(features, one, min(scales), multimask)
+            if sizes[row] is None:
+                found[row] += self._closer(features, one, found[row], multimask)
+            elif prompts.masks is not None and compact_scales.best(found[row], 1)[0].score < _DOUBTFUL:
+                # The earlier answer may be what leads astray.
+                afresh = PromptTensors(one.points, one.labels, one.boxes)
+                found[row] += self._candidates(features, afresh, multimask)[0]
+        return found
+
+    def _closer(
+        self, features: Features, prompts: PromptTensors, found: list[Candidate], multimask: bool
+    ) -> list[Candidate]:
+        """Enlarge an object that was clicked on, where it turned out to be tiny or nothing convinces."""
+        best, best_fine = (compact_scales.best(some, 1)[0] for some in (found, [c for c in found if c.scale == 1]))
+        if best.score >= _DOUBTFUL and min(best.size, best_fine.size) >= TINY:
+            return []
+        more = self._enlarge(features, prompts, 0.5, multimask)
+        if compact_scales.best(found + more, 1)[0].size < TINY / 2:
+            more += self._enlarge(features, prompts, 0.25, multimask)
+        return more
+
+    def _enlarge(self, features: Features, prompts: PromptTensors, scale: float, multimask: bool) -> list[Candidate]:
+        """Encode a window around the prompts of one object, enlarged, and look at the object there."""
+        pixels = features[5]
+        shape = pixels.shape[2] // STRIDE, pixels.shape[3] // STRIDE
+        spans = window.extents(rescaled(prompts, 1.0, shape), shape)
+        sides = window.window_sides(spans, torch.tensor([_ENLARGED * scale // STRIDE]), shape)[0]
+        (y, x), (height, width) = (
+            (STRIDE * cells).tolist()
+            for cells in (window.window_corners(spans, (int(sides[0]), int(sides[1])), shape)[0], sides)
+        )
+        part = pixels[:, :, y : y + height, x : x + width].float()
+        part = F.interpolate(part, scale_factor=1 / scale, mode="bilinear", align_corners=False)
+        maps = self.encoder(part.contiguous(memory_format=torch.channels_last), no_progress)
+        level = (*maps, self.similarity(maps[0]))
+        origin = torch.tensor([[x, y]], dtype=torch.float32)
+        told = rescaled(prompts, scale, (maps[0].shape[2], maps[0].shape[3]), origin)
+        (seen,) = look(self.decoder, level, told, max(part.shape[2:]), multimask=multimask)
+        return compact_scales.candidates(seen, scale, (y // GRID, x // GRID), multimask=multimask)
 
     def respond(self, features: Features, objects: Tensor, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
         """Answer prompts on a batch of planes, all four masks, without a window: what training needs.
@@ -254,22 +259,6 @@ class CompactSam(nn.Module):
         answer: tuple[Tensor, Tensor] = self.decoder((f4, f8, f16), keys, prompts, torch.zeros_like(centre), centre)
         return answer
 
-    def _look(
-        self, features: Features, prompts: PromptTensors, spans: Tensor, corners: Tensor, size: tuple[int, int]
-    ) -> tuple[Tensor, Tensor]:
-        """Run the decoder in one window of `size` for each object."""
-        f4, f8, f16 = (
-            window.cut(part, corners // step, (size[0] // step, size[1] // step))
-            for part, step in zip(features[:3], (1, 2, 4), strict=True)
-        )
-        keys = window.cut(features[3].flatten(1, 2), corners, size).reshape(-1, *features[3].shape[1:3], *size)
-        masks = None if prompts.masks is None else window.cut(prompts.masks, corners, size)
-        inside = PromptTensors(prompts.points, prompts.labels, prompts.boxes, masks)
-        origin = corners.flip(1).to(f4.device, torch.float32) * STRIDE
-        centre = window.centres(spans).to(f4.device)
-        answer: tuple[Tensor, Tensor] = self.decoder((f4, f8, f16), keys, inside, origin, centre)
-        return answer
-
     def upscale(self, logits: Tensor, frame: Frame) -> Tensor:
         """Bring (B, n, h, w) logits to the plane, (B, n, H, W), by bilinear interpolation from cells to data pixels.
 
@@ -278,10 +267,20 @@ class CompactSam(nn.Module):
         full = logits.new_full((*logits.shape[:2], *frame.plane), OUTSIDE, dtype=torch.float32)
         for plane, cells in zip(full, logits.float(), strict=True):
             seen = (cells > OUTSIDE).any(0)
-            rows, down = window.interpolation(seen.any(1), frame.plane[0], frame.scale[0])
-            columns, across = window.interpolation(seen.any(0), frame.plane[1], frame.scale[1])
-            plane[:, rows, columns] = down @ cells @ across.T
+            rows, y, down = window.interpolation(seen.any(1), frame.plane[0], frame.scale[0] / GRID)
+            columns, x, across = window.interpolation(seen.any(0), frame.plane[1], frame.scale[1] / GRID)
+            plane[:, rows, columns] = down @ cells[:, y, x] @ across.T
         return full
+
+    def dense_maps(self, features: Features, frame: Frame) -> Tensor:
+        """Bring the dense logits to the plane, (3, H, W), by bilinear interpolation; then probabilities, 0 to 1."""
+        cells = features[4][0].float()
+        everywhere = torch.ones(max(cells.shape[1:]), dtype=torch.bool, device=cells.device)
+        (_, _, down), (_, _, across) = (
+            window.interpolation(everywhere[:count], pixels, scale / STRIDE)
+            for count, pixels, scale in zip(cells.shape[1:], frame.plane, frame.scale, strict=True)
+        )
+        return (down @ cells @ across.T).sigmoid()
 
 
 def normalise(pixels: Tensor) -> Tensor:

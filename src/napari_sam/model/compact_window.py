@@ -116,7 +116,7 @@ def touches(logits: Tensor, corners: Tensor, size: tuple[int, int], shape: tuple
     return grows
 
 
-def interpolation(seen: Tensor, pixels: int, scale: float) -> tuple[slice, Tensor]:
+def interpolation(seen: Tensor, pixels: int, cells_per_pixel: float) -> tuple[slice, slice, Tensor]:
     """Compute weights of linear interpolation along one axis.
 
     Parameters
@@ -125,20 +125,26 @@ def interpolation(seen: Tensor, pixels: int, scale: float) -> tuple[slice, Tenso
         Which cells the decoder looked at.
     pixels : int
         Data pixels along the axis.
-    scale : float
-        Model pixels per data pixel.
+    cells_per_pixel : float
+        Cells per data pixel.
 
     Returns
     -------
     covered : slice
         The data pixels that seen cells bear on.
-    weights : Tensor, shape (covered, cells), float32
+    used : slice
+        Those cells and one more on either side, from the first that was seen to the last.
+    weights : Tensor, shape (covered, used), float32
     """
-    centres = ((torch.arange(pixels, device=seen.device) + 0.5) * scale / STRIDE - 0.5).clamp(0, len(seen) - 1)
-    used = torch.nonzero(seen)[:, 0]
-    if not len(used):
-        return slice(0, 0), centres.new_zeros((0, len(seen)))
-    near = torch.nonzero((centres > used[0] - 1) & (centres < used[-1] + 1))[:, 0]
+    centres = ((torch.arange(pixels, device=seen.device) + 0.5) * cells_per_pixel - 0.5).clamp(0, len(seen) - 1)
+    cells = torch.nonzero(seen)[:, 0]
+    if not len(cells):
+        return slice(0, 0), slice(0, 0), centres.new_zeros((0, 0))
+    near = torch.nonzero((centres > cells[0] - 1) & (centres < cells[-1] + 1))[:, 0]
+    if not len(near):  # more than one cell to a pixel, and only one was seen
+        near = (centres - cells[0]).abs().argmin()[None]
     covered = slice(int(near[0]), int(near[-1]) + 1)
-    cells = torch.arange(len(seen), device=seen.device)
-    return covered, (1 - (centres[covered, None] - cells).abs()).clamp_min(0)
+    used = slice(max(0, int(cells[0]) - 1), min(len(seen), int(cells[-1]) + 2))
+    places = torch.arange(used.start, used.stop, device=seen.device)
+    weights = (1 - (centres[covered, None] - places).abs()).clamp_min(0)
+    return covered, used, weights
