@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_sam import __version__
-from napari_sam.commands import doctor, models, segment
+from napari_sam.commands import benchmark, doctor, models, segment, train
 
 app = typer.Typer(
     name="napari-sam",
@@ -39,4 +39,6 @@ def _main(
 
 app.command()(segment.segment)
 app.add_typer(models.app, name="models")
+app.add_typer(train.app, name="train")
+app.add_typer(benchmark.app, name="benchmark")
 app.command()(doctor.doctor)

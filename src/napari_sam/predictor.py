@@ -11,6 +11,7 @@ import hashlib
 import threading
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -20,12 +21,12 @@ from napari_sam._conflict import refuse_conflict
 from napari_sam.device import choose_device, describe_device, is_out_of_memory
 from napari_sam.errors import DeviceError, InputError
 from napari_sam.image import Plane
-from napari_sam.model.protocol import PromptTensors
+from napari_sam.model.protocol import DenseModel, PromptTensors
 from napari_sam.progress import no_progress
 from napari_sam.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptSet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from os import PathLike
 
     from numpy.typing import NDArray
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from napari_sam.prompts import Prompt
 
 R = TypeVar("R")
+
+_MOST_TOGETHER = 16  # objects: more at a time are no quicker
+_MOST_VALUES = 1 << 25  # float32 logits on the plane, at a time: 128 MiB
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +94,25 @@ class Prediction:
     logits: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class DenseMaps:
+    """What a model sees on a plane before anybody points at anything.
+
+    Attributes
+    ----------
+    foreground : numpy.ndarray, shape (H, W), float32
+        Probability that the pixel belongs to an object.
+    centre : numpy.ndarray, shape (H, W), float32
+        Distance to the object's centre, as a share of its farthest pixel's; 1 in the background.
+    border : numpy.ndarray, shape (H, W), float32
+        Nearness to the object's border: 1 at the border and in the background, 0 where the object is deepest.
+    """
+
+    foreground: NDArray[np.float32]
+    centre: NDArray[np.float32]
+    border: NDArray[np.float32]
+
+
 class Predictor:
     """A model with its weights, on a device. Make one with `load_predictor`.
 
@@ -140,6 +163,11 @@ class Predictor:
     def prompt_kinds(self) -> frozenset[PromptKind]:
         """Kinds of prompts that the model was trained with."""
         return self._model.prompt_kinds
+
+    @property
+    def has_dense_head(self) -> bool:
+        """Whether `dense` works: whether the model was trained to find objects without prompts."""
+        return isinstance(self._model, DenseModel)
 
     def embed(
         self,
@@ -212,31 +240,113 @@ class Predictor:
             If the device's memory runs out and there is no falling back.
         """
         given = PromptSet.of(prompts)
-        if embedding.weights != self.weights:
-            raise InputError(
-                f"This embedding was made with other weights than those of {self.name}. Embed the image again."
-            )
+        self._require_own(embedding)
         self._check(given, embedding.frame)
         several = given.ambiguous if multimask is None else multimask
         with torch.inference_mode():
-            return self._run(lambda: self._decode(embedding, given, several))
+            return self._run(lambda: self._decode(embedding, [given], several))[0]
+
+    def predict_many(
+        self,
+        embedding: Embedding,
+        prompt_sets: Iterable[PromptSet | Iterable[Prompt]],
+        *,
+        multimask: bool = False,
+        most: int | None = None,
+    ) -> Iterator[Prediction]:
+        """Answer the prompts for many objects, several at a time.
+
+        Parameters
+        ----------
+        embedding : Embedding
+            From `embed` of a predictor with the same weights.
+        prompt_sets : iterable of PromptSet, or of iterables of Prompt
+            One set for each object, as for `predict`. All sets have a box or none has, and so with masks.
+        multimask : bool
+            Three candidates (True) or one (False).
+        most : int, optional
+            How many candidates to give, the best ones; default all. Fewer take less time.
+
+        Yields
+        ------
+        Prediction
+            For each set, in their order. Only a few are in memory at a time.
+
+        Raises
+        ------
+        InputError, DeviceError
+            As `predict`, on the first step; also if the sets differ in kind.
+        """
+        sets = [PromptSet.of(prompts) for prompts in prompt_sets]
+        self._require_own(embedding)
+        if len({(given.box is None, given.mask is None) for given in sets}) > 1:
+            raise InputError("Objects that are answered together must all have a box or none, and so with masks.")
+        for given in sets:
+            self._check(given, embedding.frame)
+        height, width = embedding.shape
+        together = max(1, min(_MOST_TOGETHER, _MOST_VALUES // (height * width * (most or 3))))
+        for start in range(0, len(sets), together):
+            some = sets[start : start + together]
+            with torch.inference_mode():
+                answers = self._run(partial(self._decode, embedding, some, multimask, most))
+            yield from answers
+
+    def dense(self, embedding: Embedding) -> DenseMaps:
+        """Tell where objects are, without prompts.
+
+        Parameters
+        ----------
+        embedding : Embedding
+            From `embed` of a predictor with the same weights.
+
+        Returns
+        -------
+        DenseMaps
+
+        Raises
+        ------
+        InputError
+            If the model has no dense head (`has_dense_head`), or the embedding is another model's.
+        DeviceError
+            If the device's memory runs out and there is no falling back.
+        """
+        self._require_own(embedding)
+        with torch.inference_mode():
+            return self._run(lambda: self._dense(embedding))
 
     def _encode(self, plane: Plane, frame: Frame, progress: Progress) -> Features:
         with torch.inference_mode():
             return self._model.encode(self._model.preprocess(plane.rendered, frame), progress)
 
-    def _decode(self, embedding: Embedding, prompts: PromptSet, multimask: bool) -> Prediction:
-        device, frame = self.device, embedding.frame
+    def _dense(self, embedding: Embedding) -> DenseMaps:
+        if not isinstance(self._model, DenseModel):
+            raise InputError(
+                f"{self.name} has no dense head: it answers prompts only. "
+                "Choose the bundled model to segment everything at once."
+            )
+        maps = self._model.dense_maps(self._features(embedding), embedding.frame)
+        return DenseMaps(*maps.float().cpu().numpy())
+
+    def _features(self, embedding: Embedding) -> Features:
         # After a fall-back to the CPU, embeddings from before are still on the device that ran out of memory.
-        features = tuple(f.to(device) for f in embedding.features)
-        decoded = self._model.decode(features, self._tensors(prompts, frame), frame, multimask=multimask)
-        order = decoded.scores[0].argsort(descending=True, stable=True)
-        masks = self._model.upscale(decoded.logits, frame)[0, order] > 0
-        return Prediction(
-            masks=masks.cpu().numpy(),
-            scores=decoded.scores[0, order].float().cpu().numpy(),
-            logits=decoded.logits[0, order].float().cpu().numpy(),
-        )
+        return tuple(f.to(self.device) for f in embedding.features)
+
+    def _require_own(self, embedding: Embedding) -> None:
+        if embedding.weights != self.weights:
+            raise InputError(
+                f"This embedding was made with other weights than those of {self.name}. Embed the image again."
+            )
+
+    def _decode(
+        self, embedding: Embedding, sets: Sequence[PromptSet], multimask: bool, most: int | None = None
+    ) -> list[Prediction]:
+        frame, features = embedding.frame, self._features(embedding)
+        decoded = self._model.decode(features, self._tensors(sets, frame), frame, multimask=multimask)
+        order = decoded.scores.argsort(dim=1, descending=True, stable=True)[:, :most]
+        logits = decoded.logits.take_along_dim(order[:, :, None, None], 1)
+        masks = (self._model.upscale(logits, frame) > 0).cpu().numpy()
+        scores = decoded.scores.take_along_dim(order, 1).float().cpu().numpy()
+        return [Prediction(*parts) for parts in zip(masks, scores, logits.float().cpu().numpy(), strict=True)]
 
     def _check(self, prompts: PromptSet, frame: Frame) -> None:
         if not len(prompts):
@@ -264,18 +374,22 @@ class Predictor:
                 f"{self.name} was not trained for {kind} prompts; it takes {kinds}. Use those, or choose another model."
             )
 
-    def _tensors(self, prompts: PromptSet, frame: Frame) -> PromptTensors:
+    def _tensors(self, sets: Sequence[PromptSet], frame: Frame) -> PromptTensors:
         device = self.device
-        xy = frame.to_model(np.array([p.position for p in prompts.points], dtype=np.float64).reshape(-1, 2))
-        labels = torch.tensor([[int(p.positive) for p in prompts.points]], dtype=torch.int64, device=device)
+        xy = [frame.to_model(np.array([p.position for p in given.points]).reshape(-1, 2)) for given in sets]
+        points = np.zeros((len(sets), max(map(len, xy)), 2), np.float32)
+        labels = np.full(points.shape[:2], -1, np.int64)
+        for row, (given, positions) in enumerate(zip(sets, xy, strict=True)):
+            points[row, : len(positions)] = positions
+            labels[row, : len(positions)] = [p.positive for p in given.points]
         boxes = masks = None
-        if (box := prompts.box) is not None:
+        if corners := [(box.start, box.stop) for given in sets if (box := given.box) is not None]:
             # A box drawn past the border means "up to the border".
-            corners = np.clip(np.array([box.start, box.stop]), -0.5, np.array(frame.plane) - 0.5)
-            boxes = torch.from_numpy(frame.to_model(corners).reshape(1, 4)).to(device)
-        if (mask := prompts.mask) is not None:
-            masks = torch.from_numpy(mask.logits.copy())[None, None].to(device)
-        return PromptTensors(torch.from_numpy(np.ascontiguousarray(xy))[None].to(device), labels, boxes, masks)
+            inside = np.clip(np.array(corners), -0.5, np.array(frame.plane) - 0.5)
+            boxes = torch.from_numpy(frame.to_model(inside).reshape(-1, 4)).to(device)
+        if earlier := [mask.logits for given in sets if (mask := given.mask) is not None]:
+            masks = torch.from_numpy(np.stack(earlier))[:, None].to(device)
+        return PromptTensors(torch.from_numpy(points).to(device), torch.from_numpy(labels).to(device), boxes, masks)
 
     def _run(self, work: Callable[[], R]) -> R:
         """Do the work, on the CPU if the device's memory runs out."""

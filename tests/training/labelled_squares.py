@@ -24,8 +24,8 @@ def squares(side: int = 120) -> np.ndarray:
     return labels
 
 
-def labelled(name: str = "a", kind: str = "squares") -> LabelledImage:
-    labels = squares()
+def labelled(name: str = "a", kind: str = "squares", side: int = 120) -> LabelledImage:
+    labels = squares(side)
     return LabelledImage(name, kind, np.repeat((labels * 25).astype(np.uint8)[..., None], 3, 2), labels)
 
 

@@ -8,9 +8,10 @@ import torch
 from labelled_squares import labelled, squares, write_archive
 
 from napari_sam.errors import InputError
+from napari_sam.evaluation.dataset import image_kind
 from napari_sam.training.augment import disturb, random_crop, typical_size
-from napari_sam.training.bbbc038 import image_kind, read_archive, split
-from napari_sam.training.data import Source, dense_targets
+from napari_sam.training.bbbc038 import read_archive, split
+from napari_sam.training.data import Source, _choose, dense_targets
 
 
 class TestArchive:
@@ -138,7 +139,7 @@ class TestSource:
         assert batch.dense.shape == (3, 3, 16, 16)
         assert len(batch.objects) == len(batch.masks) <= 12
         assert set(batch.objects.tolist()) == {0, 1, 2}
-        assert (batch.masks.sum((1, 2, 3)) >= 40).all()
+        assert (batch.masks.sum((1, 2, 3)) >= 12).all()
         for owner, mask in zip(batch.objects.tolist(), batch.masks, strict=True):
             inside = torch.nn.functional.avg_pool2d(mask, 4)[0] == 1
             assert (batch.dense[owner, 0][inside] == 1).all()
@@ -152,3 +153,12 @@ class TestSource:
     def test_nothing_to_train_on(self):
         with pytest.raises(ValueError, match="nothing"):
             Source([], None, 0.5)
+
+
+def test_a_whole_is_asked_for_as_often_as_all_its_parts_together():
+    labels = np.zeros((2, 60, 60), np.int32)
+    labels[0, :50, :50] = np.arange(50)[None, :] // 10 + 1  # five parts
+    labels[1, :50, :50] = 1
+    rng = np.random.default_rng(0)
+    wholes = sum(_choose(rng, labels, 1)[0].sum() == 2500 for _ in range(400))
+    assert 150 < wholes < 250

@@ -8,34 +8,18 @@ import numpy as np
 import pytest
 import torch
 from labelled_squares import labelled, squares, write_archive
+from tiny import SHORT, TINY, log
 
 from napari_sam import load_predictor
-from napari_sam.errors import InputError
-from napari_sam.model.compact import CompactConfig
+from napari_sam.errors import Cancelled, InputError
 from napari_sam.prompts import BoxPrompt
 from napari_sam.training.bundled import CARD, BundledConfig, export, train_bundled
 from napari_sam.training.data import Source
-from napari_sam.training.loop import CHECKPOINT, LOG, Trainer, TrainingConfig
-
-TINY = CompactConfig(
-    widths=(8, 12, 16),
-    blocks=(1, 1, 1),
-    attention_blocks=1,
-    attention_heads=2,
-    decoder_widths=(8, 8, 16),
-    decoder_depth=1,
-    decoder_heads=2,
-    shortest=64,
-)
-SHORT = TrainingConfig(steps=4, images=2, objects=2, sides=(64,), warmup=1, log_every=2, save_every=1e9)
+from napari_sam.training.loop import CHECKPOINT, Trainer, TrainingConfig
 
 
 def trainer(folder, config: TrainingConfig = SHORT) -> Trainer:
     return Trainer(TINY, config, Source([labelled()], None, 1.0), folder)
-
-
-def log(folder) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
 
 
 def test_it_learns(tmp_path):
@@ -52,21 +36,17 @@ def test_a_run_that_was_cut_goes_on_as_if_it_had_not_been(tmp_path, threads):
     whole = trainer(tmp_path / "whole", config)
     whole.run()
 
-    class Cut(Exception):
-        pass
-
     def cut(fraction: float) -> None:
         if fraction >= 0.5:
-            raise Cut
+            raise Cancelled
 
-    first = trainer(tmp_path / "cut", config)
-    with pytest.raises(Cut):
-        first.run(cut)
-    first.save()
+    with pytest.raises(Cancelled):
+        trainer(tmp_path / "cut", config).run(cut)
     second = trainer(tmp_path / "cut", config)
     assert second.step == 2
     second.run()
     assert second.step == whole.step == 4
+    assert second.crops == whole.crops == 4 * 2 * threads
     for one, other in ((second.model, whole.model), (second.average, whole.average)):
         for name, tensor in one.state_dict().items():
             torch.testing.assert_close(tensor, other.state_dict()[name], msg=name)
@@ -95,6 +75,36 @@ def test_time_ends_a_run(tmp_path):
     assert (tmp_path / CHECKPOINT).exists()
 
 
+def test_words_tell_how_it_goes(tmp_path):
+    said = []
+    trainer(tmp_path).run(tell=said.append)
+    assert [words.partition(",")[0] for words in said] == [f"step {n} of 4" for n in (1, 2, 3, 4)]
+    assert all(0 < float(words.rpartition("loss ")[2]) < 20 for words in said)
+
+
+def test_a_run_begins_with_the_weights_that_it_is_given(tmp_path):
+    other = trainer(tmp_path / "other")
+    other.run()
+    weights = other.average.state_dict()
+    begun = Trainer(TINY, SHORT, Source([labelled()], None, 1.0), tmp_path / "new", start=weights)
+    for model in (begun.model, begun.average):
+        assert all(torch.equal(tensor, weights[name]) for name, tensor in model.state_dict().items())
+    assert begun.step == 0
+    begun.run()
+    gone_on = Trainer(TINY, SHORT, Source([labelled()], None, 1.0), tmp_path / "new", start=weights)
+    assert gone_on.step == 4  # what is there counts more than what to start from
+    assert not torch.equal(gone_on.model.decoder.bias, weights["decoder.bias"])
+
+
+def test_checkpoints_from_before_crops_were_counted_are_gone_on_with(tmp_path):
+    trainer(tmp_path).run()
+    state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    for name in ("crops", "origin"):
+        del state[name]
+    torch.save(state, tmp_path / CHECKPOINT)
+    assert trainer(tmp_path).crops == 8
+
+
 def test_checks_go_to_the_log(tmp_path):
     trainer(tmp_path, replace(SHORT, save_every=0)).run(check=lambda model: {"box": float(not model.training)})
     assert sum(line.get("check box") == 1 for line in log(tmp_path)) == 4
@@ -106,7 +116,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     image = (squares() * 25).astype(np.uint8)
     archive = write_archive(folder / "a.zip", {f"i{n}": image for n in range(12)}, squares())
-    config = BundledConfig(model=TINY, training=replace(SHORT, steps=2), scenes=0, checked_objects=1)
+    config = BundledConfig(model=TINY, training=replace(SHORT, steps=2), scenes=0, checked_objects=1, unseen=1)
     train_bundled(config, archive, folder)
     return folder
 
@@ -119,7 +129,13 @@ class TestBundled:
         assert card["bytes"] == len(contents)
         assert card["training"]["steps"] == 2
         assert card["training"]["crops"] == 4
+        assert card["training"]["commit"]
+        assert card["data"][0]["images"] == 12
+        assert card["data"][0]["sha256"] == hashlib.sha256((folder / "a.zip").read_bytes()).hexdigest()
+        assert "11 images of nuclei" in card["limits"][0]
         assert 0 <= card["validation"]["metrics"]["all"]["box"] <= 1
+        families = card["validation"]["unseen"]["metrics"]
+        assert {"all", "unseen: trees", "unseen: large bodies"} < set(families)
 
     def test_the_file_loads_and_answers(self, folder):
         predictor = load_predictor(folder / "bundled.safetensors", device="cpu")

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Annotated
 
 import typer
@@ -40,8 +40,9 @@ def reported(debug: bool) -> Iterator[None]:
     except (KeyboardInterrupt, Cancelled) as error:
         if debug:
             raise
-        # Where work can be taken up again, whoever raised Cancelled says so.
-        typer.echo(str(error) or "Cancelled.", err=True)
+        # Where work can be taken up again, whoever raised Cancelled says so. What a KeyboardInterrupt carries is noise.
+        words = str(error) if isinstance(error, Cancelled) else ""
+        typer.echo(words or "Cancelled.", err=True)
         raise typer.Exit(_INTERRUPTED) from error
     except NapariSamError as error:
         if debug:
@@ -69,6 +70,17 @@ def transfer_bar(what: str, size: int | None) -> Iterator[Progress]:
     """Show a bar on standard error, with bytes, rate and time left, while the block runs."""
     with _bar(what, float(size or 1), DownloadColumn(), TransferSpeedColumn()) as progress:
         yield progress
+
+
+def getting(model: str) -> AbstractContextManager[Progress]:
+    """Show a bar if the model has to be downloaded."""
+    from napari_sam.model import weights
+    from napari_sam.model.registry import list_models
+
+    spec = next((spec for spec in list_models() if spec.name == model), None)
+    if spec is None or weights.status(spec) in (weights.State.BUNDLED, weights.State.ON_DISK):
+        return nullcontext(no_progress)
+    return transfer_bar(f"Getting {model}", spec.approximate_size)
 
 
 @contextmanager

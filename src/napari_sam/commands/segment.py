@@ -2,15 +2,14 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_sam.commands.common import Debug, reported, transfer_bar, work_bar
+from napari_sam.commands.common import Debug, getting, reported, work_bar
 from napari_sam.errors import InputError
-from napari_sam.progress import Progress, no_progress
 from napari_sam.prompts import BoxPrompt, PointPrompt, Prompt, PromptSet
 
 if TYPE_CHECKING:
@@ -181,7 +180,7 @@ def _predict(plane: "Plane", prompts: PromptSet, model: str, device: str) -> "tu
     """Load the model, encode the plane and answer; return the answer and words for the time it took."""
     from napari_sam.predictor import load_predictor
 
-    with _getting(model) as progress:
+    with getting(model) as progress:
         predictor = load_predictor(model, device, progress=progress)
     for note in predictor.notes:
         typer.echo(f"Note: {note}", err=True)
@@ -193,14 +192,3 @@ def _predict(plane: "Plane", prompts: PromptSet, model: str, device: str) -> "tu
     done = time.perf_counter()
     times = f"{1e3 * (encoded - start):.0f} ms to encode and {1e3 * (done - encoded):.0f} ms to predict"
     return prediction, f"{times} on {predictor.device_text}"
-
-
-def _getting(model: str) -> AbstractContextManager[Progress]:
-    """Show a bar if the model has to be downloaded."""
-    from napari_sam.model import weights
-    from napari_sam.model.registry import list_models
-
-    spec = next((spec for spec in list_models() if spec.name == model), None)
-    if spec is None or weights.status(spec) in (weights.State.BUNDLED, weights.State.ON_DISK):
-        return nullcontext(no_progress)
-    return transfer_bar(f"Getting {model}", spec.approximate_size)

@@ -1,1 +1,1 @@
-"""How good a model is: clicks and boxes on labelled images."""
+"""How good a model is: clicks, boxes, automatic segmentation and self-knowledge, on labelled images."""

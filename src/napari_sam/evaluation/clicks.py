@@ -1,8 +1,7 @@
 """How good masks are after so many clicks, or with a box, by a robot that clicks as reviewers of the field do.
 
-The first click lies deepest in the object, every further one deepest in the largest region that is wrong (Xu et al.
-2016; Sofiiuk et al. 2022; Kirillov et al. 2023, appendix A). With more than one candidate the one that the model itself
-rates best is taken: that is what a person sees first.
+`robot` says where it clicks. With more than one candidate the one that the model itself rates best is taken: that is
+what a person sees first.
 """
 
 from __future__ import annotations
@@ -12,24 +11,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from scipy import ndimage
 
+from napari_sam.evaluation.measures import object_measures
+from napari_sam.evaluation.robot import intersection_over_union, next_click, tight_box
 from napari_sam.progress import no_progress
-from napari_sam.prompts import BoxPrompt, MaskPrompt, PointPrompt
+from napari_sam.prompts import MaskPrompt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from napari_sam.evaluation.dataset import LabelledImage
+    from napari_sam.image import Plane
     from napari_sam.progress import Progress
     from napari_sam.prompts import Prompt
 
 CLICKS = 5
 """Clicks that the robot makes on every object."""
 
-_REPORTED = (1, 2, 3, 5)
+LEAST_AREA = 16
+"""Pixels of the smallest object that is asked for."""
 
 
 class Answer(Protocol):
@@ -40,6 +42,10 @@ class Answer(Protocol):
         """Shape (n, H, W)."""
 
     @property
+    def scores(self) -> NDArray[np.float32]:
+        """Predicted IoU of each mask, shape (n,)."""
+
+    @property
     def logits(self) -> NDArray[np.float32]:
         """Shape (n, h, w)."""
 
@@ -47,11 +53,34 @@ class Answer(Protocol):
 class Segmenter(Protocol):
     """What is evaluated, such as a `napari_sam.predictor.Predictor`."""
 
-    def embed(self, image: NDArray[np.uint8], /) -> Any:
-        """Encode an (H, W, 3) image."""
+    @property
+    def prompt_kinds(self) -> frozenset[str]:
+        """Kinds of prompts that it takes: "point", "box", "mask"."""
+
+    def embed(self, image: Plane, /) -> Any:
+        """Encode a plane."""
 
     def predict(self, embedding: Any, prompts: Sequence[Prompt], /) -> Answer:
         """Answer the prompts for one object."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClickCurve:
+    """What became of one object, click by click.
+
+    Attributes
+    ----------
+    measured : tuple of float
+        IoU of the mask shown after 1, 2, ... clicks.
+    predicted : tuple of float
+        What the model estimated it to be.
+    best : float
+        IoU of the best of the candidates for the first click, whichever the model put first.
+    """
+
+    measured: tuple[float, ...]
+    predicted: tuple[float, ...]
+    best: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,53 +93,34 @@ class ObjectScore:
         Where it is, and the type of that image.
     label : int
         Its label there.
+    area : int
+        Its pixels.
     clicks : tuple of float
-        IoU after 1, 2, ... clicks.
-    box : float
-        IoU with a tight box and nothing else.
+        IoU after 1, 2, ... clicks; empty for a model that takes no points.
+    predicted : tuple of float
+        The model's own estimate of each of `clicks`.
+    best : float or None
+        IoU of the best candidate for the first click; None without clicks.
+    box : float or None
+        IoU with a tight box and nothing else; None for a model that takes no boxes.
+    box_predicted : float or None
+        The model's own estimate of `box`.
     """
 
     image: str
     kind: str
     label: int
+    area: int
     clicks: tuple[float, ...]
-    box: float
-
-
-def intersection_over_union(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """IoU of two masks of one shape; 1 when both are empty."""
-    union = np.count_nonzero(one | other)
-    return np.count_nonzero(one & other) / union if union else 1.0
-
-
-def next_click(truth: NDArray[np.bool_], answer: NDArray[np.bool_]) -> PointPrompt:
-    """Click where the largest wrong region is deepest; the edge of the plane is a border too.
-
-    Parameters
-    ----------
-    truth, answer : numpy.ndarray, shape (H, W), bool
-        An empty answer gives the first click. A perfect one gives one more click in the object.
-
-    Returns
-    -------
-    PointPrompt
-        Positive where the object was missed, negative where something else was taken for it.
-    """
-    regions = [ndimage.label(wrong) for wrong in (truth & ~answer, answer & ~truth)]
-    sizes = [np.bincount(region.ravel())[1:].max(initial=0) for region, _count in regions]
-    if not any(sizes):
-        region = truth
-    else:
-        labels, _count = regions[int(np.argmax(sizes))]
-        region = labels == 1 + np.bincount(labels.ravel())[1:].argmax()
-    depth = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
-    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-    return PointPrompt((float(y), float(x)), positive=bool(truth[y, x]))
+    predicted: tuple[float, ...] = ()
+    best: float | None = None
+    box: float | None = None
+    box_predicted: float | None = None
 
 
 def click_curve(
     segmenter: Segmenter, embedding: Any, truth: NDArray[np.bool_], clicks: int = CLICKS, *, carry: bool = True
-) -> tuple[float, ...]:
+) -> ClickCurve:
     """Click on one object and measure the mask after every click.
 
     Parameters
@@ -121,31 +131,29 @@ def click_curve(
     truth : numpy.ndarray, shape (H, W), bool
         The object, not empty.
     clicks : int
+        At least 1.
     carry : bool
         Whether each answer's logits go back in with the next click, as a `MaskPrompt`.
 
     Returns
     -------
-    tuple of float
-        IoU after 1, 2, ... clicks.
+    ClickCurve
     """
     answer = np.zeros_like(truth)
     points: list[Prompt] = []
     earlier: list[Prompt] = []
-    scores = []
-    for _ in range(clicks):
+    measured, predicted = [], []
+    best = 0.0
+    for click in range(clicks):
         points.append(next_click(truth, answer))
         prediction = segmenter.predict(embedding, [*points, *earlier])
         answer = prediction.masks[0]
         earlier = [MaskPrompt(prediction.logits[0])] if carry else []
-        scores.append(intersection_over_union(answer, truth))
-    return tuple(scores)
-
-
-def tight_box(mask: NDArray[np.bool_]) -> BoxPrompt:
-    """Box through the centres of the outermost pixels of a mask that is not empty."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return BoxPrompt((rows[0], columns[0]), (rows[-1], columns[-1]))
+        measured.append(intersection_over_union(answer, truth))
+        predicted.append(float(prediction.scores[0]))
+        if click == 0:
+            best = max(intersection_over_union(mask, truth) for mask in prediction.masks)
+    return ClickCurve(tuple(measured), tuple(predicted), best)
 
 
 def evaluate(
@@ -154,10 +162,11 @@ def evaluate(
     *,
     clicks: int = CLICKS,
     most_objects: int | None = None,
-    least_area: int = 16,
+    least_area: int = LEAST_AREA,
     carry: bool = True,
     seed: int = 0,
     progress: Progress = no_progress,
+    visit: Callable[[LabelledImage, Any], None] | None = None,
 ) -> list[ObjectScore]:
     """Measure every object of some images, or a random sample of them.
 
@@ -165,6 +174,7 @@ def evaluate(
     ----------
     segmenter : Segmenter
     images : sequence of LabelledImage
+        Gone through once, in order.
     clicks : int
         See `click_curve`.
     most_objects : int or None
@@ -176,43 +186,60 @@ def evaluate(
     seed : int
         Of the draw.
     progress : Progress
-        Called after every image.
+        Called after every object and every image.
+    visit : callable, optional
+        Called with each image and its embedding, so that more can be measured without encoding it once more.
     """
-    scores = []
+    scores: list[ObjectScore] = []
     rng = np.random.default_rng(seed)
-    for done, item in enumerate(images, 1):
-        areas = np.bincount(item.labels.ravel())
-        areas[0] = 0
-        labels = rng.permutation(np.flatnonzero(areas >= least_area))[:most_objects]
-        embedding = segmenter.embed(item.image) if len(labels) else None
-        for label in sorted(labels.tolist()):
-            truth = item.labels == label
-            curve = click_curve(segmenter, embedding, truth, clicks, carry=carry)
-            box = intersection_over_union(segmenter.predict(embedding, [tight_box(truth)]).masks[0], truth)
-            scores.append(ObjectScore(item.name, item.kind, label, curve, box))
-        progress(done / len(images))
+    carry = carry and "mask" in segmenter.prompt_kinds
+    for done, item in enumerate(images):
+        values, areas = np.unique(item.labels, return_counts=True)
+        fit = (values != 0) & (areas >= least_area)
+        chosen = sorted(rng.permutation(values[fit])[:most_objects].tolist())
+        embedding = segmenter.embed(item.plane) if chosen or visit else None
+        for number, label in enumerate(chosen, 1):
+            scores.append(_score(segmenter, embedding, item, label, clicks, carry=carry))
+            progress((done + number / (len(chosen) + 1)) / len(images))
+        if visit is not None:
+            visit(item, embedding)
+        progress((done + 1) / len(images))
     return scores
 
 
+def _score(
+    segmenter: Segmenter, embedding: Any, item: LabelledImage, label: int, clicks: int, *, carry: bool
+) -> ObjectScore:
+    """Measure one object with every kind of prompt that the model takes."""
+    truth = item.labels == label
+    curve, best = ClickCurve((), (), 0.0), None
+    if "point" in segmenter.prompt_kinds:
+        curve = click_curve(segmenter, embedding, truth, clicks, carry=carry)
+        best = curve.best
+    box = box_predicted = None
+    if "box" in segmenter.prompt_kinds:
+        answer = segmenter.predict(embedding, [tight_box(truth)])
+        box, box_predicted = intersection_over_union(answer.masks[0], truth), float(answer.scores[0])
+    area = int(np.count_nonzero(truth))
+    return ObjectScore(
+        item.name, item.kind, label, area, curve.measured, curve.predicted, best, box=box, box_predicted=box_predicted
+    )
+
+
 def summarise(scores: Sequence[ObjectScore]) -> dict[str, dict[str, float]]:
-    """Average over objects, for each type of image and for "all".
+    """Sum up all objects, and those of each type of image.
 
     Returns
     -------
     dict of str to dict
-        Type of image to ``{"objects": n, "1 click": mIoU, "2 clicks": ..., "box": mIoU}``.
+        "all" or the type of image to ``{"objects": n, "1 click": mIoU, ...}``; see
+        `napari_sam.evaluation.measures.object_measures`.
     """
     groups: Mapping[str, list[ObjectScore]] = defaultdict(list)
     for score in scores:
         groups["all"].append(score)
         groups[score.kind].append(score)
-    return {kind: dict(_means(group)) for kind, group in groups.items()}
-
-
-def _means(group: Sequence[ObjectScore]) -> Iterator[tuple[str, float]]:
-    yield "objects", float(len(group))
-    curves = np.array([score.clicks for score in group])
-    for count in _REPORTED:
-        if count <= curves.shape[1]:
-            yield f"{count} click{'s' if count > 1 else ''}", round(float(curves[:, count - 1].mean()), 4)
-    yield "box", round(float(np.mean([score.box for score in group])), 4)
+    return {
+        kind: {"objects": float(len(group))} | {name: round(value, 4) for name, value in object_measures(group).items()}
+        for kind, group in groups.items()
+    }

@@ -231,7 +231,8 @@ class MaskDecoder(nn.Module):
         x8 = self.out8(x8 + self.up8(x16))
         x4 = self.out4(x4 + self.up4(x8))
         weights = torch.stack([layer(tokens[:, 1 + i]) for i, layer in enumerate(self.hyper)], 1)
-        logits = torch.einsum("bmc,bchw->bmhw", weights.float(), x4.float()) + self.bias[:, None, None]
+        with torch.autocast(x4.device.type, enabled=False):  # bfloat16 would round the borders
+            logits = torch.einsum("bmc,bchw->bmhw", weights.float(), x4.float()) + self.bias[:, None, None]
         return logits, self.quality(tokens[:, 0]).float().sigmoid()
 
     def _attend(

@@ -8,7 +8,7 @@ All tensors are float32 unless said otherwise; B counts objects (independent set
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
 
 from napari_sam.progress import no_progress
 
@@ -95,3 +95,18 @@ class PromptableModel(Protocol):
 
     def upscale(self, logits: Tensor, frame: Frame) -> Tensor:
         """Bring (B, n, h, w) low-resolution logits to the plane's own (B, n, H, W), without the padding."""
+
+
+@runtime_checkable
+class DenseModel(Protocol):
+    """A model that also tells, for the whole plane at once, where objects are: what automatic segmentation reads."""
+
+    def dense_maps(self, features: Features, frame: Frame) -> Tensor:
+        """Read the dense maps out of what `encode` gave, on the plane's own pixels.
+
+        Returns
+        -------
+        Tensor, shape (3, H, W), 0 to 1
+            Probability of foreground; distance to the object's centre, as a share of the farthest; nearness to its
+            border, 0 where it is deepest. The last two are 1 in the background.
+        """

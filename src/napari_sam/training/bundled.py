@@ -2,49 +2,42 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import save as to_safetensors
 
-from napari_sam.errors import InputError
+from napari_sam.errors import DeviceError
 from napari_sam.evaluation.clicks import evaluate, summarise
 from napari_sam.model.compact import CompactConfig, CompactSam
 from napari_sam.predictor import Predictor
 from napari_sam.progress import no_progress
 from napari_sam.training.bank import open_bank
 from napari_sam.training.bbbc038 import read_archive, split
+from napari_sam.training.card import commit, digest, export, load_average
+from napari_sam.training.config import TrainingConfig
 from napari_sam.training.data import Source
-from napari_sam.training.loop import CHECKPOINT, Trainer, TrainingConfig
+from napari_sam.training.feed import SharedSource, share_images
+from napari_sam.training.loop import CHECKPOINT, LOG, SCORE, Trainer
+from napari_sam.training.plot import draw_log
+from napari_sam.training.unseen import unseen_images
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from torch import Tensor
+
+    from napari_sam.evaluation.dataset import LabelledImage
     from napari_sam.progress import Progress
+
+__all__ = ["CARD", "WEIGHTS", "BundledConfig", "export", "load_average", "measure", "train_bundled"]
 
 WEIGHTS = "bundled.safetensors"
 CARD = "bundled.json"
 
-_DATA = (
-    {
-        "name": "BBBC038v1 (2018 Data Science Bowl), stage 1",
-        "licence": "CC0-1.0",
-        "source": "https://bbbc.broadinstitute.org/BBBC038",
-        "reference": "Caicedo et al., Nature Methods 16, 1247-1253 (2019)",
-    },
-    {"name": "synthetic scenes", "licence": "BSD-3-Clause", "source": "napari_sam.training.scenes"},
-)
-_LIMITS = (
-    "Trained on 462 images of nuclei and on synthetic scenes, with no tomograms, electron micrographs or photographs: "
-    "on those it goes by edges and texture, needs more clicks, and a box is the better prompt.",
-    "Objects that span more than about 250 pixels on its canvas are larger than anything it was trained on.",
-    "Objects of fewer than about 6 pixels across are blurred by its output grid of 4 canvas pixels.",
-    "One image plane at a time; it knows nothing of neighbouring slices.",
-)
+_SCORED = ("1 click", "3 clicks", "box")
+_CHECKED_IMAGES, _CHECKED_SCENES, _CHECKED_OBJECTS = 12, 2, 3  # of BBBC038; of each unseen family; of each of these
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +56,8 @@ class BundledConfig:
         Processes that render scenes.
     checked_objects : int
         Objects of each validation image in the card's metrics.
+    unseen : int
+        Scenes of each left-out family in the card's metrics.
     """
 
     model: CompactConfig = field(default_factory=CompactConfig)
@@ -71,10 +66,19 @@ class BundledConfig:
     real_share: float = 0.5
     workers: int = 2
     checked_objects: int = 12
+    unseen: int = 8
 
 
 def train_bundled(
-    config: BundledConfig, archive: Path, folder: Path, *, device: str = "cpu", progress: Progress = no_progress
+    config: BundledConfig,
+    archive: Path,
+    folder: Path,
+    *,
+    device: str = "cpu",
+    progress: Progress = no_progress,
+    tell: Callable[[str], None] | None = None,
+    start: Mapping[str, Tensor] | None = None,
+    origin: dict[str, Any] | None = None,
 ) -> Path:
     """Train the bundled model, or go on with a run that was cut, and export it.
 
@@ -82,13 +86,20 @@ def train_bundled(
     ----------
     config : BundledConfig
     archive : Path
-        BBBC038 as a zip of images/ and labels/.
+        BBBC038, in a layout that `napari_sam.training.bbbc038.read_archive` reads.
     folder : Path
-        Gets the bank of scenes, the checkpoint, the log, and in the end the weights and their card.
+        Gets the bank of scenes, the checkpoints, the log with its plot, and in the end the weights and their card.
     device : str
         A torch device.
     progress : Progress
-        Called after every step; may raise `Cancelled`. What was done up to the last checkpoint is kept.
+        Called with the share of each stage that is done; may raise `Cancelled`. A run that trains already writes a
+        checkpoint then, and lets it pass.
+    tell : callable, optional
+        Called with words for every new stage, and after every step.
+    start : mapping of str to Tensor, optional
+        Weights to begin with, where there is no checkpoint to go on from.
+    origin : dict, optional
+        More on where the run is from, for the card.
 
     Returns
     -------
@@ -99,111 +110,104 @@ def train_bundled(
     ------
     InputError
         If the archive cannot be read.
+    DeviceError
+        If the memory of a GPU runs out.
     """
-    real, held_out = split(read_archive(archive))
+    tell = tell or (lambda _words: None)
+    tell("Reading BBBC038")
+    real, held_out = split(read_archive(archive, progress))
+    source = _source(config, real, folder, progress, tell)
+    facts = {
+        "commit": commit(),
+        "bbbc038": {"images": len(real) + len(held_out), "training_images": len(real), "sha256": digest(archive)},
+        "bundled": {"scenes": config.scenes, "real_share": config.real_share},
+    }
+    trainer = Trainer(config.model, config.training, source, folder, device, start=start, origin=facts | (origin or {}))
+
+    def check(average: CompactSam) -> dict[str, float]:
+        tell("Checking")
+        numbers = _check(average, held_out, progress)
+        draw_log(folder / LOG)
+        return numbers
+
+    tell("Training")
+    try:
+        trainer.run(progress, check, tell)
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(
+            f"The memory of {device} is not enough for {config.training.images} images in a step. "
+            f"Run the command again with --batch {max(1, config.training.images // 2)}."
+        ) from error
+    return _export_better(config, folder, held_out, trainer, progress, tell)
+
+
+def _source(
+    config: BundledConfig,
+    real: Sequence[LabelledImage],
+    folder: Path,
+    progress: Progress,
+    tell: Callable[[str], None],
+) -> Source:
+    """Open the bank, and put real images where the processes that draw batches can share them."""
     bank = None
     if config.scenes:
-        bank = open_bank(folder / "bank", config.scenes, seed=config.training.seed, workers=config.workers)
-    trainer = Trainer(config.model, config.training, Source(real, bank, config.real_share), folder, device)
-    model = trainer.run(progress, check=lambda average: measure(average, held_out[::4], 3)["all"])
-    metrics = measure(model, held_out, config.checked_objects)
-    return export(folder / CHECKPOINT, folder / WEIGHTS, folder / CARD, metrics)
+        tell("Rendering scenes")
+        seed = config.training.seed
+        bank = open_bank(folder / "bank", config.scenes, seed=seed, workers=config.workers, progress=progress)
+    if not config.training.workers:
+        return Source(real, bank, config.real_share)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "real-images.bin"
+    return SharedSource(file, share_images(real, file), bank, config.real_share)
 
 
-def measure(model: CompactSam, images: list[Any], objects: int) -> dict[str, dict[str, float]]:
+def measure(
+    model: CompactSam, images: Sequence[LabelledImage], objects: int, progress: Progress = no_progress
+) -> dict[str, dict[str, float]]:
     """Measure clicks and boxes on some objects of each image; see `napari_sam.evaluation.clicks`."""
-    return summarise(evaluate(Predictor(model, "unsaved"), images, most_objects=objects))
+    # No falling back on the processor when memory runs out: that would move the model away from its training.
+    predictor = Predictor(model, "unsaved", fall_back=False)
+    return summarise(evaluate(predictor, images, most_objects=objects, progress=progress))
 
 
-def load_average(checkpoint: Path, model: CompactConfig | None = None) -> tuple[CompactSam, dict[str, Any]]:
-    """Load a run's averaged model, as it will be shipped: rounded to half precision.
-
-    Parameters
-    ----------
-    checkpoint : Path
-    model : CompactConfig, optional
-        Replaces the settings of the canvas and the window that the run was started with; sizes must agree.
-
-    Returns
-    -------
-    model : CompactSam
-        On the CPU, in evaluation mode.
-    state : dict
-        The checkpoint.
-
-    Raises
-    ------
-    InputError
-        If there is no checkpoint.
-    """
-    if not checkpoint.is_file():
-        raise InputError(f"There is no checkpoint {checkpoint}. Train first, or give the folder of another run.")
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    average = CompactSam(model or CompactConfig.from_json(state["model_config"]))
-    average.load_state_dict({name: tensor.half().float() for name, tensor in state["average"].items()})
-    return average.eval().requires_grad_(requires_grad=False), state
+def _check(model: CompactSam, held_out: Sequence[LabelledImage], progress: Progress) -> dict[str, float]:
+    """Measure some objects of BBBC038 and of the unseen families: what the log shows, and the score."""
+    some = held_out[:: max(1, len(held_out) // _CHECKED_IMAGES)]
+    real = measure(model, some, _CHECKED_OBJECTS, lambda share: progress(share / 2)).get("all")
+    scenes = unseen_images(_CHECKED_SCENES)
+    unseen = measure(model, scenes, _CHECKED_OBJECTS, lambda share: progress((1 + share) / 2))["all"]
+    numbers = {} if real is None else dict(real)
+    return numbers | {f"unseen {name}": value for name, value in unseen.items()} | {SCORE: score(real, unseen)}
 
 
-def export(
-    checkpoint: Path,
-    weights: Path,
-    card: Path,
-    metrics: dict[str, dict[str, float]],
-    model: CompactConfig | None = None,
+def score(*measured: Mapping[str, float] | None) -> float:
+    """Mean over 1 click, 3 clicks and a box, and over sets of images; those that are None are left out."""
+    values = [numbers[name] for numbers in measured if numbers is not None for name in _SCORED]
+    return sum(values) / len(values)
+
+
+def _export_better(
+    config: BundledConfig,
+    folder: Path,
+    held_out: Sequence[LabelledImage],
+    trainer: Trainer,
+    progress: Progress,
+    tell: Callable[[str], None],
 ) -> Path:
-    """Write the averaged weights of a checkpoint, float16, and the card that describes them.
-
-    Parameters
-    ----------
-    checkpoint : Path
-        Of a `Trainer`.
-    weights, card : Path
-        A safetensors file whose metadata name the architecture and its configuration, and a JSON file. The card is
-        written last: it is never newer than weights that are not there.
-    metrics : dict
-        What `measure` found on the validation split.
-    model : CompactConfig, optional
-        See `load_average`.
-
-    Returns
-    -------
-    Path
-        `weights`.
-    """
-    average, state = load_average(checkpoint, model)
-    tensors = {name: tensor.half().contiguous() for name, tensor in average.state_dict().items()}
-    contents = to_safetensors(tensors, {"architecture": "compact", "config": average.config.to_json()})
-    training = state["config"]
-    crops = state["step"] * training["images"] * training["threads"]
-    described = {
-        "name": "bundled",
-        "architecture": "compact",
-        "config": asdict(average.config),
-        "sha256": hashlib.sha256(contents).hexdigest(),
-        "bytes": len(contents),
-        "parameters": sum(tensor.numel() for tensor in tensors.values()),
-        "licence": "BSD-3-Clause",
-        "data": _DATA,
-        "training": {
-            "steps": state["step"],
-            "hours": round(state["seconds"] / 3600, 2),
-            "crops": crops,
-            "objects": crops * training["objects"],
-            "config": training,
-        },
-        "validation": {
-            "images": "BBBC038, a tenth of each type of image, as napari_sam.training.bbbc038.split draws it",
-            "metrics": metrics,
-        },
-        "limits": _LIMITS,
-    }
-    _write(weights, contents)
-    _write(card, (json.dumps(described, indent=2) + "\n").encode())
-    return weights
-
-
-def _write(path: Path, contents: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(contents)
-    os.replace(part, path)
+    """Measure the last and the best averaged model on all of the validation images, and export the better one."""
+    files = [folder / CHECKPOINT]
+    if trainer.best.path.exists():
+        files.append(trainer.best.path)
+    scenes = unseen_images(config.unseen)
+    measured = []
+    for file in files:
+        tell("Measuring")
+        model = load_average(file, config.model)[0].to(trainer.device)
+        real = measure(model, held_out, config.checked_objects, lambda share: progress(0.8 * share))
+        unseen = measure(model, scenes, config.checked_objects, lambda share: progress(0.8 + 0.2 * share))
+        measured.append((score(real.get("all"), unseen["all"]), real, unseen))
+    better = max(range(len(files)), key=lambda index: measured[index][0])
+    _, real, unseen = measured[better]
+    if (folder / LOG).exists():
+        draw_log(folder / LOG)
+    return export(files[better], folder / WEIGHTS, folder / CARD, real, config.model, unseen=unseen)

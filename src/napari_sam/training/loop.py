@@ -1,4 +1,4 @@
-"""The training loop of the compact model: a budget of steps or seconds, checkpoints, and a log of JSON lines.
+"""The training loop of the compact model: a budget of steps or seconds, checkpoints, checks, and a log of JSON lines.
 
 Everything that is random in a step is drawn from generators seeded with the run's seed and the step's number, so that a
 run that was cut goes on as if it had not been.
@@ -10,78 +10,37 @@ import json
 import math
 import os
 import time
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from napari_sam.model.compact import CompactConfig, CompactSam, normalise
+from napari_sam.errors import Cancelled
+from napari_sam.model.compact import CompactConfig, CompactSam
 from napari_sam.progress import no_progress
-from napari_sam.training.losses import answer_loss, dense_loss
-from napari_sam.training.simulate import correct, first_prompts
+from napari_sam.training.best import Best
+from napari_sam.training.config import TrainingConfig
+from napari_sam.training.feed import Drawn, draw_part, prefetched
+from napari_sam.training.objective import objective
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from torch import Tensor
 
     from napari_sam.progress import Progress
-    from napari_sam.training.data import Batch, Source
+    from napari_sam.training.data import Source
+
+__all__ = ["CHECKPOINT", "LOG", "SCORE", "Trainer", "TrainingConfig"]
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingConfig:
-    """How to train.
-
-    Attributes
-    ----------
-    steps : int
-        Length of the schedule.
-    max_seconds : float or None
-        Ends the schedule earlier: the learning rate follows whichever of steps and time is further on. Time counts
-        over all parts of a run that was cut.
-    images, objects : int
-        Crops in a step, on each thread; objects of each crop.
-    threads : int
-        Parts of a batch that are worked on side by side, each by one thread of the processor. On a GPU, 1.
-    sides : tuple of int
-        Side of the crops, pixels, drawn anew for each step; one that stands here twice is drawn twice as often.
-    extra_rounds : int
-        At most so many rounds without gradient between the first and the last.
-    learning_rate, weight_decay, warmup, clip, ema, dense_weight : float
-        AdamW's, steps until the full rate, norm of the gradient, decay of the averaged weights, the dense head's loss.
-    bfloat16 : bool
-        Matrix products in bfloat16: faster on a GPU and on a few processors.
-    seed : int
-    save_every : float
-        Seconds between checkpoints.
-    log_every : int
-        Steps between lines of the log.
-    """
-
-    steps: int = 20_000
-    max_seconds: float | None = None
-    images: int = 4
-    objects: int = 4
-    threads: int = 1
-    sides: tuple[int, ...] = (192, 192, 192, 256)
-    extra_rounds: int = 2
-    learning_rate: float = 5e-4
-    weight_decay: float = 0.05
-    warmup: int = 150
-    clip: float = 1.0
-    ema: float = 0.998
-    dense_weight: float = 0.5
-    bfloat16: bool = False
-    seed: int = 0
-    save_every: float = 300.0
-    log_every: int = 20
+SCORE = "score"
+"""The number of a check by which the best averaged model is chosen."""
 
 
 class Trainer:
@@ -97,15 +56,31 @@ class Trainer:
         Holds the checkpoint and the log; a checkpoint that is there is taken up again.
     device : str
         A torch device.
+    start : mapping of str to Tensor, optional
+        Weights to begin with, where there is no checkpoint to go on from.
+    origin : dict, optional
+        Where data and code are from, for the model card: goes into the checkpoint. What torch can load without running
+        code: numbers, words, lists and dicts.
     """
 
     def __init__(
-        self, model_config: CompactConfig, config: TrainingConfig, source: Source, folder: Path, device: str = "cpu"
+        self,
+        model_config: CompactConfig,
+        config: TrainingConfig,
+        source: Source,
+        folder: Path,
+        device: str = "cpu",
+        *,
+        start: Mapping[str, Tensor] | None = None,
+        origin: dict[str, Any] | None = None,
     ) -> None:
         torch.manual_seed(config.seed)
+        self.origin = origin or {}
         self.config, self.source, self.folder = config, source, folder
         self.device = torch.device(device)
         self.model = CompactSam(model_config).to(self.device)
+        if start is not None:
+            self.model.load_state_dict(start)
         self.average = CompactSam(model_config).to(self.device).eval().requires_grad_(False)
         self.average.load_state_dict(self.model.state_dict())
         decayed = [p for p in self.model.parameters() if p.ndim > 1]
@@ -114,46 +89,76 @@ class Trainer:
             [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}],
             lr=config.learning_rate,
             betas=(0.9, 0.99),
+            fused=self._fused or None,
         )
         self.parameters = decayed + plain
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.crops = 0, 0.0, 0
         folder.mkdir(parents=True, exist_ok=True)
+        self.best = Best(folder)
         if (folder / CHECKPOINT).exists():
             self._load()
+        else:
+            self.best.forget()
 
     def run(
-        self, progress: Progress = no_progress, check: Callable[[CompactSam], dict[str, float]] | None = None
+        self,
+        progress: Progress = no_progress,
+        check: Callable[[CompactSam], dict[str, float]] | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> CompactSam:
         """Train to the end of the budget and return the averaged model.
 
         Parameters
         ----------
         progress : Progress
-            Called after every step; may raise `Cancelled`, after which the last checkpoint stands.
+            Called after every step; may raise `Cancelled`, upon which a checkpoint is written.
         check : callable, optional
-            Measures the averaged model at every checkpoint; its numbers go to the log.
+            Measures the averaged model at every checkpoint; its numbers go to the log. One called `SCORE` says how good
+            the model is: the best is kept in a file of its own.
+        tell : callable, optional
+            Called after every step with words on how it goes.
         """
-        started, before = time.monotonic(), self.seconds
+        before, started = self.seconds, time.monotonic()
         saved = started
-        totals: dict[str, list[float]] = {}
+        totals: dict[str, list[float]] = defaultdict(list)
         with ThreadPoolExecutor(self.config.threads, initializer=_one_thread) as pool:
-            while self.share < 1:
-                for measured in self._train_step(pool):
+            feed = prefetched(self.source, self.config, self.step, self.device) if self.config.workers else None
+            while self.share < 1 and not self.exhausted:
+                for measured in self._train_step(pool, feed):
                     for name, value in measured.items():
-                        totals.setdefault(name, []).append(value)
+                        totals[name].append(value)
                 self.step += 1
                 self.seconds = before + time.monotonic() - started
+                if tell is not None:
+                    loss = totals["first"][-1] + totals["last"][-1]
+                    tell(f"step {self.step} of {self.config.steps}, loss {loss:.2f}")
                 if self.step % self.config.log_every == 0:
                     self._log({name: float(np.mean(values)) for name, values in totals.items()})
-                    totals = {}
-                if time.monotonic() - saved > self.config.save_every:
+                    totals.clear()
+                try:
+                    if time.monotonic() - saved > self.config.save_every:
+                        self.save()
+                        self._check(check)
+                        saved = time.monotonic()
+                    progress(min(1.0, self.share))
+                except Cancelled:
                     self.save()
-                    if check is not None:
-                        self._log({f"check {name}": value for name, value in check(self.average).items()})
-                    saved = time.monotonic()
-                progress(min(1.0, self.share))
+                    raise
         self.save()
         return self.average
+
+    def _check(self, check: Callable[[CompactSam], dict[str, float]] | None) -> None:
+        if check is None:
+            return
+        numbers = check(self.average)
+        self._log({f"check {name}": value for name, value in numbers.items()})
+        if SCORE in numbers:
+            self.best.offer(numbers[SCORE], self._weights())
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the patience is."""
+        return self.config.patience is not None and self.best.checks_since >= self.config.patience
 
     @property
     def share(self) -> float:
@@ -161,51 +166,69 @@ class Trainer:
         by_steps = self.step / self.config.steps
         return by_steps if self.config.max_seconds is None else max(by_steps, self.seconds / self.config.max_seconds)
 
-    def _train_step(self, pool: ThreadPoolExecutor) -> list[dict[str, float]]:
+    def _train_step(self, pool: ThreadPoolExecutor, feed: Iterator[list[Drawn]] | None) -> list[dict[str, float]]:
         rate = self.config.learning_rate * min(1.0, (self.step + 1) / self.config.warmup)
         rate *= 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, self.share)))
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        parts = list(pool.map(self._gradients, range(self.config.threads)))
-        for parameter, *gradients in zip(self.parameters, *(gradient for gradient, _ in parts), strict=True):
-            parameter.grad = torch.stack(gradients).mean(0) if len(gradients) > 1 else gradients[0]
+        began = time.monotonic()
+        drawn = next(feed) if feed is not None else [None] * self.config.threads
+        waited = {"wait": time.monotonic() - began} if feed is not None else {}
+        parts = list(pool.map(self._gradients, range(self.config.threads), drawn))
+        self.crops += sum(crops for _, _, crops in parts)
+        for parameter, *gradients in zip(self.parameters, *(gradients for gradients, _, _ in parts), strict=True):
+            gradient = torch.stack(gradients).mean(0) if len(gradients) > 1 else gradients[0]
+            # The fused optimiser wants gradients laid out in memory as their parameters are.
+            parameter.grad = torch.empty_like(parameter).copy_(gradient) if self._fused else gradient
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
         self.optimizer.step()
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for mean, new in zip(self.average.parameters(), self.model.parameters(), strict=True):
                 mean.lerp_(new, 1 - decay)
-        return [*(measured for _, measured in parts), {"norm": float(norm), "rate": rate}]
+        return [*(measured for _, measured, _ in parts), {"norm": float(norm), "rate": rate} | waited]
 
-    def _gradients(self, part: int) -> tuple[tuple[Tensor, ...], dict[str, float]]:
-        """Draw one part of this step's batch; return gradients and what is worth logging."""
-        shared = np.random.default_rng((self.config.seed, self.step))
-        side = int(shared.choice(self.config.sides))
-        rng = np.random.default_rng((self.config.seed, self.step, part))
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        batch = self.source.draw(rng, self.config.images, self.config.objects, side).to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16):
-            loss, measured = objective(
-                self.model, batch, int(rng.integers(self.config.extra_rounds + 1)), self.config.dense_weight, generator
-            )
-        return torch.autograd.grad(loss, self.parameters), measured
+    def _gradients(self, part: int, drawn: Drawn | None) -> tuple[tuple[Tensor, ...], dict[str, float], int]:
+        """Draw one part of this step's batch, unless it is there; return gradients, what to log, and how many crops."""
+        if drawn is None:
+            drawn = draw_part(self.source, self.config, self.step, part)
+        generator = torch.Generator().manual_seed(drawn.seed)
+        batch = drawn.batch.to(self.device)
+        # Autocast keeps each weight that it has cast, with its history or without: what is answered with gradient has
+        # to come before what is answered without, and in `objective` it does. All threads share what it keeps, and
+        # the first to end drops it: with several, the rounding would hang on their timing.
+        alone = self.config.threads == 1
+        enabled = self.config.bfloat16
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=enabled, cache_enabled=alone):
+            loss, measured = objective(self.model, batch, drawn.extra_rounds, self.config.dense_weight, generator)
+        return torch.autograd.grad(loss, self.parameters), measured, len(batch.images)
 
     def _log(self, values: dict[str, float]) -> None:
-        line = {"step": self.step, "seconds": round(self.seconds, 1)} | {k: round(v, 5) for k, v in values.items()}
+        rounded = {name: float(f"{value:.5g}") for name, value in values.items()}
+        line = {"step": self.step, "seconds": round(self.seconds, 1)} | rounded
         with (self.folder / LOG).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
 
-    def save(self) -> None:
-        """Write the checkpoint; the one before stands until the new one is whole."""
-        state = {
-            "model": self.model.state_dict(),
+    @property
+    def _fused(self) -> bool:
+        """Whether the optimiser is one kernel: on a GPU a step has some hundred parameters to walk through."""
+        return self.device.type == "cuda"
+
+    def _weights(self) -> dict[str, Any]:
+        """Gather what a model that is shipped is made of."""
+        return {
             "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "seconds": self.seconds,
+            "crops": self.crops,
             "model_config": self.model.config.to_json(),
             "config": asdict(self.config),
+            "origin": self.origin,
         }
+
+    def save(self) -> None:
+        """Write the checkpoint; the one before stands until the new one is whole."""
+        state = self._weights() | {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
         part = self.folder / (CHECKPOINT + ".part")
         torch.save(state, part)
         os.replace(part, self.folder / CHECKPOINT)
@@ -214,52 +237,14 @@ class Trainer:
         state: dict[str, Any] = torch.load(self.folder / CHECKPOINT, map_location=self.device, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
+        for group in state["optimizer"]["param_groups"]:
+            group["fused"] = self._fused or None  # a run may change from a processor to a GPU, and back
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds = state["step"], state["seconds"]
+        self.crops = state.get("crops", self.step * self.config.images * self.config.threads)
+        self.origin = state.get("origin", {}) | self.origin
 
 
 def _one_thread() -> None:
     """Let each part of the batch use one thread: two small parts side by side are faster than one on two threads."""
     torch.set_num_threads(1)
-
-
-def objective(
-    model: CompactSam, batch: Batch, extra_rounds: int, dense_weight: float, generator: torch.Generator
-) -> tuple[Tensor, dict[str, float]]:
-    """Loss of a batch: the first answer, and the last of some rounds of correction; between them without gradient.
-
-    Returns
-    -------
-    loss : Tensor, scalar
-    measured : dict of str to float
-        Losses, and mean IoU of the single mask after a click, after a box and at the end, for the log.
-    """
-    features = model.encode(normalise(batch.images))
-    truth = torch.nn.functional.avg_pool2d(batch.masks, 2)
-    prompts = first_prompts(truth, generator)
-    boxed = torch.zeros_like(prompts.labels[:, 0], dtype=torch.bool)
-    if prompts.boxes is not None:
-        boxed = torch.isfinite(prompts.boxes).all(1)
-    ambiguous = (prompts.labels[:, 0] == 1) & ~boxed
-    logits, scores = model.respond(features, batch.objects, prompts)
-    first, first_iou = answer_loss(logits, scores, truth, ambiguous)
-    answer = _chosen(logits, scores, ambiguous)
-    for _ in range(extra_rounds):
-        prompts = correct(prompts, answer, truth, generator)
-        with torch.no_grad():
-            answer = model.respond(features, batch.objects, prompts)[0][:, :1]
-    prompts = correct(prompts, answer, truth, generator)
-    logits, scores = model.respond(features, batch.objects, prompts)
-    last, last_iou = answer_loss(logits, scores, truth, torch.zeros_like(ambiguous))
-    dense = dense_loss(features[4], batch.dense)
-    measured = {"first": first.item(), "last": last.item(), "dense": dense.item()}
-    shown = {"click": first_iou[ambiguous, 0], "box": first_iou[boxed, 0], "corrected": last_iou[:, 0]}
-    measured |= {name: iou.mean().item() for name, iou in shown.items() if len(iou)}
-    return first + last + dense_weight * dense, measured
-
-
-def _chosen(logits: Tensor, scores: Tensor, ambiguous: Tensor) -> Tensor:
-    """Take the answer that a person would go on from: the best of three after one click, else the single mask."""
-    best = 1 + scores[:, 1:].argmax(1)
-    index = torch.where(ambiguous, best, torch.zeros_like(best))
-    return logits[torch.arange(len(logits), device=logits.device), index].detach()[:, None]

@@ -227,6 +227,38 @@ def organs(rng: Generator, side: int) -> Labels:
     return labels
 
 
+def composites(rng: Generator, side: int) -> Labels:
+    """Draw bodies made of unlike parts, as everyday objects are: parts first, whole bodies on the second level.
+
+    What holds such a body together is its outline alone: inside it differs as much from itself as from the ground.
+    """
+    labels = np.zeros((2, side, side), np.uint8)
+    part = 0
+    for body in range(1, int(rng.integers(2, 7))):
+        radius, centre = log_uniform(rng, 20, 110), rng.uniform(0.1 * side, 0.9 * side, 2)
+        outline = np.zeros((side, side), np.uint8)
+        if rng.random() < 0.3:
+            _paint_polygon(rng, outline, 1, centre, radius)
+        else:
+            _paint_blob(rng, outline, 1, centre, radius, (rng.uniform(0, 0.5), log_uniform(rng, 1, 2.5)), True)
+        inside = outline > 0
+        labels[0][inside], labels[1][inside] = 0, body
+        for _ in range(int(rng.integers(1, 7))):
+            part += 1
+            piece = np.zeros((side, side), np.uint8)
+            at = centre + rng.normal(0, 0.5 * radius, 2)
+            if rng.random() < 0.4:  # a band across, or a part cut off by a straight line
+                y, x = _grid(side)
+                angle, reach = rng.uniform(0, 2 * np.pi), rng.choice([radius * rng.uniform(0.1, 0.4), 4 * radius])
+                across = (x - at[1]) * np.cos(angle) + (y - at[0]) * np.sin(angle)
+                piece[(across > 0) & (across < reach)] = 1
+            else:
+                style = (rng.uniform(0, 0.5), log_uniform(rng, 1, 2.5))
+                _paint_blob(rng, piece, 1, at, radius * log_uniform(rng, 0.15, 0.8), style, True)
+            labels[0][inside & (piece > 0)] = part
+    return labels
+
+
 def level_sets(rng: Generator, side: int) -> Labels:
     """Draw the connected parts of a thresholded random field: any topology, with holes and bridges."""
     field = smooth_noise(rng, side, log_uniform(rng, 14, 90)) + rng.uniform(0, 0.4) * smooth_noise(rng, side, 8)
@@ -241,13 +273,14 @@ def level_sets(rng: Generator, side: int) -> Labels:
 
 
 FAMILIES: dict[str, tuple[Callable[[Generator, int], Labels], float]] = {
-    "blobs": (blobs, 0.22),
-    "collage": (collage, 0.2),
-    "cells": (cells, 0.18),
-    "organs": (organs, 0.14),
-    "level sets": (level_sets, 0.1),
-    "tubes": (tubes, 0.08),
-    "rods": (rods, 0.08),
+    "blobs": (blobs, 0.18),
+    "collage": (collage, 0.16),
+    "composites": (composites, 0.2),
+    "cells": (cells, 0.14),
+    "organs": (organs, 0.1),
+    "level sets": (level_sets, 0.08),
+    "tubes": (tubes, 0.07),
+    "rods": (rods, 0.07),
 }
 """The families and how often each is drawn."""
 

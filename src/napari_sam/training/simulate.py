@@ -45,9 +45,10 @@ def draw_click(region: Tensor, generator: Generator) -> Tensor:
     deep = depth(region)
     deep = deep / deep.amax((1, 2, 3), keepdim=True).clamp_min(1)
     weights = (deep ** exponents.to(deep)[:, None, None, None]) * (region > 0) + 1e-9
-    # Sampling by the exponential trick keeps the generator on the processor, whatever the device.
-    race = torch.empty(weights.shape).exponential_(generator=generator).to(weights)
-    cell = (weights / race).flatten(1).argmax(1)
+    # One random number for each object, drawn on the processor, whatever the device: runs are alike everywhere.
+    sums = weights.flatten(1).cumsum(1)
+    chance = torch.rand((batch, 1), generator=generator).to(sums)
+    cell = torch.searchsorted(sums, chance * sums[:, -1:])[:, 0].clamp_max(sums.shape[1] - 1)
     position = torch.stack((cell % width, cell // width), 1).float()
     inside = torch.rand((batch, 2), generator=generator).to(position)
     return (position + inside) * STRIDE - 0.5

@@ -1,0 +1,160 @@
+"""What a step works on: drawn on the spot by the training threads, or ahead of time by other processes.
+
+Every draw is seeded with the run's seed, the step and the part of the batch: who draws, and how many do, changes
+nothing. A GPU is fast enough to wait for a single process, so there batches are prefetched.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from napari_sam.evaluation.dataset import LabelledImage
+from napari_sam.training.children import deaf_to_interrupts, set_up
+from napari_sam.training.data import Batch, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from napari_sam.training.bank import SceneBank
+    from napari_sam.training.config import TrainingConfig
+
+_AHEAD = 2  # batches that each process holds ready
+_ALIGNED = 16  # bytes
+
+_Entry: TypeAlias = "tuple[str, str, tuple[int, int], int]"  # name, kind, (H, W), offset in the file
+_Packed: TypeAlias = "tuple[Tensor, Tensor, Tensor, Tensor, int, int]"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One part of a step's batch, and what else is random about it.
+
+    Attributes
+    ----------
+    batch : Batch
+    seed : int
+        Of the simulated person.
+    extra_rounds : int
+        Rounds without gradient.
+    """
+
+    batch: Batch
+    seed: int
+    extra_rounds: int
+
+
+def draw_part(source: Source, config: TrainingConfig, step: int, part: int) -> Drawn:
+    """Draw one part of a step's batch, always the same for one seed, step and part."""
+    side = int(np.random.default_rng((config.seed, step)).choice(config.sides))
+    rng = np.random.default_rng((config.seed, step, part))
+    seed = int(rng.integers(2**62))
+    batch = source.draw(rng, config.crops(side), config.objects, side)
+    return Drawn(batch, seed, int(rng.integers(config.extra_rounds + 1)))
+
+
+class _Steps(Dataset[list[_Packed]]):
+    """Steps as a data set, for PyTorch's loader: item i is all parts of step i."""
+
+    def __init__(self, source: Source, config: TrainingConfig) -> None:
+        self._source, self._config = source, config
+
+    def __getitem__(self, step: int) -> list[_Packed]:
+        return [_pack(draw_part(self._source, self._config, step, part)) for part in range(self._config.threads)]
+
+
+def _pack(drawn: Drawn) -> _Packed:
+    """Flatten for the way between processes; masks go as bytes, a quarter of what they weigh as floats."""
+    batch = drawn.batch
+    return batch.images, batch.objects, batch.masks.to(torch.uint8), batch.dense, drawn.seed, drawn.extra_rounds
+
+
+def _unpack(packed: _Packed, device: torch.device) -> Drawn:
+    images, objects, masks, dense = (part.to(device, non_blocking=True) for part in packed[:4])
+    return Drawn(Batch(images, objects, masks.float(), dense), packed[4], packed[5])
+
+
+def prefetched(source: Source, config: TrainingConfig, first: int, device: torch.device) -> Iterator[list[Drawn]]:
+    """Yield the parts of steps `first`, `first` + 1, ... on the device, drawn ahead by `config.workers` processes.
+
+    Parameters
+    ----------
+    source : Source
+        Goes to the processes by pickling: a `SharedSource` goes as the name of a file.
+    config : TrainingConfig
+    first : int
+        The step to begin with.
+    device : torch.device
+    """
+    with deaf_to_interrupts():
+        loader = iter(
+            DataLoader(
+                _Steps(source, config),
+                batch_size=None,  # an item is a batch already
+                sampler=range(first, config.steps),
+                num_workers=config.workers,
+                prefetch_factor=_AHEAD,
+                pin_memory=device.type == "cuda",
+                worker_init_fn=set_up,
+                multiprocessing_context="spawn",  # a fork of a process with threads and a GPU may hang
+            )
+        )
+    for parts in loader:
+        yield [_unpack(tuple(part), device) for part in parts]
+
+
+class SharedSource(Source):
+    """A source whose real images lie in one file, which processes map instead of each holding a copy.
+
+    Parameters
+    ----------
+    file : Path
+        What `share_images` wrote.
+    entries : tuple
+        What it returned.
+    bank : SceneBank or None
+    real_share : float
+        See `Source`.
+    """
+
+    def __init__(self, file: Path, entries: tuple[_Entry, ...], bank: SceneBank | None, real_share: float) -> None:
+        self._recipe = (file, entries, bank, real_share)
+        super().__init__(_mapped(file, entries), bank, real_share)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SharedSource, self._recipe
+
+
+def share_images(images: Sequence[LabelledImage], file: Path) -> tuple[_Entry, ...]:
+    """Write the pixels and labels of images to one file, and return what says where each of them lies."""
+    entries = []
+    part = file.with_name(file.name + ".part")
+    with part.open("wb") as stream:
+        for item in images:
+            height, width = item.labels.shape
+            entries.append((item.name, item.kind, (height, width), stream.tell()))
+            stream.write(np.ascontiguousarray(item.labels, np.uint16).tobytes())
+            stream.write(np.ascontiguousarray(item.image, np.uint8).tobytes())
+            stream.write(bytes(-stream.tell() % _ALIGNED))
+    os.replace(part, file)
+    return tuple(entries)
+
+
+def _mapped(file: Path, entries: Sequence[_Entry]) -> list[LabelledImage]:
+    if not entries:
+        return []
+    contents = np.memmap(file, np.uint8, "r")
+    images = []
+    for name, kind, (height, width), start in entries:
+        middle, stop = start + 2 * height * width, start + 5 * height * width
+        labels = contents[start:middle].view(np.uint16).reshape(height, width)
+        images.append(LabelledImage(name, kind, contents[middle:stop].reshape(height, width, 3), labels))
+    return images

@@ -1,0 +1,59 @@
+"""What one step makes better: the answers of a simulated session of prompts, and the dense head."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from napari_sam.model.compact import normalise
+from napari_sam.training.losses import answer_loss, dense_loss
+from napari_sam.training.simulate import correct, first_prompts
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_sam.model.compact import CompactSam
+    from napari_sam.training.data import Batch
+
+
+def objective(
+    model: CompactSam, batch: Batch, extra_rounds: int, dense_weight: float, generator: torch.Generator
+) -> tuple[Tensor, dict[str, float]]:
+    """Loss of a batch: the first answer, and the last of some rounds of correction; between them without gradient.
+
+    Returns
+    -------
+    loss : Tensor, scalar
+    measured : dict of str to float
+        Losses, and mean IoU of the single mask after a click, after a box and at the end, for the log.
+    """
+    features = model.encode(normalise(batch.images))
+    truth = torch.nn.functional.avg_pool2d(batch.masks, 2)
+    prompts = first_prompts(truth, generator)
+    boxed = torch.zeros_like(prompts.labels[:, 0], dtype=torch.bool)
+    if prompts.boxes is not None:
+        boxed = torch.isfinite(prompts.boxes).all(1)
+    ambiguous = (prompts.labels[:, 0] == 1) & ~boxed
+    logits, scores = model.respond(features, batch.objects, prompts)
+    first, first_iou = answer_loss(logits, scores, truth, ambiguous)
+    answer = _chosen(logits, scores, ambiguous)
+    for _ in range(extra_rounds):
+        prompts = correct(prompts, answer, truth, generator)
+        with torch.no_grad():
+            answer = model.respond(features, batch.objects, prompts)[0][:, :1]
+    prompts = correct(prompts, answer, truth, generator)
+    logits, scores = model.respond(features, batch.objects, prompts)
+    last, last_iou = answer_loss(logits, scores, truth, torch.zeros_like(ambiguous))
+    dense = dense_loss(features[4], batch.dense)
+    measured = {"first": first.item(), "last": last.item(), "dense": dense.item()}
+    shown = {"click": first_iou[ambiguous, 0], "box": first_iou[boxed, 0], "corrected": last_iou[:, 0]}
+    measured |= {name: iou.mean().item() for name, iou in shown.items() if len(iou)}
+    return first + last + dense_weight * dense, measured
+
+
+def _chosen(logits: Tensor, scores: Tensor, ambiguous: Tensor) -> Tensor:
+    """Take the answer that a person would go on from: the best of three after one click, else the single mask."""
+    best = 1 + scores[:, 1:].argmax(1)
+    index = torch.where(ambiguous, best, torch.zeros_like(best))
+    return logits[torch.arange(len(logits), device=logits.device), index].detach()[:, None]

@@ -1,0 +1,49 @@
+"""A model and a run that take a second."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from safetensors.torch import save_file
+
+from napari_sam.model.compact import CompactConfig, CompactSam
+from napari_sam.training import bank
+from napari_sam.training.loop import LOG, TrainingConfig
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_sam.training.bank import SceneBank
+
+TINY = CompactConfig(
+    widths=(8, 12, 16),
+    blocks=(1, 1, 1),
+    attention_blocks=1,
+    attention_heads=2,
+    decoder_widths=(8, 8, 16),
+    decoder_depth=1,
+    decoder_heads=2,
+    shortest=64,
+)
+SHORT = TrainingConfig(steps=4, images=2, objects=2, sides=(64,), warmup=1, log_every=2, save_every=1e9)
+
+
+def log(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
+
+
+def write_weights(path: Path) -> Path:
+    """Weights of a tiny model, as they are shipped."""
+    tensors = {name: tensor.half().contiguous() for name, tensor in CompactSam(TINY).state_dict().items()}
+    save_file(tensors, path, {"architecture": "compact", "config": TINY.to_json()})
+    return path
+
+
+def rendered_bank(folder: Path, scenes: int, side: int) -> SceneBank:
+    """A bank that is rendered in this process: to start others takes seconds."""
+    folder.mkdir()
+    for first in range(0, scenes, bank.SHARD):
+        shard = bank._shard(folder, first, min(bank.SHARD, scenes - first), side, 0)
+        bank._write(shard, {0: bank._render(first, shard.count, side, 0)})
+    return bank.open_bank(folder, scenes, side)
