@@ -291,13 +291,17 @@ class Predictor:
                 answers = self._run(partial(self._decode, embedding, some, multimask, most))
             yield from answers
 
-    def dense(self, embedding: Embedding) -> DenseMaps:
+    def dense(self, embedding: Embedding, views: int = 1, progress: Progress = no_progress) -> DenseMaps:
         """Tell where objects are, without prompts.
 
         Parameters
         ----------
         embedding : Embedding
             From `embed` of a predictor with the same weights.
+        views : int
+            How many mirror images of the plane are averaged, 1 to 4: more take longer, and are more exact.
+        progress : Progress
+            Called with the fraction done; may raise `Cancelled`.
 
         Returns
         -------
@@ -312,19 +316,19 @@ class Predictor:
         """
         self._require_own(embedding)
         with torch.inference_mode():
-            return self._run(lambda: self._dense(embedding))
+            return self._run(lambda: self._dense(embedding, views, progress))
 
     def _encode(self, plane: Plane, frame: Frame, progress: Progress) -> Features:
         with torch.inference_mode():
             return self._model.encode(self._model.preprocess(plane.rendered, frame), progress)
 
-    def _dense(self, embedding: Embedding) -> DenseMaps:
+    def _dense(self, embedding: Embedding, views: int, progress: Progress) -> DenseMaps:
         if not isinstance(self._model, DenseModel):
             raise InputError(
                 f"{self.name} has no dense head: it answers prompts only. "
                 "Choose the bundled model to segment everything at once."
             )
-        maps = self._model.dense_maps(self._features(embedding), embedding.frame)
+        maps = self._model.dense_maps(self._features(embedding), embedding.frame, views, progress)
         return DenseMaps(*maps.float().cpu().numpy())
 
     def _features(self, embedding: Embedding) -> Features:

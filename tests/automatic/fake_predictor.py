@@ -51,7 +51,7 @@ class FakePredictor:
         self.asked: list[tuple[float, float]] = []
         self.embedding = FakeEmbedding(labels.shape)
 
-    def dense(self, embedding) -> DenseMaps:
+    def dense(self, embedding, views=1, progress=None) -> DenseMaps:
         return self.maps
 
     def predict_many(self, embedding, prompt_sets, *, multimask=False, most=None):

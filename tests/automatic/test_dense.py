@@ -71,7 +71,7 @@ def test_the_better_of_two_masks_takes_what_both_claim():
     assert labels[30, 48] == labels[30, 66] != labels[30, 30]
 
 
-@pytest.mark.parametrize(("share", "count"), [(0.2, 2), (0.4, 1)])
+@pytest.mark.parametrize(("share", "count"), [(0.4, 2), (0.6, 1)])
 def test_masks_that_have_much_in_common_are_one_object(share, count):
     both = np.repeat(np.repeat([[1, 2]], 60, 0), 50, 1)
 

@@ -137,3 +137,18 @@ def test_another_model_s_embedding_is_refused(compact, image):
         compact.dense(other)
     with pytest.raises(InputError, match="Embed the image again"):
         list(compact.predict_many(other, [[PointPrompt((5, 5))]]))
+
+
+def test_mirrored_views_are_turned_back(compact, monkeypatch, image):
+    embedding = compact.embed(image)
+    model = compact._model
+    pooled = torch.nn.functional.avg_pool2d
+    # An encoder that commutes with mirroring: every view says the same of the same place.
+    monkeypatch.setattr(model.encoder, "forward", lambda pixels, tell: (tell(1.0), (pooled(pixels[:, :1], 4),))[1])
+    monkeypatch.setattr(model.dense, "forward", lambda f4: f4.expand(-1, 3, -1, -1))
+    own = model.dense(pooled(embedding.features[5].float()[:, :1], 4))
+    features = (*embedding.features[:4], own, *embedding.features[5:])
+    seen: list[float] = []
+    one, four = (model.dense_maps(features, embedding.frame, views, seen.append) for views in (1, 4))
+    torch.testing.assert_close(one, four)
+    assert seen == pytest.approx([1 / 3, 2 / 3, 1])

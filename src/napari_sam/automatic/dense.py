@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_sam.predictor import Embedding, Predictor
     from napari_sam.progress import Progress
 
-_MAPS, _SEEDS = 0.05, 0.2  # shares of the work that are done after these steps, where the decoder is still to come
+_MAPS, _SEEDS = 0.3, 0.4  # shares of the work that are done after these steps, where the decoder is still to come
 
 
 def segment_everything(
@@ -52,7 +52,7 @@ def segment_everything(
     """
     settings = settings or DenseSettings()
     progress(0.0)
-    maps = predictor.dense(embedding)
+    maps = predictor.dense(embedding, settings.views, lambda share: progress(_MAPS * share))
     progress(_MAPS)
     labels = grow_seeds(maps, settings)
     if settings.refine and labels.any():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
-from skimage.morphology import reconstruction
+from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from napari_sam.automatic.settings import DenseSettings
     from napari_sam.predictor import DenseMaps
-
-_ROUNDING = 1e-4  # of float32 heights after a subtraction
 
 
 def grow_seeds(maps: DenseMaps, settings: DenseSettings) -> NDArray[np.int32]:
@@ -42,8 +40,8 @@ def grow_seeds(maps: DenseMaps, settings: DenseSettings) -> NDArray[np.int32]:
     # Deep inside and near the centre: one of the two alone has seeds in every bay of a border, or on every ridge.
     height = np.sqrt((1 - maps.centre) * (1 - maps.border))
     filled = reconstruction(height - settings.prominence, height)  # type: ignore[no-untyped-call]  # of scikit-image
-    peaks = (height - filled > settings.prominence - _ROUNDING) & allowed
-    seeds, _count = ndimage.label(peaks, np.ones((3, 3)))
+    peaks = local_maxima(filled)  # type: ignore[no-untyped-call]  # of scikit-image
+    seeds, _count = ndimage.label(peaks & allowed, np.ones((3, 3)))
     grown = watershed(-height, seeds, mask=allowed)  # type: ignore[no-untyped-call]  # of scikit-image
     return _only_certain(grown, maps.foreground, settings)
 

@@ -13,6 +13,8 @@ class DenseSettings:
 
     Attributes
     ----------
+    views : int
+        How many mirror images of the plane are averaged, 1 to 4.
     foreground : float
         Probability above which a pixel may belong to an object.
     prominence : float
@@ -31,22 +33,25 @@ class DenseSettings:
         Of two masks the better one stays alone where they have more than this share of the smaller one in common.
     """
 
-    foreground: float = 0.5
-    prominence: float = 0.1
-    certainty: float = 0.7
+    views: int = 4
+    foreground: float = 0.6
+    prominence: float = 0.15
+    certainty: float = 0.8
     least_area: int = 15
     refine: bool = True
     least_score: float = 0.6
-    most_common: float = 0.3
+    most_common: float = 0.5
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
             if field.type == "float" and not 0 <= value <= 1:
                 raise InputError(f"{field.name} is a number from 0 to 1; got {value!r}.")
+        if not 1 <= self.views <= 4:
+            raise InputError(f"views is 1, 2, 3 or 4; got {self.views!r}.")
         if self.least_area < 1:
             raise InputError(f"least_area is a number of pixels, 1 or more; got {self.least_area!r}.")
 
 
-QUICK = DenseSettings(foreground=0.6, prominence=0.15, certainty=0.85, refine=False)
-"""The best settings without the decoder."""
+QUICK = DenseSettings(views=1, certainty=0.85, refine=False)
+"""One view, without the decoder: a tenth of the time."""

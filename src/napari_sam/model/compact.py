@@ -41,6 +41,8 @@ OUTSIDE = -30.0
 _DOUBTFUL = 0.55  # predicted IoU: where no scale of the plane does better, a click is looked at enlarged
 _ENLARGED = 128  # model pixels: least side of an enlarged window
 
+_MIRRORS = ((2,), (3,), (2, 3))  # axes of a canvas (1, 3, H, W)
+
 _PERCENTILES = (0.01, 0.998)
 _LEAST_CONTRAST = 6.0  # grey levels: below this the noise of a constant image is not stretched to full range
 
@@ -272,9 +274,18 @@ class CompactSam(nn.Module):
             plane[:, rows, columns] = down @ cells[:, y, x] @ across.T
         return full
 
-    def dense_maps(self, features: Features, frame: Frame) -> Tensor:
-        """Bring the dense logits to the plane, (3, H, W), by bilinear interpolation; then probabilities, 0 to 1."""
+    def dense_maps(self, features: Features, frame: Frame, views: int = 1, progress: Progress = no_progress) -> Tensor:
+        """Bring the dense logits to the plane, (3, H, W), by bilinear interpolation; then probabilities, 0 to 1.
+
+        With more than one view, 4 at most, mirror images of the canvas are encoded too, and the logits averaged.
+        """
         cells = features[4][0].float()
+        mirrors = _MIRRORS[: views - 1]
+        for done, axes in enumerate(mirrors):
+            pixels = features[5].float().flip(axes).contiguous(memory_format=torch.channels_last)
+            f4 = self.encoder(pixels, lambda part, done=done: progress((done + part) / len(mirrors)))[0]
+            cells = cells + self.dense(f4).float().flip(axes)[0]
+        cells = cells / (1 + len(mirrors))
         everywhere = torch.ones(max(cells.shape[1:]), dtype=torch.bool, device=cells.device)
         (_, _, down), (_, _, across) = (
             window.interpolation(everywhere[:count], pixels, scale / STRIDE)

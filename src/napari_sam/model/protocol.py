@@ -101,8 +101,10 @@ class PromptableModel(Protocol):
 class DenseModel(Protocol):
     """A model that also tells, for the whole plane at once, where objects are: what automatic segmentation reads."""
 
-    def dense_maps(self, features: Features, frame: Frame) -> Tensor:
+    def dense_maps(self, features: Features, frame: Frame, views: int = 1, progress: Progress = no_progress) -> Tensor:
         """Read the dense maps out of what `encode` gave, on the plane's own pixels.
+
+        With more than one view, 4 at most, its mirror images are encoded too, and the maps of all are averaged.
 
         Returns
         -------
