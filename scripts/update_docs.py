@@ -44,9 +44,10 @@ def keys_table() -> str:
 
 
 def accuracy_table() -> str:
-    """Mean IoU of the bundled model on held-out images, from its model card."""
-    columns = ("1 click", "3 clicks", "5 clicks", "box")
-    rows = [("Images", "Objects", *(column.capitalize() for column in columns)), ("---",) * (2 + len(columns))]
+    """Accuracy of the bundled model on held-out images, from its model card."""
+    columns = ("1 click", "3 clicks", "5 clicks", "box", "NoC@85", "AP")
+    titles = [column if column.isupper() or "@" in column else column.capitalize() for column in columns]
+    rows = [("Images", "Objects", *titles), ("---",) * (2 + len(columns))]
     card = json.loads((ROOT / "src" / "napari_sam" / "weights" / "bundled.json").read_text(encoding="utf-8"))
     for kind, measured in card["validation"]["metrics"].items():
         rows.append((kind, f"{measured['objects']:.0f}", *(f"{measured[column]:.2f}" for column in columns)))

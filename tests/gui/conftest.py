@@ -7,9 +7,15 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+
+# Triton, which torch loads for its optimisers, brings an LLVM of its own. Loaded after the one of Mesa's software
+# renderer, as when tests of the training run in this process after those of the window, it crashes the process.
+with suppress(ImportError):
+    import triton  # noqa: F401
 
 try:
     import qtpy.QtWidgets  # noqa: F401  # fails where no Qt binding is installed

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_sam.errors import DeviceError
-from napari_sam.evaluation.clicks import evaluate, summarise
+from napari_sam.evaluation.accuracy import measure_accuracy
 from napari_sam.model.compact import CompactConfig, CompactSam
 from napari_sam.predictor import Predictor
 from napari_sam.progress import no_progress
@@ -162,12 +162,40 @@ def _source(
 
 
 def measure(
-    model: CompactSam, images: Sequence[LabelledImage], objects: int, progress: Progress = no_progress
+    model: CompactSam,
+    images: Sequence[LabelledImage],
+    objects: int,
+    progress: Progress = no_progress,
+    *,
+    automatic: bool = False,
 ) -> dict[str, dict[str, float]]:
-    """Measure clicks and boxes on some objects of each image; see `napari_sam.evaluation.clicks`."""
+    """Measure a model; see `napari_sam.evaluation.accuracy`.
+
+    Parameters
+    ----------
+    model : CompactSam
+    images : sequence of LabelledImage
+    objects : int
+        For clicks and boxes, of each image.
+    progress : Progress
+    automatic : bool
+        Whether to segment each image without prompts, too.
+
+    Returns
+    -------
+    dict of str to dict
+        "all", if there was an object, and each type of image to its measures, and "objects", their number.
+    """
     # No falling back on the processor when memory runs out: that would move the model away from its training.
     predictor = Predictor(model, "unsaved", fall_back=False)
-    return summarise(evaluate(predictor, images, most_objects=objects, progress=progress))
+    found = measure_accuracy(
+        predictor, images, model="unsaved", most_objects=objects, automatic=automatic, progress=progress
+    )
+    return {
+        kind: {"objects": float(summary.objects)} | {name: round(v, 4) for name, v in summary.measures.items()}
+        for kind, summary in found.summaries.items()
+        if summary.objects
+    }
 
 
 def _check(model: CompactSam, held_out: Sequence[LabelledImage], progress: Progress) -> dict[str, float]:
@@ -203,7 +231,7 @@ def _export_better(
     for file in files:
         tell("Measuring")
         model = load_average(file, config.model)[0].to(trainer.device)
-        real = measure(model, held_out, config.checked_objects, lambda share: progress(0.8 * share))
+        real = measure(model, held_out, config.checked_objects, lambda share: progress(0.8 * share), automatic=True)
         unseen = measure(model, scenes, config.checked_objects, lambda share: progress(0.8 + 0.2 * share))
         measured.append((score(real.get("all"), unseen["all"]), real, unseen))
     better = max(range(len(files)), key=lambda index: measured[index][0])
