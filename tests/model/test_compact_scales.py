@@ -165,5 +165,24 @@ def test_only_tiny_objects_are_enlarged(literal, monkeypatch):
     assert not encoded
     literal.decode(features, box(200, 200, 214, 215), frame, multimask=False)
     literal.decode(features, box(200, 200, 206, 205), frame, multimask=False)
-    assert len(encoded) == 2
+    assert len(encoded) == 4  # every box is looked over twice
     assert all(128 <= min(shape) <= max(shape) <= 400 for shape in encoded)
+
+
+def test_what_a_box_gave_is_looked_over_once_more(literal, monkeypatch):
+    told = []
+    answer = literal._answer
+    monkeypatch.setattr(literal, "_answer", lambda f, p, *rest, **kw: told.append(p.masks) or answer(f, p, *rest, **kw))
+    frame = literal.frame((400, 400))
+    features = literal.encode(literal.preprocess(np.zeros((400, 400, 3), np.uint8), frame))
+    nothing = torch.full((1, 4), torch.nan)
+    prompts = PromptTensors(
+        torch.full((2, 1, 2), 100.0),
+        torch.tensor([[-1], [1]]),
+        torch.cat((torch.tensor([[80.0, 80, 160, 150]]), nothing)),
+    )
+    literal.decode(features, prompts, frame, multimask=False)
+    first, second = told
+    assert first is None
+    assert (second[0] > 0).any()
+    assert not second[1].any()  # nothing is carried over where no box was drawn
