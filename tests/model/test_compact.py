@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from napari_sam.errors import WeightsError
-from napari_sam.model import compact_encoder, compact_window
+from napari_sam.model import compact, compact_encoder, compact_window
 from napari_sam.model.compact import CompactConfig, CompactSam, build_compact, normalise
 from napari_sam.model.compact_look import look
 from napari_sam.model.protocol import PromptTensors
@@ -194,6 +194,18 @@ class TestUpscale:
         assert mask.shape == plane
         found = mask.any(1).sum().item(), mask.any(0).sum().item()
         assert np.allclose(found, border + 0.5, atol=1.01)
+
+    @pytest.mark.parametrize(("plane", "spacing"), [((1500, 1103), (1, 1)), ((900, 301), (1, 3)), ((128, 131), (1, 1))])
+    def test_large_and_small_areas_are_interpolated_alike(self, model, monkeypatch, plane, spacing):
+        frame = model.frame(plane, spacing)
+        rows, columns = model.logits_shape(frame)
+        coarse = torch.randn(1, 2, rows // 8, columns // 8, generator=torch.Generator().manual_seed(0))
+        logits = torch.nn.functional.interpolate(coarse, (rows, columns), mode="bilinear")
+        ways = []
+        for much in (0, 10**12):
+            monkeypatch.setattr(compact, "_MUCH", much)
+            ways.append(model.upscale(logits, frame))
+        torch.testing.assert_close(*ways, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,8 @@ OUTSIDE = -30.0
 _DOUBTFUL = 0.55  # predicted IoU: where no scale of the plane does better, a click is looked at enlarged
 _ENLARGED = 128  # model pixels: least side of an enlarged window
 
+_MUCH = 500_000  # pixels of a mask, from which on it is quicker to interpolate all of the plane
+
 _MIRRORS = ((2,), (3,), (2, 3))  # axes of a canvas (1, 3, H, W)
 
 _PERCENTILES = (0.01, 0.998)
@@ -278,10 +280,14 @@ class CompactSam(nn.Module):
         """
         full = logits.new_full((*logits.shape[:2], *frame.plane), OUTSIDE, dtype=torch.float32)
         for plane, cells in zip(full, logits.float(), strict=True):
-            seen = (cells > OUTSIDE).any(0)
-            rows, y, down = window.interpolation(seen.any(1), frame.plane[0], frame.scale[0] / GRID)
-            columns, x, across = window.interpolation(seen.any(0), frame.plane[1], frame.scale[1] / GRID)
-            plane[:, rows, columns] = down @ cells[:, y, x] @ across.T
+            for mask, own in zip(plane, cells, strict=True):  # a small candidate must not pay for a large one
+                seen = own > OUTSIDE
+                rows, y, down = window.interpolation(seen.any(1), frame.plane[0], frame.scale[0] / GRID)
+                columns, x, across = window.interpolation(seen.any(0), frame.plane[1], frame.scale[1] / GRID)
+                if down.shape[0] * across.shape[0] < _MUCH:
+                    mask[rows, columns] = down @ own[y, x] @ across.T
+                else:
+                    mask.copy_(_stretched(own, frame))
         return full
 
     def dense_maps(self, features: Features, frame: Frame, views: int = 1, progress: Progress = no_progress) -> Tensor:
@@ -302,6 +308,17 @@ class CompactSam(nn.Module):
             for count, pixels, scale in zip(cells.shape[1:], frame.plane, frame.scale, strict=True)
         )
         return (down @ cells @ across.T).sigmoid()
+
+
+def _stretched(cells: Tensor, frame: Frame) -> Tensor:
+    """Interpolate a whole (h, w) grid: for large areas quicker than products with matrices that are nearly empty."""
+    factors = [GRID / scale for scale in frame.scale]
+    full = F.interpolate(cells[None, None], scale_factor=factors, mode="bilinear", align_corners=False)[0, 0]
+    # The canvas covers the plane; but the product of its size and the factor may be rounded down.
+    below, right = (max(0, wanted - got) for wanted, got in zip(frame.plane, full.shape, strict=True))
+    if below or right:
+        full = F.pad(full[None], (0, right, 0, below), mode="replicate")[0]
+    return full[: frame.plane[0], : frame.plane[1]]
 
 
 def normalise(pixels: Tensor) -> Tensor:
