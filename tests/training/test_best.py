@@ -90,7 +90,7 @@ def test_the_better_of_best_and_last_is_exported(tmp_path, monkeypatch, of_best,
     run.run(check=TestRun().scores(0.2, 0.9, 0.3, 0.4))
     values = iter((of_last, of_last, of_best, of_best))
 
-    def measured(*_):
+    def measured(*_, automatic=False):
         value = next(values)
         return {"all": {"1 click": value, "3 clicks": value, "box": value}}
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -73,6 +74,20 @@ def test_time_ends_a_run(tmp_path):
     run.run()
     assert run.step == 1
     assert (tmp_path / CHECKPOINT).exists()
+
+
+def test_threads_that_are_started_later_may_use_all_cores_again(tmp_path):
+    def seen() -> int:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(torch.get_num_threads).result()
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        trainer(tmp_path, replace(SHORT, steps=1)).run()
+        assert seen() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_words_tell_how_it_goes(tmp_path):

@@ -12,6 +12,7 @@ import os
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +122,7 @@ class Trainer:
         before, started = self.seconds, time.monotonic()
         saved = started
         totals: dict[str, list[float]] = defaultdict(list)
-        with ThreadPoolExecutor(self.config.threads, initializer=_one_thread) as pool:
+        with _threads_kept(), ThreadPoolExecutor(self.config.threads, initializer=_one_thread) as pool:
             feed = prefetched(self.source, self.config, self.step, self.device) if self.config.workers else None
             while self.share < 1 and not self.exhausted:
                 for measured in self._train_step(pool, feed):
@@ -243,6 +244,16 @@ class Trainer:
         self.step, self.seconds = state["step"], state["seconds"]
         self.crops = state.get("crops", self.step * self.config.images * self.config.threads)
         self.origin = state.get("origin", {}) | self.origin
+
+
+@contextmanager
+def _threads_kept() -> Iterator[None]:
+    """Put the number of threads back: what `_one_thread` sets holds for every thread that is started later."""
+    count = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(count)
 
 
 def _one_thread() -> None:
