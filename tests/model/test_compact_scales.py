@@ -151,6 +151,7 @@ def test_a_box_comes_back_at_every_scale(literal, plane, side, corner):
     expected = np.zeros(plane, bool)
     expected[y : y + side, x : x + side] = True
     overlap = (mask & expected).sum() / (mask | expected).sum()
+    # A border lies on cells of two canvas pixels: the fewer of them an object has, the less of it can come back.
     length = side * min(frame.scale)  # canvas pixels; an object of three of them is hardly more than a cell
     assert overlap > (0.93 if length > 25 else 0.7 if length > 5 else 0.4)
 

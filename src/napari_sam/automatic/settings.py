@@ -54,4 +54,4 @@ class DenseSettings:
 
 
 QUICK = DenseSettings(views=1, certainty=0.85, refine=False)
-"""One view, without the decoder: a tenth of the time."""
+"""One view, without the decoder: a small part of the time, and less exact."""
