@@ -160,7 +160,7 @@ def test_ctrl_c_ends_at_once_and_keeps_the_part(home):
                     break
                 release.wait(0.05)
             process.send_signal(signal.SIGINT)
-            _, stderr = process.communicate(timeout=18)  # less than the server waits
+            _, stderr = process.communicate(timeout=10)
     finally:
         release.set()
         server.shutdown()
