@@ -116,8 +116,11 @@ def test_nothing_is_downloaded_when_one_name_is_wrong(run, demo, monkeypatch):
     assert run("models", "download", "demo", "sam_vit_bb").exit_code == 1
 
 
+# A shell starts background jobs with Ctrl-C ignored, and their children inherit that: a person's terminal does not.
 SCRIPT = """
+import signal
 import sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from napari_sam.model import registry
 from napari_sam.model.registry import ModelSpec
 registry.MODELS = (ModelSpec("demo", "Demo", "sam_vit_b", (sys.argv[1],), size=10_000_000, sha256="0" * 64),)
