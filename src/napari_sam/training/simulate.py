@@ -20,6 +20,7 @@ STRIDE = 2
 """Model pixels per cell of the masks that clicks are drawn from."""
 
 _POINT, _BOX, _BOTH = 0.55, 0.33, 0.07  # the rest: a rough mask
+_HANDS = (0.005, 0.02, 0.06)  # how far a box's sides move, shares of the box: standard deviations, equally often
 _DEEPEST = 12  # cells; deeper counts the same
 _EXPONENTS = (0.0, 1.0, 4.0, 16.0)  # how strongly clicks seek the depth of a region
 _KEPT = 0.5  # how often an earlier answer comes back as a mask prompt
@@ -55,9 +56,10 @@ def draw_click(region: Tensor, generator: Generator) -> Tensor:
 
 
 def draw_box(masks: Tensor, generator: Generator) -> Tensor:
-    """Draw boxes (B, 4), (x0, y0, x1, y1), model pixels, around (B, 1, h, w) masks, as unsteady as a person's hand.
+    """Draw boxes (B, 4), (x0, y0, x1, y1), model pixels, around (B, 1, h, w) masks.
 
-    Each side moves by a tenth of the box, at most 20 pixels; one box in ten is drawn wide.
+    Some are exact, as boxes from a detector or from other labels are, some drawn with care, some as unsteady as a hand
+    in a hurry: each side moves by up to a tenth of the box, at most 20 pixels. One box in ten is drawn wide.
     """
     edges = []
     for axis in (3, 2):
@@ -69,7 +71,8 @@ def draw_box(masks: Tensor, generator: Generator) -> Tensor:
     x, y = edges
     boxes = torch.stack((x[:, 0], y[:, 0], x[:, 1], y[:, 1]), 1).float()
     sides = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
-    shake = torch.randn(boxes.shape, generator=generator).to(boxes) * (0.1 * sides).clamp_max(20) * 0.6
+    hands = torch.tensor(_HANDS)[torch.randint(len(_HANDS), (len(boxes), 1), generator=generator)].to(boxes)
+    shake = torch.randn(boxes.shape, generator=generator).to(boxes) * sides.clamp_max(200) * hands
     wide = (torch.rand((len(boxes), 1), generator=generator) < 0.1).to(boxes)
     margin = wide * 0.15 * sides * torch.rand((len(boxes), 1), generator=generator).to(boxes)
     out = boxes.new_tensor([-1.0, -1.0, 1.0, 1.0])
