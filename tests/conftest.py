@@ -30,6 +30,16 @@ OURS = ("napari_sam", "napari-sam")
 GRACE = 3.0  # seconds that a closed worker may take to end
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _away_from_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep fixtures of a whole module, which are made before `home`, out of the person's own folders."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAPARI_SAM_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.delenv("NAPARI_SAM_CACHE", raising=False)
+        patch.delenv("NAPARI_SAM_CACHE_SIZE", raising=False)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the test a folder of its own for weights, caches and journals."""

@@ -80,6 +80,17 @@ def test_every_record_is_on_the_disk_when_add_returns(tmp_path, monkeypatch):
     assert synced[1] == journal.path.stat().st_size > synced[0] > 0
 
 
+def test_records_that_do_not_wait_for_the_disk_can_be_brought_there_later(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    journal = Journal(tmp_path)
+    journal.sync()
+    journal.add("accepted", on_disk=False)
+    assert not synced and len(read_journal(journal.path)) == 1
+    journal.sync()
+    assert synced == [journal.path.stat().st_size]
+
+
 def test_nothing_is_written_for_what_json_does_not_hold(tmp_path):
     journal = Journal(tmp_path)
     journal.add("accepted")

@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 
 import napari_sam
 from napari_sam import sample_data
+from napari_sam.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "napari_sam"
@@ -36,6 +37,10 @@ def manifest() -> dict:
 def runtime_requirements() -> list[Requirement]:
     requirements = [Requirement(text) for text in distribution(NAME).requires or ()]
     return [r for r in requirements if r.marker is None or r.marker.evaluate({"extra": ""})]
+
+
+def everything_requirements() -> list[Requirement]:
+    return [Requirement(t) for t in distribution(NAME).requires or () if "extra == 'all'" in t.replace('"', "'")]
 
 
 def test_manifest_is_valid_and_carries_the_name_of_the_distribution():
@@ -70,10 +75,10 @@ def test_manifest_dock_is_a_widget_class():
     assert issubclass(getattr(importlib.import_module(module), attribute), QWidget)
 
 
-def test_samples_of_the_manifest_are_napari_layer_data():
+def test_sample_images_of_the_manifest_are_napari_layer_data():
     commands = {c["id"]: c["python_name"] for c in manifest()["contributions"]["commands"]}
     shapes = {}
-    for entry in manifest()["contributions"]["sample_data"]:
+    for entry in manifest()["contributions"]["sample_data"][:3]:
         module, attribute = commands[entry["command"]].split(":")
         ((pixels, options, kind),) = getattr(importlib.import_module(module), attribute)()
         assert kind == "image" and pixels.dtype == np.uint8 and options["name"] == entry["display_name"]
@@ -83,6 +88,39 @@ def test_samples_of_the_manifest_are_napari_layer_data():
             assert np.mean((pixels >= low) & (pixels <= high)) > 0.99
         shapes[entry["key"]] = pixels.shape
     assert shapes == {"fluorescence": (520, 696), "tissue": (256, 320, 3), "brightfield": (1024, 1024)}
+
+
+def test_sample_volumes_of_the_manifest_carry_spacing_and_units(monkeypatch):
+    from napari.layers import Image
+    from skimage import data
+
+    monkeypatch.setattr(data, "cells3d", lambda: np.zeros((60, 2, 256, 256), np.uint16))  # downloads
+    commands = {c["id"]: c["python_name"] for c in manifest()["contributions"]["commands"]}
+    layers = {}
+    for entry in manifest()["contributions"]["sample_data"][3:]:
+        module, attribute = commands[entry["command"]].split(":")
+        ((pixels, options, kind),) = getattr(importlib.import_module(module), attribute)()
+        assert kind == "image" and options["metadata"]["source"]
+        layers[entry["key"]] = Image(pixels, **options)
+    assert {key: (layer.data.shape, tuple(layer.scale), str(layer.units[0])) for key, layer in layers.items()} == {
+        "nuclei_volume": ((28, 176, 192), (1.0, 0.25, 0.25), "micrometer"),
+        "brain": ((24, 96, 128), (2.199999, 2.0, 2.0), "millimeter"),
+        "cells_volume": ((60, 256, 256), (0.29, 0.26, 0.26), "micrometer"),
+    }
+
+
+def test_sample_that_cannot_be_downloaded_or_is_not_installed_says_so(monkeypatch):
+    from skimage import data
+
+    def offline():
+        raise ConnectionError("no internet connection is available.")
+
+    monkeypatch.setattr(data, "cells3d", offline)
+    with pytest.raises(InputError, match="cannot be downloaded: no internet connection"):
+        sample_data.cells_volume()
+    monkeypatch.setitem(sys.modules, "nibabel", None)
+    with pytest.raises(InputError, match=r"napari-sam-live\[medical\]"):
+        sample_data.brain()
 
 
 def test_a_sample_can_be_changed_without_changing_the_next_one():
@@ -104,8 +142,9 @@ def test_metadata_is_what_the_napari_hub_reads():
 def test_no_qt_binding_is_forced_upon_the_person():
     assert not QT_BINDINGS & {canonicalize_name(r.name) for r in runtime_requirements()}
     assert all(not r.extras for r in runtime_requirements())
-    everything = [Requirement(t) for t in distribution(NAME).requires or () if "extra == 'all'" in t.replace('"', "'")]
-    assert [(r.name, r.extras) for r in everything] == [("napari", {"all"})]
+    everything = everything_requirements()
+    assert {(r.name, *r.extras) for r in everything if r.extras} == {("napari", "all")}
+    assert not QT_BINDINGS & {canonicalize_name(r.name) for r in everything}
 
 
 def test_dependencies_are_those_that_the_source_imports():
@@ -113,7 +152,8 @@ def test_dependencies_are_those_that_the_source_imports():
     modules = {name for path in SOURCE.rglob("*.py") for name in _imported(path)}
     homes = packages_distributions()
     imported = {canonicalize_name(homes[name][0]) for name in modules if name in homes} - {NAME}
-    assert imported == declared - DECLARED_AHEAD
+    optional = {canonicalize_name(r.name) for r in everything_requirements()}
+    assert declared - DECLARED_AHEAD <= imported <= declared | optional
     assert declared >= DECLARED_AHEAD
 
 

@@ -237,3 +237,95 @@ def test_many_bursts_from_many_threads_end_with_the_last_answer(worker):
     assert worker.wait(10)
     assert seen[-1] == "last"
     assert seen.count("last") == 1
+
+
+# -- work ahead, and work that is held back -------------------------------------------------------
+
+
+def steps(done, gate, name):
+    """Work in many steps, which tells when it began, ended or was cancelled."""
+
+    def work(progress):
+        done.append(f"{name} begins")
+        try:
+            for step in range(1000):
+                assert gate.wait(10)
+                progress(step / 1000)
+        except Cancelled:
+            done.append(f"{name} cancelled")
+            raise
+        done.append(f"{name} ends")
+
+    return work
+
+
+def until(condition, timeout=10.0):
+    deadline = time.monotonic() + timeout
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.002)
+    assert condition()
+
+
+def test_work_ahead_gives_way_at_its_next_step():
+    worker, done, gate = Worker(), [], threading.Event()
+    worker.submit("ahead", steps(done, gate, "ahead"), ahead=True)
+    until(lambda: done)
+    worker.submit("asked", lambda _progress: done.append("asked"))
+    gate.set()
+    assert worker.wait(10)
+    assert done == ["ahead begins", "ahead cancelled", "asked"]
+    worker.close()
+
+
+def test_work_ahead_that_waits_is_dropped():
+    worker, done = Worker(), []
+    worker.submit("ahead", lambda _progress: done.append("ahead"), ahead=True, delay=0.2)
+    worker.submit("asked", lambda _progress: done.append("asked"))
+    assert worker.wait(10)
+    time.sleep(0.3)
+    assert done == ["asked"]
+    worker.close()
+
+
+def test_nobody_waits_for_work_ahead():
+    worker, done, gate = Worker(), [], threading.Event()
+    worker.submit("ahead", steps(done, gate, "ahead"), ahead=True)
+    until(lambda: done)
+    assert worker.wait(5)
+    assert not worker.busy() and worker.busy("ahead")
+    gate.set()
+    worker.close()
+
+
+def test_work_ahead_waits_for_asked_work_that_is_not_due():
+    worker, done, gate = Worker(), [], threading.Event()
+    gate.set()
+    worker.submit("asked", lambda _progress: done.append("asked"), delay=0.3)
+    worker.submit("ahead", steps(done, gate, "ahead"), ahead=True)
+    assert worker.wait(10)
+    until(lambda: len(done) == 3)
+    assert done == ["asked", "ahead begins", "ahead ends"]  # what was asked comes first, even if it is not due
+    worker.close()
+
+
+def test_work_ahead_ends_in_peace_when_nothing_comes():
+    worker, done, gate = Worker(), [], threading.Event()
+    gate.set()
+    worker.submit("ahead", steps(done, gate, "ahead"), ahead=True)
+    until(lambda: len(done) == 2)
+    assert done == ["ahead begins", "ahead ends"]
+    worker.close()
+
+
+def test_work_is_held_back_until_it_is_let_go():
+    worker, done, held = Worker(), [], threading.Event()
+    held.set()
+    worker.submit("drag", lambda _progress: done.append("drag"), held=held.is_set)
+    worker.submit("click", lambda _progress: done.append("click"))
+    until(lambda: done)
+    time.sleep(0.2)
+    assert done == ["click"]
+    held.clear()
+    assert worker.wait(10)
+    assert done == ["click", "drag"]
+    worker.close()

@@ -5,35 +5,54 @@ The dock, the command line and a notebook all use this; nothing here asks whethe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from napari_sam.cache import EmbeddingCache
-from napari_sam.predictor import load_predictor
+from napari_sam.embedding import Embedding
+from napari_sam.image import Plane
+from napari_sam.predictor import Prediction, load_predictor
 from napari_sam.progress import no_progress
+from napari_sam.prompts import MaskPrompt, PromptSet
+from napari_sam.windows import bounding_box, fits
+from napari_sam.windows.carrying import into_window, onto_plane
+from napari_sam.windows.focus import Place, look
+from napari_sam.windows.pyramid import Level, Pyramid
 
 if TYPE_CHECKING:
     from os import PathLike
 
-    from napari_sam.image import Plane
-    from napari_sam.predictor import Embedding, Prediction, Predictor
+    from numpy.typing import NDArray
+
+    from napari_sam.geometry import Frame
+    from napari_sam.packed import PackedEmbedding
+    from napari_sam.predictor import Predictor
     from napari_sam.progress import Progress
-    from napari_sam.prompts import PromptSet
+    from napari_sam.windows import Window
 
 
 class Engine:
     """Embeds planes once and answers prompts.
+
+    Every embedding is packed and unpacked again before it is used, one that was just computed too. So answers are the
+    same, to the last bit, wherever an embedding comes from; they may differ in the fourth digit from those of the
+    predictor alone.
 
     Parameters
     ----------
     predictor : Predictor
         The model.
     cache : EmbeddingCache, optional
-        Where embeddings are kept; may be shared between engines, because keys name the weights.
+        Where embeddings are kept; may be shared between engines, because keys name the weights. Default:
+        `EmbeddingCache.default`, in memory and on disk.
     """
 
     def __init__(self, predictor: Predictor, cache: EmbeddingCache | None = None) -> None:
         self.predictor = predictor
-        self.cache = EmbeddingCache() if cache is None else cache
+        self.cache = EmbeddingCache.default() if cache is None else cache
+        self._ready: Embedding | None = None  # the last one asked for, because clicks on one plane follow each other
 
     @classmethod
     def load(
@@ -71,11 +90,36 @@ class Engine:
         progress : Progress
             Called with the fraction done; may raise `Cancelled`.
         """
-        embedding = self.cache.get(self.predictor.key(plane))
-        if embedding is None:
-            embedding = self.predictor.embed(plane, progress=progress)
-            self.cache.put(embedding)
-        return embedding
+        key = self.predictor.key(plane)
+        ready = self._ready
+        if ready is None or ready.key != key:
+            packed = self.cache.get(key) or self._compute(plane, progress)
+            ready = self._ready = Embedding.unpack(packed, self.predictor.device)
+        return ready
+
+    def prepare(self, plane: Plane, progress: Progress = no_progress) -> bool:
+        """See to it that a plane is in the cache, without making it the one in use.
+
+        For planes that may be needed later: the plane that the person works on stays at hand. The arguments are those
+        of `embed`.
+
+        Returns
+        -------
+        bool
+            Whether it had to be computed.
+        """
+        key = self.predictor.key(plane)
+        if self.cache.get(key) is not None:
+            return False
+        self._compute(plane, progress)
+        return True
+
+    def _compute(self, plane: Plane, progress: Progress) -> PackedEmbedding:
+        """Embed a plane and keep it."""
+        start = time.perf_counter()
+        packed = self.predictor.embed(plane, progress=progress).packed()
+        self.cache.put(packed, seconds=time.perf_counter() - start)
+        return packed
 
     def predict(
         self,
@@ -87,6 +131,59 @@ class Engine:
     ) -> Prediction:
         """Answer the prompts for one object of a plane, embedding the plane first if need be.
 
-        The arguments are those of `embed` and of `napari_sam.predictor.Predictor.predict`.
+        A plane that is much larger than the model's canvas is looked at through windows around the object, at full
+        detail where the object allows (see `napari_sam.windows`); only the windows are embedded.
+
+        The arguments are those of `embed` and of `napari_sam.predictor.Predictor.predict`. Logits, and mask prompts,
+        are those of the whole plane in any case.
         """
-        return self.predictor.predict(self.embed(plane, progress), prompts, multimask=multimask)
+        if fits(plane.shape, self.predictor.canvas_side, plane.spacing):
+            return self.predictor.predict(self.embed(plane, progress), prompts, multimask=multimask)
+        prompts.require_inside(plane.shape)
+        return self._look(plane, prompts, multimask, progress)
+
+    def _look(self, plane: Plane, prompts: PromptSet, multimask: bool | None, progress: Progress) -> Prediction:
+        """Answer prompts on a large plane through windows."""
+        pyramid = Pyramid((Level(lambda rows, columns: plane.pixels[rows, columns], plane.shape),))
+        place = Place(plane.shape, self.predictor.canvas_side, plane.spacing, pyramid.fitted, pyramid.cost)
+        frame, grid = self.predictor.grid(plane)
+        earlier = prompts.mask
+        known = None if earlier is None else _extent(earlier.logits, frame)
+
+        def answer(window: Window) -> Prediction:
+            part = _part(plane, window, pyramid.read(window, progress))
+            told = window.prompts(prompts)
+            if earlier is not None:
+                inner = into_window(earlier.logits, frame, window, *self.predictor.grid(part))
+                told = PromptSet((*(prompt for prompt in told if prompt is not earlier), MaskPrompt(inner)))
+            several = prompts.ambiguous if multimask is None else multimask
+            return self.predictor.predict(self.embed(part, progress), told, multimask=several)
+
+        found = look(place, prompts, place.window_for(prompts, known), answer)
+        masks = np.zeros((len(found), *plane.shape), dtype=bool)
+        logits = np.empty((len(found), *grid), dtype=np.float32)
+        for index, one in enumerate(found):
+            (top, left), mask = one.window.on_plane(one.mask, plane.shape)
+            masks[index, top : top + mask.shape[0], left : left + mask.shape[1]] = mask
+            inner_frame, _ = self.predictor.grid(_part(plane, one.window, np.zeros(one.window.picture, np.uint8)))
+            logits[index] = onto_plane(one.logits, inner_frame, one.window, frame, grid)
+        return Prediction(masks, np.array([one.score for one in found], dtype=np.float32), logits)
+
+
+def _part(plane: Plane, window: Window, pixels: NDArray[Any]) -> Plane:
+    """Make a plane of the picture of a window, seen as the whole plane is seen."""
+    limits = plane.limits if pixels.ndim == 2 else None
+    if limits is not None and limits[0] >= limits[1]:
+        limits = limits[0], limits[0] + 1  # a plane of one grey value is black
+    spacing = plane.spacing[0] * window.steps[0], plane.spacing[1] * window.steps[1]
+    return Plane(pixels, limits, plane.gamma, spacing)
+
+
+def _extent(logits: NDArray[np.float32], frame: Frame) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    """Find the corners, data pixels, of the box in which logits are positive."""
+    box = bounding_box(logits > 0)
+    if box is None:
+        return None
+    cell = np.array(frame.canvas) / logits.shape
+    low, high = (frame.to_data((np.array(edge) * cell - 0.5)[::-1]) for edge in box)
+    return (float(low[0]), float(low[1])), (float(high[0]), float(high[1]))

@@ -23,6 +23,10 @@ class DeviceError(NapariSamError, RuntimeError):
     """A compute device is not there or cannot do the work."""
 
 
+class CacheError(NapariSamError, RuntimeError):
+    """The folder of embeddings on disk cannot be used."""
+
+
 class ConflictError(NapariSamError, ImportError):
     """Another distribution has overwritten, or will overwrite, files of this package."""
 

@@ -91,6 +91,40 @@ class Frame:
         yx = np.asarray(points, dtype=np.float64)[..., ::-1]
         return (yx + self.anchor) / self.scale - self.anchor
 
+    def onto_grid(self, values: ArrayLike, grid: tuple[int, int]) -> NDArray[np.float32]:
+        """Average values on the plane over the cells of a coarse grid that covers the canvas.
+
+        Parameters
+        ----------
+        values : array_like, shape (H, W)
+            One for each data pixel.
+        grid : (int, int)
+            Rows and columns of the grid, (h, w).
+
+        Returns
+        -------
+        numpy.ndarray, shape (h, w), float32
+            0 in the padding.
+        """
+        rows, columns = (_cell_weights(self, axis, count) for axis, count in enumerate(grid))
+        cells: NDArray[np.float32] = rows @ np.asarray(values, dtype=np.float32) @ columns.T
+        return cells
+
+
+def _cell_weights(frame: Frame, axis: int, cells: int) -> NDArray[np.float32]:
+    """Share of each data pixel in the mean over each cell of a grid, (cells, pixels); rows of padding are 0.
+
+    Where cells are finer than pixels, this is linear interpolation instead.
+    """
+    pixels = frame.plane[axis]
+    per_cell = frame.canvas[axis] / cells / frame.scale[axis]
+    centres = (np.arange(cells) + 0.5) * per_cell - 0.5
+    reach = (1 + max(per_cell, 1.0)) / 2
+    near = np.clip(reach - np.abs(centres[:, None] - np.arange(pixels)), 0, 1)
+    near[centres > pixels - 0.5] = 0
+    weights: NDArray[np.float32] = (near / np.maximum(near.sum(1, keepdims=True), 1e-9)).astype(np.float32)
+    return weights
+
 
 def square_pixels(plane: tuple[int, int], spacing: tuple[float, float]) -> tuple[float, float]:
     """Give the size of a plane once its pixels are made square, the finer axis keeping its sampling.

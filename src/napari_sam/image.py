@@ -80,6 +80,11 @@ class Plane:
         return self.pixels.ndim == 3
 
     @cached_property
+    def limits(self) -> tuple[float, float] | None:
+        """Grey values shown black and white; None for RGB. A part of the plane looks alike with these limits."""
+        return None if self.rgb else self.contrast_limits or _default_limits(self.pixels)
+
+    @cached_property
     def rendered(self) -> NDArray[np.uint8]:
         """The plane as the model sees it: (H, W, 3) uint8, read-only, made once."""
         # Transposed planes keep their order in memory through numpy's conversions; the digest reads row after row.
@@ -94,7 +99,7 @@ class Plane:
 
     def _render_grey(self) -> NDArray[np.uint8]:
         pixels = self.pixels
-        limits = self.contrast_limits or _default_limits(pixels)
+        limits = self.limits or (0.0, 0.0)
         if pixels.dtype == np.uint8 and limits == (0.0, 255.0) and self.gamma == 1:
             grey = pixels.astype(np.uint8)  # exact, and the common case
         elif pixels.dtype in (np.uint8, np.uint16):

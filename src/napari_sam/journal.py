@@ -1,7 +1,8 @@
 """A record of every accepted object, so that nothing accepted is ever lost: one file a session, one JSON object a line.
 
-Lines are only ever added, and each is on the disk before `Journal.add` returns. Masks are run-length encoded as COCO
-does it (column by column, starting with a run of background; uncompressed counts), of the whole plane.
+Lines are only ever added, and each is on the disk before `Journal.add` returns, unless asked otherwise. Masks are run-
+length encoded as COCO does it (column by column, starting with a run of background; uncompressed counts), of the whole
+plane.
 """
 
 from __future__ import annotations
@@ -91,13 +92,16 @@ class Journal:
         """The file; None until there is something in it."""
         self._count = 0
 
-    def add(self, kind: str, **fields: Any) -> int:
+    def add(self, kind: str, *, on_disk: bool = True, **fields: Any) -> int:
         """Add a record, and return its number.
 
         Parameters
         ----------
         kind : str
             What happened.
+        on_disk : bool
+            Wait until it is on the disk. Without that it outlives this process, but not a power failure; `sync` makes
+            up for it, on any thread.
         **fields
             What is to be kept of it; anything that JSON can hold.
 
@@ -111,9 +115,22 @@ class Journal:
         with self._open() as stream:
             stream.write(line + "\n")
             stream.flush()
-            os.fsync(stream.fileno())
+            if on_disk:
+                os.fsync(stream.fileno())
         self._count += 1
         return self._count - 1
+
+    def sync(self) -> None:
+        """Wait until all records are on the disk; safe on any thread.
+
+        Raises
+        ------
+        OSError
+            If they cannot be brought there.
+        """
+        if self.path is not None:
+            with self.path.open("a", encoding="utf-8") as stream:
+                os.fsync(stream.fileno())
 
     def _open(self) -> Any:
         if self.path is not None:

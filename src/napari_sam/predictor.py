@@ -19,8 +19,10 @@ import torch
 
 from napari_sam._conflict import refuse_conflict
 from napari_sam.device import choose_device, describe_device, is_out_of_memory
+from napari_sam.embedding import Embedding as Embedding
 from napari_sam.errors import DeviceError, InputError
 from napari_sam.image import Plane
+from napari_sam.model.code import code_digest
 from napari_sam.model.protocol import DenseModel, PromptTensors
 from napari_sam.progress import no_progress
 from napari_sam.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptSet
@@ -38,40 +40,13 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+SURE = 8.0
+"""Logit of what certainly is the object, in a mask that comes from elsewhere."""
+
+_ENDLESS = 1 << 20  # pixels: a side that every model has to shrink
+
 _MOST_TOGETHER = 16  # objects: more at a time are no quicker
 _MOST_VALUES = 1 << 25  # float32 logits on the plane, at a time: 128 MiB
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Embedding:
-    """What the image encoder made of one plane.
-
-    Attributes
-    ----------
-    key : str
-        Digest of the pixels the model saw, of the weights and of the frame: equal keys, equal embeddings.
-    weights : str
-        Digest of the weights that made it; only a predictor with the same weights can use it.
-    frame : Frame
-        Where the plane lies on the model's canvas.
-    features : tuple of torch.Tensor
-        The encoder's output, on the predictor's device.
-    """
-
-    key: str
-    weights: str
-    frame: Frame
-    features: Features
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width of the plane, in data pixels."""
-        return self.frame.plane
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the features."""
-        return sum(f.element_size() * f.numel() for f in self.features)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,6 +140,16 @@ class Predictor:
         return self._model.prompt_kinds
 
     @property
+    def canvas_side(self) -> int:
+        """Longest side of a plane, in model pixels, up to which the model sees every pixel."""
+        return max(self._model.frame((_ENDLESS, _ENDLESS)).content)
+
+    def grid(self, plane: Plane) -> tuple[Frame, tuple[int, int]]:
+        """Return where a plane lies on the canvas, and the (h, w) of the logits that it is answered with."""
+        frame = self._model.frame(plane.shape, plane.spacing)
+        return frame, self._model.logits_shape(frame)
+
+    @property
     def has_dense_head(self) -> bool:
         """Whether `dense` works: whether the model was trained to find objects without prompts."""
         return isinstance(self._model, DenseModel)
@@ -210,7 +195,8 @@ class Predictor:
         """Return the key that the embedding of a plane has, without computing it."""
         frame = self._model.frame(plane.shape, plane.spacing)
         # The frame names the plane's shape, which the bytes alone do not.
-        return hashlib.blake2b(f"{self.weights}|{frame}|{plane.digest}".encode(), digest_size=20).hexdigest()
+        parts = f"{self.weights}|{code_digest()}|{frame}|{plane.digest}"
+        return hashlib.blake2b(parts.encode(), digest_size=20).hexdigest()
 
     def predict(
         self, embedding: Embedding, prompts: PromptSet | Iterable[Prompt], *, multimask: bool | None = None
@@ -290,6 +276,34 @@ class Predictor:
             with torch.inference_mode():
                 answers = self._run(partial(self._decode, embedding, some, multimask, most))
             yield from answers
+
+    def mask_prompt(self, plane: Plane, mask: NDArray[np.bool_]) -> MaskPrompt:
+        """Make a prompt of a mask that was not predicted on this plane: one of a neighbouring plane, say.
+
+        Parameters
+        ----------
+        plane : Plane
+            The plane that is to be answered; it is not embedded.
+        mask : numpy.ndarray, shape (H, W), bool
+            On the plane.
+
+        Returns
+        -------
+        MaskPrompt
+            Logits of `SURE` inside, ``-SURE`` outside, and between them where a cell holds some of both.
+
+        Raises
+        ------
+        InputError
+            If the mask has another shape than the plane.
+        """
+        if np.shape(mask) != plane.shape:
+            raise InputError(
+                f"The mask has shape {np.shape(mask)}, but the plane is {plane.shape[0]} x {plane.shape[1]} pixels. "
+                "Give a mask of the whole plane."
+            )
+        frame, grid = self.grid(plane)
+        return MaskPrompt(SURE * (2 * frame.onto_grid(mask, grid) - 1))
 
     def dense(self, embedding: Embedding, views: int = 1, progress: Progress = no_progress) -> DenseMaps:
         """Tell where objects are, without prompts.

@@ -4,7 +4,8 @@ Knows nothing of SAM, napari or Qt. Work is submitted to a *lane*: in a lane onl
 replaces one that waits, and the answer
 of an older one is never delivered. Lanes take turns, first in, first out, on one thread, which lives only while there
 is work: an idle worker holds
-nothing, and a forgotten one keeps no interpreter alive.
+nothing, and a forgotten one keeps no interpreter alive. Work *ahead* of anybody's asking runs only while nothing else
+is to be done, and is cancelled as soon as something is.
 
 Every callback runs on the owner's thread: through `post`, if the owner has an event loop (Qt: queued to the GUI
 thread), else inside `deliver` or `wait`.
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
+_HELD_S = 0.05
+"""Seconds after which work that is held back is looked at again."""
+
 
 def _ignore(_value: Any) -> None:
     """Default of callbacks that nobody asked for."""
@@ -44,6 +48,8 @@ class Ticket(Generic[T]):
     failed: Callable[[BaseException], None]
     on_progress: Callable[[float], None]
     not_before: float
+    held: Callable[[], bool] = lambda: False
+    ahead: bool = False
     _stop: threading.Event = field(default_factory=threading.Event)
     latest: float | None = None
 
@@ -87,6 +93,8 @@ class Worker:
         *,
         delay: float = 0.0,
         preempt: bool = False,
+        held: Callable[[], bool] | None = None,
+        ahead: bool = False,
     ) -> Ticket[T]:
         """Queue `work` as the newest of its lane.
 
@@ -106,6 +114,11 @@ class Worker:
             Seconds to wait before starting, for changes that come in bursts.
         preempt : bool
             Also cancel the running work of the lane.
+        held : callable, optional
+            The work does not start while this says True; asked again and again, on the worker thread.
+        ahead : bool
+            This is work that nobody waits for: it runs when no other work waits or runs, and is dropped or cancelled
+            when other work is submitted.
 
         Returns
         -------
@@ -117,11 +130,14 @@ class Worker:
         RuntimeError
             If the worker is closed.
         """
-        ticket = Ticket(lane, work, done, failed, on_progress or _ignore, time.monotonic() + delay)
+        due = time.monotonic() + delay
+        ticket = Ticket(lane, work, done, failed, on_progress or _ignore, due, held or (lambda: False), ahead)
         with self._changed:
             if self._closed:
                 raise RuntimeError("this worker is closed")
-            self._waiting = deque(t for t in self._waiting if t.lane != lane)
+            self._waiting = deque(t for t in self._waiting if t.lane != lane and (ahead or not t.ahead))
+            if self._running is not None and self._running.ahead and not ahead:
+                self._running.cancel()
             if preempt and self._running is not None and self._running.lane == lane:
                 self._running.cancel()
             self._newest[lane] = ticket
@@ -134,12 +150,12 @@ class Worker:
         return ticket
 
     def busy(self, lane: str | None = None) -> bool:
-        """Whether work waits or runs, or an answer waits to be delivered, in one lane or in any."""
+        """Whether work waits or runs, or an answer waits to be delivered, in one lane, or in any but work ahead."""
         with self._changed:
             tickets = [*self._waiting, *(ticket for ticket, _ in self._outbox)]
             if self._running is not None:
                 tickets.append(self._running)
-            return any(lane is None or ticket.lane == lane for ticket in tickets)
+            return any(not ticket.ahead if lane is None else ticket.lane == lane for ticket in tickets)
 
     def cancel(self, lane: str | None = None) -> None:
         """Cancel waiting and running work of one lane, or all of it; each `failed` gets `Cancelled`."""
@@ -169,7 +185,7 @@ class Worker:
                 callback()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Deliver answers on the calling thread until nothing is left to do.
+        """Deliver answers on the calling thread until nothing is left to do but work ahead.
 
         Parameters
         ----------
@@ -187,7 +203,8 @@ class Worker:
             with self._changed:
                 if self._outbox:
                     continue
-                if not self._waiting and self._running is None:
+                running = self._running
+                if all(ticket.ahead for ticket in self._waiting) and (running is None or running.ahead):
                     return True
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
@@ -234,12 +251,16 @@ class Worker:
         with self._changed:
             while self._waiting and not self._closed:
                 now = time.monotonic()
-                due = next((t for t in self._waiting if t.not_before <= now), None)
+                asked = [t for t in self._waiting if not t.ahead] or list(self._waiting)
+                for ticket in asked:
+                    if ticket.not_before <= now and ticket.held():
+                        ticket.not_before = now + _HELD_S
+                due = next((t for t in asked if t.not_before <= now), None)
                 if due is not None:
                     self._waiting.remove(due)
                     self._running = due
                     return due
-                self._changed.wait(min(t.not_before for t in self._waiting) - now)
+                self._changed.wait(min(t.not_before for t in asked) - now)
             self._thread = None
             self._changed.notify_all()
             return None

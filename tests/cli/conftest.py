@@ -29,6 +29,7 @@ class DiscPredictor:
 
     notes = ()
     device_text = "CPU (fake)"
+    canvas_side = 1024
 
     def __init__(self) -> None:
         self.planes: list[Plane] = []

@@ -209,3 +209,16 @@ def test_bundled_model_segments_a_disc_for_real(run, tmp_path):
     assert result.exit_code == 0, result.output
     labels = tifffile.imread(tmp_path / "out.tif") == 1
     assert (labels & disc).sum() / (labels | disc).sum() > 0.8
+
+
+def test_a_small_object_in_a_large_image_is_seen_at_full_detail(run, tmp_path, out):
+    """With the bundled model: shrunk as a whole, this plane would show an object of a pixel or two."""
+    y, x = np.ogrid[:5000, :5000]
+    truth = (y - 4100) ** 2 + (x - 700) ** 2 <= 8**2
+    noise = np.random.default_rng(0).integers(0, 40, (5000, 5000), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "large.tif", noise + np.where(truth, 120, 30).astype(np.uint8))
+    result = run("segment", tmp_path / "large.tif", "-o", out, "--point", "4100,700", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    found = tifffile.imread(out) == 1
+    assert (found & truth).sum() / (found | truth).sum() > 0.8
+    assert "in a window" in result.stdout

@@ -57,6 +57,7 @@ class DiscEngine:
         self.failure: Exception | None = None
         self.loaded: list[tuple[str, str]] = []
         self.embedded = 0
+        self.prepared = 0
         self.encoding = threading.Event()
 
     def load(self, model: str, device: str, progress: Callable[[float], None] = no_progress) -> DiscEngine:
@@ -75,6 +76,10 @@ class DiscEngine:
             self._spend(self.embed_s, progress)
         self.embedded += 1
         return plane
+
+    def prepare(self, plane: Plane, progress: Callable[[float], None] = no_progress) -> None:
+        self.prepared += 1
+        self._spend(self.embed_s, progress)
 
     def predict(
         self,

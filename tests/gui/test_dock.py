@@ -218,6 +218,7 @@ def test_nothing_is_cut_at_300_pixels(open_desk, name):
     desk.session.image.name = LONG
     desk.click(LEFT)
     desk.dock.keys.expand(animate=False)
+    desk.dock.stack.expand(animate=False)
     model = desk.dock.source.model
     longest = max(range(model.combo.count()), key=lambda i: len(model.combo.itemText(i)))
     model.combo.activated.emit(longest)

@@ -36,8 +36,9 @@ def open_session(viewer, factory):
     """Open sessions that are closed after the test."""
     opened = []
 
-    def open_one(on=viewer, **options):
+    def open_one(on=viewer, *, prefetch=False, **options):
         opened.append(Session(on, engine_factory=options.pop("engine_factory", factory), **options))
+        opened[-1].prefetch = prefetch
         return opened[-1]
 
     yield open_one

@@ -22,6 +22,7 @@ class FakeEngine:
         self.device_text = f"CPU ({device})"
         self.notice = ""
         self.embedded = []
+        self.prepared = []
         self.asked = []
         self.planes = []
         self.error = None
@@ -32,6 +33,12 @@ class FakeEngine:
     def embed(self, plane, progress=no_progress):
         self.embedded.append(plane)
         progress(0.5)
+
+    def prepare(self, plane, progress=no_progress):
+        self.prepared.append(plane)
+        for step in range(100):
+            assert self.gate.wait(20)
+            progress(step / 100)
 
     def predict(self, plane, prompts, *, multimask=None, progress=no_progress):
         self.asked.append(prompts)

@@ -397,9 +397,12 @@ def test_a_rotation_within_the_plane_is_no_slant(viewer, open_session):
     assert open_session().state.status.kind != "attention"
 
 
-def test_a_pyramid_is_refused_with_words(viewer, open_session):
-    viewer.add_image([discs(), discs()[::2, ::2]], multiscale=True)
-    assert "pyramid" in refusal(open_session())
+def test_a_pyramid_is_worked_on_at_full_resolution(viewer, open_session, disc):
+    viewer.add_image([discs(), discs()[::2, ::2]], multiscale=True, contrast_limits=(0, 255))
+    session = open_session()
+    session.points.add(DISCS[0])
+    session.wait(20)
+    assert np.array_equal(session.preview.data > 0, disc[0])
 
 
 def test_a_plane_outside_the_image_is_refused_with_words(stack, viewer):

@@ -27,6 +27,11 @@ IDS = [
     "clear",
     "undo",
     "redo",
+    "propagate",
+    "next_weak_plane",
+    "copy_prompts",
+    "copy_prompts_back",
+    "toggle_same_object",
     "cancel",
 ]
 
@@ -142,6 +147,7 @@ def test_each_action_runs_its_command_only(session):
     expected = {
         **{f"tool_{tool}": ("use_tool", (tool,)) for tool in ("positive", "negative", "box")},
         **{name: (name, ()) for name in IDS if not name.startswith("tool_")},
+        "copy_prompts_back": ("copy_prompts", (-1,)),
     }
     for name, action in ACTIONS.items():
         called = []

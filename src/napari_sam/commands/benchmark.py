@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from napari_sam.commands import benchmark_propagation
 from napari_sam.commands.common import Debug, getting, reported, table_console, work_bar
 from napari_sam.errors import Cancelled, InputError
 
@@ -28,7 +29,10 @@ app = typer.Typer(no_args_is_help=True, help="Measure models on images of yours.
 
 @app.callback()
 def _group() -> None:
-    """Measure models on images of yours."""  # keeps `accuracy` a name of its own while it is the only one
+    """Measure models on images of yours."""
+
+
+app.command()(benchmark_propagation.propagation)
 
 
 @app.command()

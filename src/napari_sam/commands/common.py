@@ -1,4 +1,4 @@
-"""What commands share: errors in one line, progress bars, the option ``--debug``."""
+"""What commands share: errors in one line, progress bars, the option ``--debug``, numbers in options."""
 
 import os
 from collections.abc import Iterator
@@ -98,3 +98,25 @@ def _bar(what: str, total: float, *columns: Column) -> Iterator[Progress]:
             bar.update(task, completed=fraction * total)
 
         yield report
+
+
+def numbers(text: str, names: str) -> list[float]:
+    """Read as many numbers, with commas between, as `names` has."""
+    parts = text.split(",")
+    wanted = names.split(",")
+    try:
+        if len(parts) != len(wanted):
+            raise ValueError
+        return [float(part) for part in parts]
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not {names}: {len(wanted)} numbers with commas between.") from None
+
+
+def limits(text: str | None) -> tuple[float, float] | None:
+    """Read ``LO,HI``."""
+    if text is None:
+        return None
+    low, high = numbers(text, "LO,HI")
+    if not low < high:
+        raise typer.BadParameter(f"{text!r}: LO must be less than HI.")
+    return low, high

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_sam.commands.common import Debug, getting, reported, work_bar
+from napari_sam.commands.common import Debug, getting, limits, numbers, reported, work_bar
 from napari_sam.errors import InputError
 from napari_sam.prompts import BoxPrompt, PointPrompt, Prompt, PromptSet
 
@@ -22,31 +22,19 @@ if TYPE_CHECKING:
 _POLARITIES = {"+": True, "-": False}
 
 
-def _numbers(text: str, names: str) -> list[float]:
-    """Read as many numbers, with commas between, as `names` has."""
-    parts = text.split(",")
-    wanted = names.split(",")
-    try:
-        if len(parts) != len(wanted):
-            raise ValueError
-        return [float(part) for part in parts]
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not {names}: {len(wanted)} numbers with commas between.") from None
-
-
 def _point(text: str) -> PointPrompt:
     """Read ``Y,X``, ``Y,X,+`` or ``Y,X,-``."""
     place, positive = text, True
     if (last := text.rpartition(","))[2].strip() in _POLARITIES:
         place, positive = last[0], _POLARITIES[last[2].strip()]
-    y, x = _numbers(place, "Y,X")
+    y, x = numbers(place, "Y,X")
     with _mistakes():
         return PointPrompt((y, x), positive)
 
 
 def _box(text: str) -> BoxPrompt:
     """Read ``Y0,X0,Y1,X1``."""
-    y0, x0, y1, x1 = _numbers(text, "Y0,X0,Y1,X1")
+    y0, x0, y1, x1 = numbers(text, "Y0,X0,Y1,X1")
     with _mistakes():
         return BoxPrompt((y0, x0), (y1, x1))
 
@@ -58,16 +46,6 @@ def _mistakes() -> Iterator[None]:
         yield
     except InputError as error:
         raise typer.BadParameter(str(error)) from error
-
-
-def _limits(text: str | None) -> tuple[float, float] | None:
-    """Read ``LO,HI``."""
-    if text is None:
-        return None
-    low, high = _numbers(text, "LO,HI")
-    if not low < high:
-        raise typer.BadParameter(f"{text!r}: LO must be less than HI.")
-    return low, high
 
 
 def segment(
@@ -121,7 +99,7 @@ def segment(
     given: list[Prompt] = [*(points or []), *(boxes or [])]
     if not given and prompts is None:
         raise typer.BadParameter("Give at least one --point or --box, or --prompts FILE.")
-    window = _limits(contrast_limits)
+    window = limits(contrast_limits)
     with reported(debug):
         wanted = _prompt_set(given, prompts)
         plane = Plane(read_plane(image), window)
@@ -178,13 +156,20 @@ def _labels_before(path: Path, shape: tuple[int, int], *, append: bool, force: b
 
 def _predict(plane: "Plane", prompts: PromptSet, model: str, device: str) -> "tuple[Prediction, str]":
     """Load the model, encode the plane and answer; return the answer and words for the time it took."""
+    from napari_sam.engine import Engine
     from napari_sam.predictor import load_predictor
+    from napari_sam.windows import fits
 
     with getting(model) as progress:
         predictor = load_predictor(model, device, progress=progress)
     for note in predictor.notes:
         typer.echo(f"Note: {note}", err=True)
     start = time.perf_counter()
+    if not fits(plane.shape, predictor.canvas_side, plane.spacing):
+        with work_bar("Looking for the object") as progress:
+            prediction = Engine(predictor).predict(plane, prompts, progress=progress)
+        seconds = time.perf_counter() - start
+        return prediction, f"{1e3 * seconds:.0f} ms to encode and predict it in a window on {predictor.device_text}"
     with work_bar("Encoding") as progress:
         embedding = predictor.embed(plane, progress=progress)
     encoded = time.perf_counter()

@@ -1,20 +1,41 @@
-"""Labels images on disk."""
+"""Labels images on disk, as TIFF."""
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
 
 from napari_sam.errors import InputError
+from napari_sam.io.axes import PIXEL, is_length
+from napari_sam.io.writing import replacing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from napari_sam.io.stack import Stack
+
+_IMAGEJ_AXES = "tzcyx"
+# Pixels that a TIFF with 32-bit offsets holds, metadata aside.
+_CLASSIC = 2**32 - 2**25
+# tifffile writes ImageJ's text in ASCII, so that the micrometer is spelled out.
+_IMAGEJ_UNITS = {"micrometer": "micron", "nanometer": "nm", "millimeter": "mm", "centimeter": "cm", "meter": "m"}
+_IMAGEJ_TIMES = {"second": "sec", "millisecond": "msec", "minute": "min", "hour": "h"}
+_OME_UNITS = {
+    "angstrom": "Å",
+    "nanometer": "nm",
+    "micrometer": "µm",
+    "millimeter": "mm",
+    "centimeter": "cm",
+    "meter": "m",
+    "inch": "in",
+}
+_OME_TIMES = {"microsecond": "µs", "millisecond": "ms", "second": "s", "minute": "min", "hour": "h"}
 
 
 def add_object(
@@ -75,12 +96,63 @@ def write_labels(path: Path, labels: NDArray[np.integer[Any]]) -> None:
     InputError
         If the folder cannot be written to.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as temporary:
         tifffile.imwrite(temporary, labels, compression="zlib", metadata={"axes": "YX"})
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}. Choose another folder.") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+
+
+def write_tiff_labels(path: Path, planes: Iterator[NDArray[Any]], dtype: np.dtype[Any], like: Stack) -> None:
+    """Write the labels of a stack as a compressed TIFF, plane by plane, with its axes, spacing and units.
+
+    Parameters
+    ----------
+    path : Path
+    planes : iterator of numpy.ndarray, shape (H, W)
+        In C order of the leading axes.
+    dtype : numpy.dtype
+    like : Stack
+        Gives axes, spacing and units. ImageJ's metadata are written where ImageJ has the type and the order of axes,
+        else, or for ``.ome.tif``, OME's.
+    """
+    size = math.prod(like.shape) * dtype.itemsize
+    imagej = (
+        dtype.itemsize <= 2
+        and size < _CLASSIC
+        and not path.name.lower().endswith((".ome.tif", ".ome.tiff"))
+        and list(like.axes) == sorted(like.axes, key=_IMAGEJ_AXES.index)
+    )
+    known = dict(zip(like.axes, zip(like.spacing, like.units, strict=True), strict=True))
+    metadata, resolution = (_imagej if imagej else _ome)(known)
+    with tifffile.TiffWriter(path, bigtiff=size >= _CLASSIC, imagej=imagej, ome=not imagej) as file:
+        file.write(
+            planes,
+            shape=like.shape,
+            dtype=dtype,
+            compression="zlib",
+            photometric="minisblack",
+            metadata={"axes": like.axes.upper(), **metadata},
+            **resolution,
+        )
+
+
+def _imagej(known: dict[str, tuple[float, str]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give ImageJ's metadata and the resolution tags, which ImageJ reads as pixels per its unit."""
+    unit = known["x"][1]
+    metadata: dict[str, Any] = {} if unit == PIXEL else {"unit": _IMAGEJ_UNITS.get(unit, unit)}
+    if "z" in known:
+        metadata["spacing"] = known["z"][0]
+    if "t" in known and known["t"][1] in _IMAGEJ_TIMES:
+        metadata |= {"finterval": known["t"][0], "tunit": _IMAGEJ_TIMES[known["t"][1]]}
+    return metadata, {"resolution": (1 / known["x"][0], 1 / known["y"][0]), "resolutionunit": "NONE"}
+
+
+def _ome(known: dict[str, tuple[float, str]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give OME's metadata (OME-XML 2016-06); spacings without a unit are left out."""
+    metadata: dict[str, Any] = {}
+    for axis, (step, unit) in known.items():
+        if axis in "zyx" and is_length(unit):
+            metadata |= {f"PhysicalSize{axis.upper()}": step, f"PhysicalSize{axis.upper()}Unit": _OME_UNITS[unit]}
+        elif axis in "zyx" and step != 1:
+            metadata |= {f"PhysicalSize{axis.upper()}": step, f"PhysicalSize{axis.upper()}Unit": "pixel"}
+        elif axis == "t" and unit in _OME_TIMES:
+            metadata |= {"TimeIncrement": step, "TimeIncrementUnit": _OME_TIMES[unit]}
+    return metadata, {}

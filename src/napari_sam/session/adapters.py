@@ -154,6 +154,32 @@ def _shapes(
     return found
 
 
+def places_drawn_on(
+    viewer: ViewerModel, image: Image, view: View, axis: int, points: Points | None, shapes: Shapes | None
+) -> set[int]:
+    """Find the planes that follow a plane along an axis and have prompts on them: their indices along it.
+
+    Parameters
+    ----------
+    viewer, image, view
+        Where the plane is.
+    axis : int
+        A data axis of the image.
+    points, shapes : napari layers or None
+        The prompt layers.
+    """
+    groups = [] if points is None else [(points, np.asarray(points.data, dtype=np.float64))]
+    groups += [] if shapes is None else [(shapes, np.asarray(vertices, dtype=np.float64)) for vertices in shapes.data]
+    others = [other for other, at in enumerate(view.index) if at is not None and other != axis]
+    wanted = np.array([view.index[other] for other in others], dtype=np.float64)
+    found: set[int] = set()
+    for layer, positions in groups:
+        places = np.round(_to_image(viewer, layer, image, positions).reshape(-1, image.ndim))
+        near = np.isfinite(places[:, axis]) & np.all(places[:, others] == wanted, axis=1)
+        found.update(int(place) for place in places[near, axis] if 0 <= place < image.data.shape[axis])
+    return found
+
+
 class SliverMemory:
     """Tells the trace of a plain click in a drawing mode from a box that somebody drew.
 
@@ -197,6 +223,12 @@ def _to_image(viewer: ViewerModel, layer: Layer, image: Image, positions: NDArra
     own, target = Grid.of(viewer, layer), Grid.of(viewer, image)
     # Exact where nothing has to be converted: a click must not move by a rounding error.
     return positions if own.matches(target) else target.to_data(own.to_world(positions))
+
+
+def from_image(viewer: ViewerModel, layer: Layer, image: Image, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Convert data pixels of the image to data pixels of a prompt layer."""
+    own, target = Grid.of(viewer, layer), Grid.of(viewer, image)
+    return positions if own.matches(target) else own.to_data(target.to_world(positions))
 
 
 def _pair(position: NDArray[np.float64]) -> tuple[float, float]:

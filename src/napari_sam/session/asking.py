@@ -46,6 +46,13 @@ class Asker:
         self._pending: dict[Lane, Request] = {}
         self._fraction: float | None = None
         self._failure: Status | None = None
+        self.held: Callable[[], bool] | None = None
+        """Tells whether the person still drags something; called on the inference thread."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way."""
+        return not self._pending
 
     @property
     def waits_for_prompts(self) -> bool:
@@ -71,7 +78,7 @@ class Asker:
             stage = "predicting" if self.waits_for_prompts else "encoding"
         return words.working(stage, plane, self._fraction or None)
 
-    def ask(self, request: Request, delay: float = 0.0) -> None:
+    def ask(self, request: Request, delay: float = 0.0, *, drag: bool = False) -> None:
         """Ask; an older request of the same kind that waits is dropped, and its answer too if it runs already.
 
         Parameters
@@ -80,6 +87,8 @@ class Asker:
             With prompts, or without for the plane alone.
         delay : float
             Seconds to wait for a newer one.
+        drag : bool
+            Also wait until the person lets go of what is dragged.
         """
         lane: Lane = "prompts" if len(request.said) else "plane"
         self._failure = self._fraction = None
@@ -91,6 +100,7 @@ class Asker:
             partial(self._on_failed, lane, request),
             partial(self._on_progress, lane, request),
             delay=delay,
+            held=self.held if drag else None,
         )
 
     def drop(self, lane: Lane | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_sam.prompts import MaskPrompt
@@ -14,12 +15,16 @@ from napari_sam.session.refinement import Earlier, Refinement
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from napari_sam.prompts import PromptSet
-    from napari_sam.session.inference import Answer, Backend
+    from napari_sam.session.inference import Answer, Backend, Region
     from napari_sam.session.preview import Preview
     from napari_sam.session.prompt_layers import PromptLayers
     from napari_sam.session.scene import Scene
     from napari_sam.session.state import Candidate
+    from napari_sam.session.view import PlaneSource
     from napari_sam.worker import Worker
 
 
@@ -33,7 +38,7 @@ class Dialogue:
     worker, backend
         What answers.
     model, device : str
-        Which model, and where; change them and call `look_again`.
+        Which model, and where; change them, or `region`, and call `look_again`.
     changed : callable
         Called after anything here changed on its own.
     """
@@ -58,6 +63,7 @@ class Dialogue:
         self.asker = Asker(worker, backend, self._on_asker_answered, changed)
         self.model = model
         self.device = device
+        self.region: Region = "object"
         self.reading = Reading()
         """What the prompt layers said when they were last read."""
         self.answer: Answer | None = None
@@ -80,25 +86,32 @@ class Dialogue:
         return self.answer is not None and self._asked == (self.answer.request.said, self.answer.request.context)
 
     @property
+    def is_cut(self) -> bool:
+        """Whether the candidate that is shown ends where the model looked no farther, and not by itself."""
+        return self.answer is not None and self.selected >= 0 and self.answer.found[self.selected].cut
+
+    @property
     def refinement(self) -> Refinement:
         """The answers so far for this object."""
         return self._refinement
 
-    def look_again(self, delay: float = 0.0) -> None:
+    def look_again(self, delay: float = 0.0, *, drag: bool = False) -> None:
         """Ask anew, because the plane, its looks or the model changed; nothing of before counts any more.
 
         Parameters
         ----------
         delay : float
             Seconds to wait, while more changes may follow.
+        drag : bool
+            Also wait until the person lets go of what is dragged.
         """
         self.asker.drop()
         self._asked = self.ready = None
         self._hide()
-        self.read(delay)
+        self.read(delay, drag=drag)
 
-    def read(self, delay: float = 0.0) -> None:
-        """Read the prompts, and ask if they say something new."""
+    def read(self, delay: float = 0.0, *, drag: bool = False) -> None:
+        """Read the prompts, and ask if they say something new; the parameters are those of `look_again`."""
         image, source = self._scene.image, self._scene.source()
         if image is None or source is None:
             self.reading = Reading()
@@ -107,7 +120,7 @@ class Dialogue:
             return
         self.reading = self._prompts.read(image, source.view)
         said = Reading().prompts if words.names_nothing(self.reading) else self.reading.prompts
-        request = Request(self.model, self.device, source, said)
+        request = self.request(source, said)
         if (said, request.context) == self._asked:
             return
         self._asked = said, request.context
@@ -115,10 +128,16 @@ class Dialogue:
             self.asker.drop("prompts")
             self._hide()
             if self.ready is None:
-                self.asker.ask(request, delay)
+                self.asker.ask(request, delay, drag=drag)
             return
         earlier = self._refinement.earlier_for(said, request.context)
-        self.asker.ask(Request(self.model, self.device, source, said, earlier), delay)
+        self.asker.ask(replace(request, earlier=earlier), delay, drag=drag)
+
+    def request(self, source: PlaneSource, said: PromptSet) -> Request:
+        """Make a request out of a plane and prompts, as things are now; without prompts, it is for the plane alone."""
+        return Request(
+            self.model, self.device, source, said, region=self.region, visible=self._scene.visible(source.view)
+        )
 
     def select(self, index: int) -> None:
         """Show another candidate; further prompts go on from it."""
@@ -138,11 +157,13 @@ class Dialogue:
     def _show(self, answer: Answer) -> None:
         """Show the selected candidate, and remember it as the answer to go on from."""
         image, request = self._scene.image, answer.request
-        if image is None or answer.logits is None:
-            raise RuntimeError("an answer to prompts has logits, and its image")
+        if image is None:
+            raise RuntimeError("an answer to prompts has its image")
         self._preview.need(image, request.source.view, [self._prompts.points, self._prompts.shapes])
         self._preview.show(answer.candidates[self.selected], image, answer.backdrops[self.selected])
-        made = Earlier(MaskPrompt(answer.logits[self.selected]), answer.digest)
+        found, picture = answer.found[self.selected], answer.pictures[self.selected]
+        box = None if found.box is None else (_pair(found.box[0]), _pair(found.box[1]))
+        made = Earlier(MaskPrompt(found.logits), picture.digest, found.window, box)
         self._refinement = self._refinement.answered(request.said, request.earlier, made, request.context)
 
     def _hide(self) -> None:
@@ -156,3 +177,7 @@ class Dialogue:
             self.answer = answer
             self.select(0)
         self._changed()
+
+
+def _pair(position: NDArray[np.float64]) -> tuple[float, float]:
+    return float(position[0]), float(position[1])

@@ -16,6 +16,8 @@ from napari.utils.colormaps import CyclicLabelColormap
 from napari.utils.colormaps.standardize_color import transform_color
 from napari.utils.transforms import Affine
 
+from napari_sam.session.label_store import empty_labels
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from numpy.typing import NDArray
 
+    from napari_sam.session.sheet import Sheet
     from napari_sam.session.view import View
 
 POLARITY = "polarity"
@@ -48,10 +51,14 @@ def placement(image: Image) -> dict[str, Any]:
 
 def follow(layer: Layer, image: Image) -> None:
     """Put a layer where an image is now, touching only what differs."""
-    for name in PLACING:
-        wanted, present = _value(image, name), _value(layer, name)
-        if not np.array_equal(wanted, present):
-            setattr(layer, name, wanted)
+    _place(layer, placement(image))
+
+
+def _place(layer: Layer, wanted: dict[str, Any]) -> None:
+    """Set attributes of a layer's placement that differ: napari draws a layer anew for each."""
+    for name, value in wanted.items():
+        if not np.array_equal(value, _value(layer, name)):
+            setattr(layer, name, value)
 
 
 def _value(layer: Layer, name: str) -> Any:
@@ -94,34 +101,44 @@ def make_shapes(image: Image) -> Shapes:
 
 
 def make_labels(image: Image) -> Labels:
-    """Make an empty layer for accepted objects. Its memory is claimed only where something is written."""
-    return Labels(np.zeros(image.data.shape[: image.ndim], dtype=np.int32), name="SAM labels", **placement(image))
+    """Make an empty layer for accepted objects. Memory is claimed only where something is written.
+
+    Raises
+    ------
+    InputError
+        If the labels are so large that they belong on the disk, and it cannot be written.
+    """
+    data = empty_labels(image)
+    return Labels(data, name="SAM labels", multiscale=isinstance(data, list), **placement(image))
 
 
-def make_preview(image: Image, view: View) -> Labels:
-    """Make an empty layer for the candidate: one plane thick, so that a huge volume costs no more than its plane."""
-    shape = [1] * image.ndim
-    for axis, size in zip(view.axes, view.shape, strict=True):
-        shape[axis] = size
-    preview = Labels(np.zeros(shape, dtype=np.uint8), name="SAM preview", opacity=1.0, **placement(image))
+def make_preview(image: Image, view: View, sheet: Sheet) -> Labels:
+    """Make an empty layer for the candidate, one plane thick, that covers a part of a plane."""
+    data = preview_data(view, np.zeros(sheet.shape, dtype=np.uint8))
+    preview = Labels(data, name="SAM preview", opacity=1.0, **preview_placement(image, view, sheet))
     preview.editable = False
-    place_preview(preview, image, view)
     return preview
 
 
-def place_preview(preview: Labels, image: Image, view: View) -> None:
-    """Move the preview, one plane thick, to the plane of an image."""
-    follow(preview, image)
-    own = Affine(scale=image.scale, rotate=image.rotate, shear=image.shear, translate=image.translate)
-    origin = np.array([0 if i is None else i for i in view.index], dtype=float)
-    translate = np.asarray(own(origin))
-    if not np.array_equal(translate, preview.translate):
-        preview.translate = translate
+def preview_data(view: View, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Give pixels of a plane, (h, w), an axis for each of the image's, all others one pixel long."""
+    return pixels[tuple(np.newaxis if index is not None else slice(None) for index in view.index)]
 
 
-def contour_width(view: View) -> int:
-    """Return the width of the contour on a plane, in data pixels: visible when all of it is on screen."""
-    return 1 if max(view.shape) <= 512 else 2
+def preview_placement(image: Image, view: View, sheet: Sheet) -> dict[str, Any]:
+    """Return the arguments that put the preview on its part of a plane."""
+    place = placement(image)
+    own = Affine(**{name: place[name] for name in ("scale", "rotate", "shear", "translate")})
+    origin = np.array([0 if index is None else index for index in view.index], dtype=float)
+    for axis, start in zip(view.axes, sheet.start, strict=True):
+        origin[axis] = start + (sheet.step - 1) / 2
+        place["scale"][axis] *= sheet.step
+    return place | {"translate": np.asarray(own(origin))}
+
+
+def place_preview(preview: Labels, image: Image, view: View, sheet: Sheet) -> None:
+    """Move the preview to its part of a plane."""
+    _place(preview, preview_placement(image, view, sheet))
 
 
 def contour_colours(bright: bool) -> CyclicLabelColormap:

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import json
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from napari_sam.journal import encode_mask
 from napari_sam.session import words
 from napari_sam.session.contents import Contents
 from napari_sam.session.history import History, Step
+from napari_sam.session.inference import candidate_of
+from napari_sam.session.stack_object import CarriedObject, PlaneRecord, drawn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari.layers import Image
 
     from napari_sam.journal import Journal
+    from napari_sam.prompts import PromptSet
+    from napari_sam.session.adapters import Reading
     from napari_sam.session.dialogue import Dialogue
-    from napari_sam.session.inference import Answer
     from napari_sam.session.prompt_layers import PromptLayers
-    from napari_sam.session.state import Candidate
-    from napari_sam.session.target import LabelWriter, Written
+    from napari_sam.session.target import LabelWriter
     from napari_sam.session.tools import Tools
+    from napari_sam.session.view import View
+    from napari_sam.session.written import Written
 
 
 class Ledger:
@@ -43,6 +52,8 @@ class Ledger:
         self._contents = Contents()
         self.accepted: int | None = None
         """Label of the object that was accepted last, until something else is done."""
+        self.hand: CarriedObject | None = None
+        """The object in hand: the one that was accepted last, which runs and corrections go on with."""
 
     def history(self, image: Image) -> History:
         """Return the history of an image."""
@@ -61,7 +72,7 @@ class Ledger:
         self.accepted = None
         return True
 
-    def accept(self, image: Image, writer: LabelWriter, *, only_empty: bool) -> str:
+    def accept(self, image: Image, writer: LabelWriter, *, only_empty: bool, again: CarriedObject | None = None) -> str:
         """Write the candidate into a labels layer, record it, and delete its prompts.
 
         Parameters
@@ -72,6 +83,8 @@ class Ledger:
             Writes into the target.
         only_empty : bool
             Leave pixels alone that carry a label.
+        again : CarriedObject, optional
+            Write this object again, in place of what the plane carries of it, instead of a new one.
 
         Returns
         -------
@@ -83,17 +96,122 @@ class Ledger:
             return words.NO_CANDIDATE
         if not candidate.area:
             return words.EMPTY_MASK
-        written = writer.write(answer.request.source.view, candidate.mask, candidate.origin, only_empty=only_empty)
+        view, said = answer.request.source.view, answer.request.said
+        label = None if again is None else again.label
+        written = writer.write(
+            view, candidate.mask, candidate.origin, only_empty=only_empty, label=label, replace=again is not None
+        )
         if written is None:
-            return words.NOTHING_FREE
-        entry, trouble = self._record("accepted", **_account(image, answer, candidate, written))
-        self._finish(image, written, entry)
-        return trouble
+            if again is None or not drawn(writer.layer, view, again.label).any():
+                return words.NOTHING_FREE
+            # The plane is as the person wants it: that is worth to be known all the same.
+            same = PlaneRecord(candidate.origin, candidate.mask, prompts=said)
+            self._finish(image, [self._dialogue.reading], hand=again.said(view.index, same))
+            return ""
+        entry, trouble = self._record(
+            "accepted",
+            **_account(image, view, written, said, answer.digest),
+            model=answer.request.model,
+            score=candidate.score,
+        )
+        hand = again or CarriedObject(writer.layer, written.label)
+        hand = hand.said(view.index, PlaneRecord.of(written, said))
+        self._finish(image, [self._dialogue.reading], written, (entry,), hand)
+        return trouble or writer.introduce()
+
+    def note(
+        self, kind: str, image: Image, view: View, written: Written, said: PromptSet, **more: Any
+    ) -> tuple[int, str]:
+        """Record what was written on one plane, for `sync`; `begin` or `grow` then make it a part of a step.
+
+        Parameters
+        ----------
+        kind : str
+            "accepted", or "erased" where an object was taken off a plane.
+        image : Image
+            The image.
+        view : View
+            The plane.
+        written : Written
+            What was written.
+        said : PromptSet
+            What the person said about it; empty where nobody did.
+        **more
+            What else the journal should know.
+
+        Returns
+        -------
+        (int, str)
+            The number in the journal, and what the person should know.
+        """
+        return self._record(kind, **_account(image, view, written, said), **more, on_disk=False)
+
+    def sync(self) -> None:
+        """Bring what was noted to the disk, which takes too long for the owner's thread; safe on any."""
+        # What cannot be written is told by the next record, on the owner's thread.
+        with suppress(OSError):
+            self._journal.sync()
+
+    def begin(
+        self,
+        image: Image,
+        readings: Sequence[Reading],
+        hand: CarriedObject | None,
+        written: Written | None,
+        entries: tuple[int, ...],
+    ) -> Step:
+        """Begin a step that grows: the run of an object through a stack.
+
+        Parameters
+        ----------
+        image : Image
+            The image.
+        readings : sequence of Reading
+            The planes whose prompts belong to the object, and are deleted.
+        hand : CarriedObject or None
+            The object, if it is written anywhere yet.
+        written : Written or None
+            The first plane, if it is written already.
+        entries : tuple of int
+            Its number in the journal.
+        """
+        return self._finish(image, readings, written, entries, hand)
+
+    def grow(self, image: Image, step: Step, written: Written, entry: int, hand: CarriedObject) -> Step:
+        """Add what was written on one more plane to a step; return the step as it is now.
+
+        Parameters
+        ----------
+        image : Image
+            The image.
+        step : Step
+            What `begin` or the call before returned.
+        written : Written
+            What was written.
+        entry : int
+            Its number in the journal.
+        hand : CarriedObject
+            The object as it is now.
+        """
+        joined = written.writer.join(step.written, written)
+        if self.hand is step.holds:  # else the person has taken another one in hand
+            self.hand = hand
+        return self.history(image).change(step, written=joined, entries=(*step.entries, entry), holds=hand)
+
+    def settle(self, image: Image, step: Step, hand: CarriedObject | None) -> None:
+        """End a step that grew; one in which nothing was written is no step, and its prompts come back."""
+        if step.written is not None:
+            if self.hand is step.holds:
+                self.hand = hand
+            self.history(image).change(step, holds=hand)
+        elif self.history(image).done[-1:] == [step]:
+            self.undo(image)
+            self.history(image).undone.clear()
 
     def clear(self, image: Image) -> None:
         """Delete what is drawn on this plane, and start over."""
         if not self._dialogue.reading.empty:
-            self._finish(image, None, -1)
+            self._finish(image, [self._dialogue.reading], hand=self.hand)
 
     def undo(self, image: Image) -> str:
         """Take back the newest step; return what the person should know."""
@@ -102,9 +220,10 @@ class Ledger:
         trouble = ""
         if step.written is not None:
             step.written.writer.take_back(step.written)
-            trouble = self._record("withdrawn", of=step.entry)[1]
+            trouble = self._record("withdrawn", of=_numbers(step))[1]
         self._prompts.restore(step.before, image)
         self.accepted = None
+        self._hold(step, step.held)
         if step.refinement is not None:
             self._dialogue.forget(step.refinement)
         return trouble
@@ -116,22 +235,38 @@ class Ledger:
         trouble = ""
         if step.written is not None:
             step.written.writer.put_back(step.written)
-            trouble = self._record("restored", of=step.entry)[1]
+            trouble = self._record("restored", of=_numbers(step))[1]
         self._prompts.restore(step.after, image)
         self.accepted = None
+        self._hold(step, step.holds)
         if step.refinement is not None:
             self._dialogue.forget()
         return trouble
 
-    def _finish(self, image: Image, written: Written | None, entry: int) -> None:
-        """Delete the prompts of this plane as one step, and turn to the next object."""
-        before, refinement = self._contents, self._dialogue.refinement
-        self._prompts.clear(self._dialogue.reading)
+    def _hold(self, step: Step, hand: CarriedObject | None) -> None:
+        """Take an object in hand again, if the step that is undone or redone is one that changed it."""
+        if step.held is not step.holds:
+            self.hand = hand
+
+    def _finish(
+        self,
+        image: Image,
+        readings: Sequence[Reading],
+        written: Written | None = None,
+        entries: tuple[int, ...] = (),
+        hand: CarriedObject | None = None,
+    ) -> Step:
+        """Delete the prompts of some planes as one step, and turn to the next object."""
+        before, refinement, held = self._contents, self._dialogue.refinement, self.hand
+        self._prompts.clear(*readings)
         self._tools.start_object()
         self._dialogue.forget()
         self.look()
-        self.history(image).add(Step(before, self._contents, written, entry, refinement))
+        self.hand = hand
+        step = Step(before, self._contents, written, entries, refinement, held, hand)
+        self.history(image).add(step)
         self.accepted = None if written is None else written.label
+        return step
 
     def _record(self, kind: str, **fields: Any) -> tuple[int, str]:
         """Add to the journal: the number of the entry, and what to tell the person if that failed."""
@@ -141,19 +276,22 @@ class Ledger:
             return -1, words.no_journal(error)
 
 
-def _account(image: Image, answer: Answer, candidate: Candidate, written: Written) -> dict[str, Any]:
-    """Say all about an accepted object that it takes to make it again."""
-    view = answer.request.source.view
-    (top, left), (height, width) = candidate.origin, candidate.mask.shape
+def _numbers(step: Step) -> int | list[int]:
+    """Name what a step wrote by its numbers in the journal."""
+    return step.entries[0] if len(step.entries) == 1 else list(step.entries)
+
+
+def _account(image: Image, view: View, written: Written, said: PromptSet, digest: str = "") -> dict[str, Any]:
+    """Say where an accepted object, or its part on one plane, is, and what was said to get it."""
+    cut = candidate_of(written.drawn, 0.0)
+    (top, left), (height, width) = np.add(written.origin, cut.origin).tolist(), cut.mask.shape
     return {
         "image": image.name,
         "shape": [int(n) for n in image.data.shape],
-        "plane": {"axes": view.axes, "index": view.index, "digest": answer.digest},
-        "prompts": json.loads(answer.request.said.to_json()),
-        "model": answer.request.model,
-        "score": candidate.score,
+        "plane": {"axes": view.axes, "index": view.index, "digest": digest},
+        "prompts": json.loads(said.to_json()),
         "target": written.writer.layer.name,
         "label": written.label,
         "box": [top, left, top + height, left + width],
-        "mask": encode_mask(written.mask, candidate.origin, view.shape),
+        "mask": encode_mask(cut.mask, (top, left), view.shape),
     }

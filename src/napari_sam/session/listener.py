@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from napari_sam.session.keys import KeyBindings
     from napari_sam.session.parts import Parts
+    from napari_sam.session.scene import PixelChange
 
 _BURST_S = 0.25
-"""Seconds that contrast limits must rest before the plane is encoded anew."""
+"""Seconds that contrast limits must rest, once they are let go of, before the plane is encoded anew."""
 _SCROLL_S = 0.15
 """Seconds that a plane must stay on screen before it is encoded."""
 
@@ -124,10 +125,10 @@ class Listener:
         parts.dialogue.read()
         self._changed()
 
-    def look_again(self, delay: float = 0.0) -> None:
+    def look_again(self, delay: float = 0.0, *, drag: bool = False) -> None:
         """Ask anew, because the plane, its looks or the model changed."""
         self._acted()
-        self._parts.dialogue.look_again(delay)
+        self._parts.dialogue.look_again(delay, drag=drag)
         self._changed()
 
     def _on_viewer_layers(self) -> None:
@@ -155,6 +156,7 @@ class Listener:
             parts.preview.remove()
             if image is not None:
                 parts.prompts.move_to(image)
+                parts.targets.expect(image)
         self.tie()
         parts.ledger.look()
         self.look_again()
@@ -163,8 +165,14 @@ class Listener:
     def _on_scene_view(self) -> None:
         self.look_again(_SCROLL_S)
 
-    def _on_scene_pixels(self, burst: bool) -> None:
-        self.look_again(_BURST_S if burst else 0.0)
+    def _on_scene_pixels(self, change: PixelChange) -> None:
+        match change:
+            case "data":
+                self.look_again()
+            case "plane":
+                self.look_again(_SCROLL_S)
+            case "window":
+                self.look_again(_BURST_S, drag=True)
 
     def _on_scene_place(self) -> None:
         parts, image = self._parts, self._parts.scene.image

@@ -51,8 +51,9 @@ class Parts:
         scene, prompts, preview = Scene(viewer), PromptLayers(viewer), Preview(viewer)
         tools = Tools(viewer, prompts)
         dialogue = Dialogue(scene, prompts, preview, worker, backend, model, device, on_dialogue_changed)
+        targets = Targets(viewer, worker, on_dialogue_changed)
         ledger = Ledger(prompts, tools, dialogue, Journal())
-        return cls(viewer, scene, prompts, preview, Targets(viewer), tools, dialogue, ledger)
+        return cls(viewer, scene, prompts, preview, targets, tools, dialogue, ledger)
 
     @property
     def above_preview(self) -> list[Layer | None]:

@@ -9,11 +9,12 @@ import numpy as np
 from napari_sam.session.layers import (
     add_below,
     contour_colours,
-    contour_width,
     keeping_selection,
     make_preview,
     place_preview,
+    preview_data,
 )
+from napari_sam.session.sheet import Sheet
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -24,13 +25,14 @@ if TYPE_CHECKING:
 
 
 _MANY = 1 / 16
-"""Share of a plane's pixels above which drawing the plane anew is faster than drawing the pixels that change."""
+"""Share of a sheet's pixels above which drawing all of it anew is faster than drawing the pixels that change."""
 
 
 class Preview:
     """Shows one candidate as a contour on the plane it was made for.
 
-    Only pixels that change are written, so a small object on a huge plane costs what the object costs.
+    Only pixels that change are written, so a small object on a large plane costs what the object costs. On a huge
+    plane, the layer covers the surroundings of the candidate only, and goes where they are.
 
     Parameters
     ----------
@@ -41,22 +43,24 @@ class Preview:
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = viewer
         self._view: View | None = None
+        self._sheet = Sheet((0, 0), (0, 0))
         self._bright: bool | None = None
         self._shown: Candidate | None = None
         self.layer: Labels | None = None
 
     def need(self, image: Image, view: View, above: list[Layer | None]) -> Labels:
-        """Return the layer, made or moved to be the plane of an image, beneath the layers `above`."""
+        """Return the layer, made or moved to lie on the plane of an image, beneath the layers `above`."""
         if self.layer is not None and (
             self._view is None or self._view.axes != view.axes or self._view.shape != view.shape
         ):
             self.remove()
         if self.layer is None:
-            self.layer = make_preview(image, view)
+            self._sheet = Sheet.first(view.shape)
+            self.layer = make_preview(image, view, self._sheet)
             self._bright = self._shown = None
             add_below(self._viewer, self.layer, above)
         else:
-            place_preview(self.layer, image, view)
+            place_preview(self.layer, image, view, self._sheet)
         self._view = view
         return self.layer
 
@@ -78,8 +82,18 @@ class Preview:
         bright = _looks_bright(image, backdrop)
         if bright != self._bright:
             self._bright, layer.colormap = bright, contour_colours(bright)
-        _set_contour(layer, contour_width(view))
+        sheet = self._sheet.for_mask(candidate, view.shape)
+        _set_contour(layer, sheet.contour_width(view.shape))
+        if sheet != self._sheet:
+            self._lay(layer, image, view, sheet)
         self._draw(layer, view, candidate)
+
+    def _lay(self, layer: Labels, image: Image, view: View, sheet: Sheet) -> None:
+        """Cover another part of the plane, with nothing on it."""
+        self._sheet, self._shown = sheet, None
+        layer.data = preview_data(view, np.zeros(sheet.shape, dtype=np.uint8))
+        layer.editable = False  # new data unlock a layer
+        place_preview(layer, image, view, sheet)
 
     def clear(self) -> None:
         """Show nothing."""
@@ -91,30 +105,35 @@ class Preview:
 
     def _draw(self, layer: Labels, view: View, candidate: Candidate | None) -> None:
         """Draw a candidate in place of the one that is shown; None: nothing."""
-        box = _box([c for c in (self._shown, candidate) if c is not None and c.area])
+        places = [self._sheet.place(c) for c in (self._shown, candidate) if c is not None and c.area]
+        box = _box([at for at, _ in places])
+        if box is not None and _area(box) > 2 * sum(_area(at) for at, _ in places):
+            self._draw(layer, view, None)  # two small rectangles, rather than all that lies between them
+            self._draw(layer, view, candidate)
+            return
         self._shown = candidate
         if box is None:
             return
-        plane = layer.data.reshape(view.shape)[box]  # a view: the other axes have one plane
+        plane = layer.data.reshape(self._sheet.shape)[box]  # a view: the other axes have one plane
         wanted = np.zeros(plane.shape, dtype=plane.dtype)
-        if candidate is not None:
-            top, left = (at - edge.start for at, edge in zip(candidate.origin, box, strict=True))
-            wanted[top : top + candidate.mask.shape[0], left : left + candidate.mask.shape[1]] = candidate.mask
+        if candidate is not None and candidate.area:
+            at, mask = places[-1]
+            wanted[tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(at, box, strict=True))] = mask
         changed = np.nonzero(wanted != plane)
         if len(changed[0]) > layer.data.size * _MANY:
             plane[...] = wanted
             layer.refresh(extent=False, thumbnail=False, highlight=False)
         elif len(changed[0]):
-            places = [np.zeros(len(changed[0]), dtype=np.int32) for _ in view.index]
+            index = [np.zeros(len(changed[0]), dtype=np.int32) for _ in view.index]
             for axis, found, edge in zip(view.axes, changed, box, strict=True):
-                places[axis] = (found + edge.start).astype(np.int32)
-            layer.data_setitem(tuple(places), wanted[changed])
+                index[axis] = (found + edge.start).astype(np.int32)
+            layer.data_setitem(tuple(index), wanted[changed])
             _forget_strokes(layer)
 
     def follow(self, image: Image) -> None:
         """Keep the layer where the image is."""
         if self.layer is not None and self._view is not None:
-            place_preview(self.layer, image, self._view)
+            place_preview(self.layer, image, self._view, self._sheet)
 
     def lose(self) -> None:
         """Forget the layer: it was removed from the viewer."""
@@ -128,13 +147,19 @@ class Preview:
         self.lose()
 
 
-def _box(candidates: list[Candidate]) -> tuple[slice, slice] | None:
-    """Find the smallest rectangle of a plane that holds some masks."""
-    if not candidates:
+def _box(places: list[tuple[slice, slice]]) -> tuple[slice, slice] | None:
+    """Find the smallest rectangle that holds some rectangles."""
+    if not places:
         return None
-    low = np.min([c.origin for c in candidates], axis=0)
-    high = np.max([np.add(c.origin, c.mask.shape) for c in candidates], axis=0)
-    return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
+    rows, columns = (
+        slice(min(at.start for at in edge), max(at.stop for at in edge)) for edge in zip(*places, strict=True)
+    )
+    return rows, columns
+
+
+def _area(box: tuple[slice, slice]) -> int:
+    rows, columns = box
+    return int((rows.stop - rows.start) * (columns.stop - columns.start))
 
 
 def _set_contour(layer: Labels, width: int) -> None:

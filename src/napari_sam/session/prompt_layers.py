@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from napari.layers import Points, Shapes
 
 from napari_sam.errors import InputError
-from napari_sam.session.adapters import Reading, SliverMemory, read_prompts
+from napari_sam.session.adapters import Reading, SliverMemory, from_image, places_drawn_on, read_prompts
 from napari_sam.session.contents import Contents, DrawnPoints, DrawnShapes
 from napari_sam.session.grids import Grid
 from napari_sam.session.layers import (
@@ -23,11 +24,11 @@ from napari_sam.session.layers import (
 )
 
 if TYPE_CHECKING:
-    import numpy as np
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
     from numpy.typing import NDArray
 
+    from napari_sam.prompts import PromptSet
     from napari_sam.session.view import View
 
 _IN_USE = "napari-sam-live: in use"
@@ -181,6 +182,33 @@ class PromptLayers:
             self._viewer, image, view, self.points, self.shapes, lambda corners: self._slivers.judge(corners, pixel)
         )
 
+    def places(self, image: Image, view: View, axis: int) -> list[int]:
+        """List the planes along an axis, that of a view among them, on which anything is drawn."""
+        return sorted(places_drawn_on(self._viewer, image, view, axis, self.points, self.shapes))
+
+    def draw(self, image: Image, view: View, prompts: PromptSet) -> None:
+        """Draw prompts on a plane, beside what is there."""
+
+        def placed(*corners: tuple[float, float]) -> NDArray[np.float64]:
+            positions = np.array([[0 if at is None else at for at in view.index]] * len(corners), dtype=np.float64)
+            positions[:, list(view.axes)] = corners
+            return positions
+
+        if prompts.points:
+            points = self.need_points(image)
+            polarity = current_polarity(points)
+            for point in prompts.points:
+                set_current_polarity(points, point.positive)
+                points.add(from_image(self._viewer, points, image, placed(point.position)))
+            set_current_polarity(points, polarity)
+        if (box := prompts.box) is not None:
+            shapes = self.need_shapes(image)
+            (top, left), (bottom, right) = box.start, box.stop
+            corners = placed((top, left), (top, right), (bottom, right), (bottom, left))
+            shapes.add(from_image(self._viewer, shapes, image, corners), shape_type="rectangle")
+            shapes.selected_data = set()
+        self.tidy()
+
     def _screen_pixel(self, image: Image) -> float:
         """Give the side of a screen pixel, in data pixels: what napari sizes the trace of a click with."""
         if self.shapes is None:
@@ -214,14 +242,16 @@ class PromptLayers:
         if (shapes := contents.shapes or present.shapes) is not None and not shapes.same(present.shapes):
             shapes.draw(self.need_shapes(image))
 
-    def clear(self, reading: Reading) -> None:
-        """Delete everything that is drawn on the plane of a reading, used or not."""
-        if self.points is not None and reading.point_rows:
+    def clear(self, *readings: Reading) -> None:
+        """Delete everything that is drawn on the planes of some readings, used or not."""
+        points = sorted({row for reading in readings for row in reading.point_rows})
+        shapes = sorted({row for reading in readings for row in reading.shape_rows})
+        if self.points is not None and points:
             self.points.selected_data = set()
-            self.points.remove(list(reading.point_rows))
-        if self.shapes is not None and reading.shape_rows:
+            self.points.remove(points)
+        if self.shapes is not None and shapes:
             self.shapes.selected_data = set()
-            self.shapes.remove(list(reading.shape_rows))
+            self.shapes.remove(shapes)
         self._slivers.clear()
 
 

@@ -2,7 +2,8 @@
 
 The model was trained to get, with every further click, the low-resolution logits of its last answer (Kirillov et al.
 2023, appendix A). They may go only to the same object, in the same plane, window and model, and only when something was
-*added*: an answer to a click that has been taken back or moved says nothing about the object meant.
+*added*: an answer to a click that has been taken back or moved says nothing about the object meant. On a large plane
+they belong to the window that was looked at; another window starts afresh.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from napari_sam.prompts import MaskPrompt, PromptSet
+    from napari_sam.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +28,16 @@ class Earlier:
         Its logits.
     digest : str
         Digest of the pixels that it was made from; it is of no use for others.
+    window : Window or None
+        Where on the plane these pixels are; further prompts are looked at there, too, if they lie inside.
+    box : ((float, float), (float, float)) or None
+        First and last pixel of the mask's bounding box, data pixels; None when it is empty.
     """
 
     mask: MaskPrompt
     digest: str
+    window: Window | None = None
+    box: tuple[tuple[float, float], tuple[float, float]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

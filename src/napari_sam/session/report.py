@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_sam.session import words
+from napari_sam.session import stack_words, words
 from napari_sam.session.state import SessionState, Status
 
 if TYPE_CHECKING:
     from napari_sam.session.parts import Parts
+    from napari_sam.session.stack import Stack
+    from napari_sam.session.stack_object import CarriedObject
 
 
-def report(parts: Parts, notice: Status | None, only_empty: bool) -> SessionState:
+def report(parts: Parts, stack: Stack, notice: Status | None, only_empty: bool) -> SessionState:
     """Describe a session as it is now.
 
     Parameters
     ----------
     parts : Parts
         Its parts.
+    stack : Stack
+        What it does with objects in stacks.
     notice : Status or None
         What the last command had to say.
     only_empty : bool
@@ -26,11 +30,13 @@ def report(parts: Parts, notice: Status | None, only_empty: bool) -> SessionStat
     scene, dialogue, ledger = parts.scene, parts.dialogue, parts.ledger
     image, answer, tool = scene.image, dialogue.answer, parts.tools.current
     candidates = () if answer is None else answer.candidates
-    writer = None if image is None else parts.targets.writer(image)
     history = None if image is None else ledger.history(image)
+    hand = stack.hand if stack.again else None
     return SessionState(
-        status=_status(parts, notice),
-        hint=words.hint(
+        status=_status(parts, stack, notice),
+        hint=stack_words.again(hand.label)
+        if hand is not None
+        else words.hint(
             has_view=scene.view is not None,
             armed=tool is not None,
             candidates=len(candidates),
@@ -43,16 +49,26 @@ def report(parts: Parts, notice: Status | None, only_empty: bool) -> SessionStat
         tool=tool,
         candidates=candidates,
         selected=dialogue.selected,
-        next_id=None if image is None else 1 if writer is None else writer.next_label,
+        next_id=_next_id(parts, hand),
         only_empty=only_empty,
         can_accept=dialogue.candidate is not None or dialogue.asker.waits_for_prompts,
         can_clear=not dialogue.reading.empty,
         can_undo=history is not None and bool(history.done),
         can_redo=history is not None and bool(history.undone),
+        stack=stack.state(),
     )
 
 
-def _status(parts: Parts, notice: Status | None) -> Status:
+def _next_id(parts: Parts, hand: CarriedObject | None) -> int | None:
+    """Tell what label accept would write."""
+    image = parts.scene.image
+    writer = None if image is None else parts.targets.writer(image)
+    if hand is not None:
+        return hand.label
+    return None if image is None else 1 if writer is None else writer.known_label
+
+
+def _status(parts: Parts, stack: Stack, notice: Status | None) -> Status:
     """Choose what the status line says: what keeps the person from working goes first."""
     scene, dialogue = parts.scene, parts.dialogue
     if scene.image is None:
@@ -65,6 +81,8 @@ def _status(parts: Parts, notice: Status | None) -> Status:
         return work
     if notice is not None:
         return notice
+    if (run := stack.status) is not None:
+        return run
     if work is not None:
         return work
     if warning := words.warning(dialogue.reading):
@@ -73,4 +91,6 @@ def _status(parts: Parts, notice: Status | None) -> Status:
         return Status()
     if dialogue.ready.notice:
         return Status("attention", dialogue.ready.notice)
-    return Status("idle", words.ready(plane, parts.ledger.accepted))
+    if dialogue.is_cut:
+        return Status("attention", words.CUT)
+    return Status("idle", words.ready(plane, parts.ledger.accepted, encoded=bool(dialogue.ready.pictures)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari.layers import Image
 from psygnal import Signal
@@ -10,11 +10,17 @@ from psygnal import Signal
 from napari_sam.errors import InputError
 from napari_sam.session.connections import Connections
 from napari_sam.session.layers import PLACING
-from napari_sam.session.view import PlaneSource, View, ViewError, find_view
+from napari_sam.session.view import PlaneSource, View, ViewError, find_view, visible_box
 
 if TYPE_CHECKING:
+    import numpy as np
     from napari.components import ViewerModel
     from napari.layers import Layer
+    from numpy.typing import NDArray
+
+
+PixelChange = Literal["data", "window", "plane"]
+"""Other pixels; another window of grey values, which comes in bursts; or one that napari sets for every plane anew."""
 
 
 class Scene:
@@ -30,8 +36,8 @@ class Scene:
     """Another image, or none, is worked on."""
     view_changed = Signal()
     """Another plane is on screen, or none that can be segmented."""
-    pixels_changed = Signal(bool)
-    """The plane looks different. True: by a change of the window, which comes in bursts."""
+    pixels_changed = Signal(str)
+    """The plane looks different; a `PixelChange` says by what."""
     place_changed = Signal()
     """The image lies elsewhere in the world."""
 
@@ -40,6 +46,9 @@ class Scene:
         self._connections = Connections()
         self._pinned = False
         self._version = 0
+        self._window: tuple[float, ...] = ()
+        self.travel: tuple[int, int] | None = None
+        """The data axis that the person last scrolled along, and +1 or -1; None before that."""
         self.image: Image | None = None
         self.view: View | None = None
         self.problem = ""
@@ -84,17 +93,35 @@ class Scene:
             return None
         return PlaneSource.of(self.image, self.view, self._version)
 
+    @property
+    def slider(self) -> int | None:
+        """The data axis of the slider that was used last, or of the first that there is; None where there is none."""
+        if self.image is None or self.view is None:
+            return None
+        axes = [axis for axis, at in enumerate(self.view.index) if at is not None and self.planes_along(axis) > 1]
+        last = self._viewer.dims.last_used - (self._viewer.dims.ndim - self.image.ndim)
+        return last if last in axes else next(iter(axes), None)
+
+    def planes_along(self, axis: int) -> int:
+        """Count the planes along a data axis."""
+        return 0 if self.image is None else int(self.image.data.shape[axis])
+
+    def visible(self, view: View) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Return the corners of the part of a plane that is on the screen, data pixels; None when there is none."""
+        return None if self.image is None else visible_box(self._viewer, self.image, view)
+
     def _use(self, image: Image | None) -> None:
         if image is self.image:
             return
         self._connections.release("image")
-        self.image = image
+        self.image, self.travel = image, None
         if image is not None:
             events: Any = image.events
             for name in PLACING:
                 self._connections.connect("image", events[name], self._on_image_place)
             for name in ("contrast_limits", "gamma"):
                 self._connections.connect("image", events[name], self._on_image_window)
+            self._window = _window_of(image)
             self._connections.connect("image", events.data, self._on_image_data)
             self._connections.connect("image", events.set_data, self._on_image_set_data)
         self._find()
@@ -109,7 +136,21 @@ class Scene:
                 self.view = find_view(self._viewer, self.image)
             except ViewError as error:
                 self.problem = str(error)
+        self._note_travel(before[0])
         return (self.view, self.problem) != before
+
+    def _note_travel(self, before: View | None) -> None:
+        """Remember which way the person goes through the stack."""
+        view = self.view
+        if before is None or view is None or before.axes != view.axes or len(before.index) != len(view.index):
+            return
+        steps = [
+            (axis, (now or 0) - (was or 0))
+            for axis, (was, now) in enumerate(zip(before.index, view.index, strict=True))
+        ]
+        moved = [(axis, 1 if step > 0 else -1) for axis, step in steps if step]
+        if len(moved) == 1:
+            self.travel = moved[0]
 
     def _on_viewer_dims(self) -> None:
         if self._find():
@@ -132,16 +173,29 @@ class Scene:
             self.view_changed.emit()
 
     def _on_image_window(self) -> None:
-        self.pixels_changed.emit(True)
+        if self.image is None or (window := _window_of(self.image)) == self._window:
+            return
+        self._window = window
+        self.pixels_changed.emit("plane" if self.follows_contrast else "window")
+
+    @property
+    def follows_contrast(self) -> bool:
+        """Whether napari sets the contrast limits anew for every plane that is shown."""
+        return bool(getattr(self.image, "auto_contrast", False))  # since napari 0.9
 
     def _on_image_data(self) -> None:
         self._version += 1
         if self._find():
             self.view_changed.emit()
         else:
-            self.pixels_changed.emit(False)
+            self.pixels_changed.emit("data")
 
     def _on_image_set_data(self) -> None:
         # Sent after every slicing, and also when a program changed pixels in place and refreshed the layer: the next
         # request reads the plane anew. Embeddings go by content, so nothing is computed twice.
         self._version += 1
+
+
+def _window_of(image: Image) -> tuple[float, ...]:
+    """Return what grey values are shown as."""
+    return float(image.contrast_limits[0]), float(image.contrast_limits[1]), float(image.gamma)

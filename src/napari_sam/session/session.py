@@ -13,13 +13,16 @@ from napari.layers import Labels, Points, Shapes
 from psygnal import Signal, SignalGroup
 
 from napari_sam.errors import InputError
-from napari_sam.session import words
+from napari_sam.session import stack_words, words
 from napari_sam.session.actions import ACTIONS
-from napari_sam.session.inference import Backend, load_engine
+from napari_sam.session.inference import Backend, candidate_of, load_engine
 from napari_sam.session.keys import KeyBindings
 from napari_sam.session.listener import Listener
 from napari_sam.session.parts import Parts
+from napari_sam.session.prefetch import Prefetch
 from napari_sam.session.report import report
+from napari_sam.session.stack import Stack
+from napari_sam.session.stack_commands import StackCommands
 from napari_sam.session.state import SessionState, Status
 from napari_sam.worker import Worker
 
@@ -31,8 +34,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam.session.actions import Action
-    from napari_sam.session.inference import EngineFactory
-    from napari_sam.session.state import Tool
+    from napari_sam.session.inference import EngineFactory, Region
+    from napari_sam.session.state import Candidate, Tool
 
 
 class SessionEvents(SignalGroup):
@@ -46,7 +49,7 @@ class SessionEvents(SignalGroup):
     """The session ended."""
 
 
-class Session:
+class Session(StackCommands):
     """Promptable segmentation of the images of one viewer.
 
     Parameters
@@ -64,6 +67,9 @@ class Session:
         arrive while `wait` waits.
     engine_factory : callable, optional
         Takes model, device and a progress callback, and returns an `napari_sam.engine.Engine` or the like.
+    held : callable, optional
+        Tells whether the person holds a mouse button down: a plane whose contrast is being dragged is encoded when that
+        ends. Called from the inference thread.
 
     Attributes
     ----------
@@ -82,6 +88,7 @@ class Session:
         image: Image | None = None,
         post: Callable[[Callable[[], None]], None] | None = None,
         engine_factory: EngineFactory | None = None,
+        held: Callable[[], bool] | None = None,
     ) -> None:
         self.events = SessionEvents(self)
         self.actions: Mapping[str, Action] = ACTIONS
@@ -89,6 +96,8 @@ class Session:
         backend = Backend(engine_factory or load_engine)
         self._parts = Parts.make(_unwrapped(viewer), self._worker, backend, model, device, self._on_dialogue_changed)
         self._scene, self._dialogue = self._parts.scene, self._parts.dialogue
+        self._dialogue.asker.held = held
+        self._prefetch = Prefetch(self._worker, backend, self._scene, self._dialogue)
         self._only_empty = True
         self._closed = self._accept_next = False
         self._notice: Status | None = None
@@ -96,6 +105,9 @@ class Session:
         self._listener = Listener(
             self._parts, KeyBindings(self), self._on_listener_acted, self._publish, self.events.layers_changed.emit
         )
+        self._stack = Stack(self._parts, self._worker, backend, self._listener.deaf)
+        self._stack.changed.connect(self._publish)
+        self._stack.told.connect(self._on_stack_told)
         if image is not None:
             self._scene.choose(_unwrapped(image))
         else:
@@ -154,7 +166,11 @@ class Session:
 
     @property
     def preview(self) -> Labels:
-        """Layer that shows the candidate, one plane thick: 1 inside the mask, 0 outside."""
+        """Layer that shows the candidate, one plane thick: 1 inside the mask, 0 outside.
+
+        On planes of more than two million pixels it covers the surroundings of the mask, and of a very large one only
+        every n-th pixel; its scale and translate say where.
+        """
         image = self._need_image()
         if self._scene.view is None:
             raise InputError(self._scene.problem)
@@ -180,6 +196,7 @@ class Session:
     @model.setter
     def model(self, model: str) -> None:
         if model != self._dialogue.model:
+            self._stack.stop(stack_words.MODEL_CHANGED)
             self._dialogue.model = model
             self._listener.look_again()
 
@@ -191,8 +208,31 @@ class Session:
     @device.setter
     def device(self, device: str) -> None:
         if device != self._dialogue.device:
+            self._stack.stop(stack_words.MODEL_CHANGED)
             self._dialogue.device = device
             self._listener.look_again()
+
+    @property
+    def region(self) -> Region:
+        """What the model looks at: "object", a window around the object on large planes; "screen", what is visible."""
+        return self._dialogue.region
+
+    @region.setter
+    def region(self, region: Region) -> None:
+        if region not in ("object", "screen"):
+            raise InputError(f'The region is "object" or "screen"; got {region!r}.')
+        if region != self._dialogue.region:
+            self._dialogue.region = region
+            self._listener.look_again()
+
+    @property
+    def prefetch(self) -> bool:
+        """Whether planes next to the one on screen are encoded while there is nothing else to do."""
+        return self._prefetch.enabled
+
+    @prefetch.setter
+    def prefetch(self, prefetch: bool) -> None:
+        self._prefetch.enabled = prefetch
 
     @property
     def only_empty(self) -> bool:
@@ -213,9 +253,20 @@ class Session:
         return [] if self.image is None else self._parts.targets.choices(self.image, self._parts.preview.layer)
 
     def shown_pixels(self) -> NDArray[np.uint8] | None:
-        """Return the plane that the candidates lie on as the model saw it, (H, W, 3); None when there are none."""
+        """Return what the model saw around the candidate that is shown, (H, W, 3); None when there is none.
+
+        That is the whole plane, or a window of a large one.
+        """
+        shown = self.shown_candidate(self._dialogue.selected)
+        return None if shown is None else shown[0]
+
+    def shown_candidate(self, index: int) -> tuple[NDArray[np.uint8], Candidate] | None:
+        """Return what the model saw around a candidate, (H, W, 3), and the candidate on these pixels."""
         answer = self._dialogue.answer
-        return None if answer is None else answer.plane.rendered
+        if answer is None or not 0 <= index < len(answer.candidates):
+            return None
+        found = answer.found[index]
+        return answer.pictures[index].plane.rendered, candidate_of(found.mask, found.score)
 
     # -- commands ---------------------------------------------------------------------------------
 
@@ -261,8 +312,7 @@ class Session:
             elif image is not None and self._dialogue.candidate is None:
                 self._say(words.NO_CANDIDATE)
             elif image is not None:
-                writer = self._parts.targets.writer(image) or self._parts.targets.add(image, self._parts.above_target)
-                self._say(self._parts.ledger.accept(image, writer, only_empty=self._only_empty))
+                self._say(self._accept_now(image))
 
     def clear(self) -> None:
         """Delete what is drawn on this plane, and start over."""
@@ -278,7 +328,7 @@ class Session:
         """
         with self._command() as image:
             if image is not None:
-                self._say(self._parts.ledger.undo(image))
+                self._say("" if self._stack.undone(image) else self._parts.ledger.undo(image))
 
     def redo(self) -> None:
         """Do again what was undone last."""
@@ -290,7 +340,7 @@ class Session:
         """Stop the work that is under way."""
         with self._command():
             self._dialogue.asker.drop()
-            self._say(words.CANCELLED)
+            self._say(self._stack.stop() or words.CANCELLED)
 
     def new_target(self) -> None:
         """Add an empty labels layer that fits the image, and make it the target."""
@@ -317,6 +367,7 @@ class Session:
         if self._closed:
             return
         self._closed = True
+        self._stack.release()
         self._listener.release()
         self._scene.release()
         self._dialogue.forget()
@@ -346,6 +397,20 @@ class Session:
         self._dialogue.read()
         self._publish()
 
+    def _accept_now(self, image: Image) -> str:
+        writer = self._parts.targets.writer(image) or self._parts.targets.add(image, self._parts.above_target)
+        hand = self._stack.hand if self._stack.again else None
+        again = hand if hand is not None and hand.layer is writer.layer else None
+        before = self._parts.ledger.hand
+        trouble = self._parts.ledger.accept(image, writer, only_empty=self._only_empty, again=again)
+        if self._parts.ledger.hand is not before:
+            self._stack.again, self._stack.said = False, ""
+        return trouble
+
+    def _on_stack_told(self, status: Status) -> None:
+        self._notice = status
+        self._publish()
+
     def _say(self, text: str) -> None:
         self._notice = Status("attention", text) if text else None
 
@@ -372,13 +437,14 @@ class Session:
             self._accept_next = False
             if self._dialogue.is_answered:
                 self.accept()
+        self._prefetch.start()
         self._publish()
 
     def _publish(self) -> None:
         """Make the state anew, and tell if it is another one."""
         if self._closed:
             return
-        state = report(self._parts, self._notice, self._only_empty)
+        state = report(self._parts, self._stack, self._notice, self._only_empty)
         if state != self._state:
             self._state = state
             self.events.state_changed.emit(state)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from napari_sam.session.stack_state import StackState
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -86,6 +88,8 @@ class SessionState:
         Whether accept leaves pixels that carry a label alone.
     can_accept, can_clear, can_undo, can_redo : bool
         Which commands would do something.
+    stack : StackState
+        What the Stack section shows.
     """
 
     status: Status = field(default_factory=Status)
@@ -101,3 +105,4 @@ class SessionState:
     can_clear: bool = False
     can_undo: bool = False
     can_redo: bool = False
+    stack: StackState = field(default_factory=StackState)

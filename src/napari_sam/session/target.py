@@ -2,72 +2,58 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam.errors import InputError
+from napari_sam.session import words
 from napari_sam.session.grids import Grid
+from napari_sam.session.largest import LargestLabel
+from napari_sam.session.levels import draw_levels, full, refusal, write_levels
+from napari_sam.session.tiles import TiledLabels
+from napari_sam.session.written import Written, WrittenGroup, merged, packed, spread
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from napari.components import ViewerModel
     from napari.layers import Image, Labels
     from numpy.typing import NDArray
 
     from napari_sam.session.view import View
+    from napari_sam.worker import Worker
 
-_SMALL = 2**24
-"""Layers of up to this many pixels are searched for their largest label again after every change (some 10 ms)."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Written:
-    """One object in a Labels layer.
-
-    Attributes
-    ----------
-    writer : LabelWriter
-        Who wrote it.
-    label : int
-        Its id.
-    region : tuple of (int or slice)
-        Index of its bounding box in the layer's data.
-    mask : numpy.ndarray, shape (h, w), bool
-        The pixels that were written.
-    before : numpy.ndarray, shape (n,)
-        What these pixels held before.
-    array : object
-        The layer's data at that time.
-    """
-
-    writer: LabelWriter
-    label: int
-    region: tuple[int | slice, ...]
-    mask: NDArray[np.bool_]
-    before: NDArray[Any]
-    array: Any
+_ROWS = 2**22
+"""Pixels of a plane that are searched at a time for those of an object."""
 
 
 class LabelWriter:
     """Writes objects into one Labels layer, each as one step of napari's undo history.
 
+    napari keeps no history of layers with several resolutions, and lets nobody paint in them; there, only `take_back`
+    and `put_back` undo and redo.
+
     Parameters
     ----------
     layer : Labels
         The layer.
+    worker : Worker, optional
+        Counts the ids of large layers, in turns with its other work; without it, they are counted at once.
+    changed : callable, optional
+        Called when the ids are counted.
     """
 
-    def __init__(self, layer: Labels) -> None:
+    def __init__(self, layer: Labels, worker: Worker | None = None, changed: Callable[[], None] | None = None) -> None:
         self.layer = layer
-        self._largest: int | None = None
+        self._largest = LargestLabel(layer, worker, changed)
         self._edits = 0
         self._undone_at = -1
+        self._item: list[Any] | None = None
+        self._introduced = False
         # napari holds bound methods weakly: the connections end with the writer.
         layer.events.paint.connect(self._on_layer_paint)
         layer.events.data.connect(self._on_layer_data)
-        for event in (layer.events.labels_update, layer.events.set_data):
-            event.connect(self._on_layer_drawn)
 
     # -- ids --------------------------------------------------------------------------------------
 
@@ -76,32 +62,67 @@ class LabelWriter:
         """The next free id: one more than the largest in the layer.
 
         In very large layers an id that was undone is not given again before the layer's data are replaced.
-        """
-        if self._largest is None:
-            self._largest = _largest(self.layer.data)
-        return self._largest + 1
 
-    def _on_layer_paint(self) -> None:
-        # Sent before the pixels change.
+        Raises
+        ------
+        InputError
+            While the ids of a large layer are still being counted.
+        """
+        if (known := self.known_label) is not None:
+            return known
+        name = self.layer.name
+        if problem := self._largest.problem:
+            raise InputError(f'"{name}" cannot be read ({problem}). Choose another labels layer, or add a new one.')
+        raise InputError(
+            f'The ids in "{name}" are still being read ({self._largest.share:.0%} done). '
+            "Try again in a moment, or add a new labels layer."
+        )
+
+    @property
+    def known_label(self) -> int | None:
+        """The next free id; None while the ids of a large layer are still being counted."""
+        largest = self._largest.value
+        return None if largest is None else largest + 1
+
+    def introduce(self) -> str:
+        """Say what the person should know about the layer, the first time; "" where there is nothing to say."""
+        data = full(self.layer)
+        if self._introduced or not isinstance(data, TiledLabels):
+            return ""
+        self._introduced = True
+        return words.kept_on_disk(data.folder, paintable=not self.layer.multiscale)
+
+    def stop(self) -> None:
+        """Read no further ids: this layer is no target any more."""
+        self._largest.stop()
+
+    def take_as_empty(self) -> None:
+        """Know that the layer holds no ids yet, because it was just made."""
+        self._largest.take_as_empty()
+
+    def _on_layer_paint(self, event: Any) -> None:
         self._edits += 1
-        if self._largest is not None:
-            self._largest = max(self._largest, int(self.layer.selected_label))
+        self._item = event.value
 
     def _on_layer_data(self) -> None:
         self._edits += 1
-        self._largest = None
-
-    def _on_layer_drawn(self) -> None:
-        # Sent after strokes and after napari's undo and redo, but also after every slicing.
-        if np.prod(self.layer.data.shape, dtype=np.int64) <= _SMALL:
-            self._largest = None
 
     # -- writing ----------------------------------------------------------------------------------
 
     def write(
-        self, view: View, mask: NDArray[np.bool_], origin: tuple[int, int], *, only_empty: bool
+        self,
+        view: View,
+        mask: NDArray[np.bool_],
+        origin: tuple[int, int],
+        *,
+        only_empty: bool,
+        label: int | None = None,
+        replace: bool = False,
     ) -> Written | None:
-        """Write a mask with the next free id.
+        """Write a mask, as one step of napari's history.
+
+        To write an object on many planes as one step, write plane after plane with the label that the first write
+        gave, and `join` each to those before it.
 
         Parameters
         ----------
@@ -112,7 +133,11 @@ class LabelWriter:
         origin : (int, int)
             Upper left pixel of the box on the plane.
         only_empty : bool
-            Leave pixels alone that carry a label.
+            Leave pixels alone that carry another label.
+        label : int, optional
+            The id; by default the next free one.
+        replace : bool
+            Empty the pixels of this plane that carry the label and are not in the mask.
 
         Returns
         -------
@@ -122,99 +147,162 @@ class LabelWriter:
         Raises
         ------
         InputError
-            If the layer's integers do not hold the next id, or its data cannot be changed.
+            If the layer's integers do not hold the id, or its data cannot be changed.
         """
-        label, data = self.next_label, self.layer.data
-        self._require(label)
+        label = self.next_label if label is None else label
+        if why := refusal(self.layer, label):
+            raise InputError(why)
+        if replace:
+            mask, origin = self._with_old(view, mask, origin, label)
         region = view.slices(origin, mask.shape)
-        present = np.asarray(data[region])
-        free = mask & (present == 0) if only_empty else np.array(mask)
-        if not free.any():
+        present = np.array(np.asarray(full(self.layer)[region]))
+        after = np.array(present)
+        if replace:
+            after[present == label] = 0
+        after[mask & (after == 0) if only_empty else mask] = label
+        changed = after != present
+        if not changed.any():
             return None
-        written = Written(self, label, region, free, np.array(present[free]), data)
-        self._set(written, free, label)
-        if self._largest is not None:
-            self._largest = max(self._largest, label)
-        return written
+        item = self._set(region, changed, after[changed])
+        self._largest.note(label)
+        before, since = packed(present[changed]), packed(after[changed])
+        return Written(self, label, region, changed, after == label, before, since, self.layer.data, item)
 
-    def take_back(self, written: Written) -> None:
+    def join(self, earlier: Written | WrittenGroup | None, newest: Written) -> WrittenGroup:
+        """Make a write part of the step of earlier ones: one undo, napari's own as well as ours, takes all of it back.
+
+        In napari's history they stay apart where the person changed the layer in between, so that their own steps come
+        back in the order in which they were made; `take_back` and `put_back` treat them as one in any case.
+
+        Parameters
+        ----------
+        earlier : Written or WrittenGroup or None
+            What the step holds so far; None to begin one.
+        newest : Written
+            The write that was made last.
+
+        Returns
+        -------
+        WrittenGroup
+            The step, with the new write at its end; the older value is no longer needed.
+        """
+        if earlier is None:
+            return WrittenGroup((newest,), newest.item)
+        item = merged(self.layer, earlier.item, newest.item)
+        return WrittenGroup((*earlier.parts, newest), item)
+
+    def take_back(self, written: Written | WrittenGroup) -> None:
         """Undo a write, with napari's own undo where it is the newest step; what the person painted since stays.
 
         Does nothing where the person has undone it already.
         """
-        present = self._present(written)
-        if present is None or not (ours := written.mask & (present == written.label)).any():
+        parts = written.parts
+        if not any(self._ours(part) is not None for part in parts):
             return
-        if self.layer.data is written.array:
+        if self._has_history and all(self.layer.data is part.array for part in parts):
             self.layer.undo()
-            now = self._present(written)
-            if now is not None and np.array_equal(now[written.mask], written.before):
+            if all(self._shows(part, part.before) for part in parts):
                 self._undone_at = self._edits
                 return
             self.layer.redo()  # the newest step was something else, which is none of our business
-        before = np.zeros_like(present)
-        before[written.mask] = written.before
-        self._set(written, ours, before[ours])
+        with self.layer.block_history():
+            for part in reversed(parts):
+                if (ours := self._ours(part)) is not None:
+                    self._set(part.region, ours, spread(part, part.before)[ours])
 
-    def put_back(self, written: Written) -> None:
+    def put_back(self, written: Written | WrittenGroup) -> None:
         """Write an object again that was taken back; does nothing where the person has redone it already."""
-        present = self._present(written)
-        if present is None:
-            return
-        before = np.zeros_like(present)
-        before[written.mask] = written.before
-        free = written.mask & (present == before)
-        if not free.any():
+        parts = written.parts
+        if not any(self._free(part) is not None for part in parts):
             return
         # Only while nothing was painted since is the step sure to be among napari's redoable ones.
-        if self.layer.data is written.array and self._undone_at == self._edits:
+        same = all(self.layer.data is part.array for part in parts)
+        if self._has_history and same and self._undone_at == self._edits:
             self.layer.redo()
-            now = self._present(written)
-            if now is not None and (now[written.mask] == written.label).all():
+            if all(self._shows(part, part.after) for part in parts):
                 return
             self.layer.undo()
-        self._set(written, free, written.label)
+        with self.layer.block_history():
+            for part in parts:
+                if (free := self._free(part)) is not None:
+                    self._set(part.region, free, spread(part, part.after)[free])
+                    self._largest.note(part.label)
 
-    def _require(self, label: int) -> None:
-        """Refuse what napari would fail at half-way."""
-        name, data = self.layer.name, self.layer.data
-        most = np.iinfo(data.dtype).max
-        if label > most:
-            raise InputError(
-                f'"{name}" stores {np.dtype(data.dtype).name} labels, which end at {most}. Convert it to a wider '
-                "integer type (right-click the layer, Convert data type), or add a new labels layer."
-            )
-        if isinstance(data, np.ndarray) and not data.flags.writeable:
-            raise InputError(f'The data of "{name}" are read-only. Duplicate the layer, or add a new labels layer.')
+    @property
+    def _has_history(self) -> bool:
+        return not self.layer.multiscale
 
-    def _present(self, written: Written) -> NDArray[Any] | None:
-        """Read the object's bounding box; None where the layer has other axes now."""
-        data = self.layer.data
-        return np.asarray(data[written.region]) if data.shape == written.array.shape else None
+    def _present(self, part: Written) -> NDArray[Any] | None:
+        """Read a part's bounding box; None where the layer has other axes now."""
+        same = self.layer.data.shape == part.array.shape
+        return np.asarray(full(self.layer)[part.region]) if same else None
 
-    def _set(self, written: Written, pixels: NDArray[np.bool_], value: Any) -> None:
-        """Set pixels of an object's bounding box as one undoable step."""
+    def _shows(self, part: Written, values: NDArray[Any]) -> bool:
+        """Tell whether the pixels of a part hold certain values now."""
+        now = self._present(part)
+        return now is not None and np.array_equal(now[part.mask], values)
+
+    def _ours(self, part: Written) -> NDArray[np.bool_] | None:
+        """Find the pixels of a part that are as they were written; None when there is none."""
+        return self._holding(part, part.after)
+
+    def _free(self, part: Written) -> NDArray[np.bool_] | None:
+        """Find the pixels of a part that are as they were before it; None when there is none."""
+        return self._holding(part, part.before)
+
+    def _holding(self, part: Written, values: NDArray[Any]) -> NDArray[np.bool_] | None:
+        now = self._present(part)
+        if now is None:
+            return None
+        found: NDArray[np.bool_] = part.mask & (now == spread(part, values))
+        return found if found.any() else None
+
+    def _with_old(
+        self, view: View, mask: NDArray[np.bool_], origin: tuple[int, int], label: int
+    ) -> tuple[NDArray[np.bool_], tuple[int, int]]:
+        """Enlarge a mask's box so that it holds the pixels of the plane that carry a label already."""
+        low, high = np.array(origin), np.add(origin, mask.shape)
+        for box in self._boxes(view, label):
+            low, high = np.minimum(low, box[0]), np.maximum(high, box[1])
+        wide = np.zeros(high - low, dtype=bool)
+        top, left = np.subtract(origin, low)
+        wide[top : top + mask.shape[0], left : left + mask.shape[1]] = mask
+        return wide, (int(low[0]), int(low[1]))
+
+    def _boxes(self, view: View, label: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+        """Find where a plane carries a label: first and last corners of rectangles, some rows at a time."""
+        height, width = view.shape
+        step = max(1, _ROWS // width)
+        for top in range(0, height, step):
+            rows = np.asarray(full(self.layer)[view.slices((top, 0), (min(step, height - top), width))])
+            y, x = np.nonzero(rows == label)
+            if len(y):
+                yield (top + int(y.min()), int(x.min())), (top + int(y.max()) + 1, int(x.max()) + 1)
+
+    def _set(self, region: tuple[int | slice, ...], pixels: NDArray[np.bool_], values: NDArray[Any]) -> Any:
+        """Set pixels of a bounding box as one undoable step, and return napari's record of it."""
+        if self.layer.multiscale:
+            block = np.array(np.asarray(full(self.layer)[region]))
+            block[pixels] = values
+            write_levels(self.layer.data, region, block)
+            draw_levels(self.layer)
+            return None
         places = iter(np.nonzero(pixels))
-        count = int(pixels.sum())
+        count = len(values)
         # 32 bits halve what napari's history keeps of every object, and are faster.
         index = tuple(
             (next(places) + at.start).astype(np.int32) if isinstance(at, slice) else np.full(count, at, dtype=np.int32)
-            for at in written.region
+            for at in region
         )
-        self.layer.data_setitem(index, value)
-
-
-def _largest(data: Any) -> int:
-    """Find the largest label, a slab at a time where the data are not in memory."""
-    if isinstance(data, np.ndarray) or data.ndim < 3:
-        return max(0, int(np.max(data, initial=0)))
-    return max(0, *(int(np.max(np.asarray(slab), initial=0)) for slab in data))
+        self._item = None
+        same = (values == values[0]).all()
+        self.layer.data_setitem(index, values[0] if same else values)
+        item, self._item = self._item, None
+        return item
 
 
 def fits(viewer: ViewerModel, layer: Labels, image: Image) -> bool:
-    """Tell whether the pixels of a Labels layer are those of an image, and can be written."""
-    return (
-        not layer.multiscale
-        and tuple(layer.data.shape) == tuple(image.data.shape[: image.ndim])
-        and Grid.of(viewer, layer).matches(Grid.of(viewer, image))
+    """Tell whether the pixels of a Labels layer are those of an image, both at full resolution."""
+    return tuple(layer.data.shape) == tuple(image.data.shape[: image.ndim]) and Grid.of(viewer, layer).matches(
+        Grid.of(viewer, image)
     )

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING
 from napari.layers import Image, Labels
 
 from napari_sam.errors import InputError
+from napari_sam.session import label_store
 from napari_sam.session.layers import add_below, follow, make_labels
 from napari_sam.session.target import LabelWriter, fits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.components import ViewerModel
     from napari.layers import Layer
+
+    from napari_sam.worker import Worker
 
 
 class Targets:
@@ -23,10 +28,16 @@ class Targets:
     ----------
     viewer : ViewerModel
         Where the layers live.
+    worker : Worker
+        Counts the ids of large layers.
+    changed : callable
+        Called when they are counted.
     """
 
-    def __init__(self, viewer: ViewerModel) -> None:
+    def __init__(self, viewer: ViewerModel, worker: Worker, changed: Callable[[], None]) -> None:
         self._viewer = viewer
+        self._worker = worker
+        self._changed = changed
         self._writers: weakref.WeakKeyDictionary[Image, LabelWriter] = weakref.WeakKeyDictionary()
         self._own: weakref.WeakSet[Labels] = weakref.WeakSet()
 
@@ -47,7 +58,7 @@ class Targets:
         """Return the layer that is chosen for an image, whether it fits now or not; None when there is none."""
         writer = self._writers.get(image)
         if writer is not None and writer.layer not in self._viewer.layers:
-            del self._writers[image]
+            self._drop(image)
             return None
         return None if writer is None else writer.layer
 
@@ -75,9 +86,17 @@ class Targets:
                 "Choose another labels layer, or add a new one."
             )
         if before is not None:
-            del self._writers[image]
+            self._drop(image)
         if layer is not None:
-            self._writers[image] = LabelWriter(layer)
+            self._writers[image] = LabelWriter(layer, self._worker, self._changed)
+
+    def expect(self, image: Image) -> None:
+        """Get ready, on the worker, for what a new target of an image will need."""
+        if label_store.is_large(image):
+            self._worker.submit("labels", lambda _progress: label_store.warm_up())
+
+    def _drop(self, image: Image) -> None:
+        self._writers.pop(image).stop()
 
     def add(self, image: Image, above: list[Layer | None]) -> LabelWriter:
         """Add an empty layer that fits an image, beneath the layers `above`, and make it the target."""
@@ -85,6 +104,7 @@ class Targets:
         self._own.add(layer)
         add_below(self._viewer, layer, above)
         self.choose(layer, image)
+        self._writers[image].take_as_empty()
         return self._writers[image]
 
     def follow(self, image: Image) -> None:

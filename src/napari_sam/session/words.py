@@ -19,6 +19,8 @@ WAITING = "The mask is written as soon as it is there."
 CANCELLED = "Cancelled."
 BACKGROUND_ONLY = "A background point alone names no object. Click the object, or draw a box around it."
 
+CUT = "The object goes on beyond what was looked at. Draw a box around all of it, or zoom out."
+
 _STAGES: dict[Stage, str] = {
     "loading": "Loading the model.",
     "encoding": "Reading and encoding the {plane}.",
@@ -54,6 +56,12 @@ def no_journal(error: OSError) -> str:
     return f"The journal of accepted objects cannot be written ({error.strerror or error}). Save the labels yourself."
 
 
+def kept_on_disk(folder: object, *, paintable: bool) -> str:
+    """Say where labels are that are too large for memory."""
+    more = "" if paintable else " napari's own tools cannot paint in labels of this size."
+    return f"These labels are large, so they are kept in {folder}. They stay there: copy the folder to save them.{more}"
+
+
 def warning(reading: Reading) -> str:
     """Say what about the prompts needs the person; "" when nothing does."""
     if names_nothing(reading):
@@ -67,10 +75,10 @@ def names_nothing(reading: Reading) -> bool:
     return bool(len(said)) and said.box is None and not any(point.positive for point in said.points)
 
 
-def ready(plane: str, accepted: int | None) -> str:
-    """Say that the plane is ready for prompts, after which object."""
+def ready(plane: str, accepted: int | None, *, encoded: bool = True) -> str:
+    """Say that the plane is ready for prompts, after which object; a large one is encoded where it is clicked."""
     done = f"Object {accepted} written. " if accepted is not None else ""
-    return f"{done}Ready: {plane} encoded."
+    return f"{done}Ready: {plane}{' encoded' if encoded else ''}."
 
 
 def hint(*, has_view: bool, armed: bool, candidates: int, prompts: bool, accepted: bool, stack: bool) -> str:

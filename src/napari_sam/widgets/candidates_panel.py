@@ -41,10 +41,11 @@ class CandidateCard(QAbstractButton):
         self.setSizePolicy(policy)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
 
-    def show_candidate(self, candidate: Candidate, pixels: NDArray[np.uint8] | None) -> None:
-        """Show the picture, score and size of a candidate."""
+    def show_candidate(self, candidate: Candidate, shown: tuple[NDArray[np.uint8], Candidate] | None) -> None:
+        """Show the picture, score and size of a candidate; `shown` is it on the pixels that the model saw."""
         side = round(_SIDE * self.devicePixelRatioF())
-        picture = np.ascontiguousarray(thumbnail(candidate, pixels, side))
+        pixels, drawn = shown or (None, candidate)
+        picture = np.ascontiguousarray(thumbnail(drawn, pixels, side))
         # The copy owns its bytes: the array may go.
         self._image = QImage(picture.tobytes(), side, side, 3 * side, QImage.Format.Format_RGB888).copy()
         self.setText(f"{candidate.score:.2f}")
@@ -107,14 +108,15 @@ class CandidatesPanel(QWidget):
     ----------
     session : Session
         Whose commands the buttons call.
-    pixels : callable
-        Returns the plane that the candidates lie on, (H, W, 3) uint8, or None.
+    shown : callable
+        Takes the index of a candidate, and returns what the model saw around it, (H, W, 3) uint8, and the candidate on
+        these pixels; or None.
     """
 
-    def __init__(self, session: Session, pixels: Callable[[], NDArray[np.uint8] | None]) -> None:
+    def __init__(self, session: Session, shown: Callable[[int], tuple[NDArray[np.uint8], Candidate] | None]) -> None:
         super().__init__()
         self._session = session
-        self._pixels = pixels
+        self._shown_candidate = shown
         self._drawn: tuple[Candidate, ...] = ()
         self.cards = [CandidateCard(i + 1) for i in range(_SHOWN)]
         for i, card in enumerate(self.cards):
@@ -149,11 +151,10 @@ class CandidatesPanel(QWidget):
         """Show the candidates of `state`, and which of the commands would do something."""
         if state.candidates != self._drawn:
             self._drawn = state.candidates
-            pixels = self._pixels() if state.candidates else None
             for i, card in enumerate(self.cards):
                 card.setVisible(i < len(state.candidates))
                 if i < len(state.candidates):
-                    card.show_candidate(state.candidates[i], pixels)
+                    card.show_candidate(state.candidates[i], self._shown_candidate(i))
         for i, card in enumerate(self.cards):
             card.setChecked(i == state.selected)
         self._shown.setCurrentIndex(1 if state.candidates else 0)

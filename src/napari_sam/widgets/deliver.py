@@ -6,9 +6,15 @@ import threading
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Qt, Signal  # type: ignore[attr-defined]  # qtpy renames it, which mypy cannot see
+from qtpy.QtWidgets import QApplication
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+def mouse_held() -> bool:
+    """Whether a mouse button is down, anywhere in the application. Safe from any thread: Qt only reads a number."""
+    return QApplication.mouseButtons() != Qt.MouseButton.NoButton
 
 
 class GuiThread(QObject):

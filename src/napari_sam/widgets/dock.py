@@ -12,10 +12,11 @@ from qtpy.QtWidgets import QFrame, QMainWindow, QScrollArea, QVBoxLayout, QWidge
 from napari_sam.session import Session
 from napari_sam.widgets.activity import Activity
 from napari_sam.widgets.candidates_panel import CandidatesPanel
-from napari_sam.widgets.deliver import GuiThread
+from napari_sam.widgets.deliver import GuiThread, mouse_held
 from napari_sam.widgets.keys_panel import KeysPanel
 from napari_sam.widgets.prompt_panel import PromptPanel
 from napari_sam.widgets.source_panel import SourcePanel
+from napari_sam.widgets.stack_panel import StackPanel
 from napari_sam.widgets.status_panel import StatusPanel
 from napari_sam.widgets.target_panel import TargetPanel
 from napari_sam.worker import Worker
@@ -71,13 +72,14 @@ class SamDock(QWidget):
         self._window_closes = False
         self._gui_thread = GuiThread()
         self._worker = Worker(self._gui_thread.post)
-        self.session = Session(viewer, post=self._gui_thread.post, engine_factory=engine_factory)
+        self.session = Session(viewer, post=self._gui_thread.post, engine_factory=engine_factory, held=mouse_held)
 
         self.source = SourcePanel(self.session, self._worker)
         self.status = StatusPanel(self.session.cancel)
         self.prompt = PromptPanel(self.session)
-        self.candidates = CandidatesPanel(self.session, self.session.shown_pixels)
+        self.candidates = CandidatesPanel(self.session, self.session.shown_candidate)
         self.target = TargetPanel(self.session)
+        self.stack = StackPanel(self.session)
         self.keys = KeysPanel(self.session.actions.values())
         self._activity = Activity(self.session.cancel)
         self._build()
@@ -146,7 +148,7 @@ class SamDock(QWidget):
         column = QVBoxLayout(panels)
         column.setContentsMargins(6, 2, 6, 6)
         column.setSpacing(6)
-        for panel in (self.source, self.status, self.prompt, self.candidates, self.target, self.keys):
+        for panel in (self.source, self.status, self.prompt, self.candidates, self.target, self.stack, self.keys):
             column.addWidget(panel)
         column.addStretch(1)
         scroll = QScrollArea()
@@ -165,6 +167,7 @@ class SamDock(QWidget):
         self.prompt.draw(state)
         self.candidates.draw(state)
         self.target.draw(state)
+        self.stack.draw(state)
         self._activity.show(state.status)
         if state.next_id is not None and not self._armed:
             # Who opens the dock wants to click. Later, as napari is still busy with the layer that it has just added.

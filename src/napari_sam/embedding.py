@@ -1,0 +1,84 @@
+"""What an image encoder made of a plane, and how it is packed for keeping."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from napari_sam.packed import PackedArray, PackedEmbedding
+
+if TYPE_CHECKING:
+    from napari_sam.geometry import Frame
+    from napari_sam.model.protocol import Features
+
+_HALF_MOST = torch.finfo(torch.float16).max
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedding:
+    """What the image encoder made of one plane.
+
+    Attributes
+    ----------
+    key : str
+        Digest of the pixels the model saw, of the model and of the frame: equal keys, equal embeddings.
+    weights : str
+        Digest of the weights that made it; only a predictor with the same weights can use it.
+    frame : Frame
+        Where the plane lies on the model's canvas.
+    features : tuple of torch.Tensor
+        The encoder's output, on the predictor's device.
+    """
+
+    key: str
+    weights: str
+    frame: Frame
+    features: Features
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the plane, in data pixels."""
+        return self.frame.plane
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the features."""
+        return sum(f.element_size() * f.numel() for f in self.features)
+
+    def packed(self) -> PackedEmbedding:
+        """Pack it for keeping: in main memory, float32 as float16 where the values fit."""
+        return PackedEmbedding(self.key, self.weights, self.frame, tuple(_pack(f) for f in self.features))
+
+    @classmethod
+    def unpack(cls, packed: PackedEmbedding, device: torch.device) -> Embedding:
+        """Make a packed embedding usable on a device.
+
+        Parameters
+        ----------
+        packed : PackedEmbedding
+            From `packed`.
+        device : torch.device
+            The predictor's.
+        """
+        features = tuple(_unpack(array, device) for array in packed.arrays)
+        return cls(packed.key, packed.weights, packed.frame, features)
+
+
+def _pack(tensor: torch.Tensor) -> PackedArray:
+    strides = tensor.stride()
+    order = tuple(sorted(range(tensor.ndim), key=lambda axis: -strides[axis]))
+    values = tensor.detach().permute(order)
+    if tensor.dtype == torch.float32 and tensor.numel():
+        low, high = torch.aminmax(values)
+        if low >= -_HALF_MOST and high <= _HALF_MOST:  # neither holds for NaN
+            values = values.half()
+    return PackedArray(np.ascontiguousarray(values.cpu().numpy()), str(tensor.dtype).removeprefix("torch."), order)
+
+
+def _unpack(array: PackedArray, device: torch.device) -> torch.Tensor:
+    dtype = getattr(torch, array.dtype)
+    values = torch.from_numpy(array.values).to(device).to(dtype)
+    return values.permute(tuple(np.argsort(array.order).tolist()))

@@ -1,0 +1,137 @@
+"""What writers of labels share: the type, the planes one by one, and replacing a file in one step."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_TYPES = (np.uint8, np.uint16, np.uint32)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a place to write to; when the block ends well, what it wrote takes the place of `path`.
+
+    Parameters
+    ----------
+    path : Path
+        A file, or a folder where the format is one. A crash leaves what was there.
+
+    Yields
+    ------
+    Path
+        In the same folder, with the same suffixes.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    temporary = path.with_name(f".{os.getpid()}.tmp.{path.name}")
+    try:
+        yield temporary
+        if path.is_dir():
+            # A folder cannot be replaced in one step: it is moved aside first, and back if need be.
+            aside = path.with_name(f".{os.getpid()}.old.{path.name}")
+            os.replace(path, aside)
+            try:
+                os.replace(temporary, path)
+            except OSError:
+                os.replace(aside, path)
+                raise
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}. Choose another folder.") from error
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def label_planes(labels: Any, shape: tuple[int, ...], largest: int | None) -> tuple[np.dtype[Any], Iterator[Any]]:
+    """Choose the type of labels, and give their planes one by one.
+
+    Parameters
+    ----------
+    labels : array-like of `shape`, or iterable of numpy.ndarray, shape (H, W)
+        An iterable gives the planes in C order of the leading axes.
+    shape : tuple of int
+        Of the stack.
+    largest : int, optional
+        The largest label. Default: found by looking at an array; 2 ** 32 - 1 for an iterable.
+
+    Returns
+    -------
+    dtype : numpy.dtype
+        uint8, uint16 or uint32, the smallest that holds `largest`.
+    planes : iterator
+        As they come, unchecked; see `checked`.
+
+    Raises
+    ------
+    InputError
+        If an array is not of that shape, or `largest` is too large.
+    """
+    planes: Iterable[Any] = labels
+    if hasattr(labels, "shape") and hasattr(labels, "dtype"):
+        if tuple(labels.shape) != shape:
+            raise InputError(f"The labels are of shape {tuple(labels.shape)}, the stack of {shape}.")
+        if largest is None:
+            largest = max((int(plane.max(initial=0)) for plane in _array_planes(labels)), default=0)
+        planes = _array_planes(labels)
+    top = np.iinfo(np.uint32).max if largest is None else largest
+    dtype = next((np.dtype(kind) for kind in _TYPES if top <= np.iinfo(kind).max), None)
+    if dtype is None:
+        raise InputError(f"The largest label is {top}; files hold labels up to {np.iinfo(np.uint32).max}.")
+    return dtype, iter(planes)
+
+
+def checked(planes: Iterator[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
+    """Give as many planes as a stack has, each of its shape and of a type.
+
+    Parameters
+    ----------
+    planes : iterator
+        Not advanced past the last plane of the stack.
+    shape : tuple of int
+        Of the stack.
+    dtype : numpy.dtype
+
+    Yields
+    ------
+    numpy.ndarray, shape (H, W)
+
+    Raises
+    ------
+    InputError
+        If planes are missing, or are not whole numbers that the type holds.
+    """
+    top = np.iinfo(dtype).max
+    for _ in np.ndindex(*shape[:-2]):
+        if (plane := next(planes, None)) is None:
+            raise InputError("There are fewer planes of labels than the stack has.")
+        pixels = np.asarray(plane)
+        if pixels.shape != shape[-2:] or pixels.dtype.kind not in "bui":
+            raise InputError(f"Labels are whole numbers, {shape[-2:]} a plane; got {pixels.dtype}, {pixels.shape}.")
+        if int(pixels.min(initial=0)) < 0 or int(pixels.max(initial=0)) > top:
+            raise InputError(f"Labels are from 0 to {top} here; got {pixels.min()} to {pixels.max()}.")
+        yield pixels.astype(dtype, copy=False)
+
+
+def _array_planes(labels: Any) -> Iterator[NDArray[Any]]:
+    return (np.asarray(labels[at]) for at in np.ndindex(*labels.shape[:-2]))

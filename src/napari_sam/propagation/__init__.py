@@ -1,0 +1,22 @@
+"""Carry an object through a stack, from one or several annotated planes."""
+
+from __future__ import annotations
+
+from napari_sam.propagation.results import Annotated, Ending, Reason, Step
+from napari_sam.propagation.rules import DEFAULT_RULES, Rules
+from napari_sam.propagation.run import WEAK, propagate, weak_planes
+from napari_sam.propagation.strategies import DEFAULT_STRATEGY, STRATEGIES
+
+__all__ = [
+    "DEFAULT_RULES",
+    "DEFAULT_STRATEGY",
+    "STRATEGIES",
+    "WEAK",
+    "Annotated",
+    "Ending",
+    "Reason",
+    "Rules",
+    "Step",
+    "propagate",
+    "weak_planes",
+]

@@ -1,0 +1,136 @@
+"""Which way objects are carried: the axis, the range and the strategy, and how to get to a plane along the axis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam.errors import InputError
+from napari_sam.propagation import DEFAULT_STRATEGY, STRATEGIES
+from napari_sam.session.grids import Grid
+from napari_sam.session.stack_object import Line
+from napari_sam.session.stack_state import StackAxis
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from napari_sam.session.scene import Scene
+
+
+class Course:
+    """The choices of the Stack section.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Whose sliders are moved.
+    scene : Scene
+        What is on screen.
+    """
+
+    def __init__(self, viewer: ViewerModel, scene: Scene) -> None:
+        self._viewer = viewer
+        self._scene = scene
+        self._chosen: int | None = None
+        self._range: tuple[int, range] | None = None
+        self.strategy = DEFAULT_STRATEGY
+
+    # -- what there is to choose from -------------------------------------------------------------
+
+    def axes(self) -> tuple[StackAxis, ...]:
+        """List the axes with more than one plane that are not on screen."""
+        image, view = self._scene.image, self._scene.view
+        if image is None or view is None:
+            return ()
+        labels = self._viewer.dims.axis_labels[self._viewer.dims.ndim - image.ndim :]
+        unnamed = {str(axis - self._viewer.dims.ndim) for axis in range(self._viewer.dims.ndim)} | {""}
+        return tuple(
+            StackAxis(axis, f"axis {axis}" if labels[axis] in unnamed else labels[axis], int(image.data.shape[axis]))
+            for axis, at in enumerate(view.index)
+            if at is not None and image.data.shape[axis] > 1
+        )
+
+    @property
+    def axis(self) -> StackAxis | None:
+        """The axis that is chosen; else that of the slider moved last, or the innermost."""
+        axes, travel = self.axes(), self._scene.travel
+        for wanted in (self._chosen, None if travel is None else travel[0]):
+            for axis in axes:
+                if axis.axis == wanted:
+                    return axis
+        return axes[-1] if axes else None
+
+    @property
+    def line(self) -> Line | None:
+        """The planes along the axis; None where there is no stack."""
+        axis, view = self.axis, self._scene.view
+        return None if axis is None or view is None else Line(view, axis.axis, axis.size)
+
+    @property
+    def span(self) -> range:
+        """The planes to go through."""
+        axis = self.axis
+        if axis is None:
+            return range(0)
+        if self._range is not None and self._range[0] == axis.axis and self._range[1].stop <= axis.size:
+            return self._range[1]
+        return range(axis.size)
+
+    # -- choosing ---------------------------------------------------------------------------------
+
+    def choose(
+        self, axis: int | None = None, start: int | None = None, stop: int | None = None, strategy: str | None = None
+    ) -> None:
+        """Choose; what is None stays as it is.
+
+        Raises
+        ------
+        InputError
+            If there is no such axis, range or strategy.
+        """
+        if axis is not None:
+            self._choose_axis(axis)
+        if start is not None or stop is not None:
+            self._choose_range(start, stop)
+        if strategy is not None and strategy not in STRATEGIES:
+            raise InputError(f"There is no strategy {strategy!r}. Choose one of: {', '.join(STRATEGIES)}.")
+        self.strategy = strategy or self.strategy
+
+    def _choose_axis(self, axis: int) -> None:
+        axes = self.axes()
+        ndim = 0 if self._scene.image is None else self._scene.image.ndim
+        number = axis + ndim if axis < 0 else axis
+        if not any(one.axis == number for one in axes):
+            known = ", ".join(f"{one.axis} ({one.name})" for one in axes) or "none"
+            raise InputError(f"Objects cannot be carried along axis {axis} here. Choose one of: {known}.")
+        self._chosen = number
+
+    def _choose_range(self, start: int | None, stop: int | None) -> None:
+        axis, now = self.axis, self.span
+        if axis is None:
+            return
+        first, last = now.start if start is None else int(start), now.stop if stop is None else int(stop)
+        if not 0 <= first < last <= axis.size:
+            raise InputError(
+                f"Planes {first} to {last - 1} are not a range along {axis.name}. Choose one within 0 to "
+                f"{axis.size - 1}."
+            )
+        self._range = axis.axis, range(first, last)
+
+    def forget(self) -> None:
+        """Forget what was chosen for another image; the strategy stays."""
+        self._chosen = self._range = None
+
+    # -- going there ------------------------------------------------------------------------------
+
+    def go_to(self, place: int) -> None:
+        """Move the slider to a plane along the axis."""
+        image, line, dims = self._scene.image, self.line, self._viewer.dims
+        if image is None or line is None:
+            return
+        index = line.at(min(max(place, 0), line.size - 1)).index
+        world = Grid.of(self._viewer, image).to_world(np.array([0 if at is None else at for at in index], dtype=float))
+        first = dims.ndim - image.ndim
+        others = [axis for axis, at in enumerate(index) if at is not None]
+        dims.set_point([first + axis for axis in others], [float(world[axis]) for axis in others])

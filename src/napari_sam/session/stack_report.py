@@ -1,0 +1,92 @@
+"""Puts the state together that the Stack section shows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from napari_sam.session import stack_words, words
+from napari_sam.session.stack_object import is_there
+from napari_sam.session.stack_state import StackState, StripPlane
+
+if TYPE_CHECKING:
+    from napari_sam.session.parts import Parts
+    from napari_sam.session.stack import Stack
+    from napari_sam.session.stack_object import CarriedObject, Line
+    from napari_sam.session.view import View
+
+
+class Strip:
+    """Describes the section; keeps what it said about planes, because a state is made after every event."""
+
+    def __init__(self) -> None:
+        self._known: tuple[CarriedObject, View, int, bool] | None = None
+        self._planes: tuple[StripPlane, ...] = ()
+        self._marks: tuple[int, ...] = ()
+
+    def state(self, stack: Stack, parts: Parts) -> StackState:
+        """Describe a stack as it is now."""
+        scene, course, hand = parts.scene, stack.course, stack.hand
+        line = course.line
+        if line is None:
+            text = words.NO_IMAGE if scene.image is None else scene.problem or stack_words.NO_STACK
+            return StackState(strategy=course.strategy, running=stack.running, text=text)
+        self._read(hand, line)
+        reading = parts.dialogue.reading
+        prompts = len(reading.prompts) > 0 and not words.names_nothing(reading)
+        here = hand is not None and line.view.index in hand.planes
+        return StackState(
+            axes=course.axes(),
+            axis=course.axis,
+            place=line.place,
+            start=course.span.start,
+            stop=course.span.stop,
+            strategy=course.strategy,
+            label=None if hand is None else hand.label,
+            planes=self._planes,
+            marks=self._marks,
+            running=stack.running,
+            same_object=stack.again,
+            text=_text(stack, hand, prompts=prompts),
+            can_propagate=not stack.running and (prompts or hand is not None),
+            can_copy=prompts or (hand is not None and here and len(hand.planes[line.view.index].prompts) > 0),
+            can_jump=any(plane.weak for plane in self._planes),
+        )
+
+    def _read(self, hand: CarriedObject | None, line: Line) -> None:
+        """Read the planes of the object in hand, if it is not what was read last."""
+        if hand is None:
+            self._known, self._planes, self._marks = None, (), ()
+            return
+        # napari's own undo says nothing of what it took back; the newest plane does.
+        whole = _is_whole(hand, line)
+        known = hand, line.at(0), line.axis, whole
+        if self._known is None or self._known[0] is not hand or self._known[1:] != known[1:]:
+            self._known = known
+            self._planes = tuple(
+                StripPlane(place, record.score, record.weak, record.annotated)
+                for place, record in hand.on(line)
+                if whole or is_there(hand, line.at(place), record)
+            )
+            self._marks = tuple(sorted(hand.marks_on(line)))
+
+
+def _is_whole(hand: CarriedObject, line: Line) -> bool:
+    """Tell whether the newest plane of an object is still there."""
+    newest = next(reversed(hand.planes.items()), None)
+    return newest is None or is_there(hand, replace(line.view, index=newest[0]), newest[1])
+
+
+def _text(stack: Stack, hand: CarriedObject | None, *, prompts: bool) -> str:
+    """Choose what the section says."""
+    if (status := stack.status) is not None:
+        return status.text
+    if hand is not None and stack.again:
+        return stack_words.again(hand.label)
+    if stack.said:
+        return stack.said
+    if hand is None:
+        return stack_words.PROMPTED if prompts else stack_words.NO_OBJECT
+    if hand.fresh and any(not record.annotated for record in hand.planes.values()):
+        return stack_words.corrected(hand.label)
+    return stack_words.PROMPTED if prompts else stack_words.ready(hand.label)

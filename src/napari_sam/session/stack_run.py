@@ -1,0 +1,286 @@
+"""Carries an object through a stack on the inference thread, one plane at a time.
+
+Each plane is a piece of work of its own, submitted when the one before is written, so that a click of the person's
+waits for one plane at most.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam.progress import no_progress
+from napari_sam.propagation import DEFAULT_STRATEGY, Annotated, Ending, Reason, Step, propagate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    from napari_sam.planes import Planes
+    from napari_sam.progress import Progress
+    from napari_sam.prompts import PromptSet
+    from napari_sam.session.inference import EngineFactory, EngineLike
+    from napari_sam.worker import Worker
+
+LANE = "stack"
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """A plane that an earlier run wrote, and that this one does not reach: the object is not there."""
+
+    index: int
+
+
+Found = Annotated | Step | Ending | Stale
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """A part of a run.
+
+    Attributes
+    ----------
+    starts : tuple of int
+        The annotated planes to start from; empty: all.
+    span : range
+        The planes to go through.
+    """
+
+    starts: tuple[int, ...]
+    span: range
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """What a run is to do.
+
+    Attributes
+    ----------
+    model, device : str
+        What answers.
+    planes : Planes
+        The stack.
+    known : tuple of Annotated
+        Planes on which the object is known.
+    asked : tuple of (int, PromptSet)
+        Planes on which it is said, but not answered yet; they are answered first.
+    legs : tuple of Leg
+        The parts of the run, one after the other.
+    strategy : str
+        A name in `STRATEGIES`.
+    marks : mapping
+        Stop marks by plane, as `napari_sam.propagation.propagate` takes them.
+    earlier : frozenset of int
+        Planes that an earlier run wrote.
+    """
+
+    model: str
+    device: str
+    planes: Planes
+    known: tuple[Annotated, ...]
+    asked: tuple[tuple[int, PromptSet], ...]
+    legs: tuple[Leg, ...]
+    strategy: str = DEFAULT_STRATEGY
+    marks: Mapping[int, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    earlier: frozenset[int] = frozenset()
+
+    def leg_from(self, place: int, direction: int) -> Leg | None:
+        """Return the leg that goes from one plane only, in one direction, and comes by a plane; None for others."""
+        for leg in self.legs:
+            if len(leg.starts) == 1 and place in leg.span and (place - leg.starts[0]) * direction > 0:
+                return leg
+        return None
+
+
+def carry(engine: EngineLike, job: Job, progress: Progress) -> Generator[Found, bool, None]:
+    """Do a job; what is sent in tells whether to leave this leg, and go on with the next.
+
+    Yields
+    ------
+    Annotated, Step, Ending or Stale
+        A plane that was asked for, a plane that the object was carried to, the end of one direction, or a plane that
+        it is no longer on.
+    """
+    known = list(job.known)
+    for index, prompts in job.asked:
+        prediction = engine.predict(job.planes[index], prompts, progress=progress)
+        if prediction.masks[0].any():
+            known.append(Annotated(index, prediction.masks[0], prompts))
+            yield known[-1]
+    for leg in job.legs:
+        starts = [one for one in known if not leg.starts or one.index in leg.starts]
+        if starts:
+            yield from _walk(engine, job, leg, starts, progress)
+
+
+def _walk(
+    engine: EngineLike, job: Job, leg: Leg, starts: list[Annotated], progress: Progress
+) -> Generator[Found, bool, None]:
+    """Go one leg; what is sent in tells whether to leave it."""
+    reached = {one.index for one in starts}
+    marked: list[Ending] = []
+    for found in propagate(
+        engine,  # type: ignore[arg-type]  # anything that does what a session needs of an engine
+        job.planes,
+        starts,
+        strategy=job.strategy,
+        span=leg.span,
+        marks=job.marks,
+        progress=progress,
+    ):
+        if isinstance(found, Step):
+            reached.add(found.index)
+        elif found.reason is Reason.MARK:
+            marked.append(found)
+        if (yield found):
+            return
+    # A whole run knows best. A correction says nothing about planes that it did not come to, unless a mark does.
+    for place in sorted(job.earlier.intersection(leg.span) - reached):
+        if not leg.starts or any((place - ending.index) * ending.direction >= 0 for ending in marked):
+            yield Stale(place)
+
+
+class _Relay:
+    """Passes progress on to the piece of work that is under way, which is another one for every plane."""
+
+    def __init__(self) -> None:
+        self.to: Progress = no_progress
+
+    def __call__(self, fraction: float, /) -> None:
+        self.to(fraction)
+
+
+@dataclass(eq=False)
+class _Run:
+    """A job under way. `steps` belongs to the inference thread."""
+
+    job: Job
+    relay: _Relay = field(default_factory=_Relay)
+    steps: Generator[Found, bool, None] | None = None
+    done: int = 0
+    left: set[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.left = set().union(*(leg.span for leg in self.job.legs)) - self._starts
+
+    @property
+    def _starts(self) -> set[int]:
+        return {one.index for one in self.job.known} | {index for index, _ in self.job.asked}
+
+    def note(self, found: Found) -> None:
+        """Count what was done, and what will not be because a direction ended."""
+        if isinstance(found, Step):
+            self.done += 1
+            self.left.discard(found.index)
+        elif isinstance(found, Ending) and found.reason is not Reason.MET:
+            starts = self._starts
+            if not any((start - found.index) * found.direction > 0 for start in starts):
+                self._drop(found.index, found.direction, starts)
+
+    def leave(self, found: Found) -> None:
+        """Count what will not be done because the leg was left at a plane."""
+        if isinstance(found, Step):
+            self._drop(found.index, found.direction, self._starts)
+
+    def _drop(self, index: int, direction: int, starts: set[int]) -> None:
+        """Take off the planes from one on, up to the next annotated one."""
+        ahead = [(start - index) * direction for start in starts if (start - index) * direction > 0]
+        self.left -= {place for place in self.left if 0 <= (place - index) * direction < min(ahead, default=np.inf)}
+
+
+class Runner:
+    """Runs one job at a time.
+
+    Parameters
+    ----------
+    worker : Worker
+        The inference thread.
+    engine : callable
+        Gives the engine of a model on a device; runs on the inference thread.
+    found : callable
+        Takes what was found, on the owner's thread, and tells whether to leave this leg of the job.
+    ended : callable
+        Called on the owner's thread when the job is done, with None, or has failed, with the exception.
+    between : callable
+        Called on the inference thread after something that was found has been dealt with.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        engine: EngineFactory,
+        found: Callable[[Found], bool],
+        ended: Callable[[BaseException | None], None],
+        between: Callable[[], None],
+    ) -> None:
+        self._worker = worker
+        self._engine = engine
+        self._found = found
+        self._ended = ended
+        self._between = between
+        self._run: _Run | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether a job goes on."""
+        return self._run is not None
+
+    @property
+    def counted(self) -> tuple[int, int]:
+        """Planes done, and planes in all, as far as can be told."""
+        if self._run is None:
+            return 0, 0
+        return self._run.done, self._run.done + len(self._run.left)
+
+    def start(self, job: Job) -> None:
+        """Begin a job; another one that goes on is dropped."""
+        self.stop()
+        self._run = _Run(job)
+        self._submit(self._run, False)
+
+    def stop(self) -> None:
+        """Stop at once; nothing more is found, and `ended` is not called."""
+        if self._run is not None:
+            self._run = None
+            self._worker.cancel(LANE)
+
+    def _submit(self, run: _Run, leave: bool) -> None:
+        self._worker.submit(
+            LANE, partial(self._work, run, leave), partial(self._on_found, run), partial(self._on_failed, run)
+        )
+
+    def _work(self, run: _Run, leave: bool, progress: Progress) -> Found | None:
+        """Go on to the next plane; on the inference thread."""
+        run.relay.to = progress
+        self._between()
+        progress(0.0)
+        if run.steps is None:
+            engine = self._engine(run.job.model, run.job.device, progress)
+            run.steps = carry(engine, run.job, run.relay)
+            return next(run.steps, None)
+        try:
+            return run.steps.send(leave)
+        except StopIteration:
+            return None
+
+    def _on_found(self, run: _Run, found: Found | None) -> None:
+        if run is not self._run:
+            return
+        if found is None:
+            self._run = None
+            self._ended(None)
+            return
+        run.note(found)
+        leave = self._found(found)
+        if leave:
+            run.leave(found)
+        if run is self._run:  # what was found may have stopped it
+            self._submit(run, leave)
+
+    def _on_failed(self, run: _Run, error: BaseException) -> None:
+        if run is self._run:
+            self._run = None
+            self._ended(error)

@@ -1,0 +1,45 @@
+"""A section of the dock that is folded away until somebody asks."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QEvent, Qt
+from superqt import QCollapsible
+
+_STYLE = "text-align: left; border: none; outline: none; background: transparent; font-weight: bold; padding: 0px"
+
+
+class Fold(QCollapsible):
+    """A collapsible section in the looks of the dock.
+
+    Parameters
+    ----------
+    title : str
+        Its heading.
+    """
+
+    def __init__(self, title: str) -> None:
+        super().__init__(title, expandedIcon="▾", collapsedIcon="▸")
+        self.setDuration(120)
+        self.toggleButton().setStyleSheet(_STYLE)
+        self.toggleButton().setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        for layout in (self.layout(), self.content().layout()):
+            if layout is not None:
+                layout.setContentsMargins(0, 0, 0, 0)
+        # What is folded away only has no height; the Tab key would still go through it.
+        self.content().setVisible(False)
+        self.toggleButton().toggled.connect(self._on_toggle_button_toggled)
+        self.toggled.connect(self._on_toggled)
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Draw the arrows anew in the colours of a new theme."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.StyleChange:
+            self.setExpandedIcon("▾")
+            self.setCollapsedIcon("▸")
+
+    def _on_toggle_button_toggled(self, checked: bool) -> None:
+        if checked:
+            self.content().setVisible(True)
+
+    def _on_toggled(self, expanded: bool) -> None:
+        self.content().setVisible(expanded)
