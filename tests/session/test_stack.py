@@ -113,6 +113,17 @@ def test_a_run_is_in_the_journal_plane_by_plane(ready, home):
     assert records[1]["carried"] in (1, -1) and 0 <= records[1]["score"] <= 1
 
 
+def test_a_run_is_on_the_disk_when_it_ends_and_the_owners_thread_did_not_wait_for_it(ready, home, monkeypatch):
+    synced = []
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: synced.append((os.fstat(descriptor).st_size, threading.current_thread()))
+    )
+    run(ready)
+    [path] = (home / "journal").iterdir()
+    assert synced[-1][0] == path.stat().st_size
+    assert threading.current_thread() not in [thread for _, thread in synced[1:]]  # the first one is the accepted plane
+
+
 def test_what_is_shown_is_in_the_journal_already(ready, home, carry):
     behind = []
 
