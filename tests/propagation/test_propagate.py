@@ -137,6 +137,14 @@ class TestRules:
         rules = Rules(least_overlap=0.0, largest_area_change=8, least_area=6)
         assert self.ending(planes, rules=rules) == ([], Ending(1, 1, Reason.EMPTY))
 
+    def test_the_score_falls_with_the_overlap_of_neighbours_where_they_hardly_agree(self):
+        planes = stack(SAME, (16, 22, 6), (16, 30, 6))
+        rules = Rules(least_overlap=0, least_score=0)
+        results = propagate(BrightEngine(), planes, annotate(planes, 0), strategy="as it is", rules=rules)
+        near, far = split_results(results)[0].values()
+        assert near.overlap > 0.5 > far.overlap > 0
+        assert far.score == pytest.approx(near.score * far.overlap / 0.5)
+
     def test_score(self):
         planes = stack(SAME, (17, 20, 6), (18, 20, 6), (18, 21, 6))
         engine = BrightEngine(scores=[(planes.data[2], 0.1)])
