@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import napari
 import numpy as np
@@ -18,6 +19,9 @@ from demo import PLUGIN, ROOT, DemoError, Driver, empty, save_picture
 from PIL import Image, ImageDraw, ImageFont
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
+
+if TYPE_CHECKING:
+    from napari_sam.widgets.dock import SamDock
 
 WINDOW = (1180, 880)
 SAMPLE = "nuclei_volume"
@@ -98,13 +102,8 @@ def compose(views: list[Image.Image]) -> Image.Image:
     return picture
 
 
-def main() -> int:
-    """Make the picture."""
-    parser = argparse.ArgumentParser(description="Segment one nucleus in three orthogonal views.")
-    parser.add_argument("--docs", action="store_true", help="also renew docs/images/orthogonal.png")
-    parser.add_argument("--folder", type=Path, default=ROOT / "demo", help="where the pictures go")
-    options = parser.parse_args()
-    folder = empty(options.folder)
+def open_window(folder: Path) -> tuple[napari.Viewer, SamDock]:
+    """Open the sample volume in a viewer with the dock; everything that is kept goes to `folder`."""
     os.environ |= {"NAPARI_CONFIG": str(folder / "settings.yaml"), "NAPARI_SAM_HOME": str(folder)}
     viewer = napari.Viewer(title="napari-sam-live")
     viewer.window.resize(*WINDOW)
@@ -112,6 +111,17 @@ def main() -> int:
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Segment")
     QTest.qWait(200)
     viewer.reset_view()
+    return viewer, dock
+
+
+def main() -> int:
+    """Make the picture."""
+    parser = argparse.ArgumentParser(description="Segment one nucleus in three orthogonal views.")
+    parser.add_argument("--docs", action="store_true", help="also renew docs/images/orthogonal.png")
+    parser.add_argument("--folder", type=Path, default=ROOT / "demo", help="where the pictures go")
+    options = parser.parse_args()
+    folder = empty(options.folder)
+    viewer, dock = open_window(folder)
     try:
         hands = Hands(viewer, dock, folder)
         views = drive(hands)

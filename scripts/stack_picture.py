@@ -7,15 +7,13 @@ The script works in a window as a person would: it opens the sample volume, clic
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import napari
 import numpy as np
-from demo import PLUGIN, ROOT, DemoError, empty, save_picture
-from orthogonal_views import SAMPLE, WINDOW, Hands
+from demo import ROOT, DemoError, empty, save_picture
+from orthogonal_views import Hands, open_window
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
@@ -50,13 +48,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=ROOT / "demo", help="where the pictures go")
     options = parser.parse_args()
     folder = empty(options.folder)
-    os.environ |= {"NAPARI_CONFIG": str(folder / "settings.yaml"), "NAPARI_SAM_HOME": str(folder)}
-    viewer = napari.Viewer(title="napari-sam-live")
-    viewer.window.resize(*WINDOW)
-    viewer.open_sample(PLUGIN, SAMPLE)
-    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Segment")
-    QTest.qWait(200)
-    viewer.reset_view()
+    viewer, dock = open_window(folder)
     try:
         hands = Hands(viewer, dock, folder)
         words = drive(hands, dock)

@@ -1,8 +1,8 @@
 """A record of every accepted object, so that nothing accepted is ever lost: one file a session, one JSON object a line.
 
-Lines are only ever added, and each is on the disk before `Journal.add` returns, unless asked otherwise. Masks are run-
-length encoded as COCO does it (column by column, starting with a run of background; uncompressed counts), of the whole
-plane.
+Lines are only ever added, and each is on the disk before `Journal.add` returns, unless asked otherwise. Masks are
+run-length encoded as COCO does it (column by column, starting with a run of background; uncompressed counts), of the
+whole plane.
 """
 
 from __future__ import annotations
