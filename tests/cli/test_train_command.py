@@ -103,21 +103,44 @@ def test_download_fetches_the_archive(train, run, archive, monkeypatch, tmp_path
         asked.append(1)
         return archive
 
-    def fake(config, path, folder, **_):
+    def fake(path, archives, held_out, progress):
         used.append(path)
         raise Cancelled
 
     monkeypatch.setattr(bbbc038, "download_archive", fetch)
-    monkeypatch.setattr(bundled, "train_bundled", fake)
+    monkeypatch.setattr(bundled, "read_data", fake)
     assert run("train", "bundled", "--bbbc038", "download", "-o", tmp_path / "r", "--device", "cpu").exit_code == 130
     assert asked == [1]
     assert used == [archive]
 
 
-def test_mistakes_are_one_line(run, tmp_path):
+def test_images_of_other_kinds_and_who_made_them(train, archive, tmp_path):
+    image = (squares() * 25).astype(np.uint8)
+    kinds = write_archive(tmp_path / "k.zip", {f"{kind}/{n}": image for kind in "ab" for n in range(2)}, squares())
+    result = train("--steps", 2, "--images", kinds, "--hold-out", "b")
+    assert result.exit_code == 0, result.output
+    card = json.loads((tmp_path / "run" / CARD).read_text())
+    assert card["data"][1]["images"] == {"a": 2, "b": 2}
+    assert card["validation"]["kinds"]["held_out"] == ["b"]
+    assert "kinds: all" in result.output
+    again = train("--steps", 3, "--images", kinds)
+    assert again.exit_code == 0, again.output
+    assert json.loads((tmp_path / "run" / CARD).read_text())["validation"]["kinds"]["held_out"] == ["b"]
+
+
+def test_a_new_encoder_wants_a_decoder(run, archive, tmp_path):
+    result = run("train", "bundled", "--bbbc038", archive, "--backbone", tmp_path / "w.pth", "--device", "cpu")
+    assert result.exit_code == 1
+    assert "--start-from" in result.output
+
+
+def test_mistakes_are_one_line(run, archive, tmp_path):
     result = run("train", "bundled", "--bbbc038", tmp_path / "none.zip", "--device", "cpu")
     assert result.exit_code == 1
     assert "There is no" in result.output
+    result = run("train", "bundled", "--bbbc038", archive, "--hold-out", "x", "-o", tmp_path / "r", "--device", "cpu")
+    assert result.exit_code == 1
+    assert "No archive has a kind x" in result.output
     result = run("train", "bundled", "--bbbc038", tmp_path, "--batch", 3, "--threads", 2, "--device", "cpu")
     assert result.exit_code == 1
     assert "shared out" in result.output

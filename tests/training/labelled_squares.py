@@ -10,6 +10,8 @@ import numpy as np
 from PIL import Image
 
 from napari_sam.evaluation.dataset import LabelledImage
+from napari_sam.training.data import Source
+from napari_sam.training.pools import TypicalPool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +29,11 @@ def squares(side: int = 120) -> np.ndarray:
 def labelled(name: str = "a", kind: str = "squares", side: int = 120) -> LabelledImage:
     labels = squares(side)
     return LabelledImage(name, kind, np.repeat((labels * 25).astype(np.uint8)[..., None], 3, 2), labels)
+
+
+def squares_source(*images: LabelledImage) -> Source:
+    """Draws crops of the squares, or of the images given."""
+    return Source([(TypicalPool(images or [labelled()]), 1.0)])
 
 
 def png(array: np.ndarray) -> bytes:

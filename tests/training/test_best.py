@@ -6,18 +6,17 @@ from itertools import count
 
 import pytest
 import torch
-from labelled_squares import labelled
+from labelled_squares import labelled, squares_source
 from tiny import SHORT, TINY
 
 from napari_sam.training import bundled
 from napari_sam.training.best import BEST, Best
-from napari_sam.training.bundled import BundledConfig, load_average, measure, score
-from napari_sam.training.data import Source
+from napari_sam.training.bundled import BundledConfig, BundledData, load_average, measure, score
 from napari_sam.training.loop import CHECKPOINT, Trainer
 
 
 def trainer(folder, **settings) -> Trainer:
-    return Trainer(TINY, replace(SHORT, save_every=0, **settings), Source([labelled()], None, 1.0), folder)
+    return Trainer(TINY, replace(SHORT, check_every=0, **settings), squares_source(), folder)
 
 
 def weights(value: float) -> dict:
@@ -38,6 +37,11 @@ class TestBest:
         state["average"]["w"].fill_(9)
         best.offer(0.1, state)
         assert torch.load(tmp_path / BEST, weights_only=True)["average"]["w"].tolist() == [1, 1]
+
+
+def data_of(*held_out) -> BundledData:
+    """Data of which only what is held out counts: the same of both parts."""
+    return BundledData((), held_out, (), held_out, {}, {})
 
 
 class TestRun:
@@ -88,7 +92,7 @@ class TestRun:
 def test_the_better_of_best_and_last_is_exported(tmp_path, monkeypatch, of_best, of_last, steps):
     run = trainer(tmp_path)
     run.run(check=TestRun().scores(0.2, 0.9, 0.3, 0.4))
-    values = iter((of_last, of_last, of_best, of_best))
+    values = iter((*[of_last] * 3, *[of_best] * 3))
 
     def measured(*_, automatic=False):
         value = next(values)
@@ -96,7 +100,7 @@ def test_the_better_of_best_and_last_is_exported(tmp_path, monkeypatch, of_best,
 
     monkeypatch.setattr(bundled, "measure", measured)
     config = BundledConfig(model=TINY, unseen=1)
-    bundled._export_better(config, tmp_path, [], run, lambda share: None, lambda words: None)
+    bundled._export_better(config, tmp_path, data_of(), run, lambda share: None, lambda words: None)
     card = json.loads((tmp_path / bundled.CARD).read_text())
     assert card["training"]["steps"] == steps
     assert card["validation"]["metrics"]["all"]["box"] == max(of_best, of_last)
@@ -109,11 +113,12 @@ def test_the_score_is_a_mean_over_prompts_and_sets():
     assert score(None, one) == pytest.approx(0.6)
 
 
-def test_a_check_looks_at_both_sets(tmp_path):
+def test_a_check_looks_at_all_sets(tmp_path):
     model = trainer(tmp_path).average
-    numbers = bundled._check(model, [labelled()], lambda share: None)
-    assert numbers["objects"] == 3
+    numbers = bundled._check(model, data_of(labelled()), lambda share: None)
+    assert numbers["objects"] == numbers["kinds objects"] == 3
     assert 20 <= numbers["unseen objects"] <= 36
-    sets = ({name: numbers[prefix + name] for name in ("1 click", "3 clicks", "box")} for prefix in ("", "unseen "))
+    prompts = "1 click", "3 clicks", "box"
+    sets = ({name: numbers[prefix + name] for name in prompts} for prefix in ("", "kinds ", "unseen "))
     assert numbers["score"] == pytest.approx(score(*sets))
     assert measure(model, [labelled()], 3)["all"]["1 click"] == numbers["1 click"]

@@ -5,7 +5,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from labelled_squares import labelled, squares, write_archive
+from labelled_squares import labelled, squares, squares_source, write_archive
 
 from napari_sam.errors import InputError
 from napari_sam.evaluation.dataset import image_kind
@@ -133,7 +133,7 @@ class TestDenseTargets:
 
 class TestSource:
     def test_batches_agree_with_themselves(self):
-        batch = Source([labelled()], None, 0.5).draw(np.random.default_rng(0), 3, 4, 64)
+        batch = squares_source().draw(np.random.default_rng(0), 3, 4, 64)
         assert batch.images.shape == (3, 3, 64, 64)
         assert batch.images.dtype == torch.uint8
         assert batch.dense.shape == (3, 3, 16, 16)
@@ -145,14 +145,22 @@ class TestSource:
             assert (batch.dense[owner, 0][inside] == 1).all()
 
     def test_the_same_seed_draws_the_same(self):
-        source = Source([labelled()], None, 0.5)
+        source = squares_source()
         one, two = (source.draw(np.random.default_rng(4), 2, 2, 64) for _ in range(2))
         assert torch.equal(one.images, two.images)
         assert torch.equal(one.masks, two.masks)
 
     def test_nothing_to_train_on(self):
         with pytest.raises(ValueError, match="nothing"):
-            Source([], None, 0.5)
+            Source([])
+
+
+def test_the_object_that_is_wanted_comes_first():
+    labels = squares()[None].astype(np.int32)
+    rng = np.random.default_rng(0)
+    for wanted in range(1, 10):
+        assert (_choose(rng, labels, 3, wanted)[0] == (labels[0] == wanted)).all()
+    assert len(_choose(rng, labels, 3, 99)) == 3  # it may lie outside the crop
 
 
 def test_a_whole_is_asked_for_as_often_as_all_its_parts_together():

@@ -1,43 +1,46 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 import torch
-from labelled_squares import labelled
+from labelled_squares import labelled, squares_source
 from tiny import SHORT, TINY, log, rendered_bank
 
 from napari_sam.training.config import TrainingConfig, usual
-from napari_sam.training.data import Source
-from napari_sam.training.feed import SharedSource, draw_part, prefetched, share_images
+from napari_sam.training.data import Batch, Source
+from napari_sam.training.feed import draw_part, prefetched, share_images
 from napari_sam.training.loop import Trainer
+from napari_sam.training.pools import ObjectPool, ScenePool, TypicalPool
 
 CPU = torch.device("cpu")
 
 
+def vars_of(batch: Batch) -> list[torch.Tensor]:
+    return [getattr(batch, field.name) for field in fields(batch)]
+
+
 def drawn_alike(one, other) -> bool:
-    pairs = zip(*((d.batch.images, d.batch.objects, d.batch.masks, d.batch.dense) for d in (one, other)), strict=True)
+    pairs = zip(*(vars_of(d.batch) for d in (one, other)), strict=True)
     return all(torch.equal(a, b) for a, b in pairs) and (one.seed, one.extra_rounds) == (other.seed, other.extra_rounds)
 
 
 @pytest.fixture
-def shared(tmp_path) -> SharedSource:
-    images = [labelled("a"), labelled("b", "others")]
+def shared(tmp_path) -> Source:
+    images = share_images([labelled("a"), labelled("b", "others")], tmp_path / "real.bin")
     bank = rendered_bank(tmp_path / "bank", 3, 64)
-    file = tmp_path / "real.bin"
-    return SharedSource(file, share_images(images, file), bank, 0.5)
+    return Source([(TypicalPool(images), 0.4), (ObjectPool(images), 0.3), (ScenePool(bank), 0.3)])
 
 
-class TestSharedSource:
+class TestSharedImages:
     def test_it_draws_what_the_images_themselves_would_give(self, tmp_path):
         odd = labelled("a")
         odd = replace(odd, image=odd.image[:91, :87], labels=odd.labels[:91, :87])  # offsets that are not round
         images = [odd, labelled("b")]
-        file = tmp_path / "real.bin"
-        pair = (Source(images, None, 1.0), SharedSource(file, share_images(images, file), None, 1.0))
-        one, other = (draw_part(source, SHORT, 5, 0) for source in pair)
+        pair = (images, share_images(images, tmp_path / "real.bin"))
+        one, other = (draw_part(squares_source(*some), SHORT, 5, 0) for some in pair)
         assert drawn_alike(one, other)
 
     def test_it_travels_as_names_of_files(self, shared):
@@ -48,7 +51,7 @@ class TestSharedSource:
 
 class TestDraws:
     def test_parts_and_steps_differ(self):
-        source = Source([labelled()], None, 1.0)
+        source = squares_source()
         drawn = [draw_part(source, SHORT, step, part) for step, part in ((0, 0), (0, 1), (1, 0), (0, 0))]
         assert drawn_alike(drawn[0], drawn[3])
         assert not drawn_alike(drawn[0], drawn[1])
@@ -56,7 +59,7 @@ class TestDraws:
 
     def test_larger_crops_come_in_smaller_numbers(self):
         config = replace(SHORT, images=16, reference_side=64, sides=(128,))
-        assert len(draw_part(Source([labelled(side=160)], None, 1.0), config, 0, 0).batch.images) == 4
+        assert len(draw_part(squares_source(labelled(side=160)), config, 0, 0).batch.images) == 4
         assert [config.crops(side) for side in (32, 64, 1000)] == [64, 16, 1]
         assert replace(config, reference_side=None).crops(1000) == 16
 

@@ -8,19 +8,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from labelled_squares import labelled, squares, write_archive
+from labelled_squares import squares, squares_source, write_archive
 from tiny import SHORT, TINY, log
 
 from napari_sam import load_predictor
 from napari_sam.errors import Cancelled, InputError
 from napari_sam.prompts import BoxPrompt
-from napari_sam.training.bundled import CARD, BundledConfig, export, train_bundled
-from napari_sam.training.data import Source
+from napari_sam.training.bundled import CARD, BundledConfig, export, read_data, train_bundled
 from napari_sam.training.loop import CHECKPOINT, Trainer, TrainingConfig
 
 
 def trainer(folder, config: TrainingConfig = SHORT) -> Trainer:
-    return Trainer(TINY, config, Source([labelled()], None, 1.0), folder)
+    return Trainer(TINY, config, squares_source(), folder)
 
 
 def test_it_learns(tmp_path):
@@ -101,12 +100,12 @@ def test_a_run_begins_with_the_weights_that_it_is_given(tmp_path):
     other = trainer(tmp_path / "other")
     other.run()
     weights = other.average.state_dict()
-    begun = Trainer(TINY, SHORT, Source([labelled()], None, 1.0), tmp_path / "new", start=weights)
+    begun = Trainer(TINY, SHORT, squares_source(), tmp_path / "new", start=weights)
     for model in (begun.model, begun.average):
         assert all(torch.equal(tensor, weights[name]) for name, tensor in model.state_dict().items())
     assert begun.step == 0
     begun.run()
-    gone_on = Trainer(TINY, SHORT, Source([labelled()], None, 1.0), tmp_path / "new", start=weights)
+    gone_on = Trainer(TINY, SHORT, squares_source(), tmp_path / "new", start=weights)
     assert gone_on.step == 4  # what is there counts more than what to start from
     assert not torch.equal(gone_on.model.decoder.bias, weights["decoder.bias"])
 
@@ -121,7 +120,7 @@ def test_checkpoints_from_before_crops_were_counted_are_gone_on_with(tmp_path):
 
 
 def test_checks_go_to_the_log(tmp_path):
-    trainer(tmp_path, replace(SHORT, save_every=0)).run(check=lambda model: {"box": float(not model.training)})
+    trainer(tmp_path, replace(SHORT, check_every=0)).run(check=lambda model: {"box": float(not model.training)})
     assert sum(line.get("check box") == 1 for line in log(tmp_path)) == 4
 
 
@@ -131,8 +130,10 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     image = (squares() * 25).astype(np.uint8)
     archive = write_archive(folder / "a.zip", {f"i{n}": image for n in range(12)}, squares())
+    others = {f"{kind}/i{n}": image for kind in ("seen", "held out") for n in range(10)}
+    kinds = write_archive(folder / "kinds.zip", others, squares())
     config = BundledConfig(model=TINY, training=replace(SHORT, steps=2), scenes=0, checked_objects=1, unseen=1)
-    train_bundled(config, archive, folder)
+    train_bundled(config, read_data(archive, [kinds], ["held out"]), folder)
     return folder
 
 
@@ -147,7 +148,14 @@ class TestBundled:
         assert card["training"]["commit"]
         assert card["data"][0]["images"] == 12
         assert card["data"][0]["sha256"] == hashlib.sha256((folder / "a.zip").read_bytes()).hexdigest()
-        assert "11 images of nuclei" in card["limits"][0]
+        assert card["data"][1]["images"] == {"held out": 10, "seen": 10}
+        assert "11 images of nuclei, 9 of other kinds" in card["limits"][0]
+        assert card["validation"]["kinds"]["held_out"] == ["held out"]
+        assert {kind: n["objects"] for kind, n in card["validation"]["kinds"]["metrics"].items()} == {
+            "all": 11,
+            "held out": 10,
+            "seen": 1,
+        }
         assert 0 <= card["validation"]["metrics"]["all"]["box"] <= 1
         families = card["validation"]["unseen"]["metrics"]
         assert {"all", "unseen: trees", "unseen: large bodies"} < set(families)

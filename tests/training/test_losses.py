@@ -76,6 +76,27 @@ class TestAnswerLoss:
         assert honest < self.loss(logits, False, torch.tensor([[0.0, 0, 1, 1]])) - 0.5
 
 
+def test_candidates_that_are_ordered_wrongly_cost_more():
+    """The two answers have the same squared errors of their scores; only the order tells them apart."""
+    truth = square(32)
+    logits = torch.cat((logits_of(truth), logits_of(truth), logits_of(square(22)), -logits_of(truth)), 1)
+    _, iou = answer_loss(logits, torch.zeros(1, 4), truth, torch.tensor([True]))
+    error = 0.3
+    right = iou + torch.tensor([0.0, error, -error, 0.0])
+    wrong = iou + torch.tensor([0.0, -error, error, 0.0])
+    losses = [answer_loss(logits, scores, truth, torch.tensor([True]))[0] for scores in (right, wrong)]
+    assert losses[0] < losses[1] - 0.05
+    clear = [answer_loss(logits, scores, truth, torch.tensor([False]))[0] for scores in (right, wrong)]
+    assert clear[0] == pytest.approx(clear[1])
+
+
+def test_dense_loss_of_no_image_is_nothing_but_has_a_gradient():
+    logits = torch.zeros(0, 3, 16, 16, requires_grad=True)
+    loss = dense_loss(logits, torch.zeros(0, 3, 16, 16))
+    assert loss == 0
+    loss.backward()
+
+
 def test_dense_loss_is_least_at_its_targets():
     targets = torch.cat((square(8, size=16), 1 - square(8, 0.7, 16), 1 - square(8, 0.6, 16)), 1)
     right = torch.logit(targets.clamp(0.01, 0.99))

@@ -4,12 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from labelled_squares import labelled
+from labelled_squares import squares_source
 from tiny import SHORT, TINY, write_weights
 
 from napari_sam.errors import InputError, NapariSamError
 from napari_sam.training.card import commit
-from napari_sam.training.data import Source
 from napari_sam.training.loop import CHECKPOINT, Trainer
 from napari_sam.training.recipe import Wishes, plan, read_start
 
@@ -18,7 +17,7 @@ from napari_sam.training.recipe import Wishes, plan, read_start
 def run(tmp_path):
     """A run of four steps, on 30 scenes as far as it knows."""
     origin = {"bundled": {"scenes": 30, "real_share": 0.7}}
-    trainer = Trainer(TINY, SHORT, Source([labelled()], None, 1.0), tmp_path / "run", origin=origin)
+    trainer = Trainer(TINY, SHORT, squares_source(), tmp_path / "run", origin=origin)
     trainer.run()
     return tmp_path / "run"
 

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -39,6 +40,18 @@ def bundled(
             help="BBBC038's stage1_train.zip or the folder unpacked from it, or `download` to fetch it (80 MB).",
         ),
     ],
+    images: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--images",
+            metavar="ARCHIVE",
+            help="Labelled images of other kinds: a zip file or folder with images/KIND and labels/KIND. Any number.",
+        ),
+    ] = None,
+    hold_out: Annotated[
+        list[str] | None,
+        typer.Option("--hold-out", metavar="KIND", help="A kind to keep out of training, for validation. Any number."),
+    ] = None,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", help="Folder of the run; one that holds a run that was cut goes on with it."),
@@ -70,6 +83,17 @@ def bundled(
             "--start-from", help="Begin with these weights (.safetensors, or a checkpoint.pt), on a new schedule."
         ),
     ] = None,
+    backbone: Annotated[
+        Path | None,
+        typer.Option(
+            "--backbone",
+            help="ImageNet weights (efficientnet-liteN-*.pth) for a new encoder under the decoder of --start-from.",
+        ),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(min=0, help="Highest rate; a trunk learns at a tenth of it. Default: 0.0005, on a GPU 0.001."),
+    ] = None,
     patience: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many checks that brought nothing better. Default: never.")
     ] = None,
@@ -78,18 +102,26 @@ def bundled(
     """Train the bundled model from data to file; Ctrl-C keeps what was done, and the same command goes on."""
     with reported(debug), _stoppable() as stop:
         from napari_sam.device import choose_device
-        from napari_sam.training.bundled import CARD, train_bundled
+        from napari_sam.training.bundled import CARD, read_data, train_bundled
         from napari_sam.training.recipe import Wishes, plan
 
         chosen = choose_device(device)
         wishes = Wishes(steps, hours, scenes, workers, batch, threads, bfloat16, patience, start_from)
+        wishes = replace(
+            wishes,
+            backbone=backbone,
+            learning_rate=learning_rate,
+            held_out=None if hold_out is None else tuple(hold_out),
+        )
         planned = plan(wishes, output, chosen.type)
         archive = _archive(bbbc038, stop)
         typer.echo(f"{'Going on' if planned.done else 'Training'} in {output}, on {chosen}.", err=True)
         with _watched(output, stop) as (progress, tell):
+            tell("Reading images")
+            data = read_data(archive, images or (), planned.config.held_out, progress)
             weights = train_bundled(
                 planned.config,
-                archive,
+                data,
                 output,
                 device=str(chosen),
                 progress=progress,
@@ -214,8 +246,11 @@ class _Lines:
 def _report(weights: Path, card: Path) -> None:
     """Say where everything is, how good it is, and how to use it."""
     validation = json.loads(card.read_text(encoding="utf-8"))["validation"]
+    parts = {part: validation.get(part, {}).get("metrics", {}) for part in ("kinds", "unseen")}
     measured = validation["metrics"] | {
-        "unseen: all" if kind == "all" else kind: numbers for kind, numbers in validation["unseen"]["metrics"].items()
+        f"{part}: all" if kind == "all" else kind: numbers
+        for part, metrics in parts.items()
+        for kind, numbers in metrics.items()
     }
     table = Table("Images", "Objects", *_COLUMNS, title="Mean IoU on validation images", box=None, title_justify="left")
     for kind, numbers in measured.items():

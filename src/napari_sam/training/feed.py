@@ -7,8 +7,9 @@ nothing. A GPU is fast enough to wait for a single process, so there batches are
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
 import torch
@@ -16,22 +17,22 @@ from torch.utils.data import DataLoader, Dataset
 
 from napari_sam.evaluation.dataset import LabelledImage
 from napari_sam.training.children import deaf_to_interrupts, set_up
-from napari_sam.training.data import Batch, Source
+from napari_sam.training.data import Batch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from torch import Tensor
 
-    from napari_sam.training.bank import SceneBank
     from napari_sam.training.config import TrainingConfig
+    from napari_sam.training.data import Source
 
 _AHEAD = 2  # batches that each process holds ready
 _ALIGNED = 16  # bytes
 
 _Entry: TypeAlias = "tuple[str, str, tuple[int, int], int]"  # name, kind, (H, W), offset in the file
-_Packed: TypeAlias = "tuple[Tensor, Tensor, Tensor, Tensor, int, int]"
+_Packed: TypeAlias = "tuple[Tensor, Tensor, Tensor, Tensor, Tensor, int, int]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +75,14 @@ class _Steps(Dataset[list[_Packed]]):
 def _pack(drawn: Drawn) -> _Packed:
     """Flatten for the way between processes; masks go as bytes, a quarter of what they weigh as floats."""
     batch = drawn.batch
-    return batch.images, batch.objects, batch.masks.to(torch.uint8), batch.dense, drawn.seed, drawn.extra_rounds
+    masks = batch.masks.to(torch.uint8)
+    return batch.images, batch.objects, masks, batch.dense, batch.complete, drawn.seed, drawn.extra_rounds
 
 
 def _unpack(packed: _Packed, device: torch.device) -> Drawn:
-    images, objects, masks, dense = (part.to(device, non_blocking=True) for part in packed[:4])
-    return Drawn(Batch(images, objects, masks.float(), dense), packed[4], packed[5])
+    tensors, (seed, extra_rounds) = packed[:5], packed[5:]
+    images, objects, masks, dense, complete = (part.to(device, non_blocking=True) for part in tensors)
+    return Drawn(Batch(images, objects, masks.float(), dense, complete), seed, extra_rounds)
 
 
 def prefetched(source: Source, config: TrainingConfig, first: int, device: torch.device) -> Iterator[list[Drawn]]:
@@ -88,7 +91,7 @@ def prefetched(source: Source, config: TrainingConfig, first: int, device: torch
     Parameters
     ----------
     source : Source
-        Goes to the processes by pickling: a `SharedSource` goes as the name of a file.
+        Goes to the processes by pickling: `SharedImages` go as the name of a file.
     config : TrainingConfig
     first : int
         The step to begin with.
@@ -111,30 +114,39 @@ def prefetched(source: Source, config: TrainingConfig, first: int, device: torch
         yield [_unpack(tuple(part), device) for part in parts]
 
 
-class SharedSource(Source):
-    """A source whose real images lie in one file, which processes map instead of each holding a copy.
+class SharedImages(Sequence[LabelledImage]):
+    """Images that lie in one file, which processes map instead of each holding a copy.
 
     Parameters
     ----------
     file : Path
         What `share_images` wrote.
     entries : tuple
-        What it returned.
-    bank : SceneBank or None
-    real_share : float
-        See `Source`.
+        Where each image lies in it.
     """
 
-    def __init__(self, file: Path, entries: tuple[_Entry, ...], bank: SceneBank | None, real_share: float) -> None:
-        self._recipe = (file, entries, bank, real_share)
-        super().__init__(_mapped(file, entries), bank, real_share)
+    def __init__(self, file: Path, entries: tuple[_Entry, ...]) -> None:
+        self._recipe = (file, entries)
+        self._images = _mapped(file, entries)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @overload
+    def __getitem__(self, index: int) -> LabelledImage: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[LabelledImage]: ...
+
+    def __getitem__(self, index: int | slice) -> LabelledImage | Sequence[LabelledImage]:
+        return self._images[index]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return SharedSource, self._recipe
+        return SharedImages, self._recipe
 
 
-def share_images(images: Sequence[LabelledImage], file: Path) -> tuple[_Entry, ...]:
-    """Write the pixels and labels of images to one file, and return what says where each of them lies."""
+def share_images(images: Sequence[LabelledImage], file: Path) -> SharedImages:
+    """Write the pixels and labels of images to one file, and open it."""
     entries = []
     part = file.with_name(file.name + ".part")
     with part.open("wb") as stream:
@@ -145,7 +157,7 @@ def share_images(images: Sequence[LabelledImage], file: Path) -> tuple[_Entry, .
             stream.write(np.ascontiguousarray(item.image, np.uint8).tobytes())
             stream.write(bytes(-stream.tell() % _ALIGNED))
     os.replace(part, file)
-    return tuple(entries)
+    return SharedImages(file, tuple(entries))
 
 
 def _mapped(file: Path, entries: Sequence[_Entry]) -> list[LabelledImage]:

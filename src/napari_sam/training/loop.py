@@ -43,6 +43,8 @@ LOG = "log.jsonl"
 SCORE = "score"
 """The number of a check by which the best averaged model is chosen."""
 
+_TRUNK = "encoder.trunk."
+
 
 class Trainer:
     """A run: model, averaged model, optimiser, and how far they are.
@@ -84,15 +86,11 @@ class Trainer:
             self.model.load_state_dict(start)
         self.average = CompactSam(model_config).to(self.device).eval().requires_grad_(False)
         self.average.load_state_dict(self.model.state_dict())
-        decayed = [p for p in self.model.parameters() if p.ndim > 1]
-        plain = [p for p in self.model.parameters() if p.ndim <= 1]
+        groups = _parameter_groups(self.model, config)
+        self.parameters = [parameter for group in groups for parameter in group["params"]]
         self.optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-            lr=config.learning_rate,
-            betas=(0.9, 0.99),
-            fused=self._fused or None,
+            groups, lr=config.learning_rate, betas=(0.9, 0.99), fused=self._fused or None
         )
-        self.parameters = decayed + plain
         self.step, self.seconds, self.crops = 0, 0.0, 0
         folder.mkdir(parents=True, exist_ok=True)
         self.best = Best(folder)
@@ -114,13 +112,13 @@ class Trainer:
         progress : Progress
             Called after every step; may raise `Cancelled`, upon which a checkpoint is written.
         check : callable, optional
-            Measures the averaged model at every checkpoint; its numbers go to the log. One called `SCORE` says how good
+            Measures the averaged model now and then; its numbers go to the log. One called `SCORE` says how good
             the model is: the best is kept in a file of its own.
         tell : callable, optional
             Called after every step with words on how it goes.
         """
         before, started = self.seconds, time.monotonic()
-        saved = started
+        saved = checked = started
         totals: dict[str, list[float]] = defaultdict(list)
         with _threads_kept(), ThreadPoolExecutor(self.config.threads, initializer=_one_thread) as pool:
             feed = prefetched(self.source, self.config, self.step, self.device) if self.config.workers else None
@@ -139,8 +137,10 @@ class Trainer:
                 try:
                     if time.monotonic() - saved > self.config.save_every:
                         self.save()
-                        self._check(check)
                         saved = time.monotonic()
+                    if time.monotonic() - checked > self.config.check_every:
+                        self._check(check)
+                        checked = time.monotonic()
                     progress(min(1.0, self.share))
                 except Cancelled:
                     self.save()
@@ -171,7 +171,7 @@ class Trainer:
         rate = self.config.learning_rate * min(1.0, (self.step + 1) / self.config.warmup)
         rate *= 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, self.share)))
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
         began = time.monotonic()
         drawn = next(feed) if feed is not None else [None] * self.config.threads
         waited = {"wait": time.monotonic() - began} if feed is not None else {}
@@ -240,10 +240,28 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         for group in state["optimizer"]["param_groups"]:
             group["fused"] = self._fused or None  # a run may change from a processor to a GPU, and back
+            group.setdefault("share", 1.0)  # of a run from before there were trunks
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds = state["step"], state["seconds"]
         self.crops = state.get("crops", self.step * self.config.images * self.config.threads)
         self.origin = state.get("origin", {}) | self.origin
+
+
+def _parameter_groups(model: CompactSam, config: TrainingConfig) -> list[dict[str, Any]]:
+    """Sort parameters by what they are allowed: weights decay, biases and gains do not; a trunk learns slowly."""
+    groups = []
+    for trunk in (False, True):
+        for decays in (True, False):
+            chosen = [
+                parameter
+                for name, parameter in model.named_parameters()
+                if name.startswith(_TRUNK) == trunk and (parameter.ndim > 1) == decays
+            ]
+            decay = config.weight_decay if decays else 0.0
+            share = config.backbone_share if trunk else 1.0
+            if chosen:
+                groups.append({"params": chosen, "weight_decay": decay, "share": share})
+    return groups
 
 
 @contextmanager

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_FOCAL, _DICE, _QUALITY = 2.0, 1.0, 1.0
+_FOCAL, _DICE, _QUALITY, _ORDER = 2.0, 1.0, 1.0, 0.1
+_ORDER_SCALE = 0.1  # of IoU: candidates that differ by less are of about one rank
 _GAMMA = 2.0
 _IDLE = 0.25  # weight of the three candidates where the prompt is clear and the single mask is what counts
 _LEAST_AREA = 40.0  # cells; keeps the focal loss of specks in bounds
@@ -61,11 +62,28 @@ def answer_loss(logits: Tensor, scores: Tensor, truth: Tensor, ambiguous: Tensor
     masks = each[:, 0] + torch.where(ambiguous, 1.0, _IDLE) * best
     with torch.no_grad():
         iou = intersection_over_union(logits, truth)
-    return masks.mean() + _QUALITY * F.mse_loss(scores, iou), iou
+    loss = masks.mean() + _QUALITY * F.mse_loss(scores, iou)
+    if ambiguous.any():
+        loss = loss + _ORDER * _order_loss(scores[ambiguous, 1:], iou[ambiguous, 1:])
+    return loss, iou
+
+
+def _order_loss(scores: Tensor, iou: Tensor) -> Tensor:
+    """Cross-entropy of the order of candidates (B, 3) to that of their IoU (ListNet, Cao et al. 2007).
+
+    The squared error alone leaves the order to chance where candidates are alike, and the order is what a person sees.
+    """
+    wanted = (iou / _ORDER_SCALE).softmax(1)
+    return -(wanted * (scores / _ORDER_SCALE).log_softmax(1)).sum(1).mean()
 
 
 def dense_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy of the dense head's (N, 3, h, w) logits to their soft targets, plus dice of the foreground."""
+    """Cross-entropy of the dense head's (N, 3, h, w) logits to their soft targets, plus dice of the foreground.
+
+    0, with its gradient, where there is no image.
+    """
+    if not len(logits):
+        return logits.sum()
     entropy = F.binary_cross_entropy_with_logits(logits, targets)
     probability, truth = logits[:, 0].sigmoid(), targets[:, 0]
     overlap = 2 * (probability * truth).sum((1, 2)) + 1

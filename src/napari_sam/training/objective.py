@@ -28,7 +28,7 @@ def objective(
     measured : dict of str to float
         Losses, and mean IoU of the single mask after a click, after a box and at the end, for the log.
     """
-    features = model.encode(normalise(batch.images))
+    features = model.features(normalise(batch.images))
     truth = torch.nn.functional.avg_pool2d(batch.masks, 2)
     prompts = first_prompts(truth, generator)
     boxed = torch.zeros_like(prompts.labels[:, 0], dtype=torch.bool)
@@ -45,7 +45,7 @@ def objective(
     prompts = correct(prompts, answer, truth, generator)
     logits, scores = model.respond(features, batch.objects, prompts)
     last, last_iou = answer_loss(logits, scores, truth, torch.zeros_like(ambiguous))
-    dense = dense_loss(features[4], batch.dense)
+    dense = dense_loss(features[4][batch.complete], batch.dense[batch.complete])
     measured = {"first": first.item(), "last": last.item(), "dense": dense.item()}
     shown = {"click": first_iou[ambiguous, 0], "box": first_iou[boxed, 0], "corrected": last_iou[:, 0]}
     measured |= {name: iou.mean().item() for name, iou in shown.items() if len(iou)}

@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Any
 from napari_sam.errors import InputError
 from napari_sam.model.compact import CompactConfig, CompactSam
 from napari_sam.model.load import load_checkpoint
+from napari_sam.training.backbone import read_backbone
 from napari_sam.training.bundled import BundledConfig
 from napari_sam.training.card import digest, load_average
 from napari_sam.training.config import TrainingConfig, available_cores, usual
 from napari_sam.training.loop import CHECKPOINT
+from napari_sam.training.matching import Matching
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
+
+
+_ATTENTION_BLOCKS = 2  # over a trunk, which sees far itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,12 @@ class Wishes:
     patience : int or None
     start_from : Path or None
         Weights, or a checkpoint of another run.
+    backbone : Path or None
+        Published ImageNet weights: the run begins with a new encoder on them, that first learns to give the features
+        of `start_from`.
+    learning_rate : float or None
+    held_out : tuple of str or None
+        Kinds to keep out of training.
     """
 
     steps: int | None = None
@@ -50,6 +61,9 @@ class Wishes:
     bfloat16: bool | None = None
     patience: int | None = None
     start_from: Path | None = None
+    backbone: Path | None = None
+    learning_rate: float | None = None
+    held_out: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +73,8 @@ class Plan:
     Attributes
     ----------
     config : BundledConfig
-    start : dict or None
-        Weights to begin with.
+    start : dict, Matching or None
+        Weights to begin with, or what a new encoder begins with.
     origin : dict
         For the card.
     done : int
@@ -68,7 +82,7 @@ class Plan:
     """
 
     config: BundledConfig
-    start: dict[str, Tensor] | None
+    start: dict[str, Tensor] | Matching | None
     origin: dict[str, Any]
     done: int = 0
 
@@ -90,13 +104,17 @@ def plan(wishes: Wishes, folder: Path, device_type: str) -> Plan:
         If the checkpoint, or what to start from, cannot be read.
     """
     base, origin = BundledConfig(training=usual(device_type)), {"device": device_type}
-    start, done = None, 0
+    start: dict[str, Tensor] | Matching | None = None
+    done = 0
     if (folder / CHECKPOINT).exists():
         _average, state = load_average(folder / CHECKPOINT)
         before = state.get("origin", {}).get("bundled", {})
         model = CompactConfig.from_json(state["model_config"])
         base = replace(base, model=model, training=TrainingConfig.restored(state["config"]), **before)
         done = state["step"]
+    elif wishes.backbone is not None:
+        model, start = _on_backbone(wishes, origin)
+        base = replace(base, model=model)
     elif wishes.start_from is not None:
         model, start = read_start(wishes.start_from)
         base = replace(base, model=model)
@@ -105,7 +123,22 @@ def plan(wishes: Wishes, folder: Path, device_type: str) -> Plan:
     processes = wishes.workers or max(1, available_cores() - (device_type != "cpu"))
     training = _training(base.training, wishes, processes if device_type != "cpu" else 0)
     scenes = base.scenes if wishes.scenes is None else wishes.scenes
-    return Plan(replace(base, training=training, scenes=scenes, workers=processes), start, origin, done)
+    held_out = base.held_out if wishes.held_out is None else wishes.held_out
+    config = replace(base, training=training, scenes=scenes, workers=processes, held_out=tuple(held_out))
+    return Plan(config, start, origin, done)
+
+
+def _on_backbone(wishes: Wishes, origin: dict[str, Any]) -> tuple[CompactConfig, Matching]:
+    """Put a new encoder under the decoder of a trained model."""
+    if wishes.start_from is None or wishes.backbone is None:
+        raise InputError("A backbone goes under a trained decoder: give its weights with --start-from.")
+    before, state = read_start(wishes.start_from)
+    name, trunk = read_backbone(wishes.backbone)
+    teacher = CompactSam(before)
+    teacher.load_state_dict(state)
+    origin["started_from"] = f"sha256 {digest(wishes.start_from)}, trunk sha256 {digest(wishes.backbone)}"
+    model = replace(before, backbone=name, attention_blocks=_ATTENTION_BLOCKS)
+    return model, Matching(teacher.eval().requires_grad_(requires_grad=False), trunk)
 
 
 def _training(base: TrainingConfig, wishes: Wishes, workers: int) -> TrainingConfig:
@@ -121,6 +154,7 @@ def _training(base: TrainingConfig, wishes: Wishes, workers: int) -> TrainingCon
         max_seconds=base.max_seconds if wishes.hours is None else 3600 * wishes.hours,
         images=batch // threads,
         threads=threads,
+        learning_rate=wishes.learning_rate or base.learning_rate,
         bfloat16=base.bfloat16 if wishes.bfloat16 is None else wishes.bfloat16,
         patience=wishes.patience or base.patience,
         workers=workers,
