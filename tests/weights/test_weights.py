@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -383,13 +384,27 @@ class TestRemove:
         "[]",
         '{"name": "x"}',
         '{"name": "x", "file": "../../elsewhere", "size": 1, "sha256": "", "architecture": null, "source": ""}',
+        '{"name": "x", "file": "..", "size": 1, "sha256": "", "architecture": null, "source": ""}',
+        '{"name": "x", "file": "x.pt", "size": "1", "sha256": "", "architecture": null, "source": ""}',
+        '{"name": "x", "file": "x.pt", "size": 1, "sha256": "", "architecture": {}, "source": []}',
+        "[" * 100_000,
+        "9" * 5_000,
     ],
+    ids=range(9),
 )
 def test_broken_receipt_counts_as_none(home, receipt):
     folder = home / "weights"
     folder.mkdir(parents=True)
     (folder / "x.receipt.json").write_text(receipt)
     assert store.read_receipt("x") is None
+    assert weights.imported() == ()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes in folders")
+def test_receipt_that_is_a_pipe_counts_as_none(home):
+    folder = home / "weights"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "x.receipt.json")
     assert weights.imported() == ()
 
 

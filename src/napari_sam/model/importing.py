@@ -9,7 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from napari_sam.errors import WeightsError
-from napari_sam.model.integrity import container_problem
+from napari_sam.model.files import open_plain
+from napari_sam.model.integrity import container_problem, file_digests, new_hasher
 from napari_sam.model.registry import ARCHITECTURES, CHECKPOINT_SUFFIXES, ModelSpec, format_bytes, list_models
 from napari_sam.model.store import HOME_VARIABLE, weights_folder, write_receipt
 from napari_sam.model.weights import lookup, recognise, target_path
@@ -64,8 +65,8 @@ def import_file(
         architecture = architecture or (known.architecture if known else None)
         _check_loads(path, architecture)
         target = weights_folder() / (name + (path.suffix if path.suffix in CHECKPOINT_SUFFIXES else ".pt"))
-    _copy(path, target, lambda fraction: progress(0.5 + fraction / 2))
-    write_receipt(name, target, architecture, path.name)
+    sha256 = _copy(path, target, lambda fraction: progress(0.5 + fraction / 2))
+    write_receipt(name, target, sha256, architecture, path.name)
     return lookup(name)
 
 
@@ -93,24 +94,26 @@ def _check_loads(path: Path, architecture: str | None) -> None:
     load_checkpoint(path, architecture=architecture)
 
 
-def _copy(source: Path, target: Path, progress: Progress) -> None:
-    """Copy under a temporary name, then rename; a copy onto itself does nothing."""
+def _copy(source: Path, target: Path, progress: Progress) -> str:
+    """Copy under a temporary name, then rename; return the SHA-256. A copy onto itself only reads."""
     temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() and target.samefile(source):
-            return
-        size, done = source.stat().st_size, 0
+            return file_digests(source, ["sha256"], progress)["sha256"]
+        size, done, hasher = max(source.stat().st_size, 1), 0, new_hasher("sha256")
         if shutil.disk_usage(target.parent).free < size:
             raise WeightsError(
                 f"There is not enough space in {target.parent}: {format_bytes(size)} are needed. Free some, or set "
                 f"{HOME_VARIABLE} to a folder on another disk."
             )
-        with source.open("rb") as reading, temporary.open("wb") as writing:
+        temporary.unlink(missing_ok=True)
+        with open_plain(source) as reading, temporary.open("xb") as writing:  # never through a link
             while block := reading.read(_BLOCK):
                 writing.write(block)
+                hasher.update(block)
                 done += len(block)
-                progress(done / size)
+                progress(min(done / size, 1.0))
             writing.flush()
             os.fsync(writing.fileno())
         os.replace(temporary, target)
@@ -122,3 +125,4 @@ def _copy(source: Path, target: Path, progress: Progress) -> None:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+    return hasher.hexdigest()

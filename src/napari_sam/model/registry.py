@@ -37,6 +37,8 @@ _APPROXIMATE_SIZES: dict[str, int] = {
     "sam_hq_vit_tiny": 42_500_000,
 }
 
+_EXTRAS = 100_000_000  # bytes of other networks in the same file, such as micro-sam's decoder of instances
+
 ARCHITECTURES = tuple(_APPROXIMATE_SIZES)
 """Every architecture that `napari_sam.model.load` can build."""
 
@@ -91,6 +93,13 @@ class ModelSpec:
     def approximate_size(self) -> int | None:
         """Bytes: `size` where it is published, else what the architecture's parameters weigh."""
         return self.size or _APPROXIMATE_SIZES.get(self.architecture or "")
+
+    @property
+    def largest_size(self) -> int:
+        """Bytes that its file can have at most: twice what the parameters weigh leaves room for what trainers add."""
+        if self.size:
+            return self.size
+        return 2 * _APPROXIMATE_SIZES.get(self.architecture or "", max(_APPROXIMATE_SIZES.values())) + _EXTRAS
 
     @property
     def checksum(self) -> tuple[Algorithm, str] | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import platformdirs
 
 from napari_sam.errors import WeightsError
-from napari_sam.model.integrity import file_digests
+from napari_sam.model.files import read_small, write_whole
 
 HOME_VARIABLE = "NAPARI_SAM_HOME"
 _SUFFIX = ".receipt.json"
@@ -69,25 +69,23 @@ def receipts() -> tuple[Receipt, ...]:
 def read_receipt(name: str) -> Receipt | None:
     """Return the receipt of the model called `name`; one that is missing, broken or points elsewhere counts as none."""
     try:
-        receipt = Receipt(**json.loads(_path(name).read_text(encoding="utf-8")))
-        sound = receipt.name == name and Path(receipt.file).name == receipt.file
-    except (OSError, ValueError, TypeError):
+        receipt = Receipt(**json.loads(read_small(_path(name))))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
-    return receipt if sound else None
+    return receipt if receipt.name == name and _is_sound(receipt) else None
 
 
-def write_receipt(name: str, path: Path, architecture: str | None, source: str) -> None:
-    """Record the file that has just been put at `path`.
+def write_receipt(name: str, path: Path, sha256: str, architecture: str | None, source: str) -> None:
+    """Record the file that has just been put at `path`, and its checksum.
 
     Raises
     ------
     WeightsError
         If the folder cannot be written to.
     """
-    sha256 = file_digests(path, ["sha256"])["sha256"]
     receipt = Receipt(name, path.name, path.stat().st_size, sha256, architecture, source)
     try:
-        _path(name).write_text(json.dumps(asdict(receipt), indent=2), encoding="utf-8")
+        write_whole(_path(name), json.dumps(asdict(receipt), indent=2))
     except OSError as error:
         raise WeightsError(
             f"{weights_folder()} cannot be written to: {error.strerror or error}. Change its permissions or free some "
@@ -98,6 +96,17 @@ def write_receipt(name: str, path: Path, architecture: str | None, source: str) 
 def drop_receipt(name: str) -> None:
     """Delete the receipt of the model called `name`, if there is one."""
     _path(name).unlink(missing_ok=True)
+
+
+def _is_sound(receipt: Receipt) -> bool:
+    """Whether the values have their types, and the file lies in the folder."""
+    texts = (receipt.file, receipt.sha256, receipt.source, receipt.architecture or "")
+    return (
+        all(isinstance(text, str) for text in texts)
+        and type(receipt.size) is int
+        and Path(receipt.file).name == receipt.file
+        and receipt.file.strip(".") != ""
+    )
 
 
 def _path(name: str) -> Path:

@@ -168,14 +168,14 @@ def ensure(spec: ModelSpec, progress: Progress = no_progress, *, limits: downloa
             state = State.DAMAGED
         else:
             with suppress(WeightsError):  # a folder shared by an administrator need not be ours to write to
-                write_receipt(spec.name, path, spec.architecture, "a file put there by hand")
+                _record(spec, path, "a file put there by hand", progress)
     if state is State.ON_DISK:
         return path
     if not spec.urls:
         raise WeightsError(_damaged(spec, path, "it is missing or cut"))
-    source = download.Source(spec.name, spec.urls, spec.size, spec.checksum)
+    source = download.Source(spec.name, spec.urls, spec.size, spec.checksum, spec.largest_size)
     download.download(source, path, progress, replace=state is State.DAMAGED, limits=limits)
-    write_receipt(spec.name, path, spec.architecture, spec.urls[0])
+    _record(spec, path, spec.urls[0], progress)
     return path
 
 
@@ -238,6 +238,12 @@ def remove(spec: ModelSpec) -> int:
     drop_receipt(spec.name)
     download.clear(path)
     return freed
+
+
+def _record(spec: ModelSpec, path: Path, source: str, progress: Progress) -> None:
+    """Write the receipt of a file that has just been found right."""
+    sha256 = spec.sha256 or file_digests(path, ["sha256"], progress)["sha256"]
+    write_receipt(spec.name, path, sha256, spec.architecture, source)
 
 
 def _missing(spec: ModelSpec) -> str:

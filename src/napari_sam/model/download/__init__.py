@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from napari_sam.errors import WeightsError
 from napari_sam.model.download.partial import Partial, forget, part_path
 from napari_sam.model.download.transport import Head, Limits, RangeError, RefusedError, Stream, TransferError
+from napari_sam.model.files import clear_way
 from napari_sam.model.integrity import container_problem, is_web_page
 from napari_sam.model.registry import format_bytes
 from napari_sam.progress import no_progress
@@ -37,6 +38,7 @@ _LOCK_POLL = 0.2
 _POLL = 0.1
 _MAX_BACKOFF = 30.0
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_MOST = 10_000_000_000  # bytes: no checkpoint is larger
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,21 @@ class Source:
         Bytes, when published.
     checksum : (str, str) or None
         Algorithm ("sha256", "md5" or "xxh128") and lower-case hexadecimal digest, when published.
+    most : int
+        Bytes that a file of its kind has at most: where no size is published, a server that sends more is not heard
+        to the end.
     """
 
     name: str
     urls: tuple[str, ...]
     size: int | None = None
     checksum: tuple[Algorithm, str] | None = None
+    most: int = _MOST
+
+    @property
+    def bound(self) -> int:
+        """Bytes after which a file cannot be the right one: its size, or else `most`."""
+        return self.most if self.size is None else self.size
 
 
 def download(
@@ -96,7 +107,9 @@ def download(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _alone(target, progress):
-            if replace or not target.exists():
+            if replace or not target.is_file():
+                if target.is_dir():
+                    raise IsADirectoryError(errno.EISDIR, f"{target.name} is a folder there")
                 with Partial(target, source.checksum[0] if source.checksum else None) as partial:
                     _Download(source, target, partial, progress, limits or Limits()).run()
     except OSError as error:
@@ -106,7 +119,7 @@ def download(
 def partial_size(target: Path) -> int:
     """Bytes of an unfinished download of `target`; 0 if there is none."""
     try:
-        return part_path(target).stat().st_size
+        return part_path(target).lstat().st_size
     except FileNotFoundError:
         return 0
 
@@ -124,6 +137,7 @@ def _lock_path(target: Path) -> Path:
 @contextmanager
 def _alone(target: Path, progress: Progress) -> Iterator[None]:
     """Hold the lock of `target`; whoever waits for it can still cancel."""
+    clear_way(_lock_path(target))
     lock = FileLock(_lock_path(target))
     while True:
         try:
@@ -174,6 +188,7 @@ class _Download:
                 problem = self._problem()
                 if problem is None:
                     return None
+                self.offline = False
                 mixture, best = self.partial.resumed, 0
                 self.partial.restart()
                 if not mixture:
@@ -213,9 +228,9 @@ class _Download:
     def _take(self, chunk: bytes) -> None:
         """Keep a chunk, and stop when more comes than the file has."""
         self.partial.write(chunk)
-        if self.source.size is not None and self.partial.have > self.source.size:
+        if self.partial.have > self.source.bound:
             self.partial.restart()
-            raise RefusedError(f"it sends more than the {format_bytes(self.source.size)} of the file")
+            raise RefusedError(f"it sends more than {self._bound_text()}")
 
     def _resume_point(self, url: str) -> tuple[int, str | None]:
         """Where to go on, and the condition under which the server may.
@@ -233,6 +248,8 @@ class _Download:
         size = self.source.size
         if size is not None and head.total is not None and head.total != size:
             raise RefusedError(f"it offers {format_bytes(head.total)} instead of {format_bytes(size)}: another file")
+        if head.total is not None and head.total > self.source.bound:
+            raise RefusedError(f"it offers {format_bytes(head.total)}, more than {self._bound_text()}")
         known = (self.partial.total, self.partial.validator)
         if head.start and self.partial.url is not None and None not in known and (head.total, head.validator) != known:
             raise RangeError("the file there has changed since the download began")
@@ -259,7 +276,11 @@ class _Download:
         algorithm, expected = self.source.checksum
         if self.partial.digest() == expected:
             return None
-        return f"the file is not the right one (its {algorithm} checksum differs)"
+        return f"the file there differs from what its authors published (another {algorithm} checksum)"
+
+    def _bound_text(self) -> str:
+        kind = "a file of its kind has" if self.source.size is None else "the file has"
+        return f"the {format_bytes(self.source.bound)} that {kind}"
 
     def _total(self) -> int | None:
         return self.source.size or self.partial.total

@@ -10,6 +10,7 @@ import os
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
+from napari_sam.model.files import clear_way, read_small, without_links, write_whole
 from napari_sam.model.integrity import Hasher, new_hasher
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ class Partial:
     def open(self, tick: Callable[[], None]) -> None:
         """Take up what an earlier try left; `tick` is called while its checksum is made again."""
         self._hasher = new_hasher(self._algorithm) if self._algorithm else None
-        self._file = part_path(self._target).open("ab+")
+        part = part_path(self._target)
+        clear_way(part)
+        self._file = open(part, "ab+", opener=without_links)
         self._file.seek(0)
         while block := self._file.read(_BLOCK):
             if self._hasher:
@@ -91,7 +94,7 @@ class Partial:
             self.resumed = True
         self.url, self.validator, self.total = url, head.validator, head.total
         note = {"url": url, "validator": head.validator, "total": head.total}
-        note_path(self._target).write_text(json.dumps(note), encoding="utf-8")
+        write_whole(note_path(self._target), json.dumps(note))
 
     def write(self, chunk: bytes) -> None:
         """Append."""
@@ -137,8 +140,8 @@ class Partial:
 
     def _read_note(self) -> None:
         """Remember where the bytes came from; a lost or broken note only means that we do not know."""
-        with suppress(OSError, ValueError, AttributeError):
-            note = json.loads(note_path(self._target).read_text(encoding="utf-8"))
+        with suppress(OSError, ValueError, AttributeError, RecursionError):
+            note = json.loads(read_small(note_path(self._target)))
             url, validator, total = note.get("url"), note.get("validator"), note.get("total")
             self.url = url if isinstance(url, str) else None
             self.validator = validator if isinstance(validator, str) else None

@@ -1,6 +1,6 @@
 """One HTTP request, read so that a stall is noticed and a cancel is obeyed at once.
 
-`requests` does the transport: proxies, certificates, redirects and credentials are the person's usual ones. A blocked
+`requests` does the transport: proxies, certificates and credentials are the person's usual ones. A blocked
 socket cannot be interrupted from the thread that waits for it, so the reading happens in a thread of its own; the
 caller takes the pieces from a queue, and between two looks gives its `tick` the chance to raise.
 """
@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, Full, Queue
 from threading import Event, Thread
-from typing import TypeAlias
+from typing import Any, TypeAlias
+from urllib.parse import urljoin, urlsplit
 
 import requests
 
 _CHUNK = 1 << 16
 _POLL = 0.1
 _MAX_RETRY_AFTER = 60.0
+_MAX_REDIRECTS = 10
+_COUNT = r"[0-9]{1,15}"  # a number of bytes; what is longer is nonsense, and Python refuses to read 5,000 digits
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 Tick: TypeAlias = Callable[[], None]
@@ -85,6 +88,13 @@ class Head:
     total: int | None
     validator: str | None
     content_type: str
+
+
+class _Session(requests.Session):
+    """Follows no redirects: even where it is told not to, `requests` takes the whole body of one into memory."""
+
+    def resolve_redirects(self, *_args: Any, **_more: Any) -> Generator[requests.Response, None, None]:
+        yield from ()
 
 
 class Stream:
@@ -158,13 +168,7 @@ class Stream:
     def _read(self) -> None:
         """Body of the reading thread: the head, the chunks, then None or what went wrong."""
         try:
-            with requests.get(
-                self._url,
-                headers=self._headers,
-                stream=True,
-                timeout=(self._limits.connect, self._limits.stall),
-            ) as response:
-                self._response = response
+            with _Session() as session, self._get(session) as response:
                 self._put(read_head(response, self._start))
                 for chunk in response.iter_content(_CHUNK):
                     if not self._put(chunk):
@@ -177,6 +181,18 @@ class Stream:
         except Exception as error:  # anything else is a bug, to be seen by the caller and not by this thread alone
             self._put(error)
 
+    def _get(self, session: requests.Session) -> requests.Response:
+        """Ask, and follow redirects, but never from an encrypted connection to an open one."""
+        url = self._url
+        for _ in range(_MAX_REDIRECTS):
+            timeout = (self._limits.connect, self._limits.stall)
+            self._response = response = session.get(url, headers=self._headers, stream=True, timeout=timeout)
+            if not response.is_redirect:
+                return response
+            response.close()
+            url = _following(session, response, url)
+        raise RefusedError("it redirects without end")
+
     def _put(self, item: Head | bytes | Exception | None) -> bool:
         """Hand a piece over; return False when nobody wants it any more."""
         while not self._closed.is_set():
@@ -184,6 +200,18 @@ class Stream:
                 self._queue.put(item, timeout=_POLL)
                 return True
         return False
+
+
+def _following(session: requests.Session, response: requests.Response, url: str) -> str:
+    """Return the address to which the answer of `url` redirects."""
+    try:
+        following = urljoin(url, session.get_redirect_target(response) or "")
+        encrypted = urlsplit(following).scheme == "https"
+    except ValueError as error:  # no text, or no address
+        raise RefusedError("it redirects to an address that cannot be read") from error
+    if urlsplit(url).scheme == "https" and not encrypted:
+        raise RefusedError("it redirects to an address without encryption (https)")
+    return following
 
 
 def read_head(response: requests.Response, start: int) -> Head:
@@ -201,8 +229,8 @@ def read_head(response: requests.Response, start: int) -> Head:
         # A length is of the bytes on the wire: of no use when the server compresses although asked not to.
         plain = headers.get("Content-Encoding", "identity") == "identity"
         length = headers.get("Content-Length", "")
-        return Head(0, int(length) if plain and length.isdecimal() else None, validator, content_type)
-    parts = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("Content-Range", ""))
+        return Head(0, int(length) if plain and re.fullmatch(_COUNT, length) else None, validator, content_type)
+    parts = re.fullmatch(rf"bytes ({_COUNT})-{_COUNT}/({_COUNT}|\*)", headers.get("Content-Range", ""))
     if parts is None or int(parts[1]) != start:
         raise RangeError("it continues at another place than asked")
     return Head(start, int(parts[2]) if parts[2] != "*" else None, validator, content_type)
