@@ -18,9 +18,24 @@ class Connections:
     def __init__(self) -> None:
         self._table: list[tuple[str, Any, Callable[..., None]]] = []
 
-    def connect(self, group: str, signal: Any, slot: Callable[..., None]) -> None:
-        """Connect a bound method to a napari or psygnal signal, as one of a group."""
-        signal.connect(slot)
+    def connect(self, group: str, signal: Any, slot: Callable[..., None], *, last: bool = False) -> None:
+        """Connect a bound method to a napari or psygnal signal, as one of a group.
+
+        Parameters
+        ----------
+        group : str
+            Name to release it by.
+        signal : napari or psygnal signal
+            What to listen to.
+        slot : callable
+            The bound method.
+        last : bool
+            Call it after all that listen already; only napari's signals, which call the newest first, take this.
+        """
+        if last:
+            signal.connect(slot, position="last")
+        else:
+            signal.connect(slot)
         self._table.append((group, signal, slot))
 
     def release(self, group: str | None = None) -> None:

@@ -6,7 +6,7 @@ What an event carries is not trusted: napari's indices are often -1, and one act
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_sam.session.connections import Connections
 from napari_sam.session.layers import PLACING
@@ -59,11 +59,10 @@ class Listener:
         self._connections = Connections()
         self._tied: dict[str, Layer | None] = {"points": None, "shapes": None, "target": None}
         self._deaf = False
-        connect, layers, scene = self._connections.connect, parts.viewer.layers, parts.scene
-        for event in (layers.events.inserted, layers.events.reordered, layers.events.renamed):
-            connect("viewer", event, self._on_viewer_layers)
-        connect("viewer", layers.events.removed, self._on_viewer_layer_removed)
-        connect("viewer", layers.selection.events.active, self._on_shown_changed)
+        connect, scene = self._connections.connect, parts.scene
+        connect("viewer", scene.viewer_events.listed, self._on_viewer_listed)
+        connect("viewer", scene.viewer_events.removed, self._on_viewer_removed)
+        connect("viewer", scene.viewer_events.active_changed, self._on_shown_changed)
         connect("scene", scene.image_changed, self._on_scene_image)
         connect("scene", scene.view_changed, self._on_scene_view)
         connect("scene", scene.pixels_changed, self._on_scene_pixels)
@@ -131,22 +130,24 @@ class Listener:
         self._parts.dialogue.look_again(delay, drag=drag)
         self._changed()
 
-    def _on_viewer_layers(self) -> None:
+    def _on_viewer_listed(self) -> None:
         self._layers_changed()
 
-    def _on_viewer_layer_removed(self, event: Any) -> None:
-        parts, layer = self._parts, event.value
-        if layer in parts.prompts:
+    def _on_viewer_removed(self, layers: tuple[Layer, ...]) -> None:
+        parts = self._parts
+        prompts = [layer for layer in layers if layer in parts.prompts]
+        for layer in prompts:
             parts.prompts.lose(layer)
-            self.on_prompts_changed()
-        if layer is parts.preview.layer:
+        if parts.preview.layer in layers:
             parts.preview.lose()
+        if prompts:
+            self.on_prompts_changed()
         self.tie()
-        self._layers_changed()
         self._changed()
 
     def _on_shown_changed(self) -> None:
-        if not self._deaf:
+        # While napari adds or removes layers, it draws others anew; the end of that is told in any case.
+        if not self._deaf and not self._parts.scene.viewer_events.busy:
             self._changed()
 
     def _on_scene_image(self) -> None:
@@ -154,7 +155,9 @@ class Listener:
         with self.deaf():
             parts.dialogue.forget()
             parts.preview.remove()
-            if image is not None:
+            if image is None:
+                parts.prompts.drop_empty()
+            else:
                 parts.prompts.move_to(image)
                 parts.targets.expect(image)
         self.tie()

@@ -116,6 +116,13 @@ class PromptLayers:
         self.points = self.shapes = None
         self._slivers.clear()
 
+    def drop_empty(self) -> None:
+        """Remove the session's own layers in which nothing is drawn; they come back when they are needed."""
+        for layer in list(self._own):
+            if not len(layer.data):
+                self._release(layer)
+                self.lose(layer)
+
     def follow(self, image: Image) -> None:
         """Keep the session's own layers where the image is, with what is drawn in them on the same pixels."""
         for layer in self._own:

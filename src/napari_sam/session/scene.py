@@ -11,6 +11,7 @@ from napari_sam.errors import InputError
 from napari_sam.session.connections import Connections
 from napari_sam.session.layers import PLACING
 from napari_sam.session.view import PlaneSource, View, ViewError, find_view, visible_box
+from napari_sam.session.viewer_events import ViewerEvents
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,6 +44,8 @@ class Scene:
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = viewer
+        self.viewer_events = ViewerEvents(viewer)
+        """What happens to the viewer's layers and sliders."""
         self._connections = Connections()
         self._pinned = False
         self._version = 0
@@ -53,19 +56,18 @@ class Scene:
         self.view: View | None = None
         self.problem = ""
         """Why there is no view although there is an image; "" when there is one."""
-        self._connections.connect("viewer", viewer.dims.events, self._on_viewer_dims)
-        self._connections.connect("viewer", viewer.layers.events.removed, self._on_viewer_layer_removed)
-        self._connections.connect("viewer", viewer.layers.selection.events.active, self._on_viewer_active)
+        self._connections.connect("viewer", self.viewer_events.removed, self._on_viewer_removed)
+        self._connections.connect("viewer", self.viewer_events.active_changed, self._on_viewer_active)
+        self._connections.connect("viewer", self.viewer_events.dims_changed, self._on_viewer_dims)
 
     def start(self) -> None:
         """Begin with the active image, or else with the uppermost one."""
-        self._on_viewer_active()
-        if self.image is None and (images := self.choices()):
-            self._use(images[-1])
+        self._use(self._follow())
 
     def release(self) -> None:
         """Stop following."""
         self._connections.release()
+        self.viewer_events.release()
 
     def choices(self) -> list[Image]:
         """List the images of the viewer, lowest first."""
@@ -109,6 +111,11 @@ class Scene:
     def visible(self, view: View) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         """Return the corners of the part of a plane that is on the screen, data pixels; None when there is none."""
         return None if self.image is None else visible_box(self._viewer, self.image, view)
+
+    def _follow(self) -> Image | None:
+        """Find the image to work on where nobody says which: the active one, or else the uppermost."""
+        active: Layer | None = self._viewer.layers.selection.active
+        return active if isinstance(active, Image) else next(reversed(self.choices()), None)
 
     def _use(self, image: Image | None) -> None:
         if image is self.image:
@@ -161,11 +168,10 @@ class Scene:
         if isinstance(active, Image) and not self._pinned:
             self._use(active)
 
-    def _on_viewer_layer_removed(self) -> None:
+    def _on_viewer_removed(self, _layers: tuple[Layer, ...]) -> None:
         if self.image is not None and self.image not in self._viewer.layers:
             self._pinned = False
-            self._use(None)
-            self._on_viewer_active()
+            self._use(self._follow())
 
     def _on_image_place(self) -> None:
         self.place_changed.emit()

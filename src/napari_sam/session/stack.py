@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from psygnal import Signal
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from napari.layers import Image
+    from napari.layers import Image, Layer
     from numpy.typing import NDArray
 
     from napari_sam.session.inference import Backend
@@ -68,7 +68,7 @@ class Stack:
         connect = self._connections.connect
         connect("scene", parts.scene.view_changed, self._on_scene_view)
         connect("scene", parts.scene.image_changed, self._on_scene_image)
-        connect("viewer", parts.viewer.layers.events.removed, self._on_viewer_layer_removed)
+        connect("viewer", parts.scene.viewer_events.removed, self._on_viewer_removed)
         self._on_scene_image()
 
     def release(self) -> None:
@@ -285,8 +285,8 @@ class Stack:
     def _on_image_data(self) -> None:
         self._break_off(stack_words.IMAGE_GONE)
 
-    def _on_viewer_layer_removed(self, event: Any) -> None:
-        if self._errand is not None and event.value is self._errand.image:
+    def _on_viewer_removed(self, layers: tuple[Layer, ...]) -> None:
+        if self._errand is not None and self._errand.image in layers:
             self._break_off(stack_words.IMAGE_GONE)
 
     def _on_scene_view(self) -> None:
