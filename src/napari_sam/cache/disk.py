@@ -2,23 +2,26 @@
 
 Several processes may use one folder at once, without locks: a file gets its name when it is whole, and whoever finds
 the folder too full drops what was not used for longest. A process that is killed leaves an unfinished file at most,
-which is cleared up later.
+which the next writer clears up.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
+import platform
 import re
+import secrets
+import stat
 import threading
 import time
-import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_sam.cache import place
-from napari_sam.cache.entry import DamagedEntry, largest_size, read_entry, write_entry
+from napari_sam.cache.entry import LARGEST, DamagedEntry, largest_size, read_entry, write_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +33,10 @@ _log = logging.getLogger(__name__)
 
 # The folder may be one of the person's own: nothing is touched but files with names as long and odd as ours.
 _ENTRY = re.compile(r"[0-9a-f]{40}\.embedding")
-_LEFTOVER = re.compile(r"[0-9a-f]{40}\.[0-9a-f]{32}\.unfinished")
-_OLD = 3600.0  # seconds after which nobody writes at an unfinished file any more
+# Of an unfinished file: the key, then the machine and the process that write it, and chance.
+_LEFTOVER = re.compile(r"[0-9a-f]{40}\.([0-9a-f]{8})([0-9a-f]{8})[0-9a-f]{16}\.unfinished")
+_MACHINE = hashlib.blake2b(platform.node().encode(), digest_size=4).hexdigest()
+_PATIENCE = 300.0  # seconds without a byte, after which whoever began a file is taken for dead
 _LOOK_EVERY = 32  # writes, after which to look what other processes have written
 _ROOM = 0.9  # share of the limit that is kept when it is reached, so that not every write has to make room
 
@@ -45,7 +50,7 @@ class Usage:
     count : int
         Embeddings.
     nbytes : int
-        Bytes of their files.
+        Bytes of their files, the unfinished ones included.
     """
 
     count: int
@@ -88,12 +93,12 @@ class DiskStore:
     @property
     def limit(self) -> int:
         """Bytes that the folder may hold now."""
-        return self._limit_for(sum(file.nbytes for file in self._files()))
+        return self._limit_for(self.usage().nbytes)
 
     def usage(self) -> Usage:
         """Count what is in the folder."""
-        sizes = [file.nbytes for file in self._files()]
-        return Usage(len(sizes), sum(sizes))
+        sizes = [file.nbytes for file in self._files(_ENTRY)]
+        return Usage(len(sizes), sum(sizes) + sum(file.nbytes for file in self._files(_LEFTOVER)))
 
     def __contains__(self, key: str) -> bool:
         return os.path.isfile(self._path(key))
@@ -128,6 +133,8 @@ class DiskStore:
         if self.problem:
             return False
         size = largest_size(packed)
+        if size > LARGEST:
+            return False
         try:
             with self._lock:
                 if self._look_in <= 0 or self._used + size > self._limit_for(self._used):
@@ -136,12 +143,11 @@ class DiskStore:
                     return False
                 self._look_in -= 1
                 self._used += size
-            self._write(packed)
+            return self._write(packed)
         except OSError as error:
             self.problem = f"{self.folder} cannot be written to: {error.strerror or error}."
             _log.warning("%s Embeddings are kept in memory only from now on.", self.problem)
             return False
-        return True
 
     def make_room(self) -> None:
         """Drop what is more than the folder may hold, without waiting for the next write."""
@@ -150,12 +156,10 @@ class DiskStore:
 
     def clear(self) -> Usage:
         """Delete every embedding, and tell what was there."""
-        files = [file for file in self._files() if _drop(file.path)]
-        for path in self._named(_LEFTOVER):
-            _drop(path)
+        files, unfinished = ([file for file in self._files(kind) if _drop(file.path)] for kind in (_ENTRY, _LEFTOVER))
         with self._lock:
             self._used = self._look_in = 0
-        return Usage(len(files), sum(file.nbytes for file in files))
+        return Usage(len(files), sum(file.nbytes for file in (*files, *unfinished)))
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.embedding"
@@ -166,30 +170,35 @@ class DiskStore:
         chosen = place.chosen_limit(self.folder)
         return place.default_limit(self.folder, used) if chosen is None else chosen
 
-    def _write(self, packed: PackedEmbedding) -> None:
+    def _write(self, packed: PackedEmbedding) -> bool:
+        """Write an embedding; False if it could not get its name for a reason that concerns it alone."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        unfinished = self.folder / f"{packed.key}.{uuid.uuid4().hex}.unfinished"
+        writer = f"{_MACHINE}{os.getpid():08x}{secrets.token_hex(8)}"
+        unfinished = self.folder / f"{packed.key}.{writer}.unfinished"
         path = self._path(packed.key)
         try:
             write_entry(unfinished, packed)
-            try:
-                os.replace(unfinished, path)
-            except PermissionError:
-                # Windows refuses while another process reads the entry, which is then the same one.
-                if not os.path.isfile(path):
-                    raise
+            os.replace(unfinished, path)
+        except FileNotFoundError:  # somebody took the writer for dead, or has deleted the folder
+            return False
+        except (PermissionError, IsADirectoryError):
+            # Windows refuses while another process reads the entry, which is then the same one.
+            if os.path.isfile(path):
+                return True
+            if not os.path.isdir(path):
+                raise
+            _log.info("%s is a folder: that embedding is not kept on disk.", path)
+            return False
         finally:
             _drop(unfinished)
+        return True
 
     def _make_room(self, wanted: int) -> None:
         """Look at the folder, clear up after dead writers, and drop entries until `wanted` bytes fit."""
         self._look_in = _LOOK_EVERY
-        for path in self._named(_LEFTOVER):
-            with suppress(OSError):
-                if time.time() - path.stat().st_mtime > _OLD:
-                    path.unlink()
-        files = sorted(self._files(), key=lambda file: file.used)
-        self._used = sum(file.nbytes for file in files)
+        unfinished = [file for file in self._files(_LEFTOVER) if not (_is_abandoned(file) and _drop(file.path))]
+        files = sorted(self._files(_ENTRY), key=lambda file: file.used)
+        self._used = sum(file.nbytes for file in (*files, *unfinished))
         limit = self._limit_for(self._used)
         if self._used + wanted <= limit:
             return
@@ -199,19 +208,38 @@ class DiskStore:
             if _drop(file.path):
                 self._used -= file.nbytes
 
-    def _files(self) -> Iterator[_File]:
-        """Go through the embeddings in the folder; those that vanish meanwhile are left out."""
-        for path in self._named(_ENTRY):
-            with suppress(OSError):
-                found = path.stat()
-                yield _File(path, found.st_size, found.st_mtime_ns)
-
-    def _named(self, pattern: re.Pattern[str]) -> Iterator[Path]:
+    def _files(self, pattern: re.Pattern[str]) -> Iterator[_File]:
+        """Go through the files of such names in the folder; those that vanish meanwhile, and folders, are left out."""
         try:
             names = os.listdir(self.folder)
         except OSError:
             return
-        yield from (self.folder / name for name in names if pattern.fullmatch(name))
+        for path in (self.folder / name for name in names if pattern.fullmatch(name)):
+            with suppress(OSError):
+                found = path.lstat()
+                if not stat.S_ISDIR(found.st_mode):
+                    yield _File(path, found.st_size, found.st_mtime_ns)
+
+
+def _is_abandoned(file: _File) -> bool:
+    """Whether nobody writes at an unfinished file any more: its process is gone, or silent for long.
+
+    To be wrong does little harm: what a living process writes is then not kept.
+    """
+    writer = _LEFTOVER.fullmatch(file.path.name)
+    if writer and writer[1] == _MACHINE and os.name == "posix" and not _is_running(int(writer[2], 16)):
+        return True
+    return abs(time.time() - file.used / 1e9) > _PATIENCE
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # asks only; on Windows it would end the process
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it runs for another user
+        return True
+    return True
 
 
 def _drop(path: Path) -> bool:

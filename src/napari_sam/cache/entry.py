@@ -17,6 +17,7 @@ import numpy as np
 import xxhash
 
 from napari_sam.geometry import Frame
+from napari_sam.model.files import open_plain, without_links
 from napari_sam.packed import PackedArray, PackedEmbedding
 
 if TYPE_CHECKING:
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
 VERSION = "1"
 """Layout of the files; raise it with every change of what is written below."""
 
+LARGEST = 1 << 30
+"""Bytes that a file has at most; of a plane as large as a model may see, it has a tenth."""
+
 _LONGEST_HEADER = 1 << 20  # bytes; what claims to be longer is damaged
+_MOST_PIXELS = 1 << 31  # along a side of a plane
 _CODES = {"float16": "F16", "float32": "F32", "float64": "F64", "int32": "I32", "int64": "I64", "uint8": "U8"}
 _DTYPES = {code: np.dtype(name) for name, code in _CODES.items()}
 
@@ -70,7 +75,7 @@ def write_entry(path: Path, packed: PackedEmbedding) -> None:
         start += value.nbytes
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)  # so that values are aligned
-    with path.open("wb") as file:
+    with open(path, "wb", opener=without_links) as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for value in values:
             file.write(_bytes(value))
@@ -84,10 +89,10 @@ def read_entry(path: Path, key: str) -> PackedEmbedding:
     DamagedEntry
         If the file does not hold it, whole and unchanged.
     OSError
-        If there is no such file, or it cannot be read.
+        If there is no such file, or it is a folder or a pipe, or cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             header, size = _read_header(file)
             metadata = header.pop("__metadata__")
             if metadata["version"] != VERSION:
@@ -96,7 +101,9 @@ def read_entry(path: Path, key: str) -> PackedEmbedding:
         if _checksum(metadata["about"], values) != metadata["checksum"]:
             raise DamagedEntry("its checksum differs")
         return _embedding(json.loads(metadata["about"]), values, key)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (DamagedEntry, OSError):
+        raise
+    except Exception as error:  # whoever forges a file chooses which: nothing here is a fault of ours
         raise DamagedEntry("it is cut, or no embedding at all") from error
 
 
@@ -104,7 +111,7 @@ def _read_header(file: BufferedReader) -> tuple[dict[str, Any], int]:
     """Read the header, and tell how many bytes follow it."""
     left = os.fstat(file.fileno()).st_size - 8
     length = int.from_bytes(file.read(8), "little")
-    if not 0 < length <= min(left, _LONGEST_HEADER):
+    if not 0 < length <= min(left, _LONGEST_HEADER) or left > LARGEST:
         raise DamagedEntry("it is cut, or no embedding at all")
     return json.loads(file.read(length)), left - length
 
@@ -123,11 +130,27 @@ def _read_values(file: BufferedReader, entries: list[dict[str, Any]], size: int)
 def _embedding(about: dict[str, Any], values: list[NDArray[Any]], key: str) -> PackedEmbedding:
     if about["key"] != key:
         raise DamagedEntry(f"it holds the embedding {about['key']}")
-    plane, content, canvas, anchor = about["frame"]
-    arrays = tuple(
-        PackedArray(value, dtype, tuple(order)) for value, (dtype, order) in zip(values, about["arrays"], strict=True)
-    )
-    return PackedEmbedding(key, about["weights"], Frame(tuple(plane), tuple(content), tuple(canvas), anchor), arrays)
+    arrays = tuple(_array(value, dtype, order) for value, (dtype, order) in zip(values, about["arrays"], strict=True))
+    if not isinstance(about["weights"], str):
+        raise DamagedEntry("its weights have no name")
+    return PackedEmbedding(key, about["weights"], _frame(*about["frame"]), arrays)
+
+
+def _array(values: NDArray[Any], dtype: Any, order: Any) -> PackedArray:
+    """Check what the file says of one array, which decides how it is unpacked."""
+    if dtype not in _CODES or sorted(order) != list(range(values.ndim)):
+        raise DamagedEntry("it describes its arrays wrongly")
+    return PackedArray(values, dtype, tuple(order))
+
+
+def _frame(plane: Any, content: Any, canvas: Any, anchor: Any) -> Frame:
+    """Check what the file says of the plane; `Frame` itself compares its sides with each other."""
+    sides = [*plane, *content, *canvas]
+    if len(sides) != 6 or not all(type(side) is int and side < _MOST_PIXELS for side in sides):
+        raise DamagedEntry("it tells no size of a plane")
+    if type(anchor) not in (int, float) or not 0 <= anchor <= 1:
+        raise DamagedEntry("it tells no place of a plane")
+    return Frame(tuple(plane), tuple(content), tuple(canvas), anchor)
 
 
 def _bytes(value: NDArray[Any]) -> memoryview:

@@ -17,6 +17,7 @@ from pathlib import Path
 import platformdirs
 
 from napari_sam.errors import CacheError, InputError
+from napari_sam.model.files import read_small, write_whole
 from napari_sam.model.store import HOME_VARIABLE, home
 
 _log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ MOST = 10_000_000_000
 _SHARE = 10  # of what could be free on the disk, one part in so many
 _OFF = {"off", "0", "no", "false"}
 _LIMIT_FILE = "limit.txt"
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(bytes|[kMGT]B)?\s*", re.IGNORECASE)
+_SIZE = re.compile(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*(bytes|[kMGT]B)?\s*", re.IGNORECASE)
 _UNITS = {"bytes": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
 
@@ -78,8 +79,8 @@ def chosen_limit(place: Path) -> int | None:
     """Bytes that the person allows in a folder; None where nothing was said."""
     said = os.environ.get(SIZE_VARIABLE, "").strip()
     if not said:
-        with suppress(OSError, UnicodeDecodeError):
-            said = (place / _LIMIT_FILE).read_text(encoding="utf-8").strip()
+        with suppress(OSError, ValueError):
+            said = read_small(place / _LIMIT_FILE, 1000).strip()
     try:
         return parse_size(said) if said else None
     except InputError as error:
@@ -106,7 +107,7 @@ def choose_limit(place: Path, limit: int | None) -> None:
             (place / _LIMIT_FILE).unlink(missing_ok=True)
         else:
             place.mkdir(parents=True, exist_ok=True)
-            (place / _LIMIT_FILE).write_text(f"{limit} bytes\n", encoding="utf-8")
+            write_whole(place / _LIMIT_FILE, f"{limit} bytes\n")
     except OSError as error:
         raise CacheError(
             f"{place} cannot be written to: {error.strerror or error}. Change its permissions, or choose another "
