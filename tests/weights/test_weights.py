@@ -10,8 +10,8 @@ import xxhash
 
 from napari_sam.errors import Cancelled, WeightsError
 from napari_sam.model import importing, store, weights
+from napari_sam.model.container import container_problem
 from napari_sam.model.download import Limits
-from napari_sam.model.integrity import container_problem
 from napari_sam.model.registry import get_model, list_models
 from napari_sam.model.weights import State
 
@@ -45,7 +45,7 @@ def loads(monkeypatch):
 
     asked: list[str | None] = []
 
-    def load(path, *, architecture=None, device="cpu"):
+    def load(path, *, architecture=None, device="cpu", progress=None):
         asked.append(architecture)
         if b"unusable" in Path(path).read_bytes():
             raise WeightsError("of no known layout")

@@ -11,7 +11,18 @@ from functools import cache
 from pathlib import Path
 
 # What only finds, fetches and checks files leaves embeddings as they are.
-_UNRELATED = {"code.py", "files.py", "importing.py", "integrity.py", "registry.py", "store.py", "weights.py"}
+_UNRELATED = {
+    "code.py",
+    "compact_bounds.py",
+    "container.py",
+    "files.py",
+    "importing.py",
+    "integrity.py",
+    "pickles.py",
+    "registry.py",
+    "store.py",
+    "weights.py",
+}
 
 
 @cache

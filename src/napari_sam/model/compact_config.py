@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from napari_sam.errors import WeightsError
+from napari_sam.model.compact_bounds import ratio_problem, setting_problem
+from napari_sam.model.container import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +66,24 @@ class CompactConfig:
         """
         try:
             data = json.loads(text)
-            known = {field.name for field in fields(cls)}
-            if unknown := set(data) - known:
+            if not isinstance(data, dict):
+                raise TypeError("it has no settings by name")
+            if unknown := data.keys() - {field.name for field in fields(cls)}:
                 raise WeightsError(
-                    f"This compact model has settings that are not known here ({', '.join(sorted(unknown))}). "
-                    "Update napari-sam-live."
+                    "This compact model has settings that are not known here "
+                    f"({', '.join(sorted(map(printable, unknown))[:5])}). Update napari-sam-live."
                 )
+            if problem := setting_problem(data):
+                raise ValueError(problem)
             settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-            return cls(**settings)
-        except (TypeError, ValueError) as error:
+            config = cls(**settings)
+            if problem := ratio_problem(
+                config.widths[2], config.attention_heads, config.decoder_widths[2], config.decoder_heads
+            ):
+                raise ValueError(problem)
+        except (TypeError, ValueError, RecursionError) as error:
+            reason = "it is nested too deeply" if isinstance(error, RecursionError) else printable(str(error), 200)
             raise WeightsError(
-                f"The checkpoint's description of its compact model cannot be read ({error}). Fetch the file again."
+                f"The checkpoint's description of its compact model cannot be used ({reason}). Fetch the file again."
             ) from error
+        return config

@@ -19,6 +19,19 @@ class NotPlainError(OSError):
     """What lies at a path is a folder, a pipe or a device; the message says which."""
 
 
+def absence(path: Path) -> str | None:
+    """Say in a sentence why there is no plain file at a path, or return None: links are followed."""
+    try:
+        _require_plain(path.stat().st_mode)
+    except NotPlainError as error:
+        return f"{path} cannot be used: {error}."
+    except PermissionError:
+        return f"{path} may not be read by you."
+    except (OSError, ValueError):  # the latter for names that no file can have
+        return f"There is no file {path}."
+    return None
+
+
 def open_plain(path: Path) -> BufferedReader:
     """Open a regular file, or a link to one, for reading.
 

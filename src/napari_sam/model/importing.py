@@ -9,8 +9,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from napari_sam.errors import WeightsError
-from napari_sam.model.files import open_plain
-from napari_sam.model.integrity import container_problem, file_digests, new_hasher
+from napari_sam.model.container import container_problem
+from napari_sam.model.files import absence, open_plain
+from napari_sam.model.integrity import file_digests, new_hasher
 from napari_sam.model.registry import ARCHITECTURES, CHECKPOINT_SUFFIXES, ModelSpec, format_bytes, list_models
 from napari_sam.model.store import HOME_VARIABLE, weights_folder, write_receipt
 from napari_sam.model.weights import lookup, recognise, target_path
@@ -51,21 +52,21 @@ def import_file(
     WeightsError
         If the file is missing, damaged, unknown and unnamed, or cannot be loaded.
     """
-    if not path.is_file():
-        raise WeightsError(f"There is no file {path}.")
-    if problem := container_problem(path):
+    if missing := absence(path):
+        raise WeightsError(f"{missing} Choose the checkpoint itself.")
+    if problem := container_problem(path, lambda fraction: progress(fraction / 6)):
         raise WeightsError(f"{path} cannot be imported: {problem}. Copy or download it again.")
     if architecture is not None and architecture not in ARCHITECTURES:
         raise WeightsError(f"There is no architecture {architecture!r}. Known: {', '.join(ARCHITECTURES)}.")
-    known = recognise(path, lambda fraction: progress(fraction / 2))
+    known = recognise(path, lambda fraction: progress((1 + fraction) / 6))
     if known is not None and name in (None, known.name):
         name, architecture, target = known.name, known.architecture, target_path(known)
     else:
         name = _own_name(path, name)
         architecture = architecture or (known.architecture if known else None)
-        _check_loads(path, architecture)
+        _check_loads(path, architecture, lambda fraction: progress((2 + fraction) / 6))
         target = weights_folder() / (name + (path.suffix if path.suffix in CHECKPOINT_SUFFIXES else ".pt"))
-    sha256 = _copy(path, target, lambda fraction: progress(0.5 + fraction / 2))
+    sha256 = _copy(path, target, lambda fraction: progress((1 + fraction) / 2))
     write_receipt(name, target, sha256, architecture, path.name)
     return lookup(name)
 
@@ -87,11 +88,11 @@ def _own_name(path: Path, name: str | None) -> str:
     return name
 
 
-def _check_loads(path: Path, architecture: str | None) -> None:
+def _check_loads(path: Path, architecture: str | None, progress: Progress) -> None:
     """Refuse an unknown file that cannot be used before it is copied."""
     from napari_sam.model.load import load_checkpoint  # torch, which listing and downloading do without
 
-    load_checkpoint(path, architecture=architecture)
+    load_checkpoint(path, architecture=architecture, progress=progress)
 
 
 def _copy(source: Path, target: Path, progress: Progress) -> str:

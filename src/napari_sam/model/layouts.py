@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from napari_sam.errors import WeightsError
+from napari_sam.model.container import printable
 from napari_sam.model.image_encoder import ViTConfig
 from napari_sam.model.sam import MOBILE, VIT_B, VIT_H, VIT_L, SamConfig
 
@@ -27,6 +29,8 @@ LOADABLE = (
 
 _WRAPPERS = ("model_state", "model", "state_dict")
 """Entries under which trainers keep the weights: micro-sam's joint checkpoints, MedSAM's training, Lightning."""
+
+_DEEPEST = 8  # wrappers around wrappers; a forged file may wrap itself
 
 _UNUSED = re.compile(
     r"^image_encoder\.(norm_head|head)\."  # TinyViT's classifier
@@ -64,6 +68,10 @@ _HUGGING_FACE = tuple(
         (r"\.proj_out\.", ".layers.2."),
     )
 )
+
+# Sizes of a SAM with a ViT, at most; the largest published has half of them.
+_MOST_OF_VIT = {"width": 2048, "depth": 64, "heads": 64, "mlp_width": 8192, "window": 128, "patch": 64}
+_MOST_OF_SAM = {"side": 2048, "channels": 1024}
 
 _NAMES = {VIT_B.encoder: "vit_b", VIT_L.encoder: "vit_l", VIT_H.encoder: "vit_h"}
 
@@ -126,7 +134,7 @@ def recognise(contents: object) -> Checkpoint:
 
 
 def require_match(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    """Check that a state has the names and shapes that a model expects.
+    """Check that a state has the names, shapes and kinds of numbers that a model expects.
 
     Parameters
     ----------
@@ -140,10 +148,12 @@ def require_match(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -
     WeightsError
         Naming a few of the weights that are missing, unknown or of another shape.
     """
+    both = [key for key in state if key in expected]
     faults = {
         "missing": [key for key in expected if key not in state],
         "unknown": [key for key in state if key not in expected],
-        "of another shape": [key for key in state if key in expected and state[key].shape != expected[key].shape],
+        "of another shape": [key for key in both if state[key].shape != expected[key].shape],
+        "of another type": [key for key in both if state[key].is_floating_point() != expected[key].is_floating_point()],
     }
     found = [f"{len(keys)} {what} ({_some(keys)})" for what, keys in faults.items() if keys]
     if found:
@@ -154,15 +164,26 @@ def require_match(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -
 
 def _unwrap(contents: object) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """Take the tensors out of a checkpoint, and say what is left behind."""
-    if not isinstance(contents, Mapping):
-        raise WeightsError(f"The file holds a {type(contents).__name__}, not weights by name. What loads: {LOADABLE}.")
     notes: tuple[str, ...] = ()
-    if "decoder_state" in contents:
-        notes = ("micro-sam's decoder for automatic segmentation is in the file but not used.",)
-    for wrapper in _WRAPPERS:
-        if isinstance(inner := contents.get(wrapper), Mapping):
-            return _unwrap(inner)[0], notes
-    return {str(key): value for key, value in contents.items() if isinstance(value, Tensor)}, notes
+    for _ in range(_DEEPEST):
+        if not isinstance(contents, Mapping):
+            raise WeightsError(
+                f"The file holds a {type(contents).__name__}, not weights by name. What loads: {LOADABLE}."
+            )
+        if "decoder_state" in contents:
+            notes = ("micro-sam's decoder for automatic segmentation is in the file but not used.",)
+        inner = next((contents[name] for name in _WRAPPERS if isinstance(contents.get(name), Mapping)), None)
+        if inner is None:
+            return {key: value for key, value in contents.items() if isinstance(key, str) and _is_plain(value)}, notes
+        contents = inner
+    raise _unknown(())
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value is a tensor whose numbers lie in memory as they are: not sparse, nested or quantised."""
+    return (
+        isinstance(value, Tensor) and not value.is_nested and value.layout is torch.strided and not value.is_quantized
+    )
 
 
 def _without_prefix(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -183,34 +204,52 @@ def _published_name(key: str) -> str:
 
 def _vit_config(state: Mapping[str, Tensor], *, high_quality: bool) -> SamConfig:
     """Read the shape of a ViT, pruned ones included, off the shapes of its weights."""
-    blocks = 1 + max(int(match[1]) for key in state if (match := re.match(r"image_encoder\.blocks\.(\d+)\.", key)))
+    names = (re.match(r"image_encoder\.blocks\.(\d{1,4})\.", key) for key in state)
+    blocks = 1 + max(int(match[1]) for match in names if match)
     try:
         width, _, patch, _ = state["image_encoder.patch_embed.proj.weight"].shape
         grid = state["image_encoder.pos_embed"].shape[1]
         tables = [state[f"image_encoder.blocks.{index}.attn.rel_pos_h"].shape for index in range(blocks)]
         mlp_width = len(state["image_encoder.blocks.0.mlp.lin1.weight"])
         channels = len(state["image_encoder.neck.0.weight"])
+        lengths = [length for length, _ in tables]
+        heads, rest = divmod(width, tables[0][1])
     except KeyError as error:
         raise WeightsError(
             f"The checkpoint is incomplete: {error} is missing. Download it again, or export it with all its weights."
         ) from error
-    windows = {(length + 1) // 2 for length, _ in tables} - {grid}
-    global_blocks = tuple(index for index, (length, _) in enumerate(tables) if length == 2 * grid - 1)
+    except (ValueError, TypeError, IndexError, ZeroDivisionError) as error:  # other numbers of axes, or empty ones
+        raise _no_sam("shapes") from error
+    windows = {(length + 1) // 2 for length in lengths} - {grid}
+    global_blocks = tuple(index for index, length in enumerate(lengths) if length == 2 * grid - 1)
     if not global_blocks or len(windows) > 1:
-        raise WeightsError(
-            f"The attention windows of this checkpoint ({sorted(windows)} on a grid of {grid}) are not those of a SAM. "
-            f"What loads: {LOADABLE}."
-        )
+        raise _no_sam(f"attention windows ({sorted(windows)[:5]} on a grid of {grid})")
     encoder = ViTConfig(
         width=width,
         depth=blocks,
-        heads=width // tables[0][1],
+        heads=heads,
         global_blocks=global_blocks,
         mlp_width=mlp_width,
         window=windows.pop() if windows else grid,
         patch=patch,
     )
-    return SamConfig(encoder, side=grid * patch, channels=channels, high_quality=high_quality)
+    config = SamConfig(encoder, side=grid * patch, channels=channels, high_quality=high_quality)
+    _require_sizes(config, encoder, rest)
+    return config
+
+
+def _require_sizes(config: SamConfig, encoder: ViTConfig, rest: int) -> None:
+    """Refuse sizes that no SAM has, before a model of that size is made; `rest` is what heads leave of the width."""
+    for part, limits in ((encoder, _MOST_OF_VIT), (config, _MOST_OF_SAM)):
+        for name, most in limits.items():
+            if not 1 <= (size := getattr(part, name)) <= most:
+                raise _no_sam(f"sizes ({name} {size})")
+    if rest or config.channels % 16:  # the decoder has 8 heads, on half the channels
+        raise _no_sam("widths")
+
+
+def _no_sam(what: str) -> WeightsError:
+    return WeightsError(f"The {what} of this checkpoint are not those of a SAM. What loads: {LOADABLE}.")
 
 
 def _unknown(keys: Iterable[str]) -> WeightsError:
@@ -220,4 +259,4 @@ def _unknown(keys: Iterable[str]) -> WeightsError:
 
 
 def _some(keys: list[str]) -> str:
-    return ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
+    return ", ".join(map(printable, keys[:3])) + (", ..." if len(keys) > 3 else "")

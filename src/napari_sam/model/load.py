@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import pickle
-import re
-import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import torch
-from safetensors import SafetensorError, safe_open
 
 from napari_sam.errors import WeightsError
 from napari_sam.model.compact import build_compact
-from napari_sam.model.layouts import LOADABLE, recognise, require_match
+from napari_sam.model.container import printable
+from napari_sam.model.files import absence
+from napari_sam.model.integrity import file_digests
+from napari_sam.model.layouts import recognise, require_match
 from napari_sam.model.medsam import MedSam
+from napari_sam.model.reading import read_checkpoint
 from napari_sam.model.sam import Sam
 from napari_sam.model.tiny_vit import fuse_batch_norms
+from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from napari_sam.model.protocol import PromptableModel
+    from napari_sam.progress import Progress
 
 MEDSAM = "medsam_vit_b"
 """The one architecture that weights alone do not tell: they are a ViT-B's."""
@@ -52,7 +54,13 @@ class LoadedModel:
     notes: tuple[str, ...] = ()
 
 
-def load_checkpoint(path: Path, *, architecture: str | None = None, device: str | torch.device = "cpu") -> LoadedModel:
+def load_checkpoint(
+    path: Path,
+    *,
+    architecture: str | None = None,
+    device: str | torch.device = "cpu",
+    progress: Progress = no_progress,
+) -> LoadedModel:
     """Load a model from a file. Code in the file is never run.
 
     Parameters
@@ -64,21 +72,49 @@ def load_checkpoint(path: Path, *, architecture: str | None = None, device: str 
         preprocessing, so only this argument, or "medsam" in the file's name, tells it apart.
     device : str or torch.device
         Where the model shall run.
+    progress : Progress
+        Called after every mebibyte that is read for the checksum; may raise `Cancelled`.
 
     Raises
     ------
     WeightsError
         If there is no such file, it is damaged, it holds code, or it is not the model that was asked for.
     """
-    if not path.is_file():
-        raise WeightsError(f"There is no file {path}. Download the model again, or choose another file.")
-    digest = _digest(path)
-    contents, metadata = _read(path)
-    if metadata.get("architecture") == "compact":
-        if architecture not in (None, "compact"):
-            raise _mismatch(path, "compact", architecture)
-        return LoadedModel(_build_compact(contents, metadata, device), "compact", digest)
+    if missing := absence(path):
+        raise WeightsError(f"{missing} Download the model again, or choose another file.")
+    try:
+        contents, metadata = read_checkpoint(path)
+        if metadata.get("architecture") == "compact":
+            model, name, notes = _compact(path, contents, metadata, architecture, device)
+        else:
+            model, name, notes = _sam(path, contents, architecture, device)
+        _require_finite(path, model)
+        digest = file_digests(path, ["sha256"], progress)["sha256"]
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}. Check the disk.") from error
+    return LoadedModel(cast("PromptableModel", model), name, digest, notes)
 
+
+def _compact(
+    path: Path, contents: object, metadata: dict[str, str], architecture: str | None, device: str | torch.device
+) -> tuple[nn.Module, str, tuple[str, ...]]:
+    """Build the bundled model from its tensors, half precision on disk, and its configuration."""
+    if architecture not in (None, "compact"):
+        raise _mismatch(path, "compact", architecture)
+    config = metadata.get("config", "")
+    weights = cast("dict[str, Tensor]", contents)
+    with torch.device("meta"):  # shapes are compared before memory is taken for them
+        require_match(weights, build_compact(config).state_dict())
+    model = build_compact(config)  # not on "meta": it has tables that are in no file
+    model.load_state_dict({key: value.float() for key, value in weights.items()})
+    _freeze(model.to(device))
+    return model, "compact", ()
+
+
+def _sam(
+    path: Path, contents: object, architecture: str | None, device: str | torch.device
+) -> tuple[nn.Module, str, tuple[str, ...]]:
+    """Build a SAM of whatever kind from its tensors."""
     found = recognise(contents)
     name, notes = found.architecture, found.notes
     if architecture is None and "medsam" in path.stem.lower():
@@ -88,23 +124,32 @@ def load_checkpoint(path: Path, *, architecture: str | None = None, device: str 
         name = MEDSAM
     if architecture not in (None, name):
         raise _mismatch(path, name, architecture)
+    _require_backed(path, found.state)
     with torch.device("meta"):  # no memory and no time for initial values
         model = (MedSam if name == MEDSAM else Sam)(found.config)
     require_match(found.state, model.state_dict())
     model.to_empty(device=device).load_state_dict(found.state)
     _freeze(model)
     fuse_batch_norms(model)
-    return LoadedModel(model, name, digest, notes)
+    return model, name, notes
 
 
-def _build_compact(contents: object, metadata: dict[str, str], device: str | torch.device) -> PromptableModel:
-    """Build the bundled model from its tensors, half precision on disk, and its configuration."""
-    model = build_compact(metadata.get("config", ""))
-    weights = cast("dict[str, torch.Tensor]", contents)
-    require_match(weights, model.state_dict())
-    model.load_state_dict({key: value.float() for key, value in weights.items()})
-    _freeze(model.to(device))
-    return cast("PromptableModel", model)
+def _require_backed(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Refuse tensors that repeat a few numbers without end: a file of a kilobyte would fill the memory."""
+    if any(value.is_meta for value in state.values()) or sum(map(torch.numel, state.values())) > path.stat().st_size:
+        raise WeightsError(
+            f"{path.name} is damaged: it describes more weights than it holds. Download it again, or export it anew."
+        )
+
+
+def _require_finite(path: Path, model: nn.Module) -> None:
+    """Refuse weights that are not numbers: such a model finds no object anywhere, and does not say why."""
+    for name, value in model.state_dict().items():
+        if value.is_floating_point() and value.numel() and not torch.stack(torch.aminmax(value)).isfinite().all():
+            raise WeightsError(
+                f"{path.name} is damaged: its weights {printable(name)} are not all finite numbers, as after a "
+                "training that failed. Download it again, or take an earlier state of the training."
+            )
 
 
 def _freeze(model: nn.Module) -> None:
@@ -115,53 +160,4 @@ def _mismatch(path: Path, found: str, wanted: str | None) -> WeightsError:
     return WeightsError(
         f"{path.name} holds a model of architecture {found}, not {wanted}. Choose the file that belongs to the model, "
         "or import this one as a model of its own."
-    )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _read(path: Path) -> tuple[object, dict[str, str]]:
-    """Read tensors, by safetensors or by PyTorch's restricted unpickler, and safetensors' metadata."""
-    with path.open("rb") as file:
-        head = file.read(9)
-    if head.lstrip().startswith(b"<"):
-        raise WeightsError(f"{path.name} is a web page, not a checkpoint. Download it again from the file's own link.")
-    if head[8:] == b"{":
-        return _read_safetensors(path)
-    try:
-        # A mapped file is read once, straight into the model; the format before PyTorch 1.6 cannot be mapped.
-        contents = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except pickle.UnpicklingError as error:
-        raise _refusal(path, error) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise _damaged(path, error) from error
-    return contents, {}
-
-
-def _read_safetensors(path: Path) -> tuple[object, dict[str, str]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}
-    except SafetensorError as error:
-        raise _damaged(path, error) from error
-
-
-def _refusal(path: Path, error: Exception) -> WeightsError:
-    """Tell code in a pickle from plain damage."""
-    if match := re.search(r"(?:Unsupported (?:global|class)|GLOBAL)\W*(?:GLOBAL )?([\w.]+)", str(error)):
-        return WeightsError(
-            f"{path.name} holds Python objects ({match[1]}) beside its weights. Opening those could run any code, so "
-            "it is refused. Ask for a file with the state dict alone: torch.save(model.state_dict(), ...)."
-        )
-    return _damaged(path, error)
-
-
-def _damaged(path: Path, error: Exception) -> WeightsError:
-    reason = str(error).strip().split("\n")[0][:120]
-    return WeightsError(
-        f"{path.name} is damaged, incomplete, or no checkpoint at all ({reason}). Download it again. "
-        f"What loads: {LOADABLE}."
     )

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from napari_sam.errors import WeightsError
 from napari_sam.model import download
-from napari_sam.model.integrity import container_problem, file_digests
+from napari_sam.model.container import container_problem
+from napari_sam.model.files import absence
+from napari_sam.model.integrity import file_digests
 from napari_sam.model.registry import (
     BUNDLED,
     CHECKPOINT_SUFFIXES,
@@ -139,7 +141,7 @@ def verify(spec: ModelSpec, progress: Progress = no_progress) -> str:
     elif receipt := read_receipt(spec.name):
         expected, words = ("sha256", receipt.sha256), f"sha256 of the day it came from {receipt.source}"
     else:
-        if problem := container_problem(path):
+        if problem := container_problem(path, progress):
             raise WeightsError(_damaged(spec, path, problem))
         return "well-formed (no checksum is published)"
     algorithm, digest = expected
@@ -207,10 +209,9 @@ def resolve(model: str | os.PathLike[str], progress: Progress = no_progress) -> 
     if not looks_like_path:
         spec = lookup(text)
         return ensure(spec, progress), spec
-    if not path.is_file():
+    if missing := absence(path):
         raise WeightsError(
-            f"There is no file {path}. Give the path of a checkpoint, or the name of a model: "
-            "`napari-sam models list` shows them."
+            f"{missing} Give the path of a checkpoint, or the name of a model: `napari-sam models list` shows them."
         )
     return path, recognise(path, thorough=False)
 
@@ -224,7 +225,10 @@ def recognise(path: Path, progress: Progress = no_progress, *, thorough: bool = 
     rows = [s for s in list_models() if s.checksum and (s.size == size or (thorough and s.size is None))]
     if not rows:
         return None
-    digests = file_digests(path, {row.checksum[0] for row in rows if row.checksum}, progress)
+    try:
+        digests = file_digests(path, {row.checksum[0] for row in rows if row.checksum}, progress)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}. Check the disk.") from error
     return next((row for row in rows if row.checksum and digests[row.checksum[0]] == row.checksum[1]), None)
 
 

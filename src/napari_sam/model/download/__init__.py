@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 from filelock import FileLock, Timeout
 
 from napari_sam.errors import WeightsError
+from napari_sam.model.container import container_problem, is_web_page
 from napari_sam.model.download.partial import Partial, forget, part_path
 from napari_sam.model.download.transport import Head, Limits, RangeError, RefusedError, Stream, TransferError
 from napari_sam.model.files import clear_way
-from napari_sam.model.integrity import container_problem, is_web_page
 from napari_sam.model.registry import format_bytes
 from napari_sam.progress import no_progress
 
@@ -271,7 +271,7 @@ class _Download:
             return f"it sent {format_bytes(have)} ({have} bytes) instead of {format_bytes(size)} ({size} bytes)"
         if self.source.checksum is None:
             self.partial.flush()
-            problem = container_problem(part_path(self.target))
+            problem = container_problem(part_path(self.target), lambda _: self._tick())
             return f"the file is not a checkpoint: {problem}" if problem else None
         algorithm, expected = self.source.checksum
         if self.partial.digest() == expected:
