@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtGui import QFontMetrics, QGuiApplication
 from qtpy.QtWidgets import (
     QComboBox,
@@ -19,11 +19,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_sam.widgets.keyboard import give_to_canvas
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from qtpy.QtCore import QPoint
-    from qtpy.QtGui import QPaintEvent, QWheelEvent
+    from qtpy.QtGui import QKeyEvent, QPaintEvent, QWheelEvent
 
 _POPUP_WIDTH = 480  # logical pixels; a list may be wider than the dock, but not cover the image
 
@@ -48,6 +50,9 @@ class Row(NamedTuple):
 class NarrowCombo(QComboBox):
     """A combo box that never asks for width: a long text is elided, and its tooltip shows the whole of it.
 
+    Only its open list chooses: neither the wheel nor a key does while it is closed. A person who walks the dock with
+    the Tab key opens it by Space or Alt-Down. When the list closes, the keyboard is the canvas's again.
+
     Parameters
     ----------
     placeholder : str
@@ -63,7 +68,7 @@ class NarrowCombo(QComboBox):
         self._help = ""
         self.setPlaceholderText(placeholder)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.currentIndexChanged.connect(self._on_index_changed)
 
     def set_help(self, text: str) -> None:
@@ -114,6 +119,31 @@ class NarrowCombo(QComboBox):
             view.setTextElideMode(Qt.TextElideMode.ElideMiddle)
             view.setMinimumWidth(min(max(self.width(), view.sizeHintForColumn(0) + 24), _POPUP_WIDTH))
         super().showPopup()
+        if view is not None and (popup := view.window()) is not None:
+            popup.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Hear when the list closes: Qt calls `hidePopup` after a choice, but not after Escape or a click elsewhere."""
+        if event is not None and event.type() == QEvent.Type.Hide and isinstance(watched, QWidget):
+            watched.removeEventFilter(self)
+            self.list_closed()
+        return super().eventFilter(watched, event)
+
+    def list_closed(self) -> None:
+        """Give the keyboard back, after a choice and without one."""
+        give_to_canvas(self)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Open the list, or leave; Qt would choose by arrow keys and by the first letter of a row."""
+        if event is None:
+            return
+        alt = bool(event.modifiers() & Qt.KeyboardModifier.AltModifier)
+        if event.key() == Qt.Key.Key_Space or (alt and event.key() == Qt.Key.Key_Down):
+            self.showPopup()
+        elif event.key() == Qt.Key.Key_Escape:
+            give_to_canvas(self)
+        else:
+            event.ignore()  # the window has the canvas handle it
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
         """Leave the wheel to the scroll area: a scroll past a combo must not choose another image."""

@@ -58,9 +58,9 @@ class DeviceCombo(NarrowCombo):
         self._ask()
         super().showPopup()
 
-    def hidePopup(self) -> None:
+    def list_closed(self) -> None:
         """Show what was found while the list was open."""
-        super().hidePopup()
+        super().list_closed()
         self._show(self._session.state)
 
     def _show(self, state: SessionState) -> None:

@@ -155,6 +155,7 @@ class SamDock(QWidget):
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setWidgetResizable(True)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         scroll.setWidget(panels)
         scroll.setMinimumWidth(panels.minimumSizeHint().width())
         layout = QVBoxLayout(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, QWidget
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class ProgressRow(QWidget):
         self.bar.setMinimumWidth(40)
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setToolTip("Stop this work")
+        self.cancel_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.cancel_button.clicked.connect(lambda: cancel())
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -11,10 +11,11 @@ from napari_sam.propagation import STRATEGIES
 from napari_sam.widgets.action_button import ActionButton, keys_text
 from napari_sam.widgets.controls import NarrowCombo, Row, WrappedLabel, line_height
 from napari_sam.widgets.fold import Fold
+from napari_sam.widgets.keyboard import give_to_canvas
 from napari_sam.widgets.score_strip import ScoreStrip
 
 if TYPE_CHECKING:
-    from qtpy.QtGui import QWheelEvent
+    from qtpy.QtGui import QKeyEvent, QMouseEvent, QWheelEvent
 
     from napari_sam.session import Session
     from napari_sam.session.stack_state import StackState
@@ -24,7 +25,7 @@ _COMMANDS = ("propagate", "cancel", "copy_prompts", "next_weak_plane")
 
 
 class PlaneBox(QSpinBox):
-    """The index of a plane."""
+    """The index of a plane. It has the keyboard while somebody types in it, and gives it back to the canvas."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -48,6 +49,23 @@ class PlaneBox(QSpinBox):
     def minimumSizeHint(self) -> QSize:
         """Return the same."""
         return self.sizeHint()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Take the number with Enter, or go back to the last one with Escape; either is the end of typing."""
+        if event is None:
+            return
+        if event.key() == Qt.Key.Key_Escape and (field := self.lineEdit()) is not None:
+            field.setText(self.textFromValue(self.value()))
+        else:
+            super().keyPressEvent(event)
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Escape):
+            event.accept()  # or the window would have the canvas accept the mask
+            give_to_canvas(self)
+
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
+        """Give the keyboard back after a click on one of the two buttons; the number itself is a widget of its own."""
+        super().mouseReleaseEvent(event)
+        give_to_canvas(self)
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
         """Leave the wheel to the scroll area."""
@@ -82,6 +100,7 @@ class StackPanel(Fold):
             "On: Accept writes the last object again, in place of what this plane carries of it.\n"
             f"Off: Accept writes a new object.\nKey: {keys_text(same.keys)}"
         )
+        self.same.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.same.clicked.connect(self._on_same_clicked)
         self.strip = ScoreStrip(session.go_to_plane)
         self.words = WrappedLabel(lines=2)

@@ -32,13 +32,14 @@ class TargetPanel(QWidget):
         self.new_button = QPushButton("+")
         self.new_button.setToolTip("Add an empty Labels layer that fits the image, and write to it")
         self.new_button.setAccessibleName("New Labels layer")
-        self.new_button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.new_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.new_button.setFixedSize(28, line_height(self.new_button))
         self.new_button.clicked.connect(lambda: session.new_target())
         self.only_empty = QCheckBox("Empty pixels only")
         self.only_empty.setToolTip(
             "On: pixels that carry a label already keep it.\nOff: the new object covers what lies beneath it."
         )
+        self.only_empty.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.only_empty.clicked.connect(self._on_only_empty_clicked)
         self.next_id = QLabel()
         self.next_id.setToolTip("The label that the next accepted object gets")
