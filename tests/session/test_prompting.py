@@ -109,7 +109,7 @@ def test_polarity_shows_in_colour_and_shape(session):
     symbols = [str(s) for s in session.points.symbol]
     assert symbols == ["disc", "x"]
     assert not np.allclose(session.points.face_color[0], session.points.face_color[1])
-    assert np.allclose(session.points.face_color, session.points.border_color)
+    assert np.allclose(session.points.border_color[0], (0, 0, 0, 1))
 
 
 def test_a_program_may_set_points_and_polarity(session, engine):
@@ -121,7 +121,7 @@ def test_a_program_may_set_points_and_polarity(session, engine):
     assert np.allclose(session.points.face_color[1], session.points.face_color[2])
     assert not np.allclose(session.points.face_color[0], session.points.face_color[1])
     # The border must follow: it is most of what is seen of a point whose size on the screen is limited.
-    assert np.allclose(session.points.border_color, session.points.face_color)
+    assert np.allclose(session.points.border_color[1:], session.points.face_color[1:])
 
 
 def test_dragging_a_point_asks_again(session, disc):

@@ -36,6 +36,7 @@ KIND = "prompt"
 _BLUE_GREEN, _ORANGE, _YELLOW = "#009e73", "#e69f00", "#f0e442"
 _SYMBOLS = {True: "disc", False: "x"}
 _COLOURS = {True: _BLUE_GREEN, False: _ORANGE}
+_RIMS = {True: "#000000", False: _ORANGE}  # around the thin arms of the x, a dark rim would leave nothing to be seen
 PLACING = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 """Attributes, and names of events, that say where a layer lies."""
 
@@ -70,15 +71,20 @@ def _value(layer: Layer, name: str) -> Any:
 
 
 def make_points(image: Image) -> Points:
-    """Make an empty layer for clicks, drawn at a size that suits the screen whatever the image's."""
+    """Make an empty layer for clicks: small marks of one size on the screen, which hide little of a small mask.
+
+    Their size in data pixels is larger, so that they are easy to catch with the mouse; napari draws them no larger than
+    its limit, with a thin rim that sets them off from any image.
+    """
     points = Points(
         ndim=image.ndim,
         features=pd.DataFrame({POLARITY: pd.Series([], dtype=object)}),
         feature_defaults={POLARITY: "positive"},
         face_color=_BLUE_GREEN,
-        border_color=_BLUE_GREEN,
+        border_color=_RIMS[True],
+        border_width=0.15,
         size=_pixels(image, 1 / 40),
-        canvas_size_limits=(11, 16),
+        canvas_size_limits=(2, 8),
         name="SAM points",
         **placement(image),
     )
@@ -177,24 +183,23 @@ def set_current_polarity(points: Points, positive: bool) -> None:
     """
     points.selected_data = set()
     points.feature_defaults = {**_defaults(points), POLARITY: "positive" if positive else "negative"}
-    points.current_face_color = points.current_border_color = _COLOURS[positive]
+    points.current_face_color = _COLOURS[positive]
+    points.current_border_color = _RIMS[positive]
     points.current_symbol = _SYMBOLS[positive]
 
 
 def dress_points(points: Points) -> None:
-    """Make colour and shape of every point tell its polarity again, after a program or an undo changed the table.
-
-    The border has the same colour: where napari limits a point's size on the screen, the border fills most of it.
-    """
+    """Make colour and shape of every point tell its polarity again, after a program or an undo changed the table."""
     positive = read_polarity(points)
     symbols = np.array([_SYMBOLS[bool(p)] for p in positive], dtype=object)
     if [str(s) for s in points.symbol] != list(symbols):
         points.symbol = symbols
-    wanted = transform_color([_ORANGE, _BLUE_GREEN])[positive.astype(int)]
-    if len(wanted) and not np.allclose(points.face_color, wanted):
-        points.face_color = wanted
-    if len(wanted) and not np.allclose(points.border_color, wanted):
-        points.border_color = wanted
+    if not len(positive):
+        return
+    for name, colours in (("face_color", _COLOURS), ("border_color", _RIMS)):
+        wanted = transform_color([colours[False], colours[True]])[positive.astype(int)]
+        if not np.allclose(getattr(points, name), wanted):
+            setattr(points, name, wanted)
 
 
 def _defaults(points: Points) -> dict[str, Any]:
