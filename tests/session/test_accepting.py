@@ -40,7 +40,12 @@ def test_accept_writes_the_candidate_that_is_shown_with_the_next_free_id(session
     assert session.state.candidates == ()
     assert not session.preview.data.any()
     assert "Object 2 written" in session.state.status.text
-    assert "Next object" in session.state.hint
+    assert session.state.hint == "Choose a tool, then click an object."
+    session.use_tool("positive")
+    session.undo()
+    session.wait(20)
+    session.accept()
+    assert session.state.hint == "Next object."
 
 
 def test_accept_is_one_step_of_the_target_s_own_history(session):

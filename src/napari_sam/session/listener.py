@@ -156,12 +156,13 @@ class Listener:
             parts.dialogue.forget()
             parts.preview.remove()
             if image is None:
-                parts.prompts.drop_empty()
+                parts.prompts.put_by()
             else:
                 parts.prompts.move_to(image)
                 parts.targets.expect(image)
         self.tie()
         parts.ledger.look()
+        parts.ledger.accepted = None
         self.look_again()
         self._layers_changed()
 

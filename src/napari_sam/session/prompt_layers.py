@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _IN_USE = "napari-sam-live: in use"
 """Key in the metadata of a prompt layer while a session works with it, so that a second session does not take it."""
+_MADE = "napari-sam-live: made by a session"
+"""Key in the metadata of a prompt layer that is no layer of the person's: the session that finds it may remove it."""
 
 
 class PromptLayers:
@@ -48,6 +50,7 @@ class PromptLayers:
         self._viewer = viewer
         self._slivers = SliverMemory()
         self._own: list[Layer] = []
+        self._kept: list[Layer] = []
         self._modes: dict[Layer, str] = {}
         self.points: Points | None = None
         self.shapes: Shapes | None = None
@@ -60,7 +63,7 @@ class PromptLayers:
     def need_points(self, image: Image) -> Points:
         """Return the Points layer: the one in use, a free one that fits, or a new one."""
         if self.points is None:
-            self.points = self._free(Points, POLARITY, image) or self._add(make_points(image))
+            self.points = self._find(Points, POLARITY, image) or self._add(make_points(image))
             self._take(self.points)
             dress_points(self.points)
         return self.points
@@ -68,7 +71,7 @@ class PromptLayers:
     def need_shapes(self, image: Image) -> Shapes:
         """Return the Shapes layer: the one in use, a free one that fits, or a new one."""
         if self.shapes is None:
-            self.shapes = self._free(Shapes, KIND, image) or self._add(make_shapes(image))
+            self.shapes = self._find(Shapes, KIND, image) or self._add(make_shapes(image))
             self._take(self.shapes)
         return self.shapes
 
@@ -116,12 +119,27 @@ class PromptLayers:
         self.points = self.shapes = None
         self._slivers.clear()
 
-    def drop_empty(self) -> None:
-        """Remove the session's own layers in which nothing is drawn; they come back when they are needed."""
-        for layer in list(self._own):
-            if not len(layer.data):
-                self._release(layer)
-                self.lose(layer)
+    def put_by(self) -> None:
+        """Take the session's own layers out of the viewer, as there is no image; what is drawn in them comes back.
+
+        A viewer that is not empty does not show all of the image that is opened next. Also, napari 0.9 crashes with
+        some graphics drivers when points are all that is left of several layers.
+        """
+        for layer in [layer for layer in self._own if layer in self._viewer.layers]:
+            if len(layer.data):
+                self._kept.append(layer)
+            with keeping_selection(self._viewer):
+                self._viewer.layers.remove(layer)
+            self.lose(layer)
+
+    def _bring_back(self, image: Image) -> None:
+        """Put the layers that were put by into the viewer again, if they fit an image."""
+        for layer in [layer for layer in self._kept if layer.ndim == image.ndim]:
+            self._kept.remove(layer)
+            if isinstance(layer, Points) and self.points is None:
+                self.points = self._add(layer)
+            elif isinstance(layer, Shapes) and self.shapes is None:
+                self.shapes = self._add(layer)
 
     def follow(self, image: Image) -> None:
         """Keep the session's own layers where the image is, with what is drawn in them on the same pixels."""
@@ -137,13 +155,18 @@ class PromptLayers:
             if layer is not None and layer.ndim != image.ndim:
                 self._release(layer)
                 self.lose(layer)
+        self._bring_back(image)
         for layer in self._own:
-            self._raise_above(layer, image)
-            before = Grid.of(self._viewer, layer)
-            follow(layer, image)
-            after = Grid.of(self._viewer, layer)
-            if len(layer.data) and not before.matches(after):
-                _carry(layer, before, after)
+            self._lay(layer, image)
+
+    def _lay(self, layer: Points | Shapes, image: Image) -> None:
+        """Put a layer where an image is, with what is drawn in it where it was in the world."""
+        self._raise_above(layer, image)
+        before = Grid.of(self._viewer, layer)
+        follow(layer, image)
+        after = Grid.of(self._viewer, layer)
+        if len(layer.data) and not before.matches(after):
+            _carry(layer, before, after)
 
     def _raise_above(self, layer: Layer, image: Image) -> None:
         """Move a layer to the top if an image that was opened later hides it."""
@@ -151,17 +174,21 @@ class PromptLayers:
         if layer in layers and layers.index(layer) < layers.index(image):
             layers.move(layers.index(layer), len(layers))
 
-    def _free(self, kind: type[Layer], column: str, image: Image) -> Layer | None:
+    def _find(self, kind: type[Layer], column: str, image: Image) -> Layer | None:
         """Find the newest prompt layer that no session works with."""
         for layer in reversed(self._viewer.layers):
             if isinstance(layer, kind) and column in layer.features and layer.ndim == image.ndim:
                 if not layer.metadata.get(_IN_USE):
+                    if layer.metadata.get(_MADE):
+                        self._own.append(layer)
+                        self._lay(layer, image)
                     return layer
         return None
 
     def _add(self, layer: Layer) -> Layer:
         with keeping_selection(self._viewer):
             self._viewer.layers.append(layer)
+        layer.metadata[_MADE] = True
         self._own.append(layer)
         return layer
 

@@ -45,6 +45,8 @@ class SessionEvents(SignalGroup):
     """There is a new state."""
     layers_changed = Signal()
     """The layers of the viewer, or the choice of image or target, changed."""
+    stand_lost = Signal()
+    """The layer that was selected was deleted: napari selects another one, which the person did not choose."""
     closed = Signal()
     """The session ended."""
 
@@ -105,6 +107,7 @@ class Session(StackCommands):
         self._listener = Listener(
             self._parts, KeyBindings(self), self._on_listener_acted, self._publish, self.events.layers_changed.emit
         )
+        self._scene.viewer_events.stand_lost.connect(self._on_viewer_stand_lost)
         self._stack = Stack(self._parts, self._worker, backend, self._listener.deaf)
         self._stack.changed.connect(self._publish)
         self._stack.told.connect(self._on_stack_told)
@@ -282,6 +285,15 @@ class Session(StackCommands):
             if image is not None:
                 self._parts.tools.take(tool, image)
 
+    def resume_tool(self) -> None:
+        """Take the kind of tool that was used last, as for an image that was just opened.
+
+        A tool of napari's that the person has in hand, such as the brush of a labels layer, is left there.
+        """
+        with self._command() as image:
+            if image is not None:
+                self._parts.tools.resume(image)
+
     def toggle_polarity(self) -> None:
         """Turn the next click from object to background, or back. Points that are there keep their polarity."""
         with self._command() as image:
@@ -410,6 +422,10 @@ class Session(StackCommands):
     def _on_stack_told(self, status: Status) -> None:
         self._notice = status
         self._publish()
+
+    def _on_viewer_stand_lost(self) -> None:
+        if not self._closed:
+            self.events.stand_lost.emit()
 
     def _say(self, text: str) -> None:
         self._notice = Status("attention", text) if text else None

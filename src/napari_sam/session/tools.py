@@ -31,6 +31,7 @@ class Tools:
         self._viewer = viewer
         self._prompts = prompts
         self._before: tuple[set[Layer], Layer | None] | None = None
+        self._boxes = False  # whether the tool taken last draws boxes
 
     @property
     def current(self) -> Tool | None:
@@ -49,7 +50,8 @@ class Tools:
         selection = self._viewer.layers.selection
         if selection.active not in self._prompts:
             self._before = set(selection), selection.active
-        if tool == "box":
+        self._boxes = tool == "box"
+        if self._boxes:
             layer, mode = self._prompts.need_shapes(image), "add_rectangle"
             layer.selected_data = set()
         else:
@@ -58,6 +60,12 @@ class Tools:
         selection.active = layer
         layer.visible = True
         layer.mode = mode
+
+    def resume(self, image: Image) -> None:
+        """Take the kind of tool that was taken last, unless the person has a tool of napari's in hand."""
+        active = self._viewer.layers.selection.active
+        if active is None or str(active.mode) == "pan_zoom":
+            self.take("box" if self._boxes else "positive", image)
 
     def flip(self, image: Image) -> None:
         """Turn the next click from object to background or back; from any other tool, to background."""

@@ -8,6 +8,7 @@ over its own list.
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
@@ -33,6 +34,8 @@ class ViewerEvents:
 
     removed = Signal(tuple)
     """Layers were removed; carries all of them."""
+    stand_lost = Signal()
+    """The layer that was selected was removed: what is selected now, nobody chose."""
     active_changed = Signal()
     """Another layer is the active one."""
     dims_changed = Signal()
@@ -41,10 +44,12 @@ class ViewerEvents:
     """Layers came or went, changed places, or have other names."""
 
     def __init__(self, viewer: ViewerModel) -> None:
+        self._viewer = viewer
         self._connections = Connections()
         self._batches = 0
         self._midway = False
         self._telling = False
+        self._stand = weakref.WeakSet(viewer.layers.selection)
         self._gone: list[Layer] = []
         self._news: set[str] = set()
         layers = viewer.layers
@@ -109,9 +114,18 @@ class ViewerEvents:
     def _tell_next(self) -> None:
         if self._gone:
             gone, self._gone = tuple(self._gone), []
+            if self._stand.intersection(gone):
+                self._news.add("stand")
             self.removed.emit(gone)
             return
-        signals = {"active": self.active_changed, "dims": self.dims_changed, "listed": self.listed}
+        signals = {
+            "stand": self.stand_lost,
+            "active": self.active_changed,
+            "dims": self.dims_changed,
+            "listed": self.listed,
+        }
         news = next(name for name in signals if name in self._news)
         self._news.discard(news)
+        if news == "active":
+            self._stand = weakref.WeakSet(self._viewer.layers.selection)
         signals[news].emit()

@@ -101,14 +101,15 @@ def hint(*, has_view: bool, armed: bool, candidates: int, prompts: bool, accepte
     """
     if not has_view:
         return ""
-    if candidates > 1:
-        return "Enter accepts. N shows the next candidate, more clicks correct it."
     if candidates:
-        return "Enter accepts. More clicks correct it; X for background."
+        correct = "more clicks correct it" if armed else "a tool corrects it"
+        if candidates > 1:
+            return f"Enter accepts. N shows the next candidate, {correct}."
+        return f"Enter accepts. {correct.capitalize()}{'; X for background' if armed else ''}."
     if prompts:
         return ""
-    if accepted:
-        return "Next object, or scroll to the next plane." if stack else "Next object."
     if not armed:
         return "Choose a tool, then click an object."
+    if accepted:
+        return "Next object, or scroll to the next plane." if stack else "Next object."
     return "Click an object. X for background."

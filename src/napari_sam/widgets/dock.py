@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import napari.viewer
+    from napari.layers import Image
     from qtpy.QtGui import QShowEvent
 
     from napari_sam.session.state import SessionState
@@ -66,7 +67,7 @@ class SamDock(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer, *, engine_factory: Callable[..., Any] | None = None) -> None:
         super().__init__()
         self._closed = False
-        self._armed = False
+        self._armed_for: weakref.ref[Image] | None = None
         self._docked = False
         self._window: QMainWindow | None = None
         self._window_closes = False
@@ -86,6 +87,7 @@ class SamDock(QWidget):
 
         self.session.events.state_changed.connect(self._on_session_state_changed)
         self.session.events.layers_changed.connect(self._on_session_layers_changed)
+        self.session.events.stand_lost.connect(self._on_session_stand_lost)
         self.session.events.closed.connect(partial(_on_session_closed, weakref.ref(self), self._gui_thread))
         # Runs once: in `shut_down`, or else when Qt destroys the dock, or when Python collects it. The finalizer, not
         # the dock, must hold what it ends: Python takes the members of a collected dock apart in any order.
@@ -102,6 +104,7 @@ class SamDock(QWidget):
         self._closed = True
         self.session.events.state_changed.disconnect(self._on_session_state_changed)
         self.session.events.layers_changed.disconnect(self._on_session_layers_changed)
+        self.session.events.stand_lost.disconnect(self._on_session_stand_lost)
         if self._window is not None:
             self._window.removeEventFilter(self)
         self._activity.close()
@@ -170,15 +173,29 @@ class SamDock(QWidget):
         self.target.draw(state)
         self.stack.draw(state)
         self._activity.show(state.status)
-        if state.next_id is not None and not self._armed:
-            # Who opens the dock wants to click. Later, as napari is still busy with the layer that it has just added.
-            self._armed = True
-            self._gui_thread.post(self._arm)
-
-    def _arm(self) -> None:
-        if self.session.state.tool is None:
-            self.session.use_tool("positive")
 
     def _on_session_layers_changed(self) -> None:
         self.source.read_layers()
         self.target.read_layers()
+        image, before = self.session.image, self._armed_for
+        if image is None:
+            self._armed_for = None
+        elif before is None or before() is not image:
+            self._armed_for = weakref.ref(image)
+            self._arm_later()
+
+    def _on_session_stand_lost(self) -> None:
+        self._arm_later()
+
+    def _arm_later(self) -> None:
+        """Put a tool into the person's hand, as who opens an image wants to click; napari first selects what it will.
+
+        What is posted must not keep the dock: when the window closes, nobody reads the post any more.
+        """
+        dock = weakref.ref(self)
+
+        def arm() -> None:
+            if (widget := dock()) is not None and widget.session.state.tool is None:
+                widget.session.resume_tool()
+
+        self._gui_thread.post(arm)
