@@ -6,6 +6,8 @@ import hashlib
 import itertools
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -201,3 +203,16 @@ def test_a_web_page_is_called_one(page: bytes, tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"no file .*nowhere\.pth"):
         load_checkpoint(tmp_path / "nowhere.pth")
+
+
+def test_loading_does_not_import_a_compiler(tmp_path: Path) -> None:
+    """It takes a second, which everybody would wait for who opens the window."""
+    torch.save(tiny_sam().state_dict(), tmp_path / "sam.pth")
+    code = (
+        "import sys; from pathlib import Path; from napari_sam.model.load import load_checkpoint\n"
+        "from napari_sam.model.weights import resolve\n"
+        "for model in (resolve('bundled')[0], Path(sys.argv[1])):\n"
+        "    load_checkpoint(model)\n"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "sam.pth")], timeout=120).returncode == 0

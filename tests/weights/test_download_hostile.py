@@ -122,6 +122,12 @@ class TestSizes:
         message = refusal(source(server.serve("/f", answers.whole(BODY)), most=100_000), target)
         assert "offers 300 kB, more than the 100 kB" in message
 
+    def test_a_part_that_is_larger_than_the_file_is_not_gone_on_from(self, server, answers, target):
+        part_path(target).write_bytes(bytes(500_000))
+        download(source(server.serve("/f", answers.whole(BODY)), size=len(BODY)), target, limits=QUICK)
+        assert "Range" not in server.requests["/f"][0]
+        assert target.read_bytes() == BODY
+
     def test_no_row_of_the_registry_is_without_a_bound(self):
         for spec in weights.list_models():
             assert spec.approximate_size <= spec.largest_size <= 6_000_000_000

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -286,6 +287,32 @@ class TestImport:
         with pytest.raises(WeightsError, match=r"differs\. Import it again"):
             weights.verify(spec)
 
+    def test_name_of_a_file_that_a_terminal_would_obey_is_not_kept(self, make_checkpoint, tmp_path, loads):
+        stick = tmp_path / "mine\x1b[31m.pt"
+        stick.write_bytes(make_checkpoint())
+        assert importing.import_file(stick, "mine").use_for == "Imported from mine?[31m.pt."
+
+    def test_compressed_file_is_refused_before_it_is_unpacked(self, tmp_path, loads, home):
+        with zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("archive/data.pkl", bytes(10_000_000))
+        with pytest.raises(WeightsError, match="cannot be imported: its parts are compressed"):
+            importing.import_file(tmp_path / "bomb.pt", "bomb")
+        assert not home.exists()
+
+    @pytest.mark.parametrize("share", [0.0, 0.1, 0.2, 0.4])
+    def test_every_step_can_be_cancelled(self, tmp_path, home, share):
+        import torch
+
+        torch.save({"layer": torch.zeros(1_000_000)}, tmp_path / "mine.pt")
+
+        def cancel(fraction: float) -> None:
+            if fraction > share:
+                raise Cancelled("enough")
+
+        with pytest.raises(Cancelled if share < 0.3 else WeightsError):
+            importing.import_file(tmp_path / "mine.pt", "mine", progress=cancel)
+        assert not home.exists()
+
     def test_unusable_file_is_refused_before_it_is_copied(self, tmp_path, loads, home):
         stick = tmp_path / "mine.pt"
         stick.write_bytes(b"\x80\x02unusable")
@@ -371,6 +398,14 @@ class TestRemove:
         assert weights.remove(spec) == len(body)
         assert list((home / "weights").iterdir()) == []
 
+    @pytest.mark.parametrize("name", ["demo.pth", "demo.pth.part", "demo.receipt.json"])
+    def test_what_cannot_be_deleted_is_told(self, table, home, name):
+        spec = table()
+        (home / "weights" / name).mkdir(parents=True)
+        assert weights.partial_size(spec) == 0
+        with pytest.raises(WeightsError, match=rf"{name} cannot be deleted: .*Delete it by hand"):
+            weights.remove(spec)
+
     def test_bundled_stays(self, packaged):
         with pytest.raises(WeightsError, match="part of the package"):
             weights.remove(get_model("bundled"))
@@ -387,10 +422,11 @@ class TestRemove:
         '{"name": "x", "file": "..", "size": 1, "sha256": "", "architecture": null, "source": ""}',
         '{"name": "x", "file": "x.pt", "size": "1", "sha256": "", "architecture": null, "source": ""}',
         '{"name": "x", "file": "x.pt", "size": 1, "sha256": "", "architecture": {}, "source": []}',
+        '{"name": "x", "file": "x.pt", "size": 1, "sha256": "", "architecture": null, "source": "\\u001b[31m"}',
         "[" * 100_000,
         "9" * 5_000,
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_broken_receipt_counts_as_none(home, receipt):
     folder = home / "weights"

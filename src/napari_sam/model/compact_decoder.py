@@ -44,7 +44,8 @@ class PositionCode(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        wavelengths = torch.logspace(math.log2(8), math.log2(2048), channels // 4, base=2.0)
+        # A table of its own, also where a model is made without memory for its weights.
+        wavelengths = torch.logspace(math.log2(8), math.log2(2048), channels // 4, base=2.0, device="cpu")
         self.register_buffer("frequencies", 2 * math.pi / wavelengths, persistent=False)
 
     def forward(self, positions: Tensor) -> Tensor:
@@ -180,7 +181,7 @@ class MaskDecoder(nn.Module):
         self.in4, self.in8 = ResidualUnit(fine), ResidualUnit(middle)
         self.down8 = nn.Sequential(ChannelNorm(fine), nn.Conv2d(fine, middle, 2, 2))
         self.down16 = nn.Sequential(ChannelNorm(middle), nn.Conv2d(middle, coarse, 2, 2))
-        self.queries = nn.Parameter(torch.randn(1 + self.masks, coarse) * 0.02)
+        self.queries = nn.Parameter(nn.init.normal_(torch.empty(1 + self.masks, coarse), std=0.02))
         self.kinds = nn.Embedding(4, coarse)  # negative click, positive click, upper left corner, lower right corner
         self.look4, self.look16 = nn.Linear(fine, coarse), nn.Linear(coarse, coarse)
         self.code = PositionCode(coarse)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from napari_sam.errors import WeightsError
-from napari_sam.model.container import container_problem
+from napari_sam.model.container import container_problem, printable
 from napari_sam.model.files import absence, open_plain
 from napari_sam.model.integrity import file_digests, new_hasher
 from napari_sam.model.registry import ARCHITECTURES, CHECKPOINT_SUFFIXES, ModelSpec, format_bytes, list_models
@@ -67,7 +67,7 @@ def import_file(
         _check_loads(path, architecture, lambda fraction: progress((2 + fraction) / 6))
         target = weights_folder() / (name + (path.suffix if path.suffix in CHECKPOINT_SUFFIXES else ".pt"))
     sha256 = _copy(path, target, lambda fraction: progress((1 + fraction) / 2))
-    write_receipt(name, target, sha256, architecture, path.name)
+    write_receipt(name, target, sha256, architecture, printable(path.name))
     return lookup(name)
 
 

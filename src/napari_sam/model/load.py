@@ -17,6 +17,7 @@ from napari_sam.model.medsam import MedSam
 from napari_sam.model.reading import read_checkpoint
 from napari_sam.model.sam import Sam
 from napari_sam.model.tiny_vit import fuse_batch_norms
+from napari_sam.model.weightless import weightless
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
@@ -103,9 +104,9 @@ def _compact(
         raise _mismatch(path, "compact", architecture)
     config = metadata.get("config", "")
     weights = cast("dict[str, Tensor]", contents)
-    with torch.device("meta"):  # shapes are compared before memory is taken for them
+    with weightless():  # shapes are compared before memory is taken for them
         require_match(weights, build_compact(config).state_dict())
-    model = build_compact(config)  # not on "meta": it has tables that are in no file
+    model = build_compact(config)  # anew, for it has tables that are in no file
     model.load_state_dict({key: value.float() for key, value in weights.items()})
     _freeze(model.to(device))
     return model, "compact", ()
@@ -125,7 +126,7 @@ def _sam(
     if architecture not in (None, name):
         raise _mismatch(path, name, architecture)
     _require_backed(path, found.state)
-    with torch.device("meta"):  # no memory and no time for initial values
+    with weightless():
         model = (MedSam if name == MEDSAM else Sam)(found.config)
     require_match(found.state, model.state_dict())
     model.to_empty(device=device).load_state_dict(found.state)

@@ -99,10 +99,10 @@ def drop_receipt(name: str) -> None:
 
 
 def _is_sound(receipt: Receipt) -> bool:
-    """Whether the values have their types, and the file lies in the folder."""
-    texts = (receipt.file, receipt.sha256, receipt.source, receipt.architecture or "")
+    """Whether the values have their types and can be shown, and the file lies in the folder."""
+    texts = (receipt.name, receipt.file, receipt.sha256, receipt.source, receipt.architecture or "")
     return (
-        all(isinstance(text, str) for text in texts)
+        all(isinstance(text, str) and text.isprintable() for text in texts)  # what a terminal would obey is no name
         and type(receipt.size) is int
         and Path(receipt.file).name == receipt.file
         and receipt.file.strip(".") != ""

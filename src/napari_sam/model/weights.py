@@ -233,14 +233,25 @@ def recognise(path: Path, progress: Progress = no_progress, *, thorough: bool = 
 
 
 def remove(spec: ModelSpec) -> int:
-    """Delete the file of a model, its receipt and any unfinished download; return the bytes freed."""
+    """Delete the file of a model, its receipt and any unfinished download; return the bytes freed.
+
+    Raises
+    ------
+    WeightsError
+        If one of them cannot be deleted.
+    """
     if spec.bundled:
         raise WeightsError("The bundled model is part of the package and cannot be removed.")
     path = target_path(spec)
     freed = (path.stat().st_size if path.is_file() else 0) + partial_size(spec)
-    path.unlink(missing_ok=True)
-    drop_receipt(spec.name)
-    download.clear(path)
+    try:
+        path.unlink(missing_ok=True)
+        drop_receipt(spec.name)
+        download.clear(path)
+    except OSError as error:
+        raise WeightsError(
+            f"{error.filename} cannot be deleted: {error.strerror}. Delete it by hand, or change its permissions."
+        ) from error
     return freed
 
 

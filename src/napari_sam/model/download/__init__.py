@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+import stat
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -119,9 +120,10 @@ def download(
 def partial_size(target: Path) -> int:
     """Bytes of an unfinished download of `target`; 0 if there is none."""
     try:
-        return part_path(target).lstat().st_size
+        found = part_path(target).lstat()
     except FileNotFoundError:
         return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
 def clear(target: Path) -> None:
@@ -165,6 +167,8 @@ class _Download:
 
     def run(self) -> None:
         """Try every address in turn."""
+        if partial_size(self.target) > self.source.bound:
+            forget(self.target)
         self.partial.open(self._tick)
         for url in self.source.urls:
             failure = self._from(url)
