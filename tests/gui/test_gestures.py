@@ -72,7 +72,34 @@ def test_a_plain_click_in_box_mode_is_no_box(open_desk):
     desk.press_button(desk.dock.prompt.tools["box"])
     desk.click(LEFT)
     assert not desk.session.state.candidates and not desk.preview().any()
-    assert desk.session.state.status.kind != "failed"
+    assert "Drag" in desk.dock.status.text.text()
+    assert len(desk.session.shapes.data) == 0 and not desk.session.state.can_undo  # nor is anything left of it
+    desk.drag((30, 15), (90, 75))
+    assert len(desk.session.shapes.data) == 1 and desk.dock.status.mark.kind == "idle"
+    desk.click(RIGHT)
+    np.testing.assert_array_equal(desk.preview(), region(LEFT))  # the click took nothing away
+    assert len(desk.session.shapes.data) == 1
+
+
+def test_a_new_box_takes_the_place_of_the_last_and_undo_brings_that_back(open_desk):
+    desk = open_desk()
+    desk.press_button(desk.dock.prompt.tools["box"])
+    boxes = []
+    for box, centre in (((30, 15), (90, 75)), LEFT), (((30, 85), (90, 145)), RIGHT), (((32, 17), (88, 73)), LEFT):
+        desk.drag(*box)
+        assert len(desk.session.shapes.data) == 1
+        boxes.append(np.array(desk.session.shapes.data[0]))
+        np.testing.assert_array_equal(desk.preview(), region(centre))
+        assert desk.dock.status.mark.kind == "idle"
+    for earlier, centre in ((boxes[1], RIGHT), (boxes[0], LEFT)):
+        desk.press_key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+        np.testing.assert_array_equal(desk.session.shapes.data[0], earlier)
+        assert len(desk.session.shapes.data) == 1
+        np.testing.assert_array_equal(desk.preview(), region(centre))
+    desk.press_key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert len(desk.session.shapes.data) == 0 and not desk.preview().any()
+    desk.press_key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    np.testing.assert_array_equal(desk.preview(), region(LEFT))
 
 
 def test_the_polarity_flips_by_key_and_by_button(open_desk):

@@ -191,16 +191,43 @@ def test_shapes_count_by_their_bounding_box(session, engine, kind):
     assert box.stop == pytest.approx((25, 30))
 
 
-def test_the_newest_box_counts_and_the_status_says_so(session, engine):
-    session.shapes.add_rectangles([[[5, 5], [20, 20]], [[30, 50], [50, 70]]])
+def test_the_newest_box_counts_and_takes_the_place_of_older_ones(session, engine):
+    older, newer = [[5, 5], [20, 20]], [[30, 50], [50, 70]]
+    session.shapes.add_rectangles([older])
+    session.wait(20)
+    session.shapes.add_rectangles([newer])
+    session.wait(20)
+    assert engine.asked[-1].box == BoxPrompt(*newer)
+    assert len(session.shapes.data) == 1 and session.state.status.kind == "idle"
+    session.undo()
+    session.wait(20)
+    assert len(session.shapes.data) == 1 and engine.asked[-1].box == BoxPrompt(*older)
+    session.redo()
+    session.undo()
+    session.undo()
+    assert len(session.shapes.data) == 0
+    session.shapes.add_rectangles([older, newer])
+    session.wait(20)
+    assert len(session.shapes.data) == 1 and engine.asked[-1].box == BoxPrompt(*newer)
+
+
+def test_boxes_of_other_planes_stay(viewer, open_session):
+    viewer.add_image(np.zeros((3, 40, 50), np.uint8), contrast_limits=(0, 255))
+    session = open_session()
+    box = np.array([[5, 5], [5, 20], [20, 20], [20, 5]])
+    for plane in (2, 1, 1):  # the first plane on screen is 1
+        session.shapes.add(np.column_stack([np.full(4, plane), box]), shape_type="rectangle")
+    assert [vertices[0, 0] for vertices in session.shapes.data] == [2, 1]
+
+
+def test_in_a_layer_of_the_persons_the_newest_box_counts_and_none_is_deleted(session, viewer, engine):
+    layer = viewer.add_shapes([[[5, 5], [5, 25], [25, 25], [25, 5]]])
+    session.shapes = layer
+    layer.add_rectangles([[[30, 50], [50, 70]], [[2, 2], [2, 2]]])
     session.wait(20)
     assert engine.asked[-1].box == BoxPrompt((30, 50), (50, 70))
-    assert session.state.status.kind == "attention"
-    assert "newest" in session.state.status.text
-    session.shapes.remove([1])
-    session.wait(20)
-    assert engine.asked[-1].box == BoxPrompt((5, 5), (20, 20))
-    assert session.state.status.kind == "idle"
+    assert len(layer.data) == 3
+    assert session.state.status.kind == "attention" and "newest" in session.state.status.text
 
 
 def test_a_box_and_points_are_one_prompt(session, engine):
@@ -228,7 +255,7 @@ def test_a_plain_click_in_rectangle_mode_is_ignored(session, engine, zoom):
     shared = {"dims_displayed": [0, 1], "view_direction": None, "position": (20, 20)}
     mouse_press_callbacks(session.shapes, read_only_mouse_event("mouse_press", **shared))
     mouse_release_callbacks(session.shapes, read_only_mouse_event("mouse_release", **shared))
-    assert len(session.shapes.data) == 1
+    assert len(session.shapes.data) == 0 and not session.state.can_undo
     assert "Drag" in session.state.status.text
     session.shapes.scale_factor = 0.01  # zooming in later makes no box of it
     session.points.add(DISCS[0])

@@ -41,6 +41,8 @@ class Reading:
         Traces of plain clicks in a drawing mode on this plane, left out.
     point_rows, shape_rows : tuple of int
         Indices, in their layers, of everything drawn on this plane, used or not.
+    spent_rows : tuple of int
+        Those of `shape_rows` that say nothing any more: boxes that a newer one replaces, and slivers.
     """
 
     prompts: PromptSet = field(default_factory=PromptSet)
@@ -50,6 +52,7 @@ class Reading:
     slivers: int = 0
     point_rows: tuple[int, ...] = ()
     shape_rows: tuple[int, ...] = ()
+    spent_rows: tuple[int, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -99,10 +102,17 @@ def read_prompts(
     point_rows, clicks = _clicks(viewer, image, view, points)
     found = _shapes(viewer, image, view, shapes, is_sliver)
     inside = [click for click in clicks if _inside(click.position, view.shape)]
-    touching = [box for box in found.boxes if _touches(box, view.shape)]
-    outside = len(point_rows) - len(inside) + len(found.boxes) - len(touching)
-    prompts = PromptSet((*inside, *touching[-1:]))
-    return Reading(prompts, outside, len(touching), found.lines, found.slivers, point_rows, tuple(found.rows))
+    touching = {row: box for row, box in found.boxes.items() if _touches(box, view.shape)}
+    return Reading(
+        prompts=PromptSet((*inside, *list(touching.values())[-1:])),
+        outside=len(point_rows) - len(inside) + len(found.boxes) - len(touching),
+        boxes=len(touching),
+        lines=found.lines,
+        slivers=len(found.slivers),
+        point_rows=point_rows,
+        shape_rows=tuple(found.rows),
+        spent_rows=(*list(touching)[:-1], *found.slivers),
+    )
 
 
 def _clicks(
@@ -121,12 +131,12 @@ def _clicks(
 
 @dataclass(slots=True)
 class _Shapes:
-    """The shapes on a plane: all their rows, the bounding boxes of those that count, oldest first, and the others."""
+    """The shapes on a plane: all their rows, the bounding boxes of areas by row, oldest first, and the others."""
 
     rows: list[int] = field(default_factory=list)
-    boxes: list[BoxPrompt] = field(default_factory=list)
+    boxes: dict[int, BoxPrompt] = field(default_factory=dict)
     lines: int = 0
-    slivers: int = 0
+    slivers: list[int] = field(default_factory=list)
 
 
 def _shapes(
@@ -148,9 +158,9 @@ def _shapes(
         if kind not in _AREAS:
             found.lines += 1
         elif is_sliver(corners):
-            found.slivers += 1
+            found.slivers.append(row)
         else:
-            found.boxes.append(BoxPrompt(_pair(corners.min(axis=0)), _pair(corners.max(axis=0))))
+            found.boxes[row] = BoxPrompt(_pair(corners.min(axis=0)), _pair(corners.max(axis=0)))
     return found
 
 

@@ -6,7 +6,9 @@ What an event carries is not trusted: napari's indices are often -1, and one act
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from napari.layers.base import ActionType
 
 from napari_sam.session.connections import Connections
 from napari_sam.session.layers import PLACING
@@ -24,6 +26,7 @@ _BURST_S = 0.25
 """Seconds that contrast limits must rest, once they are let go of, before the plane is encoded anew."""
 _SCROLL_S = 0.15
 """Seconds that a plane must stay on screen before it is encoded."""
+_BEGINNINGS = frozenset({ActionType.ADDING, ActionType.CHANGING, ActionType.REMOVING})
 
 
 class Listener:
@@ -112,13 +115,21 @@ class Listener:
                 self._connections.connect(group, layer.events[name], slot)
         return True
 
-    def on_prompts_changed(self) -> None:
-        """Read the prompts again, note what the person drew, and ask if they say something new."""
+    def on_prompts_changed(self, event: Any = None) -> None:
+        """Read the prompts again, note what the person drew, and ask if they say something new.
+
+        Parameters
+        ----------
+        event : napari event, optional
+            One that says that a change begins is left alone: another one follows when a box is drawn to its end.
+        """
         parts, image = self._parts, self._parts.scene.image
-        if self._deaf or image is None:
+        if self._deaf or image is None or getattr(event, "action", None) in _BEGINNINGS:
             return
         with self.deaf():
             parts.prompts.tidy()
+            if parts.scene.view is not None:
+                parts.prompts.drop_spent(image, parts.scene.view)
         if parts.ledger.note_drawing(image):
             self._acted()
         parts.dialogue.read()

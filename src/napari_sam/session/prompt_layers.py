@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,6 +50,7 @@ class PromptLayers:
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = viewer
         self._slivers = SliverMemory()
+        self._clicked: tuple[View, PromptSet] | None = None
         self._own: list[Layer] = []
         self._kept: list[Layer] = []
         self._modes: dict[Layer, str] = {}
@@ -210,7 +212,28 @@ class PromptLayers:
     # -- what is drawn ----------------------------------------------------------------------------
 
     def read(self, image: Image, view: View) -> Reading:
-        """Read the prompts of the plane on screen."""
+        """Read the prompts of the plane on screen; a click that made no box is told until something else is drawn."""
+        reading = self._read(image, view)
+        return replace(reading, slivers=1) if self._clicked == (view, reading.prompts) else reading
+
+    def drop_spent(self, image: Image, view: View) -> None:
+        """Take away what a person has just drawn that says nothing, and boxes that it replaces.
+
+        Only from layers that are there for prompts: in one that the person lent, everything stays.
+        """
+        shapes = self.shapes
+        if shapes is None or KIND not in shapes.features:
+            return
+        reading = self._read(image, view)
+        if reading.spent_rows:
+            shapes.selected_data = set()
+            shapes.remove(list(reading.spent_rows))
+        if reading.slivers:
+            self._clicked = view, reading.prompts
+        elif self._clicked != (view, reading.prompts):
+            self._clicked = None
+
+    def _read(self, image: Image, view: View) -> Reading:
         pixel = self._screen_pixel(image)
         return read_prompts(
             self._viewer, image, view, self.points, self.shapes, lambda corners: self._slivers.judge(corners, pixel)
@@ -242,6 +265,7 @@ class PromptLayers:
             shapes.add(from_image(self._viewer, shapes, image, corners), shape_type="rectangle")
             shapes.selected_data = set()
         self.tidy()
+        self.drop_spent(image, view)
 
     def _screen_pixel(self, image: Image) -> float:
         """Give the side of a screen pixel, in data pixels: what napari sizes the trace of a click with."""
@@ -287,6 +311,7 @@ class PromptLayers:
             self.shapes.selected_data = set()
             self.shapes.remove(shapes)
         self._slivers.clear()
+        self._clicked = None
 
 
 def _carry(layer: Points | Shapes, before: Grid, after: Grid) -> None:
