@@ -10,14 +10,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from desk import LEFT, DiscEngine, discs
+from fitting import cut, narrow
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QColor, QWheelEvent
-from qtpy.QtWidgets import QAbstractButton, QApplication, QLabel, QWidget
+from qtpy.QtWidgets import QApplication, QLabel
 
 from napari_sam.errors import DeviceError
 from napari_sam.session.state import Status
-from napari_sam.widgets.controls import NarrowCombo, WrappedLabel
 
 LONG = "2026-03-14_plate7_wellB03_site02_channel_DAPI_stitched_background_corrected_v3.ome.tif"
 
@@ -174,34 +174,6 @@ def test_the_legend_lists_every_key(open_desk):
 # -- how it fits ------------------------------------------------------------------------------------
 
 
-def narrow(desk, width: int = 300) -> None:
-    desk.viewer.window._qt_window.resizeDocks([desk.frame], [width], Qt.Orientation.Horizontal)
-    for _ in range(3):
-        QApplication.processEvents()
-
-
-def cut(desk) -> list[str]:
-    """Name what does not fit: widgets beyond the dock's edge, and text wider or taller than its widget."""
-    found = []
-    for widget in desk.dock.findChildren(QWidget):
-        if not widget.isVisible():
-            continue
-        left = widget.mapTo(desk.dock, QPoint(0, 0)).x()
-        if left < 0 or left + widget.width() > desk.dock.width():
-            found.append(f"{type(widget).__name__} lies beyond the edge")
-        if isinstance(widget, WrappedLabel):
-            if widget.heightForWidth(widget.width()) > widget.height():
-                found.append(f"{widget.text()!r} is cut below")
-        elif isinstance(widget, QLabel | QAbstractButton) and widget.text():
-            if isinstance(widget, QLabel) and widget.wordWrap():
-                fits = widget.heightForWidth(widget.width()) <= widget.height()
-            else:
-                fits = widget.fontMetrics().horizontalAdvance(widget.text()) <= widget.contentsRect().width()
-            if not fits:
-                found.append(f"{widget.text()!r} is cut")
-    return found
-
-
 STATES = {
     "idle": Status("idle", "Ready."),
     "failed": Status(
@@ -223,7 +195,7 @@ def test_nothing_is_cut_at_300_pixels(open_desk, name):
     longest = max(range(model.combo.count()), key=lambda i: len(model.combo.itemText(i)))
     model.combo.activated.emit(longest)
     desk.dock.status.draw(replace(desk.session.state, status=STATES[name]))
-    narrow(desk)
+    narrow(desk, 300)
     assert desk.frame.width() <= 300
     assert cut(desk) == []
 
@@ -231,7 +203,7 @@ def test_nothing_is_cut_at_300_pixels(open_desk, name):
 def test_a_long_name_is_elided_and_its_tooltip_tells_it_whole(open_desk):
     desk = open_desk()
     desk.session.image.name = LONG
-    narrow(desk)
+    narrow(desk, 300)
     combo = desk.dock.source.image
     assert combo.fontMetrics().horizontalAdvance(LONG) > combo.width()  # so it cannot be whole
     assert combo.toolTip().startswith(LONG)
@@ -242,7 +214,7 @@ def test_the_wheel_passes_over_combos(open_desk, qtbot):
     desk = open_desk()
     desk.viewer.add_image(discs(), name="second")
     desk.settle()
-    combo: NarrowCombo = desk.dock.source.image
+    combo = desk.dock.source.image
     before = combo.currentIndex()
     middle = QPointF(combo.rect().center())
     for step in (120, -120):

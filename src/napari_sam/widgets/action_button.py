@@ -51,13 +51,15 @@ class ActionButton(QPushButton):
         self.clicked.connect(self._on_clicked)
 
     def sizeHint(self) -> QSize:
-        """Return room for the icon and the words; Qt's styles ask for more, which four buttons in a row have not."""
-        icon = 0 if self.icon().isNull() else self.iconSize().width() + 4
-        return QSize(self.fontMetrics().horizontalAdvance(self.text()) + icon + 12, line_height(self))
+        """Return room for the words; Qt's styles ask for more, which four buttons in a row have not."""
+        return self._size(12)
 
     def minimumSizeHint(self) -> QSize:
-        """Return the same."""
-        return self.sizeHint()
+        """Return as little room as the words can do with."""
+        return self._size(4)
+
+    def _size(self, padding: int) -> QSize:
+        return QSize(self.fontMetrics().horizontalAdvance(self.text()) + padding, line_height(self))
 
     def draw(self, state: SessionState) -> None:
         """Enable the button when the action would do something."""

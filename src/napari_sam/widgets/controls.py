@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
-from qtpy.QtGui import QFontMetrics, QGuiApplication
+from qtpy.QtCore import QEvent, QObject, QRect, QSize, Qt
+from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QComboBox,
     QFrame,
+    QGridLayout,
     QHBoxLayout,
     QLabel,
     QMenu,
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from qtpy.QtCore import QPoint
-    from qtpy.QtGui import QKeyEvent, QPaintEvent, QWheelEvent
+    from qtpy.QtGui import QKeyEvent, QPaintEvent, QResizeEvent, QWheelEvent
 
+NARROW = 250
+"""Width below which the panels of the dock keep more lines for their texts, logical pixels."""
+_ENDLESS = 1 << 15  # a width at which nothing wraps, logical pixels
 _POPUP_WIDTH = 480  # logical pixels; a list may be wider than the dock, but not cover the image
 
 
@@ -170,13 +174,15 @@ class WrappedLabel(QLabel):
 
     Parameters
     ----------
-    lines : int
-        Lines for which room is kept, so that the panels below stay put when a text comes or goes.
+    lines, narrow_lines : int
+        Lines for which room is kept, so that the panels below stay put when a text comes or goes; in a narrow dock, by
+        default as many.
     """
 
-    def __init__(self, lines: int = 1) -> None:
+    def __init__(self, lines: int = 1, narrow_lines: int | None = None) -> None:
         super().__init__()
         self._lines = lines
+        self._narrow_lines = narrow_lines or lines
         self._text = ""
         self.setWordWrap(True)
         self.setTextFormat(Qt.TextFormat.PlainText)
@@ -197,11 +203,25 @@ class WrappedLabel(QLabel):
 
     def heightForWidth(self, width: int) -> int:
         """Return the height of the text at this width, of at least the lines kept, logical pixels."""
-        return max(super().heightForWidth(width), self._kept())
+        return max(super().heightForWidth(width), self._kept(width))
 
     def minimumSizeHint(self) -> QSize:
         """Return no width at all, and the height of the lines kept."""
-        return QSize(0, self._kept())
+        return QSize(0, self._kept(self.width()))
+
+    def _kept(self, width: int) -> int:
+        return self.height_of(self._lines if width >= NARROW else self._narrow_lines)
+
+    def height_of(self, lines: int) -> int:
+        """Return the height of a number of lines with the padding of the style sheet, logical pixels."""
+        self.ensurePolished()  # before it is shown, a label has neither napari's font nor its padding
+        one = super().heightForWidth(_ENDLESS)
+        return one + self._text_height(lines) - self._text_height(1)
+
+    def _text_height(self, lines: int) -> int:
+        """Measure lines as Qt lays them out, which need not be a multiple of the font's line spacing."""
+        text = "\n".join("x" * lines)
+        return self.fontMetrics().boundingRect(QRect(0, 0, _ENDLESS, _ENDLESS), 0, text).height() if lines else 0
 
     def menu(self) -> QMenu:
         """Return a context menu that copies the text."""
@@ -218,9 +238,6 @@ class WrappedLabel(QLabel):
         if clipboard is not None:
             clipboard.setText(self._text)  # without the places to break at
 
-    def _kept(self) -> int:
-        return self._lines * QFontMetrics(self.font()).lineSpacing() + 4
-
 
 def _breakable(text: str, longest: int = 24) -> str:
     """Put zero-width spaces after the separators of words longer than `longest` characters."""
@@ -228,8 +245,8 @@ def _breakable(text: str, longest: int = 24) -> str:
     return " ".join("".join(c + "\u200b" * (c in "/\\_-.") for c in w) if len(w) > longest else w for w in words)
 
 
-def heading(text: str) -> QWidget:
-    """Return a section's title with a hairline to its right."""
+def heading(text: str, right: QWidget | None = None) -> QWidget:
+    """Return a section's title with a hairline to its right, and perhaps a few words at the end of that."""
     row = QWidget()
     layout = QHBoxLayout(row)
     layout.setContentsMargins(0, 6, 0, 0)
@@ -243,4 +260,42 @@ def heading(text: str) -> QWidget:
     line.setFixedHeight(1)
     layout.addWidget(label)
     layout.addWidget(line, 1)
+    if right is not None:
+        layout.addWidget(right)
     return row
+
+
+class ButtonGrid(QWidget):
+    """Buttons in two columns, or in one where two are too narrow for the words.
+
+    Parameters
+    ----------
+    buttons : sequence of QWidget
+        From left to right, and from top to bottom.
+    """
+
+    def __init__(self, buttons: Sequence[QWidget]) -> None:
+        super().__init__()
+        self._buttons = tuple(buttons)
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(4)
+        self._arrange(2)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the width of the widest button, and the height of the rows that there are now."""
+        widest = max(button.minimumSizeHint().width() for button in self._buttons)
+        return QSize(widest, super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Take as many columns as there is room for."""
+        super().resizeEvent(event)
+        room = 2 * self.minimumSizeHint().width() + self._grid.horizontalSpacing()
+        self._arrange(2 if self.width() >= room else 1)
+
+    def _arrange(self, columns: int) -> None:
+        last = self._buttons[-1]
+        if self._grid.count() and self._grid.getItemPosition(self._grid.indexOf(last))[1] == columns - 1:
+            return
+        for i, button in enumerate(self._buttons):
+            self._grid.addWidget(button, i // columns, i % columns)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent
 
     from napari_sam.session.state import SessionState
+    from napari_sam.widgets.fold import Fold
 
 _WIDTH = 320  # logical pixels; 300 are enough
 
@@ -83,6 +84,7 @@ class SamDock(QWidget):
         self.stack = StackPanel(self.session)
         self.keys = KeysPanel(self.session.actions.values())
         self._activity = Activity(self.session.cancel)
+        self._scroll = QScrollArea()
         self._build()
 
         self.session.events.state_changed.connect(self._on_session_state_changed)
@@ -154,16 +156,27 @@ class SamDock(QWidget):
         for panel in (self.source, self.status, self.prompt, self.candidates, self.target, self.stack, self.keys):
             column.addWidget(panel)
         column.addStretch(1)
-        scroll = QScrollArea()
+        scroll = self._scroll
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         scroll.setWidget(panels)
-        scroll.setMinimumWidth(panels.minimumSizeHint().width())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll)
+        self.stack.toggled.connect(partial(self._on_fold_toggled, self.stack))
+        self.keys.toggled.connect(partial(self._on_fold_toggled, self.keys))
+
+    def _on_fold_toggled(self, fold: Fold, expanded: bool) -> None:
+        if expanded:
+            self._gui_thread.post(partial(self._bring_into_view, fold))  # once Qt has given it its height
+
+    def _bring_into_view(self, fold: Fold) -> None:
+        """Scroll so far that a section is seen as a whole, or from its head on where it is taller than the dock."""
+        bar, view = self._scroll.verticalScrollBar(), self._scroll.viewport()
+        if bar is not None and view is not None:
+            top, bottom = fold.y(), fold.y() + fold.height()
+            bar.setValue(min(max(bar.value(), bottom - view.height()), top))
 
     def _on_session_state_changed(self, state: SessionState) -> None:
         self.source.draw(state)

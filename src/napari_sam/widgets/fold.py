@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent, QObject, Qt
 from superqt import QCollapsible
 
+_ANY_HEIGHT = (1 << 24) - 1  # what Qt calls QWIDGETSIZE_MAX; not every binding has the name
 _STYLE = "text-align: left; border: none; outline: none; background: transparent; font-weight: bold; padding: 0px"
 
 
@@ -19,7 +20,7 @@ class Fold(QCollapsible):
 
     def __init__(self, title: str) -> None:
         super().__init__(title, expandedIcon="▾", collapsedIcon="▸")
-        self.setDuration(120)
+        self.setDuration(0)  # a section that grows while one looks at it is hard to bring into view
         self.toggleButton().setStyleSheet(_STYLE)
         self.toggleButton().setFocusPolicy(Qt.FocusPolicy.TabFocus)
         for layout in (self.layout(), self.content().layout()):
@@ -37,9 +38,15 @@ class Fold(QCollapsible):
             self.setExpandedIcon("▾")
             self.setCollapsedIcon("▸")
 
+    def eventFilter(self, _watched: QObject | None, _event: QEvent | None) -> bool:
+        """Leave the height to the layout: the base class fixes it, which cuts a text that comes to need more lines."""
+        return False
+
     def _on_toggle_button_toggled(self, checked: bool) -> None:
         if checked:
             self.content().setVisible(True)
 
     def _on_toggled(self, expanded: bool) -> None:
         self.content().setVisible(expanded)
+        if expanded:
+            self.content().setMaximumHeight(_ANY_HEIGHT)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
+from qtpy.QtWidgets import QGridLayout, QWidget
 
 from napari_sam.widgets.action_button import keys_text
+from napari_sam.widgets.controls import WrappedLabel
 from napari_sam.widgets.fold import Fold
 
 if TYPE_CHECKING:
@@ -27,14 +28,16 @@ class KeysPanel(Fold):
     def __init__(self, actions: Iterable[Action]) -> None:
         super().__init__("Keys")
         legend = QWidget()
-        form = QFormLayout(legend)
-        form.setContentsMargins(4, 0, 0, 4)
-        form.setVerticalSpacing(2)
-        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        for action in actions:
-            if action.keys:
-                what = QLabel(action.title)
-                what.setToolTip(action.tooltip)
-                form.addRow(keys_text(action.keys), what)
+        grid = QGridLayout(legend)
+        grid.setContentsMargins(4, 0, 0, 4)
+        grid.setSpacing(0)
+        grid.setColumnStretch(0, 5)
+        grid.setColumnStretch(1, 4)
+        for row, action in enumerate(action for action in actions if action.keys):
+            keys, what = WrappedLabel(), WrappedLabel()
+            keys.show_text(keys_text(action.keys))
+            what.show_text(action.title)
+            what.setToolTip(action.tooltip)
+            grid.addWidget(keys, row, 0)
+            grid.addWidget(what, row, 1)
         self.addWidget(legend)

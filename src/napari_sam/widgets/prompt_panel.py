@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QSize
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_sam.widgets.action_button import ActionButton
@@ -12,6 +13,8 @@ from napari_sam.widgets.controls import heading
 from napari_sam.widgets.icons import tool_icon
 
 if TYPE_CHECKING:
+    from qtpy.QtGui import QResizeEvent
+
     from napari_sam.session import Session
     from napari_sam.session.actions import Action
     from napari_sam.session.state import SessionState, Tool
@@ -21,14 +24,23 @@ _TOOLS: tuple[Tool, ...] = ("positive", "negative", "box")
 
 
 class ToolButton(ActionButton):
-    """A button that stays down while its tool is the one in hand."""
+    """A button that stays down while its tool is the one in hand. Where it is narrow, its words go without the mark."""
 
     def __init__(self, tool: Tool, action: Action, session: Session) -> None:
         super().__init__(action, session)
         self._tool = tool
         self.setCheckable(True)
-        self.setIcon(tool_icon(tool, _ICON, self.devicePixelRatioF()))
         self.setIconSize(QSize(_ICON, _ICON))
+        self._draw_icon()
+
+    def sizeHint(self) -> QSize:
+        """Return room for the mark and the words."""
+        return super().sizeHint() + QSize(_ICON + 4, 0)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Show the mark if there is room for it."""
+        super().resizeEvent(event)
+        self._draw_icon()
 
     def draw(self, state: SessionState) -> None:
         """Press the button down when its tool is in hand."""
@@ -38,8 +50,12 @@ class ToolButton(ActionButton):
     def changeEvent(self, event: QEvent | None) -> None:
         """Draw the icon anew for a screen of another resolution."""
         if event is not None and event.type() == QEvent.Type.DevicePixelRatioChange:
-            self.setIcon(tool_icon(self._tool, _ICON, self.devicePixelRatioF()))
+            self._draw_icon()
         super().changeEvent(event)
+
+    def _draw_icon(self) -> None:
+        room = self.width() >= self.minimumSizeHint().width() + _ICON + 4
+        self.setIcon(tool_icon(self._tool, _ICON, self.devicePixelRatioF()) if room else QIcon())
 
 
 class PromptPanel(QWidget):

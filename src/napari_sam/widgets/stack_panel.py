@@ -9,18 +9,19 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QLabel, QSizePol
 
 from napari_sam.propagation import STRATEGIES
 from napari_sam.widgets.action_button import ActionButton, keys_text
-from napari_sam.widgets.controls import NarrowCombo, Row, WrappedLabel, line_height
+from napari_sam.widgets.controls import ButtonGrid, NarrowCombo, Row, WrappedLabel, line_height
 from napari_sam.widgets.fold import Fold
 from napari_sam.widgets.keyboard import give_to_canvas
 from napari_sam.widgets.score_strip import ScoreStrip
 
 if TYPE_CHECKING:
-    from qtpy.QtGui import QKeyEvent, QMouseEvent, QWheelEvent
+    from qtpy.QtGui import QKeyEvent, QMouseEvent, QResizeEvent, QWheelEvent
 
     from napari_sam.session import Session
     from napari_sam.session.stack_state import StackState
     from napari_sam.session.state import SessionState
 
+_DIGITS, _BUTTONS = 46, 40  # widths of a number and of the buttons beside it, logical pixels
 _COMMANDS = ("propagate", "cancel", "copy_prompts", "next_weak_plane")
 
 
@@ -34,6 +35,7 @@ class PlaneBox(QSpinBox):
         self.setKeyboardTracking(False)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setStyleSheet("QSpinBox { min-width: 0px; }")  # napari's asks for more than a narrow dock has
 
     def show_range(self, value: int, low: int, high: int) -> None:
         """Show a plane, and which others can be chosen; nothing is signalled to the outside."""
@@ -43,12 +45,19 @@ class PlaneBox(QSpinBox):
         self.blockSignals(False)
 
     def sizeHint(self) -> QSize:
-        """Return room for some digits."""
-        return QSize(64, line_height(self))
+        """Return room for some digits and the two buttons."""
+        return QSize(_DIGITS + _BUTTONS, line_height(self))
 
     def minimumSizeHint(self) -> QSize:
-        """Return the same."""
-        return self.sizeHint()
+        """Return room for the digits."""
+        return QSize(_DIGITS, line_height(self))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Show the two buttons where there is room for them beside the digits."""
+        super().resizeEvent(event)
+        symbols = QSpinBox.ButtonSymbols
+        room = self.width() >= self.sizeHint().width()
+        self.setButtonSymbols(symbols.UpDownArrows if room else symbols.NoButtons)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Take the number with Enter, or go back to the last one with Escape; either is the end of typing."""
@@ -103,7 +112,7 @@ class StackPanel(Fold):
         self.same.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.same.clicked.connect(self._on_same_clicked)
         self.strip = ScoreStrip(session.go_to_plane)
-        self.words = WrappedLabel(lines=2)
+        self.words = WrappedLabel(lines=2, narrow_lines=4)
         self._controls = QWidget()
         self._build()
 
@@ -149,15 +158,11 @@ class StackPanel(Fold):
         for row, (text, what) in enumerate(rows):
             grid.addWidget(QLabel(text), row, 0)
             grid.addWidget(what, row, 1)
-        buttons = QGridLayout()
-        buttons.setSpacing(4)
-        for i, button in enumerate(self.buttons.values()):
-            buttons.addWidget(button, i // 2, i % 2)
         column = QVBoxLayout(self._controls)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addLayout(grid)
-        column.addLayout(buttons)
+        column.addWidget(ButtonGrid(list(self.buttons.values())))
         column.addWidget(self.strip)
         column.addWidget(self.same)
         section = QWidget()

@@ -50,16 +50,12 @@ class TargetPanel(QWidget):
         first.setSpacing(4)
         first.addWidget(self.combo, 1)
         first.addWidget(self.new_button)
-        second = QHBoxLayout()
-        second.setSpacing(4)
-        second.addWidget(self.only_empty, 1)
-        second.addWidget(self.next_id)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(heading("Into"))
+        layout.addWidget(heading("Into", self.next_id))
         layout.addLayout(first)
-        layout.addLayout(second)
+        layout.addWidget(self.only_empty)
 
     def read_layers(self) -> None:
         """Offer the Labels layers that fit the image now."""
