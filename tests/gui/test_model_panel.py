@@ -75,7 +75,10 @@ def choose(panel: ModelPanel, title: str) -> None:
 
 
 def test_every_model_is_listed_with_what_a_person_needs_to_choose(panel):
-    assert [panel.combo.itemText(i) for i in range(panel.combo.count())] == [spec.title for spec in MODELS]
+    assert [panel.combo.itemText(i) for i in range(panel.combo.count())] == [
+        *(spec.title for spec in MODELS),
+        "Import a checkpoint…",
+    ]
     row = panel.combo.row(panel.combo.findText("MobileSAM"))
     spec = get_model("mobile_sam")
     for words in (spec.use_for, "40.7 MB", "to download", "Apache-2.0", spec.domain):

@@ -271,6 +271,32 @@ class TestImport:
             importing.import_file(stick)
         assert not home.exists()
 
+    @pytest.mark.parametrize(
+        ("file", "name"),
+        [
+            ("mine.pt", "mine"),
+            ("my cells (2).pth", "my-cells-2"),
+            ("../Zellkerne größer.safetensors", "Zellkerne-gr-er"),
+            ("....pt", "checkpoint"),
+            ("demo.pth", "demo-2"),  # the published one is another file
+            ("x" * 90 + ".pt", "x" * 56),
+        ],
+    )
+    def test_unknown_file_may_be_called_after_itself(self, table, make_checkpoint, tmp_path, loads, file, name):
+        table(body=make_checkpoint(1))
+        stick = tmp_path / Path(file).name
+        stick.write_bytes(make_checkpoint(2))
+        assert importing.import_file(stick, after_file=True).name == name
+        assert importing.import_file(stick, after_file=True).name == name  # the same file again
+        stick.write_bytes(make_checkpoint(3))
+        other = importing.import_file(stick, after_file=True).name
+        assert other != name and other.startswith(name.removesuffix("-2"))
+
+    def test_published_file_keeps_its_name_all_the_same(self, table, make_checkpoint, tmp_path):
+        spec = table(body=make_checkpoint())
+        (tmp_path / "other.pth").write_bytes(make_checkpoint())
+        assert importing.import_file(tmp_path / "other.pth", after_file=True) == spec
+
     def test_unknown_file_with_a_name_is_checked_listed_and_used(self, make_checkpoint, tmp_path, loads):
         stick = tmp_path / "mine.safetensors.pt"
         stick.write_bytes(make_checkpoint())

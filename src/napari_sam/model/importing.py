@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING
 
 from napari_sam.errors import WeightsError
@@ -13,8 +14,8 @@ from napari_sam.model.container import container_problem, printable
 from napari_sam.model.files import absence, open_plain
 from napari_sam.model.integrity import file_digests, new_hasher
 from napari_sam.model.registry import ARCHITECTURES, CHECKPOINT_SUFFIXES, ModelSpec, format_bytes, list_models
-from napari_sam.model.store import HOME_VARIABLE, weights_folder, write_receipt
-from napari_sam.model.weights import lookup, recognise, target_path
+from napari_sam.model.store import HOME_VARIABLE, read_receipt, weights_folder, write_receipt
+from napari_sam.model.weights import imported, lookup, recognise, target_path
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
@@ -23,11 +24,17 @@ if TYPE_CHECKING:
     from napari_sam.progress import Progress
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LONGEST = 56  # letters of a name made out of a file's, which leaves room for a number
 _BLOCK = 1 << 22
 
 
 def import_file(
-    path: Path, name: str | None = None, architecture: str | None = None, progress: Progress = no_progress
+    path: Path,
+    name: str | None = None,
+    architecture: str | None = None,
+    progress: Progress = no_progress,
+    *,
+    after_file: bool = False,
 ) -> ModelSpec:
     """Copy a checkpoint that someone carried in into the folder.
 
@@ -41,6 +48,8 @@ def import_file(
         One of `ARCHITECTURES`, for a file whose keys do not tell, such as weights fine-tuned from MedSAM.
     progress : Progress
         Called while the file is read and copied; may raise `Cancelled`.
+    after_file : bool
+        Call a file that the registry does not know after itself, instead of asking for a name.
 
     Returns
     -------
@@ -62,13 +71,32 @@ def import_file(
     if known is not None and name in (None, known.name):
         name, architecture, target = known.name, known.architecture, target_path(known)
     else:
-        name = _own_name(path, name)
+        name = _own_name(path, free_name(path) if name is None and after_file else name)
         architecture = architecture or (known.architecture if known else None)
         _check_loads(path, architecture, lambda fraction: progress((2 + fraction) / 6))
         target = weights_folder() / (name + (path.suffix if path.suffix in CHECKPOINT_SUFFIXES else ".pt"))
     sha256 = _copy(path, target, lambda fraction: progress((1 + fraction) / 2))
     write_receipt(name, target, sha256, architecture, printable(path.name))
     return lookup(name)
+
+
+def free_name(path: Path) -> str:
+    """Make a name for a model out of its file's, such as "my-cells" for "my cells.pth".
+
+    With a number where another model has that name already; the same file imported again gets the name that it has.
+    """
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._")[:_LONGEST] or "checkpoint"
+    published, here = {row.name for row in list_models()}, {row.name for row in imported()}
+    names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+    return next(name for name in names if name not in published and (name not in here or _is_same(path, name)))
+
+
+def _is_same(path: Path, name: str) -> bool:
+    """Tell whether a file is the one that was imported under a name."""
+    receipt = read_receipt(name)
+    if receipt is None or receipt.size != path.stat().st_size:
+        return False
+    return file_digests(path, ["sha256"])["sha256"] == receipt.sha256
 
 
 def _own_name(path: Path, name: str | None) -> str:

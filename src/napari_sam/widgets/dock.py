@@ -13,6 +13,7 @@ from napari_sam.session import Session
 from napari_sam.widgets.activity import Activity
 from napari_sam.widgets.candidates_panel import CandidatesPanel
 from napari_sam.widgets.deliver import GuiThread, mouse_held
+from napari_sam.widgets.import_panel import dropped_checkpoint
 from napari_sam.widgets.keys_panel import KeysPanel
 from napari_sam.widgets.prompt_panel import PromptPanel
 from napari_sam.widgets.source_panel import SourcePanel
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     import napari.viewer
     from napari.layers import Image
-    from qtpy.QtGui import QShowEvent
+    from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
 
     from napari_sam.session.state import SessionState
     from napari_sam.widgets.fold import Fold
@@ -86,6 +87,7 @@ class SamDock(QWidget):
         self._activity = Activity(self.session.cancel)
         self._scroll = QScrollArea()
         self._build()
+        self.setAcceptDrops(True)
 
         self.session.events.state_changed.connect(self._on_session_state_changed)
         self.session.events.layers_changed.connect(self._on_session_layers_changed)
@@ -117,6 +119,17 @@ class SamDock(QWidget):
     def sizeHint(self) -> QSize:
         """Return the width that the dock likes, and the height of its panels."""
         return QSize(_WIDTH, super().sizeHint().height())
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        """Take a checkpoint; all else is the window's."""
+        if event is not None and dropped_checkpoint(event.mimeData()) is not None:
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        """Import the checkpoint that was dropped."""
+        if event is not None and (path := dropped_checkpoint(event.mimeData())) is not None:
+            event.acceptProposedAction()
+            self.source.model.importing.start(path)
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """Find the window, to hear when it closes: napari has no event for that."""

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
     from napari_sam.model.registry import ModelSpec
 
+IMPORT = "+import"
+"""Data of the last row, which is none of a model; a model's name cannot begin with a plus."""
+_IMPORT_USE = "A .safetensors, .pth or .pt file: your own, or from a colleague."
+
 _PADDING = 6  # logical pixels
 _ROW_WIDTH = 440
 
@@ -96,7 +100,10 @@ def _paint_row(painter: QPainter, row: ModelRow, option: QStyleOptionViewItem) -
 
 
 class ModelCombo(NarrowCombo):
-    """Chooses among the models of the registry, or shows the path of a checkpoint that a script chose."""
+    """Chooses among the models of the registry, or shows the path of a checkpoint that a script chose.
+
+    The last row brings in another one.
+    """
 
     def __init__(self) -> None:
         # A file may have come or gone since the list was last open.
@@ -114,6 +121,7 @@ class ModelCombo(NarrowCombo):
         models = [model_row(spec) for spec in self._specs.values()]
         if all(row.name != model for row in models):
             models.append(ModelRow(model, Path(model).name, "A checkpoint of your own", "", model))
+        models.append(ModelRow(IMPORT, "Import a checkpoint…", _IMPORT_USE, "", _IMPORT_USE))
         self.show_rows([Row(row.title, row.name, row.detail) for row in models], model)
         for i, row in enumerate(models):
             self.setItemData(i, row, Qt.ItemDataRole.UserRole)

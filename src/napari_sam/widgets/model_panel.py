@@ -13,7 +13,8 @@ from napari_sam.model.weights import State, ensure, partial_size, status
 from napari_sam.session.state import Status
 from napari_sam.widgets.activity import Activity
 from napari_sam.widgets.controls import WrappedLabel
-from napari_sam.widgets.model_combo import ModelCombo, size_text
+from napari_sam.widgets.import_panel import ImportPanel
+from napari_sam.widgets.model_combo import IMPORT, ModelCombo, size_text
 from napari_sam.widgets.progress_row import ProgressRow
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class ModelPanel(QWidget):
-    """Draws the model in use; fetches another when the person asks for it.
+    """Draws the model in use; fetches or imports another when the person asks for it.
 
     Nothing is ever downloaded because of a choice in a list: the offer names the size and the licence, and waits for
     its button. Until the file is here, the session keeps the model that it has.
@@ -55,6 +56,7 @@ class ModelPanel(QWidget):
         self.keep_button.clicked.connect(lambda: self._forget())
         self.progress = ProgressRow(lambda: worker.cancel(_LANE))
         self._activity = Activity(lambda: worker.cancel(_LANE))
+        self.importing = ImportPanel(worker, self._on_importing_done)
 
         self._buttons = QWidget()
         buttons = QHBoxLayout(self._buttons)
@@ -67,7 +69,7 @@ class ModelPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for widget in (self.combo, self.offer, self._buttons, self.progress):
+        for widget in (self.combo, self.offer, self._buttons, self.progress, self.importing):
             layout.addWidget(widget)
         self.combo.show_model(session.model)
         self._forget()
@@ -80,10 +82,15 @@ class ModelPanel(QWidget):
     def close_activity(self) -> None:
         """Take the download out of napari's activity area."""
         self._activity.close()
+        self.importing.close_activity()
 
     def _on_combo_activated(self, index: int) -> None:
         name = str(self.combo.row(index).data)
         self._worker.cancel(_LANE)
+        if name == IMPORT:
+            self._forget()
+            self.importing.choose()
+            return
         spec = self.combo.spec(name)
         if spec is None or not spec.urls or status(spec) is State.ON_DISK:
             self._forget()
@@ -95,6 +102,11 @@ class ModelPanel(QWidget):
             f"{spec.title} is {problem}. To download: {size_text(spec)}, licence {spec.licence or 'not stated'}.",
             "Go on" if partial_size(spec) else "Download",
         )
+
+    def _on_importing_done(self, spec: ModelSpec) -> None:
+        self._forget()
+        self._session.model = spec.name
+        self.combo.show_model(spec.name)
 
     def _start(self) -> None:
         spec = self._wanted
