@@ -62,6 +62,12 @@ def states(state: SessionState) -> dict[str, SessionState]:
             Status("idle", words.ready(plane, 128)), "Next object, or scroll to the next plane.", next_id=129
         ),
         "nothing free": at(Status("attention", words.NOTHING_FREE), cycle, candidates=candidates, selected=2),
+        "elsewhere": at(
+            Status("attention", words.elsewhere("nuclei, DAPI", "membrane, 488")),
+            cycle,
+            candidates=candidates,
+            selected=0,
+        ),
         "background": at(Status("attention", words.BACKGROUND_ONLY), click),
         "running": at(
             words.working("predicting", plane, 0.5),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_sam.journal import Journal
+from napari_sam.session.channels import Channels
 from napari_sam.session.dialogue import Dialogue
 from napari_sam.session.ledger import Ledger
 from napari_sam.session.preview import Preview
@@ -36,6 +37,7 @@ class Parts:
     tools: Tools
     dialogue: Dialogue
     ledger: Ledger
+    channels: Channels
 
     @classmethod
     def make(
@@ -53,7 +55,7 @@ class Parts:
         dialogue = Dialogue(scene, prompts, preview, worker, backend, model, device, on_dialogue_changed)
         targets = Targets(viewer, worker, on_dialogue_changed)
         ledger = Ledger(prompts, tools, dialogue, Journal())
-        return cls(viewer, scene, prompts, preview, targets, tools, dialogue, ledger)
+        return cls(viewer, scene, prompts, preview, targets, tools, dialogue, ledger, Channels(viewer))
 
     @property
     def above_preview(self) -> list[Layer | None]:

@@ -91,6 +91,11 @@ def _status(parts: Parts, stack: Stack, notice: Status | None) -> Status:
         return Status()
     if dialogue.ready.notice:
         return Status("attention", dialogue.ready.notice)
+    clicked = next((point.position for point in reversed(dialogue.reading.prompts.points) if point.positive), None)
+    if (other := parts.channels.seen_elsewhere(scene.image, scene.view, clicked)) is not None:
+        return Status("attention", words.elsewhere(scene.image.name, other.name))
     if dialogue.is_cut:
         return Status("attention", words.CUT)
-    return Status("idle", words.ready(plane, parts.ledger.accepted, encoded=bool(dialogue.ready.pictures)))
+    name = scene.image.name if parts.channels.several(scene.image) else ""
+    encoded = bool(dialogue.ready.pictures)
+    return Status("idle", words.ready(plane, parts.ledger.accepted, encoded=encoded, image=name))

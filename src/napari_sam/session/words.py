@@ -75,10 +75,35 @@ def names_nothing(reading: Reading) -> bool:
     return bool(len(said)) and said.box is None and not any(point.positive for point in said.points)
 
 
-def ready(plane: str, accepted: int | None, *, encoded: bool = True) -> str:
-    """Say that the plane is ready for prompts, after which object; a large one is encoded where it is clicked."""
+def ready(plane: str, accepted: int | None, *, encoded: bool = True, image: str = "") -> str:
+    """Say that the plane is ready for prompts, after which object; a large one is encoded where it is clicked.
+
+    Parameters
+    ----------
+    plane : str
+        Words for the plane.
+    accepted : int or None
+        The object that has just been written.
+    encoded : bool
+        Whether the plane is encoded already.
+    image : str
+        Name of the image, where others are seen beside it.
+    """
     done = f"Object {accepted} written. " if accepted is not None else ""
-    return f"{done}Ready: {plane}{' encoded' if encoded else ''}."
+    what = f'{plane} of "{_short(image)}"' if image else plane
+    return f"{done}Ready: {what}{' encoded' if encoded else ''}."
+
+
+def elsewhere(read: str, seen: str) -> str:
+    """Say that what was clicked is in another image than the one that the model reads."""
+    read, seen = _short(read), _short(seen)
+    return f'"{read}" is dark here; what you see is in "{seen}". The model reads one image: choose "{seen}".'
+
+
+def _short(name: str, longest: int = 24) -> str:
+    """Shorten a name in its middle, where file names differ least."""
+    half = longest // 2
+    return name if len(name) <= longest else f"{name[: half - 1]}…{name[-half:]}"
 
 
 def hint(*, has_view: bool, armed: bool, candidates: int, prompts: bool, accepted: bool, stack: bool) -> str:
