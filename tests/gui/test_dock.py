@@ -107,14 +107,14 @@ def test_a_click_on_what_only_another_channel_shows_is_told(open_desk):
     dark[:, : dark.shape[1] // 2] = 0  # the left disc is in the first channel only
     desk.viewer.add_image(dark, name="nuclei", colormap="green", blending="additive", contrast_limits=(0, 255))
     desk.settle()
-    assert 'of "nuclei"' in desk.dock.status.text.text()
+    assert 'image "nuclei"' in desk.dock.status.text.text()
     desk.click(LEFT)
     assert desk.dock.status.mark.kind == "attention"
     assert '"nuclei" is dark here' in desk.dock.status.text.text() and 'choose "discs"' in desk.dock.status.text.text()
     image = desk.dock.source.image
     image.activated.emit(image.findText("discs"))
     desk.settle()
-    assert desk.dock.status.mark.kind == "idle" and 'of "discs"' in desk.dock.status.text.text()
+    assert desk.dock.status.mark.kind == "idle" and 'image "discs"' in desk.dock.status.text.text()
 
 
 def test_the_check_box_and_the_session_agree(open_desk):

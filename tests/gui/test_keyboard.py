@@ -87,6 +87,18 @@ def test_after_escape_the_keys_are_those_of_the_canvas(open_stacks):
     assert not desk.dock.source.model.offer.isVisible()
 
 
+def test_a_dock_that_floats_gives_it_back_too(open_stacks):
+    desk = open_stacks()
+    desk.frame.setFloating(True)
+    QApplication.processEvents()
+    box = combo(desk, "model")
+    open_list(desk, box)
+    QTest.keyClick(box.view(), Qt.Key.Key_Escape)
+    close_list(desk, box)
+    press(Qt.Key.Key_W)
+    assert desk.session.state.tool == "box"
+
+
 def test_after_a_choice_too(open_stacks):
     desk = open_stacks()
     box = combo(desk, "device")

@@ -34,7 +34,7 @@ def test_a_click_on_what_another_channel_shows_is_told(viewer, open_session, mak
     viewer.dims.set_current_step(0, 1)
     session = open_session(image=nuclei)
     session.wait(20)
-    assert 'of "nuclei"' in session.state.status.text and session.state.status.kind == "idle"
+    assert '"nuclei" encoded' in session.state.status.text and session.state.status.kind == "idle"
     middle = (1.0,) if make is as_lazy_stack else ()
     click(session, (*middle, *map(float, DISCS[0])))
     session.wait(20)
@@ -54,7 +54,7 @@ def test_the_choice_that_it_names_helps(viewer, open_session):
     assert session.state.status.kind == "attention"
     session.image = other
     session.wait(20)
-    assert session.state.status.kind == "idle" and 'of "membrane"' in session.state.status.text
+    assert session.state.status.kind == "idle" and 'image "membrane" encoded' in session.state.status.text
 
 
 def test_no_word_where_nothing_is_seen_or_the_other_image_is_hidden(viewer, open_session):

@@ -90,7 +90,9 @@ def ready(plane: str, accepted: int | None, *, encoded: bool = True, image: str 
         Name of the image, where others are seen beside it.
     """
     done = f"Object {accepted} written. " if accepted is not None else ""
-    what = f'{plane} of "{_short(image)}"' if image else plane
+    what = plane
+    if image:
+        what += f'{"" if plane == "image" else " of"} "{_short(image)}"'
     return f"{done}Ready: {what}{' encoded' if encoded else ''}."
 
 

@@ -15,9 +15,9 @@ from napari_sam.model.importing import import_file
 from napari_sam.model.registry import CHECKPOINT_SUFFIXES
 from napari_sam.session.state import Status
 from napari_sam.widgets.activity import Activity
-from napari_sam.widgets.controls import WrappedLabel
 from napari_sam.widgets.keyboard import give_to_canvas
 from napari_sam.widgets.progress_row import ProgressRow
+from napari_sam.widgets.wrapped_label import WrappedLabel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QGridLayout, QWidget
 
 from napari_sam.widgets.action_button import keys_text
-from napari_sam.widgets.controls import WrappedLabel
 from napari_sam.widgets.fold import Fold
+from napari_sam.widgets.wrapped_label import WrappedLabel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

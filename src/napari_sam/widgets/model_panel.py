@@ -12,10 +12,10 @@ from napari_sam.errors import Cancelled, NapariSamError
 from napari_sam.model.weights import State, ensure, partial_size, status
 from napari_sam.session.state import Status
 from napari_sam.widgets.activity import Activity
-from napari_sam.widgets.controls import WrappedLabel
 from napari_sam.widgets.import_panel import ImportPanel
 from napari_sam.widgets.model_combo import IMPORT, ModelCombo, size_text
 from napari_sam.widgets.progress_row import ProgressRow
+from napari_sam.widgets.wrapped_label import WrappedLabel
 
 if TYPE_CHECKING:
     from napari_sam.model.registry import ModelSpec

@@ -9,10 +9,11 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QLabel, QSizePol
 
 from napari_sam.propagation import STRATEGIES
 from napari_sam.widgets.action_button import ActionButton, keys_text
-from napari_sam.widgets.controls import ButtonGrid, NarrowCombo, Row, WrappedLabel, line_height
+from napari_sam.widgets.controls import ButtonGrid, NarrowCombo, Row, line_height
 from napari_sam.widgets.fold import Fold
 from napari_sam.widgets.keyboard import give_to_canvas
 from napari_sam.widgets.score_strip import ScoreStrip
+from napari_sam.widgets.wrapped_label import WrappedLabel
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QKeyEvent, QMouseEvent, QResizeEvent, QWheelEvent

@@ -9,9 +9,9 @@ from qtpy.QtGui import QPainter
 from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_sam.session.state import SessionState, Status
-from napari_sam.widgets.controls import NARROW, WrappedLabel
 from napari_sam.widgets.icons import draw_status
 from napari_sam.widgets.progress_row import ProgressRow
+from napari_sam.widgets.wrapped_label import NARROW, WrappedLabel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
