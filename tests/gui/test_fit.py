@@ -15,7 +15,9 @@ from qtpy.QtWidgets import QScrollArea
 from napari_sam.session import stack_words, words
 from napari_sam.session.state import Candidate, SessionState, Status
 from napari_sam.widgets import status_panel
+from napari_sam.widgets.action_button import ActionButton
 
+STOPPED = "Stopped at z = 10: the answer is too uncertain. Stopped at z = 18: the answer is too uncertain."
 SIZES = [(1366, 768), (1400, 1000)]
 
 
@@ -73,6 +75,11 @@ def states(state: SessionState) -> dict[str, SessionState]:
             words.working("predicting", plane, 0.5),
             stack=replace(state.stack, running=True, text=stack_words.carried(4, "z", range(2, 28), 3)),
         ),
+        "stopped": at(
+            Status("idle", stack_words.carried(1, "z", range(11, 18), 1)),
+            "Next object, or scroll to the next plane.",
+            stack=replace(state.stack, label=1, text=f"{stack_words.carried(1, 'z', range(11, 18), 1)} {STOPPED}"),
+        ),
         "corrected": at(
             Status("idle", words.ready(plane, 4)),
             stack_words.again(4),
@@ -96,6 +103,7 @@ def test_nothing_moves_and_nothing_is_cut_in_any_state(open_stack, size):
             desk.dock._on_session_state_changed(state)
             settle_layout()
             assert cut(desk) == [], f"{name} at {width} px"
+            assert all(button.height() == button.sizeHint().height() for button in desk.dock.findChildren(ActionButton))
             first = first or places(desk)
             assert places(desk) == first, f"{name} at {width} px"
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtWidgets import (
     QComboBox,
     QFrame,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
     QSizePolicy,
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from qtpy.QtGui import QKeyEvent, QPaintEvent, QResizeEvent, QWheelEvent
 
+_GAP = 4  # between buttons, logical pixels
 _POPUP_WIDTH = 480  # logical pixels; a list may be wider than the dock, but not cover the image
 
 
@@ -195,25 +195,45 @@ class ButtonGrid(QWidget):
     def __init__(self, buttons: Sequence[QWidget]) -> None:
         super().__init__()
         self._buttons = tuple(buttons)
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setSpacing(4)
-        self._arrange(2)
+        for button in self._buttons:
+            button.setParent(self)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+
+    def sizeHint(self) -> QSize:
+        """Return room for two columns."""
+        width = 2 * self._widest() + _GAP
+        return QSize(width, self.heightForWidth(width))
 
     def minimumSizeHint(self) -> QSize:
-        """Return the width of the widest button, and the height of the rows that there are now."""
-        widest = max(button.minimumSizeHint().width() for button in self._buttons)
-        return QSize(widest, super().minimumSizeHint().height())
+        """Return the width of one column, and the height of two."""
+        return QSize(self._widest(), self.sizeHint().height())
+
+    def heightForWidth(self, width: int) -> int:
+        """Return the height of as many rows as it takes at this width, logical pixels."""
+        rows = -(-len(self._buttons) // self._columns(width))
+        return rows * self._row_height() + (rows - 1) * _GAP
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Take as many columns as there is room for."""
+        """Put the buttons into as many columns as there is room for."""
         super().resizeEvent(event)
-        room = 2 * self.minimumSizeHint().width() + self._grid.horizontalSpacing()
-        self._arrange(2 if self.width() >= room else 1)
-
-    def _arrange(self, columns: int) -> None:
-        last = self._buttons[-1]
-        if self._grid.count() and self._grid.getItemPosition(self._grid.indexOf(last))[1] == columns - 1:
-            return
+        columns, height = self._columns(self.width()), self._row_height()
+        width = (self.width() - (columns - 1) * _GAP) // columns
         for i, button in enumerate(self._buttons):
-            self._grid.addWidget(button, i // columns, i % columns)
+            row, column = divmod(i, columns)
+            button.setGeometry(column * (width + _GAP), row * (height + _GAP), width, height)
+        # Not now: a layout that is at work does not hear of it.
+        QTimer.singleShot(0, self._keep_height)
+
+    def _columns(self, width: int) -> int:
+        return 2 if width >= 2 * self._widest() + _GAP else 1
+
+    def _keep_height(self) -> None:
+        self.setMinimumHeight(self.heightForWidth(self.width()))
+
+    def _row_height(self) -> int:
+        return max(button.sizeHint().height() for button in self._buttons)
+
+    def _widest(self) -> int:
+        return max(button.minimumSizeHint().width() for button in self._buttons)

@@ -113,7 +113,7 @@ class StackPanel(Fold):
         self.same.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.same.clicked.connect(self._on_same_clicked)
         self.strip = ScoreStrip(session.go_to_plane)
-        self.words = WrappedLabel(lines=2, narrow_lines=4)
+        self.words = WrappedLabel(lines=4, narrow_lines=7)
         self._controls = QWidget()
         self._build()
 
