@@ -13,7 +13,7 @@ from napari_sam.model.container import printable
 
 @dataclass(frozen=True, slots=True)
 class CompactConfig:
-    """Sizes of a compact model, and how it lays planes on its canvas.
+    """Sizes of a compact model, and how it lays planes on its canvas; each has a row in `compact_bounds.BOUNDS`.
 
     Attributes
     ----------
