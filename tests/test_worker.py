@@ -15,7 +15,7 @@ from napari_sam.worker import Worker
 def worker():
     worker = Worker()
     yield worker
-    worker.close()
+    worker.close(timeout=5)
     assert not [t for t in threading.enumerate() if t.name == "napari-sam worker"]
 
 
@@ -329,3 +329,82 @@ def test_work_is_held_back_until_it_is_let_go():
     assert worker.wait(10)
     assert done == ["click", "drag"]
     worker.close()
+
+
+# -- callbacks that raise -------------------------------------------------------------------------
+
+
+def broken(*_args):
+    raise RuntimeError("a callback broke")
+
+
+def test_a_broken_held_fails_its_own_work_and_no_other(worker, caplog):
+    failed, seen = [], []
+    worker.submit("a", lambda _: "never", seen.append, failed.append, held=broken)
+    worker.submit("b", lambda _: "other", seen.append)
+    assert worker.wait(5)
+    worker.submit("a", lambda _: "later", seen.append, failed.append)
+    assert worker.wait(5)
+    assert [str(error) for error in failed] == ["a callback broke"]
+    assert seen == ["other", "later"]
+
+
+def test_a_broken_post_loses_no_answer(caplog):
+    worker, seen = Worker(broken), []
+
+    def work(progress):
+        progress(0.5)
+        return "first"
+
+    worker.submit("a", work, seen.append)
+    until(lambda: worker._thread is None)
+    worker.submit("b", lambda _: "second", seen.append)
+    until(lambda: worker._thread is None)
+    worker.cancel("a")
+    assert worker.wait(5)
+    assert seen == ["first", "second"]
+    assert "a callback broke" in caplog.text
+    worker.close()
+
+
+def test_a_broken_done_leaves_the_other_answers(worker):
+    seen = []
+    worker.submit("a", lambda _: 1, broken)
+    worker.submit("b", lambda _: 2, seen.append)
+    with pytest.raises(RuntimeError, match="a callback broke"):
+        worker.wait(5)
+    assert worker.wait(5)
+    assert seen == [2]
+
+
+def test_a_thread_that_cannot_start_is_no_end(worker, monkeypatch):
+    seen = []
+    monkeypatch.setattr(threading.Thread, "start", broken)
+    with pytest.raises(RuntimeError, match="a callback broke"):
+        worker.submit("a", lambda _: "lost", seen.append)
+    monkeypatch.undo()
+    assert worker.wait(5)
+    worker.submit("a", lambda _: "fine", seen.append)
+    assert worker.wait(5)
+    assert seen == ["fine"]
+
+
+def test_closing_does_not_wait_for_work_that_cannot_be_stopped(monkeypatch):
+    worker, gate, started = Worker(), threading.Event(), threading.Event()
+    worker.submit("a", lambda p: (started.set(), block(gate, "old")(p))[1])
+    assert started.wait(5)
+    thread = worker._thread
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "join", broken)
+        worker.close()
+    assert thread.is_alive()
+    gate.set()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_lanes_that_are_done_with_are_forgotten(worker):
+    for number in range(5):
+        worker.submit(f"object {number}", lambda _: None)
+    assert worker.wait(5)
+    assert not worker._newest

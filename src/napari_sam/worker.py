@@ -18,6 +18,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from napari_sam.errors import Cancelled
@@ -38,6 +39,16 @@ def _ignore(_value: Any) -> None:
     """Default of callbacks that nobody asked for."""
 
 
+def _let_go() -> bool:
+    """Default of `held`: work starts when its turn comes."""
+    return False
+
+
+def _fail(error: BaseException, _progress: Progress) -> Any:
+    """Work in the place of one that broke before it could begin."""
+    raise error
+
+
 @dataclass(eq=False)
 class Ticket(Generic[T]):
     """One submission. `cancel` asks it to stop; `stopped` says that its answer is no longer wanted."""
@@ -48,7 +59,7 @@ class Ticket(Generic[T]):
     failed: Callable[[BaseException], None]
     on_progress: Callable[[float], None]
     not_before: float
-    held: Callable[[], bool] = lambda: False
+    held: Callable[[], bool] = _let_go
     ahead: bool = False
     _stop: threading.Event = field(default_factory=threading.Event)
     latest: float | None = None
@@ -61,6 +72,14 @@ class Ticket(Generic[T]):
     def cancel(self) -> None:
         """Ask the work to stop at its next report of progress."""
         self._stop.set()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Callback:
+    """What is to be run on the owner's thread; after the final one nothing more comes of a submission."""
+
+    run: Callable[[], None]
+    final: bool
 
 
 class Worker:
@@ -79,7 +98,7 @@ class Worker:
         self._waiting: deque[Ticket[Any]] = deque()
         self._running: Ticket[Any] | None = None
         self._newest: dict[str, Ticket[Any]] = {}
-        self._outbox: deque[tuple[Ticket[Any], Callable[[], None]]] = deque()
+        self._outbox: deque[tuple[Ticket[Any], _Callback]] = deque()
         self._thread: threading.Thread | None = None
         self._closed = False
 
@@ -131,7 +150,7 @@ class Worker:
             If the worker is closed.
         """
         due = time.monotonic() + delay
-        ticket = Ticket(lane, work, done, failed, on_progress or _ignore, due, held or (lambda: False), ahead)
+        ticket = Ticket(lane, work, done, failed, on_progress or _ignore, due, held or _let_go, ahead)
         with self._changed:
             if self._closed:
                 raise RuntimeError("this worker is closed")
@@ -143,11 +162,20 @@ class Worker:
             self._newest[lane] = ticket
             self._waiting.append(ticket)
             if self._thread is None:
-                # Not a daemon: the interpreter waits for it at exit instead of tearing torch down beneath it.
-                self._thread = threading.Thread(target=self._run, name="napari-sam worker", daemon=False)
-                self._thread.start()
+                self._start()
             self._changed.notify_all()
         return ticket
+
+    def _start(self) -> None:
+        """Start the thread; the lock is held. Where none can be had, nothing is left waiting for it."""
+        # Not a daemon: the interpreter waits for it at exit instead of tearing torch down beneath it.
+        self._thread = threading.Thread(target=self._run, name="napari-sam worker", daemon=False)
+        try:
+            self._thread.start()
+        except BaseException:
+            self._thread = None
+            self._waiting.clear()
+            raise
 
     def busy(self, lane: str | None = None) -> bool:
         """Whether work waits or runs, or an answer waits to be delivered, in one lane, or in any but work ahead."""
@@ -181,8 +209,10 @@ class Worker:
                     return
                 ticket, callback = self._outbox.popleft()
                 wanted = not self._closed and self._newest.get(ticket.lane) is ticket
+                if wanted and callback.final:
+                    del self._newest[ticket.lane]
             if wanted:
-                callback()
+                callback.run()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Deliver answers on the calling thread until nothing is left to do but work ahead.
@@ -211,11 +241,11 @@ class Worker:
                     return False
                 self._changed.wait(left)
 
-    def close(self, timeout: float = 2.0) -> None:
+    def close(self, timeout: float = 0.0) -> None:
         """Drop all work, and wait up to `timeout` seconds for the thread to end.
 
-        Work that cannot be interrupted ends by itself a little later; nothing of it is delivered. Closing twice is
-        fine.
+        By default nobody waits: the owner may be a window. Work ends at its next report of progress, or by itself when
+        it is done; nothing of it is delivered. Closing twice is fine.
         """
         with self._changed:
             self._closed = True
@@ -226,7 +256,7 @@ class Worker:
                 self._running.cancel()
             thread = self._thread
             self._changed.notify_all()
-        if thread is not None and thread is not threading.current_thread():
+        if timeout > 0 and thread is not None and thread is not threading.current_thread():
             thread.join(timeout)
 
     # -- on the worker thread -------------------------------------------------------------------
@@ -253,7 +283,7 @@ class Worker:
                 now = time.monotonic()
                 asked = [t for t in self._waiting if not t.ahead] or list(self._waiting)
                 for ticket in asked:
-                    if ticket.not_before <= now and ticket.held():
+                    if ticket.not_before <= now and self._is_held(ticket):
                         ticket.not_before = now + _HELD_S
                 due = next((t for t in asked if t.not_before <= now), None)
                 if due is not None:
@@ -265,6 +295,15 @@ class Worker:
             self._changed.notify_all()
             return None
 
+    def _is_held(self, ticket: Ticket[Any]) -> bool:
+        """Ask whether work is held back; the lock is held. Work whose `held` breaks fails when its turn comes."""
+        try:
+            return ticket.held()
+        except BaseException as error:  # the thread must outlive it, and the owner must hear of it
+            ticket.work = partial(_fail, error)
+            ticket.held = _let_go
+            return False
+
     def _reporter(self, ticket: Ticket[Any]) -> Progress:
         def report(fraction: float, /) -> None:
             if ticket.cancelled:
@@ -274,7 +313,7 @@ class Worker:
                 ticket.latest = fraction
                 if pending:
                     return
-                self._answer(ticket, lambda _: self._pass_on(ticket), None)
+                self._answer(ticket, lambda _: self._pass_on(ticket), None, final=False)
                 self._changed.notify_all()
             self._ring()
 
@@ -293,11 +332,16 @@ class Worker:
             self._changed.notify_all()
         self._ring()
 
-    def _answer(self, ticket: Ticket[Any], callback: Callable[[Any], None], value: Any) -> None:
+    def _answer(self, ticket: Ticket[Any], callback: Callable[[Any], None], value: Any, *, final: bool = True) -> None:
         """Put one callback in the outbox; the lock is held."""
         if not self._closed:
-            self._outbox.append((ticket, lambda: callback(value)))
+            self._outbox.append((ticket, _Callback(lambda: callback(value), final)))
 
     def _ring(self) -> None:
-        if self._post is not None and not self._closed:
+        if self._post is None or self._closed:
+            return
+        try:
             self._post(self.deliver)
+        except Exception:
+            # The answer stays in the outbox: the next call that gets through, or `wait`, brings it.
+            _log.exception("the owner's thread could not be told of an answer")
