@@ -218,6 +218,46 @@ def test_targets_that_do_not_fit_are_neither_offered_nor_taken(session, viewer):
     assert session.target is None
 
 
+def test_labels_that_lie_elsewhere_are_offered_with_what_differs(viewer, open_session, disc):
+    """As labels do that a program saved without the scale of the image."""
+    unit = ("micrometer", "micrometer")
+    image = viewer.add_image(discs(), contrast_limits=(0, 255), scale=(0.5, 0.25), translate=(3, 4), units=unit)
+    saved = viewer.add_labels(disc[0].astype(int), name="saved")
+    moved = viewer.add_labels(np.zeros(SHAPE, int), scale=(0.5, 0.25), units=unit)
+    viewer.add_labels(np.zeros((59, 80), int), name="shape")
+    session = open_session(image=image)
+    session.wait(20)
+    assert [(offer.layer, offer.differs) for offer in session.target_offers()] == [(saved, "scale"), (moved, "place")]
+    assert session.target_choices() == [] and session.target is None
+    session.fit_target(saved)
+    assert session.target is saved and session.target_choices() == [saved]
+    assert [offer.layer for offer in session.target_offers()] == [moved]
+    assert np.allclose(saved.scale, (0.5, 0.25)) and np.allclose(saved.translate, (3, 4))
+    assert saved.units == image.units
+    assert "saved" in session.state.status.text and session.state.next_id == 2
+    accept(session, DISCS[1])
+    assert np.array_equal(saved.data, disc[0] + 2 * disc[1])
+
+
+def test_only_labels_of_the_same_shape_can_be_laid_on_the_image(session, viewer):
+    other = viewer.add_labels(np.zeros((59, 80), int))
+    session.fit_target(other)
+    assert session.state.status.kind == "failed" and "shape" in session.state.status.text
+    assert session.target is None
+
+
+def test_labels_of_another_image_are_not_offered(session, viewer, image, open_session):
+    accept(session, DISCS[0])
+    other = viewer.add_image(discs(), contrast_limits=(0, 255), scale=(2, 2))
+    session.image = other
+    assert session.target_offers() == []
+    session.close()
+    session = open_session(image=other)
+    assert session.target_offers() == []
+    session.image = image
+    assert session.target is not None
+
+
 def test_a_target_that_was_removed_is_no_target(session, viewer, disc):
     accept(session, DISCS[0])
     gone = session.target

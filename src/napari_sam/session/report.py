@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from napari_sam.session.stack_object import CarriedObject
 
 
-def report(parts: Parts, stack: Stack, notice: Status | None, only_empty: bool) -> SessionState:
+def report(parts: Parts, stack: Stack, notice: Status | None) -> SessionState:
     """Describe a session as it is now.
 
     Parameters
@@ -24,13 +24,12 @@ def report(parts: Parts, stack: Stack, notice: Status | None, only_empty: bool) 
         What it does with objects in stacks.
     notice : Status or None
         What the last command had to say.
-    only_empty : bool
-        Whether accept leaves pixels alone that carry a label.
     """
     scene, dialogue, ledger = parts.scene, parts.dialogue, parts.ledger
     image, answer, tool = scene.image, dialogue.answer, parts.tools.current
     candidates = () if answer is None else answer.candidates
     history = None if image is None else ledger.history(image)
+    undo, redo = (False, False) if image is None else parts.targets.earlier(image)
     hand = stack.hand if stack.again else None
     return SessionState(
         status=_status(parts, stack, notice),
@@ -50,11 +49,11 @@ def report(parts: Parts, stack: Stack, notice: Status | None, only_empty: bool) 
         candidates=candidates,
         selected=dialogue.selected,
         next_id=_next_id(parts, hand),
-        only_empty=only_empty,
+        only_empty=parts.targets.only_empty,
         can_accept=dialogue.candidate is not None or dialogue.asker.waits_for_prompts,
         can_clear=not dialogue.reading.empty,
-        can_undo=history is not None and bool(history.done),
-        can_redo=history is not None and bool(history.undone),
+        can_undo=history is not None and bool(history.done or undo),
+        can_redo=history is not None and bool(history.undone or redo),
         stack=stack.state(),
     )
 

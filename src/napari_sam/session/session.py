@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from napari_sam.session.actions import Action
     from napari_sam.session.inference import EngineFactory, Region
     from napari_sam.session.state import Candidate, Tool
+    from napari_sam.session.targets import Offer
 
 
 class SessionEvents(SignalGroup):
@@ -100,7 +101,6 @@ class Session(StackCommands):
         self._scene, self._dialogue = self._parts.scene, self._parts.dialogue
         self._dialogue.asker.held = held
         self._prefetch = Prefetch(self._worker, backend, self._scene, self._dialogue)
-        self._only_empty = True
         self._closed = self._accept_next = False
         self._notice: Status | None = None
         self._state = SessionState(model=model)
@@ -240,11 +240,11 @@ class Session(StackCommands):
     @property
     def only_empty(self) -> bool:
         """Whether accept leaves pixels alone that carry a label."""
-        return self._only_empty
+        return self._parts.targets.only_empty
 
     @only_empty.setter
     def only_empty(self, only_empty: bool) -> None:
-        self._only_empty = bool(only_empty)
+        self._parts.targets.only_empty = bool(only_empty)
         self._publish()
 
     def image_choices(self) -> list[Image]:
@@ -254,6 +254,10 @@ class Session(StackCommands):
     def target_choices(self) -> list[Labels]:
         """List the labels layers whose pixels are those of the image, lowest first."""
         return [] if self.image is None else self._parts.targets.choices(self.image, self._parts.preview.layer)
+
+    def target_offers(self) -> list[Offer]:
+        """List the labels layers that have the shape of the image but another scale or place, lowest first."""
+        return [] if self.image is None else self._parts.targets.offers(self.image, self._parts.preview.layer)
 
     def shown_pixels(self) -> NDArray[np.uint8] | None:
         """Return what the model saw around the candidate that is shown, (H, W, 3); None when there is none.
@@ -340,13 +344,13 @@ class Session(StackCommands):
         """
         with self._command() as image:
             if image is not None:
-                self._say("" if self._stack.undone(image) else self._parts.ledger.undo(image))
+                self._say("" if self._stack.undone(image) else self._undo_now(image))
 
     def redo(self) -> None:
         """Do again what was undone last."""
         with self._command() as image:
             if image is not None:
-                self._say(self._parts.ledger.redo(image))
+                self._say(self._redo_now(image))
 
     def cancel(self) -> None:
         """Stop the work that is under way."""
@@ -359,6 +363,20 @@ class Session(StackCommands):
         with self._command() as image:
             if image is not None:
                 self._parts.targets.add(image, self._parts.above_target)
+
+    def fit_target(self, layer: Labels) -> None:
+        """Put a labels layer that has the image's shape where the image is, and make it the target.
+
+        Parameters
+        ----------
+        layer : Labels
+            One of `target_offers`.
+        """
+        layer = _unwrapped(layer)
+        with self._command() as image:
+            if image is not None:
+                self._parts.targets.fit(layer, image)
+                self._say(words.fitted(layer.name, image.name))
 
     def wait(self, timeout: float = 60) -> None:
         """Wait until all work is done and its answers are shown.
@@ -414,10 +432,24 @@ class Session(StackCommands):
         hand = self._stack.hand if self._stack.again else None
         again = hand if hand is not None and hand.layer is writer.layer else None
         before = self._parts.ledger.hand
-        trouble = self._parts.ledger.accept(image, writer, only_empty=self._only_empty, again=again)
+        trouble = self._parts.ledger.accept(image, writer, only_empty=self.only_empty, again=again)
         if self._parts.ledger.hand is not before:
             self._stack.again, self._stack.said = False, ""
         return trouble
+
+    def _undo_now(self, image: Image) -> str:
+        target = self.target
+        if self._parts.ledger.history(image).done or target is None or not self._parts.targets.earlier(image)[0]:
+            return self._parts.ledger.undo(image)
+        target.undo()
+        return words.undone_earlier(target.name)
+
+    def _redo_now(self, image: Image) -> str:
+        target = self.target
+        if self._parts.ledger.history(image).undone or target is None or not self._parts.targets.earlier(image)[1]:
+            return self._parts.ledger.redo(image)
+        target.redo()
+        return words.redone_earlier(target.name)
 
     def _on_stack_told(self, status: Status) -> None:
         self._notice = status
@@ -460,7 +492,7 @@ class Session(StackCommands):
         """Make the state anew, and tell if it is another one."""
         if self._closed:
             return
-        state = report(self._parts, self._stack, self._notice, self._only_empty)
+        state = report(self._parts, self._stack, self._notice)
         if state != self._state:
             self._state = state
             self.events.state_changed.emit(state)

@@ -303,6 +303,9 @@ class LabelWriter:
 
 def fits(viewer: ViewerModel, layer: Labels, image: Image) -> bool:
     """Tell whether the pixels of a Labels layer are those of an image, both at full resolution."""
-    return tuple(layer.data.shape) == tuple(image.data.shape[: image.ndim]) and Grid.of(viewer, layer).matches(
-        Grid.of(viewer, image)
-    )
+    return same_shape(layer, image) and Grid.of(viewer, layer).matches(Grid.of(viewer, image))
+
+
+def same_shape(layer: Labels, image: Image) -> bool:
+    """Tell whether a Labels layer has a pixel for each of an image's, both at full resolution, wherever they lie."""
+    return tuple(layer.data.shape) == tuple(image.data.shape[: image.ndim])

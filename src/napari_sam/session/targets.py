@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import weakref
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 from napari.layers import Image, Labels
 
 from napari_sam.errors import InputError
 from napari_sam.session import label_store
+from napari_sam.session.grids import Grid
 from napari_sam.session.layers import add_below, follow, make_labels
-from napari_sam.session.target import LabelWriter, fits
+from napari_sam.session.remembered import recall, remember
+from napari_sam.session.target import LabelWriter, fits, same_shape
+from napari_sam.session.written import EarlierSteps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +26,26 @@ if TYPE_CHECKING:
     from napari_sam.worker import Worker
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A labels layer that would be a target of an image if it lay where the image does.
+
+    Attributes
+    ----------
+    layer : Labels
+        The layer.
+    differs : str
+        In what it differs: "scale" or "place".
+    """
+
+    layer: Labels
+    differs: str
+
+
 class Targets:
-    """The target layer of each image.
+    """The target layer of each image, and how objects are written there.
+
+    What is chosen is kept with the layers, and comes back with the next session.
 
     Parameters
     ----------
@@ -39,7 +62,19 @@ class Targets:
         self._worker = worker
         self._changed = changed
         self._writers: weakref.WeakKeyDictionary[Image, LabelWriter] = weakref.WeakKeyDictionary()
-        self._own: weakref.WeakSet[Labels] = weakref.WeakSet()
+        self._earlier: weakref.WeakKeyDictionary[Labels, EarlierSteps] = weakref.WeakKeyDictionary()
+        self._only_empty: bool | None = None
+
+    @property
+    def only_empty(self) -> bool:
+        """Whether pixels that carry a label are left alone."""
+        return self._only_empty is not False
+
+    @only_empty.setter
+    def only_empty(self, only_empty: bool) -> None:
+        self._only_empty = only_empty
+        for image in self._images():
+            remember(image, only_empty=only_empty)
 
     def choices(self, image: Image, without: Labels | None) -> list[Labels]:
         """List the layers that objects of an image can go to, lowest first.
@@ -51,8 +86,36 @@ class Targets:
         without : Labels or None
             The preview, which is no target.
         """
-        labels = [layer for layer in self._viewer.layers if isinstance(layer, Labels) and layer is not without]
-        return [layer for layer in labels if fits(self._viewer, layer, image)]
+        return [layer for layer in self._labels() if layer is not without and fits(self._viewer, layer, image)]
+
+    def offers(self, image: Image, without: Labels | None) -> list[Offer]:
+        """List the layers that have the shape of an image and lie elsewhere, lowest first; parameters as of `choices`.
+
+        Such as labels that were saved by a program that keeps no scale. What another image's objects go to is that
+        image's.
+        """
+        grid = Grid.of(self._viewer, image)
+        taken = {without, *(self._remembered(other) for other in self._images() if other is not image)}
+        found = []
+        for layer in self._labels():
+            if layer in taken or not same_shape(layer, image) or fits(self._viewer, layer, image):
+                continue
+            linear = Grid.of(self._viewer, layer).linear
+            found.append(Offer(layer, "place" if np.allclose(linear, grid.linear) else "scale"))
+        return found
+
+    def fit(self, layer: Labels, image: Image) -> None:
+        """Put a layer of the same shape where an image is, because the person said so, and make it the target.
+
+        Raises
+        ------
+        InputError
+            If it has another shape.
+        """
+        if not (isinstance(layer, Labels) and layer in self._viewer.layers and same_shape(layer, image)):
+            raise InputError(f'This takes a labels layer of this viewer that has the shape of "{image.name}".')
+        follow(layer, image)
+        self.choose(layer, image)
 
     def chosen(self, image: Image) -> Labels | None:
         """Return the layer that is chosen for an image, whether it fits now or not; None when there is none."""
@@ -89,9 +152,19 @@ class Targets:
             self._drop(image)
         if layer is not None:
             self._writers[image] = LabelWriter(layer, self._worker, self._changed)
+        remember(image, target=None if layer is None else str(layer.unique_id))
 
     def expect(self, image: Image) -> None:
-        """Get ready, on the worker, for what a new target of an image will need."""
+        """Take up what was chosen for an image, and get ready, on the worker, for what a new target will need."""
+        if self._only_empty is None:
+            known = [recall(one) for one in (image, *reversed(self._images()))]
+            self._only_empty = next((one["only_empty"] for one in known if "only_empty" in one), None)
+        if self._only_empty is not None:
+            remember(image, only_empty=self._only_empty)
+        layer = self._remembered(image)
+        if layer is not None and image not in self._writers:
+            self._writers[image] = LabelWriter(layer, self._worker, self._changed)
+            self._earlier[layer] = EarlierSteps(layer)
         if label_store.is_large(image):
             self._worker.submit("labels", lambda _progress: label_store.warm_up())
 
@@ -101,7 +174,7 @@ class Targets:
     def add(self, image: Image, above: list[Layer | None]) -> LabelWriter:
         """Add an empty layer that fits an image, beneath the layers `above`, and make it the target."""
         layer = make_labels(image)
-        self._own.add(layer)
+        remember(layer, made=True)
         add_below(self._viewer, layer, above)
         self.choose(layer, image)
         self._writers[image].take_as_empty()
@@ -110,5 +183,26 @@ class Targets:
     def follow(self, image: Image) -> None:
         """Keep the target where the image is, if the session made it; the person's own layers stay where they are."""
         writer = self._writers.get(image)
-        if writer is not None and writer.layer in self._own:
+        if writer is not None and recall(writer.layer).get("made"):
             follow(writer.layer, image)
+
+    def earlier(self, image: Image) -> tuple[bool, bool]:
+        """Tell whether napari's history of the target would undo, and redo, what was done before this session.
+
+        The session before has taken its own history with it.
+        """
+        writer = self.writer(image)
+        steps = None if writer is None else self._earlier.get(writer.layer)
+        if writer is None or steps is None:
+            return False, False
+        return steps.next_to_undo(writer.layer), steps.next_to_redo(writer.layer)
+
+    def _remembered(self, image: Image) -> Labels | None:
+        wanted = recall(image).get("target")
+        return next((layer for layer in self._labels() if str(layer.unique_id) == wanted), None)
+
+    def _images(self) -> list[Image]:
+        return [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+
+    def _labels(self) -> list[Labels]:
+        return [layer for layer in self._viewer.layers if isinstance(layer, Labels)]

@@ -62,6 +62,21 @@ def kept_on_disk(folder: object, *, paintable: bool) -> str:
     return f"These labels are large, so they are kept in {folder}. They stay there: copy the folder to save them.{more}"
 
 
+def fitted(labels: str, image: str) -> str:
+    """Say that a layer lies elsewhere now, because the person chose so."""
+    return f'"{labels}" lies where "{image}" does now, and objects go there.'
+
+
+def undone_earlier(labels: str) -> str:
+    """Say what was undone that was done before the dock was opened."""
+    return f'The last change of "{labels}" before the dock was opened is undone; its prompts do not come back.'
+
+
+def redone_earlier(labels: str) -> str:
+    """Say what was done again that was done before the dock was opened."""
+    return f'The change of "{labels}" that was undone last is back.'
+
+
 def warning(reading: Reading) -> str:
     """Say what about the prompts needs the person; "" when nothing does."""
     if names_nothing(reading):

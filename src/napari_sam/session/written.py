@@ -106,7 +106,7 @@ def merged(layer: Labels, earlier: list[Any] | None, newest: list[Any] | None) -
     napari groups changes that are made within one call (`Labels.block_history`), not those that come one by one while
     the person works on; its history is a deque of lists, which are replayed one after the other.
     """
-    history: deque[list[Any]] = getattr(layer, "_undo_history", deque())
+    history = _steps(layer, "_undo_history")
     if earlier is None or newest is None or len(history) < 2:
         return None
     if history[-1] is not newest or history[-2] is not earlier:
@@ -114,3 +114,33 @@ def merged(layer: Labels, earlier: list[Any] | None, newest: list[Any] | None) -
     history.pop()
     earlier.extend(newest)
     return earlier
+
+
+class EarlierSteps:
+    """The steps that napari's history of a layer held at one time, such as those of a session before.
+
+    Parameters
+    ----------
+    layer : Labels
+        The layer, at that time.
+    """
+
+    def __init__(self, layer: Labels) -> None:
+        self._parts = {id(part): part for step in _steps(layer, "_undo_history") for part in step}
+
+    def next_to_undo(self, layer: Labels) -> bool:
+        """Tell whether napari's own undo would take back one of these steps."""
+        return self._holds(_steps(layer, "_undo_history"))
+
+    def next_to_redo(self, layer: Labels) -> bool:
+        """Tell whether napari's own redo would put one of these steps back."""
+        return self._holds(_steps(layer, "_redo_history"))
+
+    def _holds(self, steps: deque[list[Any]]) -> bool:
+        # An undone step is another list of the same parts.
+        return bool(steps) and any(id(part) in self._parts for part in steps[-1])
+
+
+def _steps(layer: Labels, name: str) -> deque[list[Any]]:
+    steps: deque[list[Any]] = getattr(layer, name, deque())
+    return steps

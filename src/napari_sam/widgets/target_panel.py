@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_sam.session.targets import Offer
 from napari_sam.widgets.controls import NarrowCombo, Row, heading, line_height
 
 if TYPE_CHECKING:
@@ -60,6 +61,10 @@ class TargetPanel(QWidget):
     def read_layers(self) -> None:
         """Offer the Labels layers that fit the image now."""
         rows = [Row(layer.name, layer) for layer in self._session.target_choices()]
+        rows += [
+            Row(f"{offer.layer.name} (same shape, other {offer.differs}: use the image's {offer.differs}?)", offer)
+            for offer in self._session.target_offers()
+        ]
         self.combo.show_rows(rows, self._session.target)
         self.combo.setEnabled(bool(rows))
         self.new_button.setEnabled(self._session.image is not None)
@@ -70,7 +75,11 @@ class TargetPanel(QWidget):
         self.only_empty.setChecked(state.only_empty)
 
     def _on_combo_activated(self, index: int) -> None:
-        self._session.target = self.combo.row(index).data
+        chosen = self.combo.row(index).data
+        if isinstance(chosen, Offer):
+            self._session.fit_target(chosen.layer)
+        else:
+            self._session.target = chosen
 
     def _on_only_empty_clicked(self, checked: bool) -> None:
         self._session.only_empty = checked
