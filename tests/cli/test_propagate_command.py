@@ -243,3 +243,39 @@ def test_goes_on_after_kill_9(tmp_path, home):
     for line in kept.splitlines()[1:]:
         if "mask" in (step := json.loads(line)):
             assert np.array_equal(found[step["index"]], decode_mask(step["mask"]))
+
+
+@pytest.mark.parametrize("options", [[], ["--force"]])
+def test_neither_labels_nor_what_is_kept_of_them_take_the_place_of_an_input(run, engine, drifting, tmp_path, options):
+    path, _ = drifting
+    before = path.read_bytes()
+    os.link(path, tmp_path / "hard.tif")
+    os.link(path, tmp_path / "labels.tif.part")
+    (tmp_path / "soft.tif.part").symlink_to(path)
+    for output in (path, tmp_path / "hard.tif", tmp_path / "labels.tif", tmp_path / "soft.tif"):
+        result = run("propagate", path, "--point", "3,15,18", "-o", output, *options)
+        assert result.exit_code == 1, result.output
+        assert "itself" in result.stderr
+        assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("options", [[], ["--force"]])
+@pytest.mark.parametrize("name", ["labels.tif.part", "labels.zarr"])
+def test_what_is_something_else_is_not_replaced(run, engine, drifting, tmp_path, name, options):
+    path, _ = drifting
+    if name.endswith(".part"):
+        mine, output = tmp_path / name, tmp_path / "labels.tif"
+    else:
+        (tmp_path / name).mkdir()
+        mine, output = tmp_path / name / "notes.txt", tmp_path / name
+    mine.write_text("something of mine")
+    result = run("propagate", path, "--point", "3,15,18", "-o", output, *options)
+    assert (result.exit_code, "something else" in result.stderr) == (1, True)
+    assert mine.read_text() == "something of mine"
+    assert not engine.asked
+
+
+def test_a_part_that_was_cut_in_its_first_line_starts_anew(run, engine, drifting, tmp_path):
+    path, _ = drifting
+    (tmp_path / "labels.tif.part").write_text('{"format":"napari-sam-pro')
+    assert run("propagate", path, "--point", "3,15,18", "-o", tmp_path / "labels.tif").exit_code == 0

@@ -92,6 +92,7 @@ def propagate(
         raise typer.BadParameter("Give at least one --point or --box.")
     window = limits(contrast_limits)
     with reported(debug):
+        from napari_sam.io.outputs import require_output
         from napari_sam.io.stacks import check_output, open_stack, write_stack_labels
         from napari_sam.propagation import DEFAULT_STRATEGY
         from napari_sam.propagation.record import Record
@@ -104,13 +105,16 @@ def propagate(
             if outside := [index for index in said.prompts if index not in within]:
                 raise InputError(f"There are prompts on plane {outside[0]}, which lies outside --range {span}.")
             check_output(output, opened)
-            if output.exists() and not force:
-                raise InputError(f"{output} exists. Choose another output, or use --force to replace it.")
+            part = output.with_name(f"{output.name}.part")
+            checkpoint = [Path(model)] if Path(model).exists() else []
+            require_output(output, checkpoint, replace=force, folder=True)
+            # Results of a run that was cut short: whose file it is, the record tells.
+            require_output(part, [opened.path, *opened.files, *checkpoint], replace=True)
             planes = opened.planes(row.axis, row.index, contrast_limits=window)
             engine = _engine(model, device)
             chosen = strategy or DEFAULT_STRATEGY
             about = _about(opened, planes, row, said, within, engine, chosen)
-            with Record(output.with_name(f"{output.name}.part"), about, anew=force) as record:
+            with Record(part, about, anew=force) as record:
                 found = _carry(engine, planes, said, within, chosen, record)
                 scratch = output.with_name(f".{output.name}.{os.getpid()}.scratch.npy")
                 try:

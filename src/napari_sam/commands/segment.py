@@ -80,7 +80,8 @@ def segment(
         ),
     ] = None,
     overlay: Annotated[
-        Path | None, typer.Option("--overlay", help="Also write a PNG of the image with the outline and the prompts.")
+        Path | None,
+        typer.Option("--overlay", help="Also write a picture of the image with the outline and the prompts, a PNG."),
     ] = None,
     append: Annotated[
         bool, typer.Option("--append", help="Add the object to the labels that are there, with the next free id.")
@@ -88,7 +89,7 @@ def segment(
     over_others: Annotated[
         bool, typer.Option("--over-others", help="With --append, also take pixels of other objects.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace a labels file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there; never an input.")] = False,
     debug: Debug = False,
 ) -> None:
     """Segment one object of an image by clicks and a box, and write it as labels."""
@@ -101,10 +102,12 @@ def segment(
         raise typer.BadParameter("Give at least one --point or --box, or --prompts FILE.")
     window = limits(contrast_limits)
     with reported(debug):
+        inputs = [image, *([] if prompts is None else [prompts]), *([Path(model)] if Path(model).exists() else [])]
+        _check_outputs(output, overlay, inputs, append=append, force=force)
         wanted = _prompt_set(given, prompts)
         plane = Plane(read_plane(image), window)
         wanted.require_inside(plane.shape)  # before a model is downloaded or loaded
-        before = _labels_before(output, plane.shape, append=append, force=force)
+        before = _labels_before(output, plane.shape, append=append)
         prediction, timing = _predict(plane, wanted, model, device)
         mask = prediction.masks[0]
         if not mask.any():
@@ -128,30 +131,34 @@ def _prompt_set(given: list[Prompt], file: Path | None) -> PromptSet:
         return PromptSet.of(given)
     try:
         text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"The prompts in {file} cannot be read: {error}.") from error
     return PromptSet.of([*PromptSet.from_json(text), *given])
 
 
-def _labels_before(path: Path, shape: tuple[int, int], *, append: bool, force: bool) -> "NDArray[np.integer[Any]]":
+def _check_outputs(output: Path, overlay: Path | None, inputs: list[Path], *, append: bool, force: bool) -> None:
+    """Refuse before any work what must not be written."""
+    from napari_sam.io.labels import require_tiff
+    from napari_sam.io.outputs import require_output, same_place
+    from napari_sam.io.overlay import require_picture
+
+    require_tiff(output)
+    hint = "use --append to add the object to it, or --force to replace it"
+    require_output(output, inputs, replace=append or force, hint=hint)
+    if overlay is not None:
+        require_picture(overlay)
+        require_output(overlay, inputs, replace=force)
+        if same_place(output, overlay):
+            raise InputError(f"{overlay} cannot be both the labels and the overlay. Choose another overlay.")
+
+
+def _labels_before(path: Path, shape: tuple[int, int], *, append: bool) -> "NDArray[np.integer[Any]]":
     """Return the labels to add to: those of the file with ``--append``, else none."""
     import numpy as np
 
     from napari_sam.io.labels import read_labels
 
-    if not path.parent.is_dir():
-        raise InputError(f"There is no folder {path.parent}. Make it, or choose another output.")
-    if path.exists() and not (append or force):
-        raise InputError(f"{path} exists. Use --append to add the object to it, or --force to replace it.")
-    if not (append and path.exists()):
-        return np.zeros(shape, np.uint16)
-    labels = read_labels(path)
-    if labels.shape != shape:
-        raise InputError(
-            f"{path} is {labels.shape[0]} x {labels.shape[1]} px, the image {shape[0]} x {shape[1]} px. "
-            "Append to the labels of the same image."
-        )
-    return labels
+    return read_labels(path, shape) if append and path.exists() else np.zeros(shape, np.uint16)
 
 
 def _predict(plane: "Plane", prompts: PromptSet, model: str, device: str) -> "tuple[Prediction, str]":

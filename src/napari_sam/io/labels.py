@@ -68,24 +68,52 @@ def add_object(
     return result, new, int(where.sum())
 
 
-def read_labels(path: Path) -> NDArray[np.integer[Any]]:
+def read_labels(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.integer[Any]]:
     """Read a 2-D labels image.
+
+    Parameters
+    ----------
+    path : Path
+        A TIFF.
+    shape : (int, int), optional
+        Height and width that it must have; checked before its pixels are read.
 
     Raises
     ------
     InputError
-        If it is no TIFF, or not of one plane of whole numbers from 0 up.
+        If it is no TIFF, or not of one plane of whole numbers from 0 up, or of another shape.
     """
     try:
-        labels = np.squeeze(tifffile.imread(path))
-    except (OSError, ValueError) as error:
+        with tifffile.TiffFile(path) as file:
+            series = file.series[0]
+            sides, dtype = series.shape, series.dtype
+            one_plane = len(sides) >= 2 and math.prod(sides[:-2]) == 1 and dtype is not None and dtype.kind in "ui"
+            labels = series.asarray().reshape(sides[-2:]) if one_plane and shape in (None, sides[-2:]) else None
+    except Exception as error:  # tifffile lets through whatever a damaged file leads to
         raise InputError(f"{path} cannot be read as a TIFF of labels: {error}.") from error
-    if labels.ndim != 2 or labels.dtype.kind not in "ui" or int(labels.min(initial=0)) < 0:
+    if one_plane and labels is None and shape is not None:
         raise InputError(
-            f"{path} is not a labels image: it is of shape {labels.shape} and dtype {labels.dtype}, where one plane "
+            f"{path} is {sides[-2]} x {sides[-1]} px, the image {shape[0]} x {shape[1]} px. "
+            "Append to the labels of the same image."
+        )
+    if labels is None or int(labels.min(initial=0)) < 0:
+        raise InputError(
+            f"{path} is not a labels image: it is of shape {sides} and dtype {dtype}, where one plane "
             "of whole numbers from 0 up is needed. Choose another output."
         )
     return labels
+
+
+def require_tiff(path: Path) -> None:
+    """Refuse a name that promises another format than `write_labels` writes.
+
+    Raises
+    ------
+    InputError
+        If its suffix is not that of a TIFF.
+    """
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        raise InputError(f"{path.name}: labels of an image are written as .tif. Choose such a name.")
 
 
 def write_labels(path: Path, labels: NDArray[np.integer[Any]]) -> None:
@@ -94,8 +122,9 @@ def write_labels(path: Path, labels: NDArray[np.integer[Any]]) -> None:
     Raises
     ------
     InputError
-        If the folder cannot be written to.
+        If it has not the suffix of a TIFF, or the folder cannot be written to.
     """
+    require_tiff(path)
     with replacing(path) as temporary:
         tifffile.imwrite(temporary, labels, compression="zlib", metadata={"axes": "YX"})
 

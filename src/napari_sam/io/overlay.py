@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from napari_sam.errors import InputError
+from napari_sam.io.writing import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 POSITIVE = (0, 158, 115)
 NEGATIVE = (230, 159, 0)
 BOX = (240, 228, 66)
+
+_FORMATS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 
 
 def draw_overlay(picture: NDArray[np.uint8], mask: NDArray[np.bool_], prompts: PromptSet) -> NDArray[np.uint8]:
@@ -67,15 +70,26 @@ def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return grown
 
 
-def write_overlay(path: Path, picture: NDArray[np.uint8], mask: NDArray[np.bool_], prompts: PromptSet) -> None:
-    """Write what `draw_overlay` makes; the suffix chooses the format.
+def require_picture(path: Path) -> None:
+    """Refuse a name that does not say which kind of picture to write.
 
     Raises
     ------
     InputError
-        If it cannot be written.
+        If its suffix is none of those of `write_overlay`.
     """
-    try:
-        Image.fromarray(draw_overlay(picture, mask, prompts)).save(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be written: {error}. Choose a .png in a folder that is there.") from error
+    if path.suffix.lower() not in _FORMATS:
+        raise InputError(f"{path.name}: a picture is written as .png, .jpg or .tif. Choose one of these names.")
+
+
+def write_overlay(path: Path, picture: NDArray[np.uint8], mask: NDArray[np.bool_], prompts: PromptSet) -> None:
+    """Write what `draw_overlay` makes, as PNG, JPEG or TIFF by its suffix; what is there is replaced in one step.
+
+    Raises
+    ------
+    InputError
+        If it is of another suffix, or cannot be written.
+    """
+    require_picture(path)
+    with replacing(path) as temporary:
+        Image.fromarray(draw_overlay(picture, mask, prompts)).save(temporary)

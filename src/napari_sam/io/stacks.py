@@ -10,6 +10,7 @@ import numpy as np
 from napari_sam.errors import InputError
 from napari_sam.io import dicom, folder, itk, nifti, omezarr, tiff
 from napari_sam.io.labels import write_tiff_labels
+from napari_sam.io.outputs import require_replaceable, same_place
 from napari_sam.io.stack import Stack
 from napari_sam.io.writing import checked, label_planes, replacing
 
@@ -127,7 +128,10 @@ def check_output(path: str | os.PathLike[str], like: Stack) -> None:
     """
     place = Path(path)
     _writer(place)
+    require_replaceable(place)
     _refuse_input(place, like)
+    if place.is_dir() and not omezarr.is_zarr(place):
+        raise InputError(f"{place} is a folder of something else than Zarr. Choose another output.")
 
 
 def _writer(path: Path) -> Writer:
@@ -153,10 +157,13 @@ def _refuse_input(path: Path, like: Stack) -> None:
     """Refuse to write over the image, or into the folder that it is made of."""
     target = path.resolve()
     inputs = {file.resolve() for file in (like.path, *like.files)}
-    if target in inputs or any(file in target.parents and file.is_dir() for file in inputs):
-        raise InputError(f"{path} is, or lies in, the image {like.path} itself. Choose another output.")
+    if any(file in target.parents and file.is_dir() for file in inputs):
+        raise InputError(f"{path} lies in the image {like.path} itself. Choose another output.")
     if any(target in file.parents for file in inputs):
         raise InputError(f"The image {like.path} lies in {path}, which would be replaced. Choose another output.")
+    within = sorted(like.path.iterdir()) if like.path.is_dir() else []  # one of these may be linked to from elsewhere
+    if any(same_place(path, file) for file in (*inputs, *within)):
+        raise InputError(f"{path} is the image {like.path} itself, or a part of it. Choose another output.")
 
 
 def _write_numpy(path: Path, planes: Iterator[NDArray[Any]], dtype: np.dtype[Any], like: Stack) -> None:

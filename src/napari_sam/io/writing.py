@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam.errors import InputError
+from napari_sam.io.outputs import reason, remedy, require_replaceable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
+    from pathlib import Path, PurePath
 
     from numpy.typing import NDArray
 
+_FIRST_SUFFIXES = (".ome", ".nii")
 _TYPES = (np.uint8, np.uint16, np.uint32)
 
 
@@ -37,14 +40,17 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises
     ------
     InputError
-        If it cannot be written.
+        If it cannot be written, or something is there that must not be replaced.
     """
-    temporary = path.with_name(f".{os.getpid()}.tmp.{path.name}")
+    require_replaceable(path)
+    # Short, because `path` may have the longest name that there can be.
+    mark = f".{os.getpid()}-{secrets.token_hex(3)}"
+    temporary = path.with_name(f"{mark}.tmp{_suffixes(path)}")
     try:
         yield temporary
         if path.is_dir():
             # A folder cannot be replaced in one step: it is moved aside first, and back if need be.
-            aside = path.with_name(f".{os.getpid()}.old.{path.name}")
+            aside = path.with_name(f"{mark}.old{_suffixes(path)}")
             os.replace(path, aside)
             try:
                 os.replace(temporary, path)
@@ -55,12 +61,18 @@ def replacing(path: Path) -> Iterator[Path]:
         else:
             os.replace(temporary, path)
     except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}. Choose another folder.") from error
+        raise InputError(f"{path} cannot be written: {reason(error)}. {remedy(error)}") from error
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _suffixes(path: PurePath) -> str:
+    """Return the suffix that names a format: the last one, or the last two as in ``.ome.tif``."""
+    first = type(path)(path.stem).suffix
+    return (first if first.lower() in _FIRST_SUFFIXES else "") + path.suffix
 
 
 def label_planes(labels: Any, shape: tuple[int, ...], largest: int | None) -> tuple[np.dtype[Any], Iterator[Any]]:

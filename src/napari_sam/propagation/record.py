@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam.errors import InputError
+from napari_sam.io.outputs import reason, remedy
 from napari_sam.journal import decode_mask, encode_mask
 from napari_sam.propagation.prompting import window
 from napari_sam.propagation.results import Ending, Reason, Step
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 FORMAT = "napari-sam-propagation"
 VERSION = 1
+_START = f'{{"format":"{FORMAT}"'.encode()
 
 
 class Record:
@@ -54,12 +56,14 @@ class Record:
         header = json.loads(json.dumps({"format": FORMAT, "version": VERSION, "about": about}))
         with ExitStack() as undo:
             try:
-                self._file = undo.enter_context(path.open("w+b" if anew or not path.exists() else "r+b"))
+                self._file = undo.enter_context(path.open("r+b" if path.exists() else "w+b"))
+                self._refuse_others()
+                if anew:
+                    self._file.truncate(0)
                 if not self._look_through(header):
                     self._append(header)
             except OSError as error:
-                words = error.strerror or error
-                raise InputError(f"{path} cannot be written: {words}. Choose another folder.") from error
+                raise InputError(f"{path} cannot be written: {reason(error)}. {remedy(error)}") from error
             undo.pop_all()
 
     def __enter__(self) -> Self:
@@ -91,12 +95,20 @@ class Record:
 
     def close(self) -> None:
         """Close the file, which stays."""
-        self._file.close()
+        with suppress(OSError):  # a full disk, of which `add` has told; the next run drops the line cut short
+            self._file.close()
 
     def remove(self) -> None:
         """Close the file and delete it, once the result is safe elsewhere."""
         self.close()
         self.path.unlink(missing_ok=True)
+
+    def _refuse_others(self) -> None:
+        """Refuse a file that is no record, not even the first line of one that was cut short."""
+        start = self._file.read(len(_START))
+        self._file.seek(0)
+        if start != _START[: len(start)]:
+            raise InputError(f"{self.path} is in the way and holds something else. Move it, or choose another output.")
 
     def _look_through(self, header: dict[str, Any]) -> bool:
         """Find the lines; tell whether there are any that count."""
@@ -125,9 +137,12 @@ class Record:
 
     def _append(self, data: dict[str, Any]) -> None:
         self._places.append(self._file.seek(0, os.SEEK_END))
-        self._file.write(json.dumps(data, separators=(",", ":")).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        try:
+            self._file.write(json.dumps(data, separators=(",", ":")).encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be written: {reason(error)}. {remedy(error)}") from error
 
     def _line(self, number: int) -> Any:
         self._file.seek(self._places[number])
