@@ -1,0 +1,10 @@
+"""A record of every accepted object, so that nothing accepted is ever lost: one file a session, one JSON object a line.
+
+`Journal` writes, `read_journal` reads, `restore` builds labels anew.
+"""
+
+from napari_sam.journal.masks import decode_mask, encode_mask
+from napari_sam.journal.reading import Reading, journal_files, read_journal, read_lines
+from napari_sam.journal.writing import Journal
+
+__all__ = ["Journal", "Reading", "decode_mask", "encode_mask", "journal_files", "read_journal", "read_lines"]

@@ -1,0 +1,160 @@
+"""What the records of a journal come to: the objects that count in the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A labels layer of an image, as the journal names it.
+
+    Attributes
+    ----------
+    image : str
+        Name of the image.
+    layer : str
+        Name of the labels layer.
+    shape : tuple of int or None
+        Length of each axis of the labels; None where the journal does not say.
+    """
+
+    image: str
+    layer: str
+    shape: tuple[int, ...] | None
+
+    def words(self) -> str:
+        """Name it for a person."""
+        return f'"{self.layer}" of "{self.image}"'
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """An object, or its part on one plane.
+
+    Attributes
+    ----------
+    number : int
+        In the journal.
+    time : str
+        When it was written, ISO 8601, UTC.
+    target : Target
+        Where it was written.
+    label : int
+        Its id there.
+    axes : (int, int)
+        The axes of the plane, in ascending order.
+    index : tuple of (int or None)
+        For each axis the index of the plane; None for those of `axes`.
+    box : tuple of int
+        Top, left, bottom and right on the plane, data pixels; bottom and right are outside.
+    mask : dict
+        For `napari_sam.journal.decode_mask`.
+    erased : bool
+        Whether the object was taken off the plane, rather than written.
+    score : float or None
+        The model's estimate of the IoU.
+    prompts : tuple of str
+        The kinds of prompts that were given, such as ("point", "box").
+    calibration : dict
+        Names, spacing and units of the axes, where the journal has them.
+    """
+
+    number: int
+    time: str
+    target: Target
+    label: int
+    axes: tuple[int, int]
+    index: tuple[int | None, ...]
+    box: tuple[int, ...]
+    mask: Mapping[str, Any]
+    erased: bool
+    score: float | None
+    prompts: tuple[str, ...]
+    calibration: Mapping[str, Any]
+
+    @property
+    def plane(self) -> str:
+        """Name the plane, such as "z = 12"; "" for an image of one plane."""
+        names = self.calibration.get("axes")
+        known = names if isinstance(names, list) and len(names) == len(self.index) else range(len(self.index))
+        named = [
+            (f"axis {name}" if isinstance(name, int) else name, at) for name, at in zip(known, self.index, strict=True)
+        ]
+        return ", ".join(f"{name} = {at}" for name, at in named if at is not None)
+
+
+def entries(records: Iterable[Mapping[str, Any]]) -> tuple[list[Entry], int]:
+    """Find the objects that were not undone.
+
+    Parameters
+    ----------
+    records : iterable of mapping
+        Of one journal, oldest first.
+
+    Returns
+    -------
+    found : list of Entry
+        Oldest first.
+    strange : int
+        Records that do not say what they should.
+    """
+    found: dict[int, Entry] = {}
+    undone: set[int] = set()
+    strange = 0
+    for record in records:
+        kind, number = record["kind"], record["number"]
+        if kind in ("accepted", "erased"):
+            try:
+                found[number] = _entry(record, erased=kind == "erased")
+            except (KeyError, TypeError, ValueError, OverflowError):
+                strange += 1
+        elif kind in ("withdrawn", "restored"):
+            of = record.get("of")
+            numbers = {one for one in (of if isinstance(of, list) else [of]) if isinstance(one, int)}
+            undone = undone | numbers if kind == "withdrawn" else undone - numbers
+    return [entry for number, entry in sorted(found.items()) if number not in undone], strange
+
+
+def _entry(record: Mapping[str, Any], *, erased: bool) -> Entry:
+    """Read a record, and check all that is calculated with."""
+    plane, said = record["plane"], record.get("prompts") or {}
+    axes, index = (int(plane["axes"][0]), int(plane["axes"][1])), tuple(plane["index"])
+    box, label, mask = tuple(int(side) for side in record["box"]), int(record["label"]), record["mask"]
+    if not 0 <= axes[0] < axes[1] < len(index) or len(box) != 4 or not 0 < label < 2**32:
+        raise ValueError
+    if any((at is None) is not (axis in axes) or not (at is None or at >= 0) for axis, at in enumerate(index)):
+        raise ValueError
+    return Entry(
+        number=record["number"],
+        time=str(record.get("time", "")),
+        target=Target(str(record["image"]), str(record["target"]), _shape(record.get("shape"), axes, index, mask)),
+        label=label,
+        axes=axes,
+        index=index,
+        box=box,
+        mask={"size": mask["size"], "counts": mask["counts"]},
+        erased=erased,
+        score=None if record.get("score") is None else float(record["score"]),
+        prompts=tuple(str(prompt["type"]) for prompt in said.get("prompts", ())),
+        calibration=dict(record.get("calibration") or {}),
+    )
+
+
+def _shape(
+    shape: Any, axes: tuple[int, int], index: tuple[int | None, ...], mask: Mapping[str, Any]
+) -> tuple[int, ...] | None:
+    """Return the shape of the labels: that of the image, less an axis of colour."""
+    if shape is None:
+        return None
+    known = tuple(int(side) for side in shape)[: len(index)]
+    plane = tuple(known[axis] for axis in axes)
+    if len(known) != len(index) or plane != tuple(mask["size"]):
+        raise ValueError
+    if any(at is not None and at >= side for at, side in zip(index, known, strict=True)):
+        raise ValueError
+    return known
