@@ -47,18 +47,25 @@ class FakePropagation:
         span=None,
         marks=None,
         progress=no_progress,
+        earlier=(),
     ):
         self.calls.append({"annotated": annotated, "span": span, "marks": dict(marks or {}), "strategy": strategy})
-        return self._steps(
-            planes, sorted(annotated, key=lambda one: one.index), span or range(len(planes)), marks or {}, progress
-        )
+        given = sorted(annotated, key=lambda one: one.index)
+        return self._steps(planes, given, span or range(len(planes)), marks or {}, progress, iter(earlier))
 
-    def _steps(self, planes, annotated, span, marks, progress):
+    def _steps(self, planes, annotated, span, marks, progress, earlier):
         known = {one.index: np.asarray(one.mask) for one in annotated}
         fronts = [(one.index, way) for one in annotated for way in (1, -1)]
         while fronts:
             last, way = fronts.pop(0)
             index = last + way
+            if (found := next(earlier, None)) is not None:
+                assert (found.index, found.direction) == (index, way)
+                if isinstance(found, Step):
+                    known[index] = found.mask
+                    fronts.append((index, way))
+                yield found
+                continue
             if index in known:
                 yield Ending(index, way, Reason.MET)
                 continue

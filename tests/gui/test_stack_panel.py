@@ -151,6 +151,23 @@ def test_cancel_while_it_runs(open_stack, hold, qtbot):
     assert panel.buttons["propagate"].isEnabled() and not panel.buttons["cancel"].isEnabled()
 
 
+def test_a_run_that_was_cancelled_goes_on(open_stack, hold, carry, qtbot):
+    desk = open_stack()
+    panel = desk.dock.stack
+    desk.click(CENTRE)
+    QTest.keyClick(desk.canvas.native, Qt.Key.Key_G)
+    qtbot.waitUntil(lambda: 8 in desk.session.stack_scores, timeout=10_000)
+    QTest.keyClick(desk.canvas.native, Qt.Key.Key_Escape)
+    hold.set()
+    desk.settle()
+    done, asked = set(planes(desk)), []
+    assert 9 not in done and "Propagate goes on from there" in panel.words.text()
+    carry.before = asked.append
+    desk.press_key(Qt.Key.Key_G)
+    assert planes(desk) == WHOLE and not done & set(asked)
+    assert "carried to 8 planes" in panel.words.text()
+
+
 def test_closing_the_dock_while_it_runs(open_stack, hold, qtbot):
     desk = open_stack()
     desk.click(CENTRE)

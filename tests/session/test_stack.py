@@ -628,6 +628,123 @@ def test_cancel_keeps_what_was_done(held):
     assert not session.target.data.any() and len(session.points.data) == 1
 
 
+@pytest.fixture
+def cancelled(held, carry):
+    """A run that was cancelled before plane 9, and the planes that the next one asks the model for."""
+    session, gate = held
+    session.cancel()
+    gate.go.set()
+    session.wait(20)
+    assert 8 in planes(session) and 9 not in planes(session)
+    carry.calls.clear()
+    asked = []
+    carry.before = asked.append
+    return session, asked
+
+
+def test_a_cancelled_run_goes_on_from_where_it_was(cancelled):
+    session, asked = cancelled
+    assert "Propagate goes on from there" in session.state.stack.text
+    done, said = set(planes(session)), []
+    session.events.state_changed.connect(lambda state: said.append(state.status.text))
+    run(session)
+    assert planes(session) == WHOLE and not done & set(asked) and 9 in asked
+    assert any(text.startswith("Going on with object 1: plane") for text in said)
+    assert "carried to 8 planes, z = 2 to 10" in session.state.status.text
+    session.undo()
+    assert set(planes(session)) == done
+    run(session)
+    assert planes(session) == WHOLE
+    session.undo()
+    session.undo()
+    assert not session.target.data.any() and len(session.points.data) == 1
+
+
+def test_a_run_can_be_cancelled_twice(cancelled, carry):
+    session, _ = cancelled
+    gate = Gate(carry, 10)
+    session.propagate()
+    deliver_until(session, gate)
+    session.cancel()
+    gate.go.set()
+    session.wait(20)
+    assert 9 in planes(session) and 10 not in planes(session)
+    run(session)
+    assert planes(session) == WHOLE
+
+
+@pytest.mark.parametrize("change", ["strategy", "range", "painted", "model"])
+def test_a_cancelled_run_starts_again_after_a_change(cancelled, change):
+    session, asked = cancelled
+    said = []
+    session.events.state_changed.connect(lambda state: said.append(state.status.text))
+    match change:
+        case "strategy":
+            session.set_stack(strategy="previous")
+        case "range":
+            session.set_stack(stop=11)
+        case "painted":
+            session.target.data_setitem((np.array([6]), np.array([30]), np.array([40])), 1)
+        case "model":
+            session.model = "another"
+    run(session)
+    assert planes(session) == WHOLE and {3, 8, 9} <= set(asked)
+    assert any(text.startswith("Starting again with object 1: plane") for text in said)
+
+
+def test_a_cancelled_run_is_carried_on_after_a_correction(cancelled, viewer):
+    session, asked = cancelled
+    session.toggle_same_object()
+    prompt(session, viewer, 8)
+    session.accept()
+    assert "carried in part" in session.state.stack.text
+    run(session)
+    assert planes(session) == WHOLE and session.target.data.max() == 1 and {2, 9, 10} <= set(asked)
+
+
+def test_a_cancelled_correction_goes_on(weak, viewer, carry):
+    weak.next_weak_plane()
+    prompt(weak, viewer, 8)
+    gate = Gate(carry, 10)
+    weak.propagate()
+    deliver_until(weak, gate)
+    weak.cancel()
+    gate.go.set()
+    weak.wait(20)
+    assert np.array_equal(weak.target.data[9] == 1, ball()[9]) and weak.target.data[10, 2:6, 2:6].all()
+    run(weak)
+    assert np.array_equal(weak.target.data[10] == 1, ball()[10])
+
+
+def test_planes_that_were_said_but_not_answered_are_not_lost_by_cancelling(ready, viewer, engines):
+    prompt(ready, viewer, 9)
+    show(viewer, CENTRE[0])
+    ready.wait(20)
+    engines[0].gate.clear()
+    engines[0].started.clear()
+    ready.propagate()
+    assert engines[0].started.wait(20)
+    ready.cancel()
+    engines[0].gate.set()
+    ready.wait(20)
+    assert planes(ready) == [CENTRE[0]]
+    run(ready)
+    assert planes(ready) == WHOLE
+    assert [plane.place for plane in ready.state.stack.planes if plane.annotated] == [6, 9]
+
+
+def test_a_run_that_failed_goes_on(ready, carry):
+    def fail(index):
+        if index == 9:
+            raise RuntimeError("out of luck")
+
+    carry.before = fail
+    run(ready)
+    carry.before = lambda _index: None
+    run(ready)
+    assert planes(ready) == WHOLE
+
+
 def test_undo_stops_the_run_and_takes_it_back(held):
     session, gate = held
     session.undo()

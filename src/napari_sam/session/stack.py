@@ -14,6 +14,7 @@ from napari_sam.session.stack_errand import Errand
 from napari_sam.session.stack_hands import Hands
 from napari_sam.session.stack_plan import make_job, read_line
 from napari_sam.session.stack_report import Strip
+from napari_sam.session.stack_rest import Rest
 from napari_sam.session.stack_run import Runner
 from napari_sam.session.state import Status
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
     from napari_sam.session.inference import Backend
     from napari_sam.session.parts import Parts
+    from napari_sam.session.stack_job import Found
     from napari_sam.session.stack_object import CarriedObject
-    from napari_sam.session.stack_run import Found
     from napari_sam.session.stack_state import StackState
     from napari_sam.worker import Worker
 
@@ -59,6 +60,7 @@ class Stack:
         self._runner = Runner(worker, backend.engine, self._on_runner_found, self._on_runner_ended, parts.ledger.sync)
         self._errand: Errand | None = None
         self._hands = Hands(parts, self.changed.emit)
+        self._start: stack_words.Start = "new"
         self._again = False
         self._strip = Strip()
         self.said = ""
@@ -105,7 +107,7 @@ class Stack:
             return None
         done, total = self._runner.counted
         hand = self._errand.hand
-        text = stack_words.progress(None if hand is None else hand.label, done, total)
+        text = stack_words.progress(None if hand is None else hand.label, done, total, self._start)
         return Status("working", text, done / total if total else None, cancellable=True)
 
     def state(self) -> StackState:
@@ -144,6 +146,10 @@ class Stack:
         )
         if hand is not None and not job.known and not job.asked:
             return stack_words.not_here(hand.label, axis.name)
+        self._start = "new"
+        if hand is not None and hand.rest is not None:
+            on = hand.rest.job_for(hand, line, job)
+            self._start, job = ("again", job) if on is None else ("on", on)
         writer = writer or parts.targets.add(image, parts.above_target)
         errand = Errand(parts, image, line, axis.name, writer, job, hand, only_empty=only_empty)
         if trouble := errand.begin(said.readings, shown):
@@ -161,7 +167,7 @@ class Stack:
         self._runner.stop()
         count = 0 if errand.obstacle else errand.count
         self._close(whole=False)
-        self.said = stack_words.broken_off(why, count)
+        self.said = stack_words.broken_off(why, count, rest=why == stack_words.CANCELLED)
         return self.said
 
     def undone(self, image: Image) -> bool:
@@ -273,8 +279,10 @@ class Stack:
         self._connections.release("run")
         if errand is None:
             return ""
+        job = self._runner.rest
+        self._runner.forget()
         with self._quiet():
-            return errand.end(whole=whole)
+            return errand.end(None if whole or job is None else Rest.of(job))
 
     # -- what happens meanwhile -------------------------------------------------------------------
 

@@ -11,8 +11,8 @@ from napari_sam.prompts import PromptSet
 from napari_sam.propagation import Annotated, Reason, Step, weak_planes
 from napari_sam.session import stack_words, words
 from napari_sam.session.inference import candidate_of
+from napari_sam.session.stack_job import Stale
 from napari_sam.session.stack_object import CarriedObject, PlaneRecord, drawn, is_there, overlap
-from napari_sam.session.stack_run import Stale
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from napari_sam.session.adapters import Reading
     from napari_sam.session.history import Step as Deed
     from napari_sam.session.parts import Parts
+    from napari_sam.session.stack_job import Found, Job
     from napari_sam.session.stack_object import Line
-    from napari_sam.session.stack_run import Found, Job
+    from napari_sam.session.stack_rest import Rest
     from napari_sam.session.target import LabelWriter
     from napari_sam.session.written import Written
 
@@ -74,6 +75,7 @@ class Errand:
         """What the person should know about the journal; "" when it is well."""
         self._viewer, self._ledger = parts.viewer, parts.ledger
         self._line, self._name, self._writer, self._job = line, name, writer, job
+        self._before = job.trail.places
         self._only_empty = only_empty
         self._shape = tuple(writer.layer.data.shape)
         self._deed: Deed | None = None
@@ -154,19 +156,19 @@ class Errand:
                     self._endings.append(found)
         return False
 
-    def end(self, *, whole: bool) -> str:
+    def end(self, rest: Rest | None = None) -> str:
         """End the step; return words for what was done.
 
         Parameters
         ----------
-        whole : bool
-            Whether the run came to its end.
+        rest : Rest, optional
+            What is left to do, if the run was broken off.
         """
         if self._deed is None:
             return ""
-        if whole and self.hand is not None:
+        if self.hand is not None:
             done = {index for index in self.hand.fresh if self._line.find(index) is not None}
-            self.hand = replace(self.hand, fresh=self.hand.fresh - done)
+            self.hand = replace(self.hand, fresh=self.hand.fresh - (done if rest is None else set()), rest=rest)
         self._ledger.settle(self.image, self._deed, self.hand)
         if self.hand is None:
             return stack_words.NOT_FOUND
@@ -209,7 +211,8 @@ class Errand:
             present, before = drawn(self._writer.layer, view, self.hand.label), record.whole(view.shape)
             if not np.array_equal(present, before):  # painted in, or erased, by the person: theirs
                 return leg is not None
-            if leg is not None and not record.weak and overlap(before, step.mask) >= _AGREES:
+            repeated = step.index in self._before  # what this run wrote before it was broken off is not to end it
+            if not repeated and leg is not None and not record.weak and overlap(before, step.mask) >= _AGREES:
                 return True
         written = self._writer.write(
             view, cut.mask, cut.origin, only_empty=self._only_empty, label=self._label, replace=record is not None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
     from numpy.typing import NDArray
 
+    from napari_sam.session.stack_rest import Rest
     from napari_sam.session.view import View
     from napari_sam.session.written import Written
 
@@ -115,6 +116,8 @@ class CarriedObject:
         Those that a person said, and that no run has started from yet.
     marks : mapping
         By `View.index`, stop marks: positions that are not the object's, data pixels, (y, x).
+    rest : Rest or None
+        What its last run had not done when it was broken off; None when it came to its end.
     """
 
     layer: Labels
@@ -122,6 +125,7 @@ class CarriedObject:
     planes: dict[Index, PlaneRecord] = field(default_factory=dict)
     fresh: frozenset[Index] = frozenset()
     marks: Mapping[Index, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    rest: Rest | None = None
 
     def said(self, index: Index, record: PlaneRecord) -> CarriedObject:
         """Return this with a plane that a person said; stop marks on it are no longer true."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from napari_sam.planes import ArrayPlanes
 from napari_sam.propagation import Annotated
 from napari_sam.session import words
+from napari_sam.session.stack_job import Job, Leg
 from napari_sam.session.stack_object import drawn
-from napari_sam.session.stack_run import Job, Leg
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,7 +88,7 @@ def make_job(
     """Put together what a run is to do.
 
     An object that was carried before and corrected since goes only from the corrected planes to the next that a person
-    said; any other goes through the whole range.
+    said; any other goes through the whole range, as does one whose last run was broken off.
 
     Parameters
     ----------
@@ -122,13 +122,13 @@ def make_job(
         else:
             asked.append((place, prompts))
     starts = sorted({one.index for one in known} | set(said.objects))
-    corrected = earlier and fresh and not said.marks
+    corrected = hand is not None and hand.rest is None and earlier and fresh and not said.marks
     legs = _legs(starts, fresh, span) if corrected else (Leg((), span),)
     planes = ArrayPlanes(
         source.data, line.axis, line.view.index, source.contrast_limits, source.gamma, line.view.spacing
     )
     known.sort(key=lambda one: one.index)
-    return Job(model, device, planes, tuple(known), tuple(asked), legs, strategy, marks, earlier)
+    return Job(model, device, planes, span, tuple(known), tuple(asked), legs, strategy, marks, earlier)
 
 
 def _legs(starts: list[int], fresh: set[int], span: range) -> tuple[Leg, ...]:

@@ -87,6 +87,8 @@ def _text(stack: Stack, hand: CarriedObject | None, *, prompts: bool) -> str:
         return stack.said
     if hand is None:
         return stack_words.PROMPTED if prompts else stack_words.NO_OBJECT
+    if hand.rest is not None and not prompts:
+        return stack_words.in_part(hand.label)
     if hand.fresh and any(not record.annotated for record in hand.planes.values()):
         return stack_words.corrected(hand.label)
     return stack_words.PROMPTED if prompts else stack_words.ready(hand.label)

@@ -6,97 +6,43 @@ waits for one plane at most.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_sam.progress import no_progress
-from napari_sam.propagation import DEFAULT_STRATEGY, Annotated, Ending, Reason, Step, propagate
+from napari_sam.propagation import Annotated, Ending, Reason, Step, propagate
+from napari_sam.session.stack_job import Stale
+from napari_sam.session.stack_rest import TrailLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator
 
-    from napari_sam.planes import Planes
     from napari_sam.progress import Progress
-    from napari_sam.prompts import PromptSet
     from napari_sam.session.inference import EngineFactory, EngineLike
+    from napari_sam.session.stack_job import Found, Job
     from napari_sam.worker import Worker
 
 LANE = "stack"
 
 
-@dataclass(frozen=True, slots=True)
-class Stale:
-    """A plane that an earlier run wrote, and that this one does not reach: the object is not there."""
-
-    index: int
-
-
-Found = Annotated | Step | Ending | Stale
-
-
-@dataclass(frozen=True, slots=True)
-class Leg:
-    """A part of a run.
-
-    Attributes
-    ----------
-    starts : tuple of int
-        The annotated planes to start from; empty: all.
-    span : range
-        The planes to go through.
-    """
-
-    starts: tuple[int, ...]
-    span: range
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Job:
-    """What a run is to do.
-
-    Attributes
-    ----------
-    model, device : str
-        What answers.
-    planes : Planes
-        The stack.
-    known : tuple of Annotated
-        Planes on which the object is known.
-    asked : tuple of (int, PromptSet)
-        Planes on which it is said, but not answered yet; they are answered first.
-    legs : tuple of Leg
-        The parts of the run, one after the other.
-    strategy : str
-        A name in `STRATEGIES`.
-    marks : mapping
-        Stop marks by plane, as `napari_sam.propagation.propagate` takes them.
-    earlier : frozenset of int
-        Planes that an earlier run wrote.
-    """
-
-    model: str
-    device: str
-    planes: Planes
-    known: tuple[Annotated, ...]
-    asked: tuple[tuple[int, PromptSet], ...]
-    legs: tuple[Leg, ...]
-    strategy: str = DEFAULT_STRATEGY
-    marks: Mapping[int, tuple[tuple[float, float], ...]] = field(default_factory=dict)
-    earlier: frozenset[int] = frozenset()
-
-    def leg_from(self, place: int, direction: int) -> Leg | None:
-        """Return the leg that goes from one plane only, in one direction, and comes by a plane; None for others."""
-        for leg in self.legs:
-            if len(leg.starts) == 1 and place in leg.span and (place - leg.starts[0]) * direction > 0:
-                return leg
-        return None
-
-
-def carry(engine: EngineLike, job: Job, progress: Progress) -> Generator[Found, bool, None]:
+def carry(
+    engine: EngineLike, job: Job, progress: Progress, entered: Callable[[int], None]
+) -> Generator[Found, bool, None]:
     """Do a job; what is sent in tells whether to leave this leg, and go on with the next.
+
+    Parameters
+    ----------
+    engine : EngineLike
+        What answers.
+    job : Job
+        What to do.
+    progress : Progress
+        Called while a plane is answered.
+    entered : callable
+        Takes the number of each leg when it begins.
 
     Yields
     ------
@@ -110,16 +56,18 @@ def carry(engine: EngineLike, job: Job, progress: Progress) -> Generator[Found, 
         if prediction.masks[0].any():
             known.append(Annotated(index, prediction.masks[0], prompts))
             yield known[-1]
-    for leg in job.legs:
+    for number, leg in enumerate(job.legs):
         starts = [one for one in known if not leg.starts or one.index in leg.starts]
         if starts:
-            yield from _walk(engine, job, leg, starts, progress)
+            entered(number)
+            yield from _walk(engine, job, number, starts, progress)
 
 
 def _walk(
-    engine: EngineLike, job: Job, leg: Leg, starts: list[Annotated], progress: Progress
+    engine: EngineLike, job: Job, number: int, starts: list[Annotated], progress: Progress
 ) -> Generator[Found, bool, None]:
     """Go one leg; what is sent in tells whether to leave it."""
+    leg = job.legs[number]
     reached = {one.index for one in starts}
     marked: list[Ending] = []
     for found in propagate(
@@ -130,6 +78,7 @@ def _walk(
         span=leg.span,
         marks=job.marks,
         progress=progress,
+        earlier=job.trail.results(number),
     ):
         if isinstance(found, Step):
             reached.add(found.index)
@@ -155,20 +104,46 @@ class _Relay:
 
 @dataclass(eq=False)
 class _Run:
-    """A job under way. `steps` belongs to the inference thread."""
+    """A job under way. `steps` belongs to the inference thread; `leg` is the one that was entered last."""
 
     job: Job
     relay: _Relay = field(default_factory=_Relay)
     steps: Generator[Found, bool, None] | None = None
     done: int = 0
+    leg: int = 0
+    answered: list[Annotated] = field(default_factory=list)
     left: set[int] = field(init=False)
+    log: TrailLog = field(init=False)
 
     def __post_init__(self) -> None:
+        self.log = TrailLog(self.job.trail)
         self.left = set().union(*(leg.span for leg in self.job.legs)) - self._starts
 
     @property
     def _starts(self) -> set[int]:
         return {one.index for one in self.job.known} | {index for index, _ in self.job.asked}
+
+    def enter(self, leg: int) -> None:
+        """Note which leg begins."""
+        self.leg = leg
+
+    def keep(self, found: Found) -> None:
+        """Keep what was taken, so that another run can go on from there."""
+        if isinstance(found, Annotated):
+            self.answered.append(found)
+        elif isinstance(found, Step | Ending):
+            self.log.add(self.leg, found)
+
+    @property
+    def rest(self) -> Job:
+        """What is left to do."""
+        done = {one.index for one in self.answered}
+        return replace(
+            self.job,
+            known=(*self.job.known, *self.answered),
+            asked=tuple(one for one in self.job.asked if one[0] not in done),
+            trail=self.log.trail,
+        )
 
     def note(self, found: Found) -> None:
         """Count what was done, and what will not be because a direction ended."""
@@ -222,6 +197,16 @@ class Runner:
         self._ended = ended
         self._between = between
         self._run: _Run | None = None
+        self._latest: _Run | None = None
+
+    @property
+    def rest(self) -> Job | None:
+        """What the job that was started last has not done; None where there was none."""
+        return None if self._latest is None else self._latest.rest
+
+    def forget(self) -> None:
+        """Let go of the job that was started last, which has ended."""
+        self._latest = None
 
     @property
     def running(self) -> bool:
@@ -238,7 +223,7 @@ class Runner:
     def start(self, job: Job) -> None:
         """Begin a job; another one that goes on is dropped."""
         self.stop()
-        self._run = _Run(job)
+        self._run = self._latest = _Run(job)
         self._submit(self._run, False)
 
     def stop(self) -> None:
@@ -259,7 +244,7 @@ class Runner:
         progress(0.0)
         if run.steps is None:
             engine = self._engine(run.job.model, run.job.device, progress)
-            run.steps = carry(engine, run.job, run.relay)
+            run.steps = carry(engine, run.job, run.relay, run.enter)
             return next(run.steps, None)
         try:
             return run.steps.send(leave)
@@ -277,6 +262,8 @@ class Runner:
         leave = self._found(found)
         if leave:
             run.leave(found)
+        else:
+            run.keep(found)
         if run is self._run:  # what was found may have stopped it
             self._submit(run, leave)
 

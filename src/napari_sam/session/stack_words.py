@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_sam.propagation import Ending
+
+Start = Literal["new", "on", "again"]
+_STARTS: dict[Start, str] = {"new": "Carrying", "on": "Going on with", "again": "Starting again with"}
 
 NO_STACK = "This image has one plane here: there is nothing to carry an object through."
 NO_OBJECT = "Click an object first, then carry it through the stack."
@@ -49,9 +52,24 @@ def no_neighbour(name: str, place: int) -> str:
     return f"There is no plane {name} = {place}."
 
 
-def progress(label: int | None, done: int, total: int) -> str:
-    """Say how far a run is."""
-    what = "Carrying the object" if label is None else f"Carrying object {label}"
+def in_part(label: int) -> str:
+    """Say that the run of an object was broken off."""
+    return f"Object {label} is carried in part. Propagate carries on."
+
+
+def progress(label: int | None, done: int, total: int, start: Start = "new") -> str:
+    """Say how far a run is.
+
+    Parameters
+    ----------
+    label : int or None
+        The object, if it is written anywhere yet.
+    done, total : int
+        Planes.
+    start : {"new", "on", "again"}
+        Whether the run goes on from where one was broken off, or starts again.
+    """
+    what = _STARTS[start] + (" the object" if label is None else f" object {label}")
     return f"{what}: plane {min(done + 1, total)} of {total}." if total else f"{what}."
 
 
@@ -84,9 +102,19 @@ def stopped(name: str, endings: Sequence[Ending]) -> str:
     return " ".join(f"Stopped at {name} = {ending.index}: {ending.reason.words}." for ending in inorder)
 
 
-def broken_off(why: str, count: int) -> str:
-    """Say that a run was broken off, and what became of what it had done."""
+def broken_off(why: str, count: int, *, rest: bool = False) -> str:
+    """Say that a run was broken off, and what became of what it had done.
+
+    Parameters
+    ----------
+    why : str
+        One sentence.
+    count : int
+        Planes that it wrote.
+    rest : bool
+        Whether another run can go on from there.
+    """
     if not count:
         return why
     planes = "1 plane is" if count == 1 else f"{count} planes are"
-    return f"{why} {planes} written; one undo takes all back."
+    return f"{why} {planes} written; one undo takes all back.{' Propagate goes on from there.' if rest else ''}"
