@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from napari_sam.errors import InputError
-from napari_sam.journal import Journal, decode_mask, encode_mask, read_journal
+from napari_sam.journal import Journal, decode_mask, encode_mask, read_journal, read_lines
 
 
 @settings(deadline=None, max_examples=200)
@@ -115,7 +121,7 @@ def test_other_damage_and_other_files_are_refused(tmp_path):
         ("[]\n", "not a journal"),
         ('{"format": "else"}\n', "not a journal"),
         ('{"format": "napari-sam-journal", "version": 99}\n', "version 99"),
-        ('{"format": "napari-sam-journal", "version": 1}\n{"a"\n{}\n', "line 2"),
+        ("nothing of the kind\n" * 3, "not a journal"),
     ]:
         path.write_text(text)
         with pytest.raises(InputError, match=words):
@@ -127,3 +133,142 @@ def test_a_journal_is_plain_json(tmp_path):
     journal.add("accepted", name="Zellen äöü")
     for line in journal.path.read_text(encoding="utf-8").splitlines():
         json.loads(line)
+
+
+# -- disks that are full for a while, and damage --------------------------------------------------
+
+
+def labels(path):
+    return [record["label"] for record in read_journal(path)]
+
+
+@pytest.mark.parametrize("room", [0, 1, 30, 60, 100, 140])
+def test_a_disk_that_is_full_for_a_moment_costs_nothing(tmp_path, monkeypatch, room):
+    class Full(io.FileIO):
+        left = 10**9
+
+        def write(self, data):
+            if not Full.left:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            taken = super().write(bytes(data)[: Full.left])
+            Full.left -= taken
+            return taken
+
+    real = Path.open
+
+    def open_file(self, *how, **more):
+        return Full(self, *how) if more == {"buffering": 0} else real(self, *how, **more)
+
+    monkeypatch.setattr(Path, "open", open_file)
+    journal = Journal(tmp_path)
+    for first in (1, 2) if room % 60 else ():
+        journal.add("accepted", label=first)
+    Full.left = room
+    for label in (3, 4):
+        assert journal.add("accepted", label=label) == journal._count - 1
+    assert journal.trouble.errno == errno.ENOSPC
+    assert os.path.getsize(journal.path) == 0 or journal.path.read_bytes().endswith(b"\n")
+    Full.left = 10**9
+    number = journal.add("accepted", label=5)
+    monkeypatch.undo()
+    assert journal.trouble is None
+    assert labels(journal.path) == ([1, 2, 3, 4, 5] if room % 60 else [3, 4, 5])
+    assert [record["number"] for record in read_journal(journal.path)] == list(range(number + 1))
+    assert read_lines(journal.path).damaged == 0
+
+
+def test_a_real_limit_on_the_disk_costs_nothing(tmp_path):
+    """The kernel cuts a write in the middle of a line; in a process of its own, whose files are all limited."""
+    script = """
+import resource, sys
+from napari_sam.journal import Journal
+journal = Journal(sys.argv[1])
+journal.add("accepted", label=1)
+size = journal.path.stat().st_size
+resource.setrlimit(resource.RLIMIT_FSIZE, (size + 50, resource.RLIM_INFINITY))
+journal.add("accepted", label=2)
+assert journal.trouble is not None and journal.path.stat().st_size == size, journal.trouble
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+journal.add("accepted", label=3)
+assert journal.trouble is None
+"""
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)
+    [path] = tmp_path.iterdir()
+    assert labels(path) == [1, 2, 3]
+
+
+def test_what_waits_is_written_when_it_is_tried_again(tmp_path):
+    (tmp_path / "journal").write_text("in the way")
+    journal = Journal(tmp_path / "journal")
+    journal.add("accepted", label=1)
+    journal.write_waiting()
+    assert journal.trouble is not None
+    (tmp_path / "journal").unlink()
+    journal.write_waiting()
+    assert journal.trouble is None
+    assert labels(journal.path) == [1]
+
+
+def test_a_line_that_was_cut_short_is_cut_back_before_the_next(tmp_path):
+    journal = Journal(tmp_path)
+    journal.add("accepted", label=1)
+    with journal.path.open("ab") as file:
+        file.write(b'{"number":1,"ki')
+    journal.add("accepted", label=2)
+    assert labels(journal.path) == [1, 2]
+    assert read_lines(journal.path).damaged == 0
+
+
+@pytest.mark.parametrize("how", ["deleted", "deleted with its folder", "emptied"])
+def test_a_journal_that_was_deleted_begins_again(tmp_path, how):
+    journal = Journal(tmp_path / "journal")
+    journal.add("accepted", label=1)
+    if how == "emptied":
+        journal.path.write_bytes(b"")
+    else:
+        journal.path.unlink()
+    if how == "deleted with its folder":
+        journal.path.parent.rmdir()
+    journal.add("accepted", label=2)
+    assert journal.trouble is None
+    assert labels(journal.path) == [2]
+    assert read_journal(journal.path)[0]["number"] == 1
+
+
+def example():
+    with tempfile.TemporaryDirectory() as folder:
+        journal = Journal(folder)
+        for label in range(1, 6):
+            mask = encode_mask(np.ones((2, label), bool), (1, 1), (5, 9))
+            journal.add("accepted", label=label, image="cells", mask=mask)
+        return journal.path.read_bytes(), read_journal(journal.path)
+
+
+WHOLE, RECORDS = example()
+
+
+@settings(deadline=None, max_examples=400)
+@given(at=st.integers(0, len(WHOLE) - 1), byte=st.integers(0, 255))
+def test_one_damaged_byte_costs_its_line_only(tmp_path_factory, at, byte):
+    path = tmp_path_factory.getbasetemp() / "damaged.jsonl"
+    path.write_bytes(WHOLE[:at] + bytes([byte]) + WHOLE[at + 1 :])
+    found = read_lines(path)
+    if WHOLE[at] == byte:
+        assert (list(found.records), found.damaged) == (RECORDS, 0)
+        return
+    assert all(record in RECORDS for record in found.records)  # nothing that was not written
+    lost = len(RECORDS) - len(found.records)
+    assert lost <= (2 if WHOLE[at] == ord("\n") else 1)  # without a line break two lines are one
+    assert found.damaged >= 1 or WHOLE[at] == ord("\n") == WHOLE[-1]
+
+
+def test_journals_of_the_first_releases_are_read_past_damage_too(tmp_path):
+    path = tmp_path / "old.jsonl"
+    lines = ['{"format": "napari-sam-journal", "version": 1}']
+    lines += [json.dumps({"number": n, "time": "", "kind": "accepted", "label": n}) for n in range(4)]
+    lines[2] = lines[2].replace('"kind"', '"kind')
+    path.write_text("\n".join(lines) + "\n")
+    assert labels(path) == [0, 2, 3]
+    assert read_lines(path).damaged == 1
+    path.write_text("\n".join(lines[1:]) + "\n")
+    assert labels(path) == [0, 2, 3]

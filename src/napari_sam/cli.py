@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_sam import __version__
-from napari_sam.commands import benchmark, cache, doctor, embed, models, propagate, segment, train
+from napari_sam.commands import benchmark, cache, doctor, embed, journal, models, propagate, segment, train
 
 app = typer.Typer(
     name="napari-sam",
@@ -41,6 +41,7 @@ app.command()(segment.segment)
 app.command()(propagate.propagate)
 app.command()(embed.embed)
 app.add_typer(cache.app, name="cache")
+app.add_typer(journal.app, name="journal")
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
 app.add_typer(benchmark.app, name="benchmark")

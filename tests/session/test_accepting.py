@@ -10,7 +10,7 @@ from napari.layers import Labels
 from session_scenery import DISCS, SHAPE, click, discs
 
 from napari_sam.errors import InputError
-from napari_sam.journal import decode_mask, read_journal
+from napari_sam.journal import decode_mask, read_journal, read_lines
 
 
 def prompt(session, position):
@@ -537,3 +537,48 @@ def test_the_plane_s_digest_tells_images_apart(session, home, image):
     first, second = journal(home)
     assert first["plane"]["digest"] != second["plane"]["digest"]
     json.dumps(first)
+
+
+def test_labels_can_be_made_anew_from_the_journal(session, home, image):
+    from napari_sam.journal.objects import entries
+    from napari_sam.journal.restoring import restore
+
+    image.scale, image.units = (0.5, 0.25), ("um", "um")
+    accept(session, DISCS[0])
+    accept(session, DISCS[1])
+    session.undo()
+    session.redo()
+    [path] = (home / "journal").iterdir()
+    found, strange = entries(read_journal(path))
+    made = restore(found, path)
+    assert (strange, made.damaged, made.renumbered) == (0, 0, 0)
+    assert np.array_equal(made.labels.data, session.target.data)
+    assert (made.labels.spacing, made.labels.units) == ((0.5, 0.25), ("micrometer", "micrometer"))
+
+
+def test_a_full_disk_is_told_as_long_as_it_lasts_and_costs_no_object(session, home, monkeypatch):
+    from napari_sam.journal.writing import Journal
+
+    with monkeypatch.context() as full:
+        full.setattr(Journal, "_open", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        accept(session, DISCS[0])
+        for _ in range(2):
+            assert session.state.status.kind == "attention"
+            assert "Not saved to the journal: disk full" in session.state.status.text
+            session.points.add(DISCS[1])
+            session.wait(20)
+            session.clear()
+    accept(session, DISCS[1])
+    assert "journal" not in session.state.status.text
+    assert [(r["number"], r["label"]) for r in journal(home)] == [(0, 1), (1, 2)]
+    assert read_lines(*(home / "journal").iterdir()).damaged == 0
+
+
+def test_closing_tries_the_journal_a_last_time(session, home, monkeypatch):
+    from napari_sam.journal.writing import Journal
+
+    with monkeypatch.context() as full:
+        full.setattr(Journal, "_open", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        accept(session, DISCS[0])
+    session.close()
+    assert [r["kind"] for r in journal(home)] == ["accepted"]

@@ -54,10 +54,15 @@ def decode_mask(encoded: Mapping[str, Any]) -> NDArray[np.bool_]:
     Raises
     ------
     InputError
-        If the runs do not fill the plane.
+        If the runs do not fill the plane, or are no runs.
     """
-    height, width = encoded["size"]
-    counts = np.asarray(encoded["counts"], dtype=np.int64)
+    try:
+        height, width = encoded["size"]
+        counts = np.asarray(encoded["counts"], dtype=np.int64)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise InputError("This mask is damaged: it has no runs.") from error
+    if counts.ndim != 1:
+        raise InputError("This mask is damaged: it has no runs.")
     if counts.sum() != height * width or (counts < 0).any():
         raise InputError(f"This mask is damaged: its runs cover {counts.sum()} of {height * width} pixels.")
     flat = np.repeat(np.arange(len(counts)) % 2 == 1, counts)

@@ -111,7 +111,7 @@ def entries(records: Iterable[Mapping[str, Any]]) -> tuple[list[Entry], int]:
         if kind in ("accepted", "erased"):
             try:
                 found[number] = _entry(record, erased=kind == "erased")
-            except (KeyError, TypeError, ValueError, OverflowError):
+            except (AttributeError, LookupError, TypeError, ValueError, OverflowError):
                 strange += 1
         elif kind in ("withdrawn", "restored"):
             of = record.get("of")
@@ -125,6 +125,8 @@ def _entry(record: Mapping[str, Any], *, erased: bool) -> Entry:
     plane, said = record["plane"], record.get("prompts") or {}
     axes, index = (int(plane["axes"][0]), int(plane["axes"][1])), tuple(plane["index"])
     box, label, mask = tuple(int(side) for side in record["box"]), int(record["label"]), record["mask"]
+    if not isinstance(mask["counts"], list):
+        raise ValueError
     if not 0 <= axes[0] < axes[1] < len(index) or len(box) != 4 or not 0 < label < 2**32:
         raise ValueError
     if any((at is None) is not (axis in axes) or not (at is None or at >= 0) for axis, at in enumerate(index)):

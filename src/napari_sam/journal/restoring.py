@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,26 @@ if TYPE_CHECKING:
 _AXES = {2: "yx", 3: "zyx", 4: "tzyx", 5: "tczyx"}
 
 
-def restore(entries: Sequence[Entry], path: Path) -> tuple[Stack, int]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Restored:
+    """Labels made anew.
+
+    Attributes
+    ----------
+    labels : Stack
+        In memory, uint32, with the axes, spacing and units that the journal knows.
+    renumbered : int
+        Objects that got another number, because theirs was taken: those of a layer of the same name that was deleted.
+    damaged : int
+        Entries whose mask could not be read.
+    """
+
+    labels: Stack
+    renumbered: int
+    damaged: int
+
+
+def restore(entries: Sequence[Entry], path: Path) -> Restored:
     """Write objects into empty labels, as they were written into the layer.
 
     Parameters
@@ -31,13 +51,6 @@ def restore(entries: Sequence[Entry], path: Path) -> tuple[Stack, int]:
         Of one target, oldest first; see `napari_sam.journal.objects.entries`.
     path : Path
         Of the journal.
-
-    Returns
-    -------
-    labels : Stack
-        In memory, uint32, with the axes, spacing and units that the journal knows.
-    renumbered : int
-        Objects that got another number, because theirs was taken: those of a layer of the same name that was deleted.
 
     Raises
     ------
@@ -52,31 +65,40 @@ def restore(entries: Sequence[Entry], path: Path) -> tuple[Stack, int]:
     try:
         # Pages of zeros take no memory until they are written to.
         labels = np.zeros(shape, dtype=np.uint32)
-        renumbered = _write_all(labels, entries)
+        renumbered, damaged = _write_all(labels, entries)
     except (MemoryError, ValueError, OverflowError) as error:
         size = " x ".join(map(str, shape))
         raise InputError(f"Labels of {size} pixels do not fit into memory.") from error
-    return _stack(labels, path, next((e.calibration for e in reversed(entries) if e.calibration), {})), renumbered
+    if damaged == len(entries):
+        raise InputError(f"None of the {damaged} masks in {path.name} can be read: they are damaged.")
+    calibration = next((entry.calibration for entry in reversed(entries) if entry.calibration), {})
+    return Restored(_stack(labels, path, calibration), renumbered, damaged)
 
 
-def _write_all(labels: NDArray[np.uint32], entries: Sequence[Entry]) -> int:
-    """Write entries in their order; return how many objects got another number."""
+def _write_all(labels: NDArray[np.uint32], entries: Sequence[Entry]) -> tuple[int, int]:
+    """Write entries in their order; count the objects that got another number, and the masks that are damaged."""
     top = max(entry.label for entry in entries)
     numbers: dict[int, int] = {}  # what an object is called here, where its own number was taken
+    damaged = 0
     for entry in entries:
+        try:
+            mask = decode_mask(entry.mask)
+        except InputError:
+            damaged += 1
+            continue
         label = numbers.get(entry.label, entry.label)
         place: list[Any] = [0 if at is None else at for at in entry.index]
         for axis in entry.axes:
             place[axis] = slice(None)
         plane = labels[tuple(place)]
-        mask, present = decode_mask(entry.mask), plane == label
+        present = plane == label
         if present.any() and mask.any() and not (present & mask).any():
             top += 1
             label = numbers[entry.label] = top
         else:
             plane[present] = 0  # a correction, or the object was taken off
         plane[mask] = label
-    return len(numbers)
+    return len(numbers), damaged
 
 
 def _stack(labels: NDArray[np.uint32], path: Path, calibration: Mapping[str, Any]) -> Stack:

@@ -55,6 +55,15 @@ class Ledger:
         self.hand: CarriedObject | None = None
         """The object in hand: the one that was accepted last, which runs and corrections go on with."""
 
+    @property
+    def unsaved(self) -> str:
+        """What the person should know while records cannot be written to the journal; "" when all are there."""
+        return "" if self._journal.trouble is None else words.no_journal(self._journal.trouble)
+
+    def close(self) -> None:
+        """Try a last time to write what could not be written to the journal."""
+        self._journal.write_waiting()
+
     def history(self, image: Image) -> History:
         """Return the history of an image."""
         return self._histories.setdefault(image, History())
@@ -270,10 +279,7 @@ class Ledger:
 
     def _record(self, kind: str, **fields: Any) -> tuple[int, str]:
         """Add to the journal: the number of the entry, and what to tell the person if that failed."""
-        try:
-            return self._journal.add(kind, **fields), ""
-        except OSError as error:
-            return -1, words.no_journal(error)
+        return self._journal.add(kind, **fields), self.unsaved
 
 
 def _numbers(step: Step) -> int | list[int]:
@@ -288,6 +294,11 @@ def _account(image: Image, view: View, written: Written, said: PromptSet, digest
     return {
         "image": image.name,
         "shape": [int(n) for n in image.data.shape],
+        "calibration": {
+            "axes": list(image.axis_labels),
+            "scale": [float(step) for step in image.scale],
+            "units": [str(unit) for unit in image.units],
+        },
         "plane": {"axes": view.axes, "index": view.index, "digest": digest},
         "prompts": json.loads(said.to_json()),
         "target": written.writer.layer.name,

@@ -84,6 +84,8 @@ def _status(parts: Parts, stack: Stack, notice: Status | None) -> Status:
         return run
     if work is not None:
         return work
+    if unsaved := parts.ledger.unsaved:
+        return Status("attention", unsaved)
     if warning := words.warning(dialogue.reading):
         return Status("attention", warning)
     if dialogue.ready is None:

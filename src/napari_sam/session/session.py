@@ -403,6 +403,7 @@ class Session(StackCommands):
         self._dialogue.forget()
         self._dialogue.asker.drop()
         self._worker.close()
+        self._parts.ledger.close()
         self._parts.tools.give_back()
         self._parts.prompts.release()
         self._parts.preview.remove()

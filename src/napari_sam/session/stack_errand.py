@@ -258,7 +258,7 @@ class Errand:
         entry, trouble = self._ledger.note(
             kind, self.image, self._line.at(place), written, prompts, model=self._job.model, **more
         )
-        self.trouble = trouble or self.trouble
+        self.trouble = trouble
         return entry
 
     def _grow(self, written: Written | None, entries: tuple[int, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 from napari_sam.errors import NapariSamError
@@ -52,8 +53,10 @@ def failed(error: BaseException) -> Status:
 
 
 def no_journal(error: OSError) -> str:
-    """Say that an object was written, but not into the journal."""
-    return f"The journal of accepted objects cannot be written ({error.strerror or error}). Save the labels yourself."
+    """Say that objects were written into the labels, but not into the journal."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    reason = "disk full" if full else f"{error.strerror or error}"
+    return f"Not saved to the journal: {reason}. Save the labels; the next object tries again."
 
 
 def kept_on_disk(folder: object, *, paintable: bool) -> str:
