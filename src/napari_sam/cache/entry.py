@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xxhash
 
+from napari_sam.files import open_plain, without_links
 from napari_sam.geometry import Frame
-from napari_sam.model.files import open_plain, without_links
 from napari_sam.packed import PackedArray, PackedEmbedding
 
 if TYPE_CHECKING:

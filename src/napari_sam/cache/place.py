@@ -17,7 +17,7 @@ from pathlib import Path
 import platformdirs
 
 from napari_sam.errors import CacheError, InputError
-from napari_sam.model.files import read_small, write_whole
+from napari_sam.files import read_small, write_whole
 from napari_sam.model.store import HOME_VARIABLE, home
 
 _log = logging.getLogger(__name__)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam.errors import InputError
+from napari_sam.files import open_plain
 from napari_sam.io.dicom_frames import Frame, Picture, frames_of
 from napari_sam.io.lazy import PagedArray
 from napari_sam.io.reading import reading, require
@@ -41,7 +42,7 @@ class _Order:
 def is_dicom(path: Path) -> bool:
     """Tell whether a file begins as DICOM files do (PS3.10, 7.1)."""
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             return file.read(132)[128:] == b"DICM"
     except OSError:
         return False

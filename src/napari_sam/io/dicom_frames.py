@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_sam.errors import InputError
 from napari_sam.io.axes import PIXEL
+from napari_sam.io.reading import require_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +51,7 @@ class Frame:
 
     def read(self, pydicom: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
         """Decode the frame; shape (H, W) or (H, W, 3), colours as RGB."""
+        require_file(self.path)
         try:
             stored = pydicom.pixels.pixel_array(self.path, index=self.index)
         except RuntimeError as error:  # what pydicom raises where no decoder of the compression is installed
@@ -123,7 +125,7 @@ def frames_of(path: Path, header: Any) -> Picture:
     photometric = str(header.get("PhotometricInterpretation", ""))
     if photometric == "PALETTE COLOR":
         raise InputError(f"{path} has the colours of a palette. Convert it to RGB or grey.")
-    count = int(header.get("NumberOfFrames") or 1)
+    count = _frame_count(path, header)
     groups = [_groups(header, index) for index in range(count)]
     orientations = [_vector(_find(group, "ImageOrientationPatient"), 6) for group in groups]
     if any(not _close(orientation, orientations[0]) for orientation in orientations):
@@ -142,7 +144,7 @@ def frames_of(path: Path, header: Any) -> Picture:
         orientation=orientations[0],
         thickness=_number(_find(groups[0], "SpacingBetweenSlices"), _find(groups[0], "SliceThickness")),
         frame_time=float(time) if time and count > 1 else None,
-        frames=tuple(_frame(path, index, group, header, rgb) for index, group in enumerate(groups)),
+        frames=tuple(_frame(path, index, group, header, rgb, count) for index, group in enumerate(groups)),
         notes=("The smallest values of this image are meant to be shown white; they are black here.",) * inverted,
     )
 
@@ -167,7 +169,10 @@ def _find(groups: Sequence[Any], name: str) -> Any:
 
 
 def _vector(value: Any, length: int) -> NDArray[np.float64] | None:
-    return np.asarray(value, np.float64) if value is not None and len(value) == length else None
+    if value is None or isinstance(value, str | int | float) or len(value) != length:
+        return None
+    vector = np.asarray(value, np.float64)
+    return vector if np.isfinite(vector).all() else None
 
 
 def _number(*values: Any) -> float | None:
@@ -193,11 +198,22 @@ def _spacing(groups: Sequence[Any]) -> tuple[tuple[float, str], tuple[float, str
     return (float(pair[0]), "millimeter"), (float(pair[1]), "millimeter")
 
 
-def _frame(path: Path, index: int, groups: Sequence[Any], header: Any, rgb: bool) -> Frame:
+def _frame_count(path: Path, header: Any) -> int:
+    """Read the number of frames, and refuse one that no file of this length holds."""
+    count = int(header.get("NumberOfFrames") or 1)
+    # A compressed frame is at least one item of a sequence, with 8 bytes of its own (PS3.5, A.4).
+    if count < 1 or (count > 1 and count > path.stat().st_size // 8):
+        raise InputError(f"{path} says that it has {count} frames, which it does not hold. It is damaged.")
+    return count
+
+
+def _frame(path: Path, index: int, groups: Sequence[Any], header: Any, rgb: bool, count: int) -> Frame:
     slope, intercept = _find(groups, "RescaleSlope"), _find(groups, "RescaleIntercept")
     # A position that the whole file has is that of its first frame.
-    own = groups if int(header.get("NumberOfFrames") or 1) == 1 else groups[:-1]
+    own = groups if count == 1 else groups[:-1]
     scale = (1.0, 0.0) if rgb or slope is None else (float(slope), float(intercept or 0))
+    if not all(map(math.isfinite, scale)):
+        raise InputError(f"{path} rescales its values by {scale[0]:g} and {scale[1]:g}, which are no numbers.")
     return Frame(
         path=path,
         index=index,
@@ -213,7 +229,7 @@ def _frame(path: Path, index: int, groups: Sequence[Any], header: Any, rgb: bool
 def _window(groups: Sequence[Any]) -> tuple[float, float] | None:
     """Read the first window, in the way of the linear function (C.11.2.1.2.1): its ends are half a value inside."""
     centre, width = (_first(_find(groups, name)) for name in ("WindowCenter", "WindowWidth"))
-    if centre is None or width is None or width <= 1:
+    if centre is None or width is None or not (math.isfinite(centre) and 1 < width < math.inf):
         return None
     return centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam.errors import InputError
 from napari_sam.io.axes import convert, is_length
+from napari_sam.io.headers import require_own_files
 from napari_sam.io.lazy import PagedArray
+from napari_sam.io.memory import require_room
 from napari_sam.io.reading import reading, require
 from napari_sam.io.stack import Stack, make_stack
 
@@ -46,6 +49,7 @@ def read_itk(path: Path) -> Stack:
     """
     itk = require("SimpleITK", EXTRA, _WHAT)
     with reading(path):
+        require_own_files(path)
         reader = itk.ImageFileReader()
         reader.SetFileName(str(path))
         reader.ReadImageInformation()
@@ -58,6 +62,7 @@ def read_itk(path: Path) -> Stack:
         calibration = {name: (step, "millimeter") for name, step in zip("xyz", spacing, strict=False)}
         source: Any
         if count == 3 and _streams(path):
+            require_room(path, math.prod(size[:2]) * _value_bytes(itk, reader), "one plane")
             first = _plane(itk, reader, size, 0)
 
             def read(number: int) -> NDArray[Any]:
@@ -65,6 +70,7 @@ def read_itk(path: Path) -> Stack:
 
             source = PagedArray(read, size[2:], first.shape, first.dtype, path)
         else:
+            require_room(path, math.prod(size) * _value_bytes(itk, reader))
             source = itk.GetArrayFromImage(reader.Execute())
         return make_stack(path, source, names, calibration, affine=_affine(reader, count))
 
@@ -76,6 +82,12 @@ def _streams(path: Path) -> bool:
     with path.open("rb") as file:
         header = file.read(4096).lower()
     return b"compresseddata = true" not in header and b"list" not in header.partition(b"elementdatafile")[2][:16]
+
+
+def _value_bytes(itk: Any, reader: Any) -> int:
+    """Count the bytes of a pixel, all of its components together."""
+    one = itk.Image([1] * reader.GetDimension(), reader.GetPixelID(), reader.GetNumberOfComponents())
+    return int(one.GetSizeOfPixelComponent() * one.GetNumberOfComponentsPerPixel())
 
 
 def _plane(itk: Any, reader: Any, size: tuple[int, ...], number: int) -> NDArray[Any]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam.errors import InputError
+from napari_sam.io.memory import require_room
 from napari_sam.io.reading import reading
 
 if TYPE_CHECKING:
@@ -101,7 +102,9 @@ class ArrangedArray(LazyArray):
         places: list[int | slice] = [0] * len(self._source.shape)
         for axis, place in zip(self._order, key, strict=True):
             places[axis] = place
-        with reading(self._path, _words(key, self.shape)):
+        words = _words(key, self.shape)
+        require_room(self._path, _count(key, self.shape) * self.dtype.itemsize, words)
+        with reading(self._path, words):
             part = np.asarray(self._source[tuple(places)], dtype=self.dtype)
         kept = [axis for axis, place in zip(self._order, key, strict=True) if isinstance(place, slice)]
         return part.transpose([sorted(kept).index(axis) for axis in kept])
@@ -143,6 +146,7 @@ class PagedArray(LazyArray):
         self._lock = threading.Lock()
 
     def _read(self, key: Key) -> NDArray[Any]:
+        require_room(self._path, _count(key, self.shape) * self.dtype.itemsize, _words(key, self.shape))
         places, inside = key[: self._leading], key[self._leading :]
         ranges = [
             [place] if isinstance(place, int) else range(*place.indices(size))
@@ -167,6 +171,7 @@ class PagedArray(LazyArray):
             if (page := self._pages.get(number)) is not None:
                 self._pages.move_to_end(number)
                 return page
+            require_room(self._path, math.prod(self.shape[self._leading :]) * self.dtype.itemsize, f"plane {number}")
             with reading(self._path, f"plane {number}"):
                 page = np.asarray(self._read_page(number), dtype=self.dtype)
             shape = self.shape[self._leading :]
@@ -191,6 +196,12 @@ def _whole_key(key: Any, shape: tuple[int, ...]) -> Key:
         raise IndexError(f"{len(parts)} indices for {len(shape)} axes")
     parts += [slice(None)] * (len(shape) - len(parts))
     return tuple(_whole_place(part, size) for part, size in zip(parts, shape, strict=True))
+
+
+def _count(key: Key, shape: tuple[int, ...]) -> int:
+    """Count the values that a key reads."""
+    lengths = (len(range(*p.indices(n))) for p, n in zip(key, shape, strict=True) if isinstance(p, slice))
+    return math.prod(lengths)
 
 
 def _whole_place(part: Any, size: int) -> int | slice:

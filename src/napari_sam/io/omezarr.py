@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam.errors import InputError
+from napari_sam.files import NotPlainError
 from napari_sam.io.axes import PIXEL, guess_axes, name_axes, unit_name
+from napari_sam.io.memory import require_room
 from napari_sam.io.reading import reading, require
 from napari_sam.io.stack import Stack, make_stack
 from napari_sam.io.window import finite
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 EXTRA = "zarr"
 _KINDS = {"t": "time", "c": "channel"}
 _CHUNK = 1024
+# Each chunk of a plane is a file to open: minutes for more.
+_MOST_CHUNKS = 2**18
 # The format of Zarr that OME-Zarr 0.4 is in; `Stack.header` holds that of an OME-Zarr image.
 _ZARR_2 = 2
 
@@ -52,7 +56,7 @@ def read_zarr(path: Path) -> Stack:
     """
     zarr = require("zarr", EXTRA, "Zarr files")
     with reading(path):
-        node = zarr.open(str(path), mode="r")
+        node = zarr.open(_plain_store(path), mode="r")
         if isinstance(node, zarr.Array):
             return _plain(path, node, ())
         attributes = dict(node.attrs)
@@ -62,8 +66,33 @@ def read_zarr(path: Path) -> Stack:
         return _inside(path, zarr, node, ome)
 
 
+def _plain_store(path: Path) -> Any:
+    """Give the folder as a store that opens regular files alone: reading a pipe would never end."""
+    from zarr.storage import LocalStore
+
+    class PlainStore(LocalStore):
+        async def get(self, key: str, prototype: Any = None, byte_range: Any = None) -> Any:
+            if (file := path / key).exists() and not file.is_file():
+                raise NotPlainError(f"{key} in it is no file")
+            return await super().get(key, prototype, byte_range)
+
+    return PlainStore(path, read_only=True)
+
+
+def _require_chunks(path: Path, array: Any) -> Any:
+    """Refuse an array whose chunks do not fit into memory, or are so small that a plane never ends."""
+    require_room(path, math.prod(array.shards or array.chunks) * array.dtype.itemsize, "one chunk")
+    across = math.prod(
+        -(-size // max(1, chunk)) for size, chunk in zip(array.shape[-2:], array.chunks[-2:], strict=True)
+    )
+    if across > _MOST_CHUNKS:
+        raise InputError(f"{path} has {across:,} chunks in one plane. Save it with larger chunks, 256 x 256 say.")
+    return array
+
+
 def _plain(path: Path, array: Any, notes: tuple[str, ...]) -> Stack:
     """Open an array by the names of its dimensions (Zarr 3; xarray's attribute), or else by their number."""
+    _require_chunks(path, array)
     given = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
     letters = [str(name or "?") for name in given or ()]
     if {"y", "x"} <= {letter.lower() for letter in letters}:
@@ -92,7 +121,7 @@ def _image(path: Path, group: Any, ome: dict[str, Any], notes: tuple[str, ...]) 
     if not ome.get("multiscales"):
         raise InputError(f"{path} has no OME-Zarr image at its place. Name the image in it.")
     image = ome["multiscales"][0]
-    levels = [group[dataset["path"]] for dataset in image["datasets"]]
+    levels = [_require_chunks(path, group[dataset["path"]]) for dataset in image["datasets"]]
     axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in image.get("axes") or "tczyx"]
     names, more = name_axes([axis["name"] for axis in axes], levels[0].shape)
     scale = _scale(image, len(axes)) * _scale(image["datasets"][0], len(axes))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from napari_sam.errors import InputError
+from napari_sam.io.memory import require_room
+from napari_sam.io.reading import reading, require_file
+from napari_sam.io.tiff import check_description
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,27 +44,25 @@ def read_plane(path: Path) -> NDArray[Any]:
     InputError
         If the file is missing, cannot be read, or holds more than one plane.
     """
-    if not path.is_file():
-        raise InputError(f"There is no file {path}.")
-    try:
-        return _read_tiff(path) if path.suffix.lower() in _TIFF_SUFFIXES else _read_picture(path)
-    except InputError:
-        raise
-    except UnidentifiedImageError as error:
-        raise InputError(f"{path} is not an image of a known kind. Convert it to TIFF or PNG.") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} cannot be read: {error}. Check that it opens in napari.") from error
+    require_file(path)
+    with reading(path):
+        pixels = _read_tiff(path) if path.suffix.lower() in _TIFF_SUFFIXES else _read_picture(path)
+    if not pixels.size:
+        raise InputError(f"{path} is empty: its shape is {pixels.shape}.")
+    return pixels
 
 
 def _read_tiff(path: Path) -> NDArray[Any]:
     """Read the first series of a TIFF, its full resolution, if that is one plane."""
     with tifffile.TiffFile(path) as file:
+        check_description(path, file)
         if not file.series:
             raise InputError(f"{path} holds no image.")
         series = file.series[0]
         axes, shape = series.axes, series.shape
         kept = [(axis, size) for axis, size in zip(axes, shape, strict=True) if size != 1 or axis in "YX"]
         names, sizes = "".join(axis for axis, _ in kept), tuple(size for _, size in kept)
+        require_room(path, math.prod(shape) * series.dtype.itemsize)
         pixels = np.asarray(series.asarray()).reshape(sizes)
     if names == "YX":
         return pixels
@@ -81,6 +83,8 @@ def _read_picture(path: Path) -> NDArray[Any]:
     with Image.open(path) as picture:
         if (frames := getattr(picture, "n_frames", 1)) > 1:
             raise InputError(f"{path} holds {frames} frames. Save the one you want as a file of its own.")
+        # Four bytes for each of four channels, which no mode of Pillow has more of.
+        require_room(path, math.prod(picture.size) * 16)
         if picture.mode in _PLAIN_MODES:
             return np.asarray(picture)
         transparent = picture.mode in _ALPHA_MODES or "transparency" in picture.info

@@ -1,16 +1,23 @@
-"""What readers of files share: libraries that are optional, and errors in words."""
+"""The border around all readers: only files and folders are opened, and what goes wrong is said in words."""
 
 from __future__ import annotations
 
 import importlib
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image, UnidentifiedImageError
+
 from napari_sam.errors import InputError, NapariSamError
+from napari_sam.files import NotPlainError, absence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+# Letters of what a library says that are shown.
+_LONGEST = 300
 
 
 def require(module: str, extra: str, what: str) -> Any:
@@ -42,14 +49,38 @@ def require(module: str, extra: str, what: str) -> Any:
         ) from error
 
 
+def require_file(path: Path) -> None:
+    """Refuse what is no regular file, or a link to one: reading a pipe or a device may never end.
+
+    Raises
+    ------
+    InputError
+        If it is something else, or not there.
+    """
+    if words := absence(path):
+        raise InputError(words)
+
+
+def require_path(path: Path) -> None:
+    """Refuse what is neither a regular file nor a folder, nor a link to one.
+
+    Raises
+    ------
+    InputError
+        If it is something else, or not there.
+    """
+    if not os.path.isdir(path) and (words := absence(path)):
+        raise InputError(words.replace("no file", "no file or folder"))
+
+
 @contextmanager
-def reading(path: Path, what: str = "") -> Iterator[None]:
+def reading(path: Path | str, what: str = "") -> Iterator[None]:
     """Turn whatever a library raises over a file into words.
 
     Parameters
     ----------
-    path : Path
-        The file or folder.
+    path : Path or str
+        The file or folder, or words for it.
     what : str
         The part of it that is read: "plane 12".
 
@@ -61,15 +92,32 @@ def reading(path: Path, what: str = "") -> Iterator[None]:
     part = f"{what[:1].upper()}{what[1:]} of {path}" if what else str(path)
     try:
         yield
-    except (NapariSamError, MemoryError):
+    except NapariSamError:
         raise
-    # Decoders raise what they like over a damaged file: struct.error, zlib.error, KeyError, IndexError, ...
+    # Decoders raise what they like over a damaged file: struct.error, KeyError, ZeroDivisionError, RecursionError, ...
     except Exception as error:
-        words = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        if isinstance(error, KeyError):
+        raise InputError(_in_words(part, error)) from error
+
+
+def _in_words(part: str, error: Exception) -> str:
+    """Say what went wrong over a file, and what to do."""
+    words = " ".join(str(error).split()).rstrip(".")[:_LONGEST] or type(error).__name__
+    match error:
+        case MemoryError():
+            return (
+                f"{part} needs more memory than there is. Save the part that you want as a file of its own; if the "
+                "image is small, the file is damaged."
+            )
+        case NotPlainError():
+            return f"{part} cannot be used: {words}."
+        case UnidentifiedImageError():
+            return f"{part} is not an image of a known kind. Convert it to TIFF or PNG."
+        case Image.DecompressionBombError():
+            return f"{part} cannot be read: {words}. Save an image of that size as TIFF."
+        case RecursionError():
+            return f"{part} cannot be read: it is nested too deeply. The file may be damaged."
+        case KeyError():
             words = f"{words} is missing"
-        if "imagecodecs" in words:
-            raise InputError(
-                f'{part} cannot be read: {words}. Install it: pip install "napari-sam-live[tiff]".'
-            ) from error
-        raise InputError(f"{part} cannot be read: {words}. The file may be damaged or not whole.") from error
+        case _ if "imagecodecs" in words:
+            return f'{part} cannot be read: {words}. Install it: pip install "napari-sam-live[tiff]".'
+    return f"{part} cannot be read: {words}. The file may be damaged or not whole."

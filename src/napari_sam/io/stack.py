@@ -207,7 +207,7 @@ def make_stack(
     kind = np.dtype(source.dtype if dtype is None else dtype)
     if kind.kind not in "buif":
         raise InputError(f"{path} holds values of type {kind}; an image holds real numbers.")
-    if 0 in source.shape:
+    if min(source.shape, default=0) < 1:
         raise InputError(f"{path} is empty: its shape is {tuple(source.shape)}.")
     order, axes, rgb = arrangement(names, source.shape)
     known = {axis: (float(step), unit) for axis, (step, unit) in calibration.items() if np.isfinite(step) and step > 0}

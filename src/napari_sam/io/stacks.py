@@ -11,6 +11,7 @@ from napari_sam.errors import InputError
 from napari_sam.io import dicom, folder, itk, nifti, omezarr, tiff
 from napari_sam.io.labels import write_tiff_labels
 from napari_sam.io.outputs import require_replaceable, same_place
+from napari_sam.io.reading import reading, require_path
 from napari_sam.io.stack import Stack
 from napari_sam.io.writing import checked, label_planes, replacing
 
@@ -48,9 +49,9 @@ def open_stack(path: str | os.PathLike[str]) -> Stack:
         If there is nothing there, it is of no known kind, is damaged, or needs an extra that is not installed.
     """
     place = Path(path)
-    if not place.exists():
-        raise InputError(f"There is no file or folder {place}.")
-    return _reader(place)(place)
+    require_path(place)
+    with reading(place):
+        return _reader(place)(place)
 
 
 def _reader(path: Path) -> Callable[[Path], Stack]:

@@ -13,6 +13,7 @@ import tifffile
 
 from napari_sam.errors import InputError
 from napari_sam.io.axes import name_axes, unit_name
+from napari_sam.io.headers import require_beside
 from napari_sam.io.lazy import PagedArray
 from napari_sam.io.reading import reading, require
 from napari_sam.io.stack import Stack, make_stack
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 # Larger pages, in bytes, are read by their tiles or strips, through zarr.
 LARGE_PAGE = 128 * 2**20
+
+# More planes than this are a damaged header: tifffile keeps a list of all, also of those that no file holds.
+_MOST_PLANES = 2**22
 
 # TIFF 6.0, ResolutionUnit.
 _NO_UNIT, _INCH, _CENTIMETER = 1, 2, 3
@@ -59,7 +63,28 @@ def read_tiff(path: Path) -> Stack:
         raise
 
 
+def check_description(path: Path, file: tifffile.TiffFile) -> None:
+    """Refuse what an OME-TIFF says of itself, before tifffile makes room for it and opens the files that it names.
+
+    Raises
+    ------
+    InputError
+        If it has absurdly many planes, or is spread over files elsewhere.
+    """
+    if not file.is_ome or not file.ome_metadata:
+        return
+    for element in ElementTree.fromstring(file.ome_metadata).iter():
+        name = element.tag.rpartition("}")[2]
+        if name == "Pixels":
+            sizes = [int(element.get(f"Size{axis}", 1)) for axis in "ZCT"]
+            if min(sizes) < 1 or math.prod(sizes) > _MOST_PLANES:
+                raise InputError(f"{path} says that it has {' x '.join(map(str, sizes))} planes. It is damaged.")
+        elif name == "UUID" and (other := element.get("FileName")):
+            require_beside(path, [other])
+
+
 def _stack(path: Path, file: tifffile.TiffFile) -> Stack:
+    check_description(path, file)
     if not file.series:
         raise InputError(f"{path} holds no image.")
     series = file.series[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,7 +40,8 @@ def default_limits(data: Any, fixed: Sequence[int | None]) -> tuple[float, float
     height, width = data.shape[-2:]
     large = math.prod(shape) * height * width > _MANY
     low, high = math.inf, -math.inf
-    for free in _samples(shape) if large else product(*map(range, shape)):
+    whole = tuple(slice(None) for _ in shape)
+    for free in _samples(shape) if large else (whole,):
         places = iter(free)
         at = tuple(next(places) if place is None else place for place in fixed)
         values = np.asarray(data[(*at, *_part(height, width))])
@@ -53,7 +53,7 @@ def default_limits(data: Any, fixed: Sequence[int | None]) -> tuple[float, float
     return (min(low, 0.0), max(high, 1.0)) if low == high else (0.0, 1.0)
 
 
-def _samples(shape: Sequence[int]) -> Iterator[tuple[int, ...]]:
+def _samples(shape: Sequence[int]) -> Iterator[tuple[int | slice, ...]]:
     """Give the first, the middle and the last plane."""
     yield tuple(0 for _ in shape)
     yield tuple(size // 2 for size in shape)

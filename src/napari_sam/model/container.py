@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from napari_sam.errors import NapariSamError
-from napari_sam.model.files import open_plain
+from napari_sam.files import open_plain
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from napari_sam.errors import WeightsError
+from napari_sam.files import absence, open_plain
 from napari_sam.model.container import container_problem, printable
-from napari_sam.model.files import absence, open_plain
 from napari_sam.model.integrity import file_digests, new_hasher
 from napari_sam.model.registry import ARCHITECTURES, CHECKPOINT_SUFFIXES, ModelSpec, format_bytes, list_models
 from napari_sam.model.store import HOME_VARIABLE, read_receipt, weights_folder, write_receipt

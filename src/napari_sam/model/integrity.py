@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import xxhash
 
-from napari_sam.model.files import open_plain
+from napari_sam.files import open_plain
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, cast
 import torch
 
 from napari_sam.errors import WeightsError
+from napari_sam.files import absence
 from napari_sam.model.compact import build_compact
 from napari_sam.model.container import printable
-from napari_sam.model.files import absence
 from napari_sam.model.integrity import file_digests
 from napari_sam.model.layouts import recognise, require_match
 from napari_sam.model.medsam import MedSam

@@ -11,8 +11,8 @@ import torch
 from safetensors import safe_open
 
 from napari_sam.errors import WeightsError
+from napari_sam.files import open_plain
 from napari_sam.model.container import Form, FormError, outer_form, pickle_of, printable
-from napari_sam.model.files import open_plain
 from napari_sam.model.layouts import LOADABLE
 from napari_sam.model.pickles import PickleError, check_pickle
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import platformdirs
 
 from napari_sam.errors import WeightsError
-from napari_sam.model.files import read_small, write_whole
+from napari_sam.files import read_small, write_whole
 
 HOME_VARIABLE = "NAPARI_SAM_HOME"
 _SUFFIX = ".receipt.json"

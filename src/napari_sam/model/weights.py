@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam.errors import WeightsError
+from napari_sam.files import absence
 from napari_sam.model import download
 from napari_sam.model.container import container_problem
-from napari_sam.model.files import absence
 from napari_sam.model.integrity import file_digests
 from napari_sam.model.registry import (
     BUNDLED,

@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
-from napari_sam.model.files import clear_way, read_small, without_links, write_whole
+from napari_sam.files import clear_way, read_small, without_links, write_whole
 from napari_sam.model.integrity import Hasher, new_hasher
 
 if TYPE_CHECKING:
