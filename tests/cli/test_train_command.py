@@ -116,16 +116,13 @@ def test_download_fetches_the_archive(train, run, archive, monkeypatch, tmp_path
 
 def test_images_of_other_kinds_and_who_made_them(train, archive, tmp_path):
     image = (squares() * 25).astype(np.uint8)
-    kinds = write_archive(tmp_path / "k.zip", {f"{kind}/{n}": image for kind in "ab" for n in range(2)}, squares())
+    kinds = write_archive(tmp_path / "k.zip", {f"{kind}/{n}": image for kind in "ab" for n in range(1)}, squares())
     result = train("--steps", 2, "--images", kinds, "--hold-out", "b")
     assert result.exit_code == 0, result.output
     card = json.loads((tmp_path / "run" / CARD).read_text())
-    assert card["data"][1]["images"] == {"a": 2, "b": 2}
+    assert card["data"][1]["images"] == {"a": 1, "b": 1}
     assert card["validation"]["kinds"]["held_out"] == ["b"]
     assert "kinds: all" in result.output
-    again = train("--steps", 3, "--images", kinds)
-    assert again.exit_code == 0, again.output
-    assert json.loads((tmp_path / "run" / CARD).read_text())["validation"]["kinds"]["held_out"] == ["b"]
 
 
 def test_a_new_encoder_wants_a_decoder(run, archive, tmp_path):

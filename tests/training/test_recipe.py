@@ -16,7 +16,7 @@ from napari_sam.training.recipe import Wishes, plan, read_start
 @pytest.fixture
 def run(tmp_path):
     """A run of four steps, on 30 scenes as far as it knows."""
-    origin = {"bundled": {"scenes": 30, "real_share": 0.7}}
+    origin = {"bundled": {"scenes": 30, "real_share": 0.7, "held_out": ["b"]}}
     trainer = Trainer(TINY, SHORT, squares_source(), tmp_path / "run", origin=origin)
     trainer.run()
     return tmp_path / "run"
@@ -60,11 +60,13 @@ class TestGoingOn:
         assert planned.config.model == TINY
         assert planned.config.training == SHORT
         assert (planned.config.scenes, planned.config.real_share) == (30, 0.7)
+        assert planned.config.held_out == ("b",)
 
     def test_but_for_what_is_asked_for_anew(self, run, tmp_path):
         weights = write_weights(tmp_path / "w.safetensors")
         planned = plan(Wishes(steps=9, start_from=weights), run, "cpu")
         assert planned.config.training == replace(SHORT, steps=9)
+        assert plan(Wishes(held_out=("c",)), run, "cpu").config.held_out == ("c",)
         assert planned.start is None
 
     def test_a_damaged_checkpoint_is_refused(self, run):
