@@ -62,7 +62,8 @@ def test_manifest_icon_and_contributions_point_at_what_exists():
     package, resource = manifest()["icon"].split(":")
     assert (SOURCE / resource).is_file() and package == "napari_sam"
     commands = {command["id"] for command in contributions["commands"]}
-    used = [*contributions["widgets"], *contributions["sample_data"], *contributions["menus"]["napari/layers/segment"]]
+    kinds = ("widgets", "sample_data", "readers", "writers")
+    used = [entry for kind in kinds for entry in contributions[kind]] + contributions["menus"]["napari/layers/segment"]
     assert {entry["command"] for entry in used} == commands
 
 

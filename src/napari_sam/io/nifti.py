@@ -71,6 +71,7 @@ def read_nifti(path: Path) -> Stack:
             windows=(window,) if finite(window) else (),
             affine=np.asarray(image.affine, np.float64) if spaces["x"][1] in (PIXEL, "millimeter") else None,
             header=header.copy(),
+            is_labels=header["intent_code"] == _LABELS,
         )
 
 

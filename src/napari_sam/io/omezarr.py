@@ -138,6 +138,7 @@ def _image(path: Path, group: Any, ome: dict[str, Any], notes: tuple[str, ...]) 
         levels=[level for level in levels[1:] if level.ndim == levels[0].ndim],
         windows=_windows(ome, names, levels[0].shape),
         header=int(group.metadata.zarr_format),
+        is_labels="image-label" in ome,
         notes=(*notes, *more),
     )
 

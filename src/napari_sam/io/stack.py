@@ -58,6 +58,8 @@ class Stack:
         All files that it is read from, where they are not within `path`.
     notes : tuple of str
         What the reader decided, in words for the person.
+    is_labels : bool
+        Whether the file says that its values are labels.
     """
 
     path: Path
@@ -72,6 +74,7 @@ class Stack:
     header: Any = None
     files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
+    is_labels: bool = False
     closes: Callable[[], None] | None = field(default=None, repr=False)
 
     def __enter__(self) -> Self:
