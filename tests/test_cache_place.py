@@ -42,13 +42,20 @@ def test_the_cache_on_disk_can_be_switched_off(word, monkeypatch):
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("0", 0), ("12", 12), ("7 bytes", 7), ("500 MB", 500_000_000), ("1.5gb", 1_500_000_000), (" 2 TB ", 2 * 10**12)],
+    [
+        ("0", 0),
+        ("12 bytes", 12),
+        ("7 bytes", 7),
+        ("500 MB", 500_000_000),
+        ("1.5gb", 1_500_000_000),
+        (" 2 TB ", 2 * 10**12),
+    ],
 )
 def test_sizes_are_read_in_powers_of_ten(text, size):
     assert place.parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "much", "-1 GB", "5 GiB", "1e9", "GB"])
+@pytest.mark.parametrize("text", ["", "much", "-1 GB", "5 GiB", "1e9", "GB", "5", "5000000000"])
 def test_what_is_no_size_is_refused_with_an_example(text):
     with pytest.raises(InputError, match="20GB"):
         place.parse_size(text)

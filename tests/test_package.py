@@ -208,7 +208,7 @@ def test_wheel_holds_the_package_and_nothing_else(tmp_path: Path):
     assert packaged == source
     assert {"napari_sam/napari.yaml", "napari_sam/py.typed", "napari_sam/samples/tissue.png"} <= packaged
     assert any(re.fullmatch(r".*\.dist-info/licenses/LICENSE", n) for n in names)
-    assert "napari-sam = napari_sam.cli:app" in entry_points
+    assert "napari-sam = napari_sam.__main__:main" in entry_points
     assert "napari-sam-live = napari_sam:napari.yaml" in entry_points
     assert wheel.stat().st_size < 40e6
 

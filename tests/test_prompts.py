@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_sam.errors import InputError
-from napari_sam.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptSet
+from napari_sam.prompts import MOST_POINTS, BoxPrompt, MaskPrompt, PointPrompt, PromptSet
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False)
 positions = st.tuples(numbers, numbers)
@@ -82,6 +82,26 @@ def test_what_is_no_prompt_is_refused():
         ('{"format": "napari-sam-prompts", "version": 1, "prompts": [{"type": "blob"}]}', "Unknown prompt type 'blob'"),
         ('{"format": "napari-sam-prompts", "version": 1, "prompts": [{"type": "point"}]}', "cannot be read"),
         ('{"format": "napari-sam-prompts", "version": 1, "prompts": [3]}', "cannot be read"),
+        ("[" * 100_000, "not valid JSON"),
+        ('{"format": "napari-sam-prompts", "version": ' + "9" * 5000 + "}", "not valid JSON"),
+        ('{"format": "napari-sam-prompts", "version": "' + "9" * 5000 + '"}', "of version 9{120};"),
+        *(
+            (f'{{"format": "napari-sam-prompts", "version": 1, "prompts": {prompts}}}', words)
+            for prompts, words in (
+                ("null", "must be a list"),
+                ("5", "must be a list"),
+                ('{"type": "point"}', "must be a list"),
+                ('[{"type": "point", "position": [1, 1' + "0" * 400 + "]}]", "too large"),
+                ('[{"type": "point", "position": [1, 1e999]}]', "finite"),
+                ('[{"type": "point", "position": [[1], 2]}]', "cannot be read"),
+                ('[{"type": "point", "position": [1, 2], "positive": "false"}]', "true or false"),
+                ('[{"type": "point", "position": [1, 2], "positive": 0}]', "true or false"),
+                ('[{"type": {"a": 1}}]', "Unknown prompt type"),
+                ('[{"type": "mask", "shape": [1000000, 1000000], "logits": "AAAA"}]', "cannot be read"),
+                ('[{"type": "mask", "shape": [1, 1], "logits": "?"}]', "cannot be read"),
+                ('[{"type": "mask", "shape": null, "logits": 5}]', "cannot be read"),
+            )
+        ),
     ],
 )
 def test_unreadable_files_are_refused_with_words(text, words):
@@ -112,6 +132,13 @@ def test_points_up_to_the_pixel_borders_are_inside(position):
 def test_prompts_outside_are_named(prompt, words):
     with pytest.raises(InputError, match=words):
         PromptSet((prompt,)).require_inside((10, 20))
+
+
+def test_more_points_than_anybody_clicks_are_refused_before_they_are_answered():
+    points = tuple(PointPrompt((y, x)) for y in range(40) for x in range(26))
+    PromptSet(points[:MOST_POINTS]).require_inside((40, 26))
+    with pytest.raises(InputError, match="1000 points at most; here are 1001"):
+        PromptSet(points[: MOST_POINTS + 1]).require_inside((40, 26))
 
 
 def test_a_box_may_reach_past_the_border():

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -408,3 +410,26 @@ def test_lanes_that_are_done_with_are_forgotten(worker):
         worker.submit(f"object {number}", lambda _: None)
     assert worker.wait(5)
     assert not worker._newest
+
+
+def test_the_interpreter_does_not_wait_for_work_that_nobody_hears_of():
+    """Work without an end, and more behind it: the interpreter ends all the same, as after Ctrl-C in a script."""
+    script = """
+import threading
+from napari_sam.worker import Worker
+
+begun = threading.Event()
+
+def endless(progress):
+    begun.set()
+    while True:
+        progress(0.5)
+
+worker = Worker()
+for lane in ("one", "two"):
+    worker.submit(lane, endless, print)
+begun.wait()
+raise KeyboardInterrupt
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert "KeyboardInterrupt" in ended.stderr

@@ -24,9 +24,17 @@ if TYPE_CHECKING:
 _FORMAT = "napari-sam-prompts"
 _VERSION = 1
 
+MOST_POINTS = 1000
+"""Points that one object may have: the time of an answer grows with them, and nobody clicks so often."""
+
+_SHOWN = 120  # characters of what cannot be read that a message repeats
+
 
 def _position(value: ArrayLike, what: str) -> tuple[float, float]:
-    array = np.asarray(value, dtype=np.float64)
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except OverflowError as error:
+        raise InputError(f"{what} must be two finite numbers, (y, x); one is too large.") from error
     if array.shape != (2,) or not np.isfinite(array).all():
         raise InputError(f"{what} must be two finite numbers, (y, x); got {value!r}.")
     return float(array[0]), float(array[1])
@@ -112,7 +120,7 @@ class PromptSet:
     Parameters
     ----------
     prompts : iterable of Prompt
-        At most one box and one mask; any number of points.
+        At most one box and one mask. More than `MOST_POINTS` points are not answered.
     """
 
     prompts: tuple[Prompt, ...] = field(default=())
@@ -165,7 +173,7 @@ class PromptSet:
         return len(self.prompts) == 1 and isinstance(self.prompts[0], PointPrompt)
 
     def require_inside(self, shape: tuple[int, int]) -> None:
-        """Check that every prompt touches a plane.
+        """Check that every prompt touches a plane, and that there are not too many.
 
         Parameters
         ----------
@@ -175,9 +183,14 @@ class PromptSet:
         Raises
         ------
         InputError
-            If a point lies outside, or a box lies outside altogether or has no area. A box that reaches past the border
-            is fine.
+            If a point lies outside, or a box lies outside altogether or has no area, or there are more than
+            `MOST_POINTS` points. A box that reaches past the border is fine.
         """
+        if (count := len(self.points)) > MOST_POINTS:
+            raise InputError(
+                f"One object takes {MOST_POINTS} points at most; here are {count}. "
+                "Give fewer, or give each object its own prompts."
+            )
         bottom, right = shape[0] - 0.5, shape[1] - 0.5
         where = f"outside the image of {shape[0]} x {shape[1]} pixels. Move or delete it."
         for prompt in self.prompts:
@@ -206,20 +219,24 @@ class PromptSet:
         Raises
         ------
         InputError
-            If the text is not JSON, not of this format, or of a newer version.
+            If the text is not JSON, not of this format, or of a newer version, or a prompt cannot be read.
         """
         try:
             data = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise InputError(f"The prompts are not valid JSON: {error}.") from error
+        # A ValueError that is no JSONDecodeError: a number of more digits than Python reads.
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"The prompts are not valid JSON: {str(error)[:_SHOWN]}.") from error
         if not isinstance(data, dict) or data.get("format") != _FORMAT:
             raise InputError(f'The prompts must be a JSON object with "format": "{_FORMAT}".')
         if data.get("version") != _VERSION:
             raise InputError(
-                f"These prompts are of version {data.get('version')}; "
+                f"These prompts are of version {str(data.get('version'))[:_SHOWN]}; "
                 f"this napari-sam-live reads version {_VERSION}. Update it."
             )
-        return cls(tuple(_from_dict(entry) for entry in data.get("prompts", ())))
+        entries = data.get("prompts", [])
+        if not isinstance(entries, list):
+            raise InputError('"prompts" must be a list of prompts, each a JSON object with a "type".')
+        return cls(tuple(_from_dict(entry) for entry in entries))
 
 
 def _to_dict(prompt: Prompt) -> dict[str, Any]:
@@ -237,15 +254,18 @@ def _from_dict(entry: Any) -> Prompt:
     try:
         match entry["type"]:
             case "point":
-                return PointPrompt(entry["position"], entry.get("positive", True))
+                positive = entry.get("positive", True)
+                if not isinstance(positive, bool):  # "false" in quotes would count as true
+                    raise InputError(f'"positive" is true or false; got {str(positive)[:_SHOWN]!r}.')
+                return PointPrompt(entry["position"], positive)
             case "box":
                 return BoxPrompt(entry["start"], entry["stop"])
             case "mask":
                 raw = np.frombuffer(base64.b64decode(entry["logits"]), dtype="<f4")
                 return MaskPrompt(raw.reshape(entry["shape"]))
             case other:
-                raise InputError(f'Unknown prompt type {other!r}. Known: "point", "box", "mask".')
+                raise InputError(f'Unknown prompt type {str(other)[:_SHOWN]!r}. Known: "point", "box", "mask".')
     except InputError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"This prompt cannot be read: {str(entry)[:120]} ({error}).") from error
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+        raise InputError(f"This prompt cannot be read: {str(entry)[:_SHOWN]} ({str(error)[:_SHOWN]}).") from error

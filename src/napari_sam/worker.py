@@ -39,6 +39,11 @@ def _ignore(_value: Any) -> None:
     """Default of callbacks that nobody asked for."""
 
 
+def _nobody_listens() -> bool:
+    """Whether the interpreter is on its way out: it waits for this thread, and nothing is delivered any more."""
+    return not threading.main_thread().is_alive()
+
+
 def _let_go() -> bool:
     """Default of `held`: work starts when its turn comes."""
     return False
@@ -279,7 +284,7 @@ class Worker:
 
     def _take(self) -> Ticket[Any] | None:
         with self._changed:
-            while self._waiting and not self._closed:
+            while self._waiting and not self._closed and not _nobody_listens():
                 now = time.monotonic()
                 asked = [t for t in self._waiting if not t.ahead] or list(self._waiting)
                 for ticket in asked:
@@ -306,7 +311,7 @@ class Worker:
 
     def _reporter(self, ticket: Ticket[Any]) -> Progress:
         def report(fraction: float, /) -> None:
-            if ticket.cancelled:
+            if ticket.cancelled or _nobody_listens():
                 raise Cancelled("cancelled")
             with self._changed:
                 pending = ticket.latest is not None

@@ -70,7 +70,7 @@ def parse_size(text: str) -> int:
         If it is none.
     """
     match = _SIZE.fullmatch(text)
-    if match is None:
+    if match is None or not (match[2] or float(match[1]) == 0):  # a number alone is a slip: 5 bytes hold nothing
         raise InputError(f"{text!r} is not a size. Write a number with a unit, such as 500MB or 20GB.")
     return int(float(match[1]) * _UNITS[(match[2] or "bytes").lower()])
 
