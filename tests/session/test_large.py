@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import gc
 import os
 import threading
@@ -117,6 +118,37 @@ def test_a_full_disk_changes_nothing(tiles, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         tiles[0, 0, :3] = 7
     assert np.array_equal(tiles[0, 0, :3], [1, 0, 0]) and tiles.largest == 1
+
+
+def test_a_disk_that_is_full_in_the_middle_of_an_object_takes_nothing_of_it(tiles, monkeypatch):
+    tiles[:, 5:9, 7] = 4
+    before = np.asarray(tiles)
+
+    class Filling:
+        """A store that takes two more tiles, and then only what replaces them."""
+
+        def __init__(self, store):
+            self.store, self.taken = store, []
+
+        def __getitem__(self, key):
+            return self.store[key]
+
+        def __setitem__(self, key, value):
+            if key not in self.taken and len(self.taken) == 2:
+                raise OSError(28, "No space left on device")
+            self.taken.append(key)
+            self.store[key] = value
+
+    real = tiles.store
+    monkeypatch.setattr(tiles, "store", Filling(real))
+    with pytest.raises(OSError, match="No space"):
+        tiles[:, 6:8, :12] = 9
+    monkeypatch.setattr(tiles, "store", Filling(real))
+    with pytest.raises(OSError, match="No space"):
+        tiles[np.arange(12), np.full(12, 6), np.zeros(12, int)] = 9
+    monkeypatch.setattr(tiles, "store", real)
+    assert np.array_equal(np.asarray(tiles), before)
+    assert tiles.largest == 4
 
 
 # -- where new labels go --------------------------------------------------------------------------
@@ -364,6 +396,25 @@ def test_labels_that_cannot_be_read_are_no_target(session, viewer):
     session.accept()
     assert session.state.status.kind == "failed" and "the disk is gone" in session.state.status.text
     assert len(session.points.data) == 1
+
+
+def test_a_full_disk_under_labels_is_called_that_and_costs_no_prompt(large, open_session, monkeypatch):
+    session = open_session()
+    session.points.add((2, *DISCS[0]))
+    session.wait(20)
+    with monkeypatch.context() as full:
+
+        def fail(*_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        full.setattr(TiledLabels, "_keep", fail)
+        session.accept()
+        assert session.state.status.kind == "failed"
+        assert session.state.status.text.startswith("The disk is full")
+        assert len(session.points.data) == 1
+    session.accept()
+    assert len(session.points.data) == 0
+    assert np.asarray(session.target.data[2]).any()
 
 
 def test_counting_lets_other_work_through(viewer, monkeypatch):

@@ -10,13 +10,14 @@ import itertools
 import math
 import operator
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import DTypeLike, NDArray
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 Tile = tuple[int, ...]
 _MEMORY = 2**28
 """Bytes of tiles that are kept in memory."""
+_PUT_BACK = 256
+"""Tiles of one write that are put back when a later one fails; more would not fit into memory."""
 
 
 class TiledLabels:
@@ -106,11 +109,12 @@ class TiledLabels:
             values = np.broadcast_to(given, shape)
             # Axes of ints come back, as those that hold one pixel.
             values = values[tuple(np.newaxis if isinstance(at, int) else slice(None) for at in axes)]
-            for tile, inside, outside in self._overlaps(ranges, only_existing=not given.any()):
-                if tile in self.tiles or values[outside].any():
-                    changed = self._tile(tile).copy()
-                    changed[inside] = values[outside]
-                    self._keep(tile, changed)
+            with self._all_or_nothing() as keep:
+                for tile, inside, outside in self._overlaps(ranges, only_existing=not given.any()):
+                    if tile in self.tiles or values[outside].any():
+                        changed = self._tile(tile).copy()
+                        changed[inside] = values[outside]
+                        keep(tile, changed)
 
     # -- by lists of coordinates ------------------------------------------------------------------
 
@@ -155,10 +159,11 @@ class TiledLabels:
     def _write_points(self, points: list[NDArray[np.int64]], value: NDArray[Any]) -> None:
         values = np.broadcast_to(value, points[0].shape)
         flat = values.reshape(-1) if value.ndim else None
-        for tile, which, inside in self._by_tile(points):
-            changed = self._tile(tile).copy()
-            changed[inside] = value if flat is None else flat[which]
-            self._keep(tile, changed)
+        with self._all_or_nothing() as keep:
+            for tile, which, inside in self._by_tile(points):
+                changed = self._tile(tile).copy()
+                changed[inside] = value if flat is None else flat[which]
+                keep(tile, changed)
 
     # -- by ints and slices -----------------------------------------------------------------------
 
@@ -215,6 +220,24 @@ class TiledLabels:
         else:
             self._remember(tile, np.asarray(self.store[self._place(tile)]))
         return self._kept[tile]
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[Callable[[Tile, NDArray[Any]], None]]:
+        """Give a function that keeps tiles; if one cannot be written, those before it are put back."""
+        before: deque[tuple[Tile, NDArray[Any]]] = deque(maxlen=_PUT_BACK)
+
+        def keep(tile: Tile, pixels: NDArray[Any]) -> None:
+            old = self._tile(tile)
+            self._keep(tile, pixels)
+            before.append((tile, old))
+
+        try:
+            yield keep
+        except OSError:
+            for tile, old in reversed(before):
+                with suppress(OSError):
+                    self._keep(tile, old)
+            raise
 
     def _keep(self, tile: Tile, pixels: NDArray[Any]) -> None:
         """Replace the pixels of a tile, on the disk first: a full disk then changes nothing."""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from napari_sam.session.adapters import Reading
     from napari_sam.session.inference import Stage
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
 NO_IMAGE = "No image. Open one, or select its layer."
 EMPTY_MASK = "This mask is empty, so there is nothing to write. Click the object, or choose another candidate."
 NOTHING_FREE = 'Every pixel of this mask carries a label already. Switch "Empty pixels only" off to write over them.'
@@ -48,14 +50,18 @@ def failed(error: BaseException) -> Status:
     """Describe what went wrong: our own errors speak for themselves, others are for the log."""
     if isinstance(error, NapariSamError):
         return Status("failed", str(error))
+    if isinstance(error, OSError) and error.errno in _FULL:
+        where = f" ({error.filename})" if error.filename else ""
+        return Status(
+            "failed", f"The disk is full{where}. What could not be written stays as it was: make room, and do it again."
+        )
     what = " ".join(f"{type(error).__name__}: {error}".split())
     return Status("failed", f"Something unexpected went wrong ({what}). The log has the details; please report them.")
 
 
 def no_journal(error: OSError) -> str:
     """Say that objects were written into the labels, but not into the journal."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    reason = "disk full" if full else f"{error.strerror or error}"
+    reason = "disk full" if error.errno in _FULL else f"{error.strerror or error}"
     return f"Not saved to the journal: {reason}. Save the labels; the next object tries again."
 
 
