@@ -107,6 +107,28 @@ def test_click_propagate_review_correct_and_undo(open_stack, carry):
     assert not np.asarray(session.target.data).any()
 
 
+def test_clicking_a_carried_object_on_another_plane_corrects_it(open_stack, carry, tmp_path):
+    desk = open_stack()
+    part = ball()[9] & (np.arange(SHAPE[2]) < 24)  # the run missed half of it
+    carry.masks = {9: part, 10: np.zeros_like(part)}
+    desk.click(CENTRE)
+    desk.press_key(Qt.Key.Key_G)
+    desk.viewer.dims.set_current_step(0, 9)
+    desk.settle()
+    desk.click((9, 20, 21))
+    assert desk.dock.status.hint.text().startswith("Enter writes object 1 again")
+    assert desk.dock.stack.same.isChecked() and desk.dock.target.next_id.text() == "Same id: 1"
+    desk.dock.grab().save(str(tmp_path / "dock.png"))
+    desk.press_key(Qt.Key.Key_Return)
+    labels = np.asarray(desk.session.target.data)
+    np.testing.assert_array_equal(labels[9] == 1, ball()[9])
+    assert labels.max() == 1
+    desk.viewer.dims.set_current_step(0, 0)
+    desk.settle()
+    desk.click((0, 2, 2))
+    assert not desk.dock.stack.same.isChecked() and desk.dock.target.next_id.text() == "Next id: 2"
+
+
 def test_the_range_the_axis_and_copying(open_stack, carry):
     desk = open_stack()
     panel = desk.dock.stack

@@ -399,6 +399,67 @@ def test_without_same_object_accept_makes_a_new_one(weak, viewer):
     assert weak.target.data.max() == 2 and weak.target.data[8, 2:6, 2:6].all()
 
 
+def test_what_is_clicked_on_a_carried_object_is_that_object_again(ready, viewer, carry):
+    part = ball()[9] & (np.arange(SHAPE[2]) < 24)  # the run missed half of it
+    carry.masks = {9: part, 10: np.zeros_like(part)}
+    run(ready)
+    prompt(ready, viewer, 9, at=(20, 22))
+    assert ready.same_object and ready.state.next_id == 1
+    assert ready.state.hint.startswith("Enter writes object 1 again (U: a new one).")
+    ready.accept()
+    assert ready.target.data.max() == 1 and not ready.same_object
+    assert (ready.target.data[9] == 1).sum() > part.sum()
+
+
+def test_a_mask_that_is_the_object_for_the_most_part_is_that_object_again(ready, viewer, carry):
+    part = ball()[9] & (np.arange(SHAPE[2]) < 24)
+    carry.masks = {9: part, 10: np.zeros_like(part)}
+    run(ready)
+    show(viewer, 9)
+    ready.shapes.add_rectangles([[[9, 14, 15], [9, 14, 31], [9, 26, 31], [9, 26, 15]]])
+    ready.wait(20)
+    assert ready.same_object
+    ready.accept()
+    assert ready.target.data.max() == 1
+
+
+def test_what_lies_beside_the_object_in_hand_is_a_new_one(ready, viewer):
+    run(ready)
+    prompt(ready, viewer, 9, at=(35, 45))
+    assert not ready.same_object and ready.state.hint.startswith("Enter: new object 2.")
+    ready.accept()
+    assert ready.target.data.max() == 2
+
+
+def test_the_person_can_say_that_it_is_another_object_all_the_same(ready, viewer, carry):
+    part = ball()[9] & (np.arange(SHAPE[2]) < 24)
+    carry.masks = {9: part, 10: np.zeros_like(part)}
+    run(ready)
+    prompt(ready, viewer, 9, at=(20, 22))
+    ready.toggle_same_object()
+    assert ready.state.hint.startswith("Enter: new object 2.") and ready.state.next_id == 2
+    ready.accept()
+    assert (ready.target.data[9] == 1).sum() == part.sum() and ready.target.data.max() == 2
+
+
+def test_what_lies_inside_an_object_where_the_person_said_it_is_a_new_one(ready, viewer):
+    ready.accept()
+    ready.only_empty = False
+    show(viewer, CENTRE[0])
+    ready.shapes.add_rectangles([[[6, 18, 22], [6, 18, 26], [6, 22, 26], [6, 22, 22]]])
+    ready.wait(20)
+    assert not ready.same_object
+    ready.accept()
+    assert (ready.target.data[6, 18:23, 22:27] == 2).all() and (ready.target.data[6] == 1).any()
+
+
+def test_a_carried_object_is_corrected_and_carried_on_in_one(weak, viewer):
+    prompt(weak, viewer, 8, at=(4, 4))
+    assert weak.same_object
+    run(weak)
+    assert weak.target.data.max() == 1
+
+
 # -- prompts for the neighbour --------------------------------------------------------------------
 
 

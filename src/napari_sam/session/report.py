@@ -34,8 +34,9 @@ def report(parts: Parts, stack: Stack, notice: Status | None) -> SessionState:
     return SessionState(
         status=_status(parts, stack, notice),
         hint=stack_words.again(hand.label)
-        if hand is not None
+        if hand is not None and not candidates
         else words.hint(
+            enter=words.enter(_next_id(parts, hand), again=hand is not None),
             has_view=scene.view is not None,
             armed=tool is not None,
             candidates=len(candidates),

@@ -435,7 +435,7 @@ class Session(StackCommands):
         before = self._parts.ledger.hand
         trouble = self._parts.ledger.accept(image, writer, only_empty=self.only_empty, again=again)
         if self._parts.ledger.hand is not before:
-            self._stack.again, self._stack.said = False, ""
+            self._stack.again, self._stack.said = None, ""
         return trouble
 
     def _undo_now(self, image: Image) -> str:

@@ -12,6 +12,7 @@ from napari_sam.session.connections import Connections
 from napari_sam.session.stack_course import Course
 from napari_sam.session.stack_errand import Errand
 from napari_sam.session.stack_hands import Hands
+from napari_sam.session.stack_match import belongs
 from napari_sam.session.stack_plan import make_job, read_line
 from napari_sam.session.stack_report import Strip
 from napari_sam.session.stack_rest import Rest
@@ -61,7 +62,7 @@ class Stack:
         self._errand: Errand | None = None
         self._hands = Hands(parts, self.changed.emit)
         self._start: stack_words.Start = "new"
-        self._again = False
+        self._again: bool | None = None
         self._strip = Strip()
         self.said = ""
         """What the last run came to; "" when that is old news."""
@@ -93,12 +94,24 @@ class Stack:
 
     @property
     def again(self) -> bool:
-        """Whether accept writes the object in hand again, instead of a new one."""
-        return self._again and self.hand is not None
+        """Whether accept writes the object in hand again, instead of a new one.
+
+        As the person chose for the next accept; else it does if what is prompted belongs to that object.
+        """
+        hand = self.hand
+        if hand is None or self._again is not None:
+            return hand is not None and bool(self._again)
+        dialogue, view = self._parts.dialogue, self._parts.scene.view
+        if self.course.line is None or view is None:
+            return False
+        if dialogue.is_answered and dialogue.answer is not None:
+            request = dialogue.answer.request
+            return belongs(hand, request.source.view, request.said, dialogue.candidate)
+        return belongs(hand, view, dialogue.reading.prompts, None)
 
     @again.setter
-    def again(self, again: bool) -> None:
-        self._again = bool(again)
+    def again(self, again: bool | None) -> None:
+        self._again = again
 
     @property
     def status(self) -> Status | None:
@@ -154,7 +167,7 @@ class Stack:
         errand = Errand(parts, image, line, axis.name, writer, job, hand, only_empty=only_empty)
         if trouble := errand.begin(said.readings, shown):
             return trouble
-        self._errand, self._again, self.said = errand, False, ""
+        self._errand, self._again, self.said = errand, None, ""
         self._connections.connect("run", image.events.data, self._on_image_data)
         self._runner.start(job)
         return errand.trouble
@@ -303,4 +316,4 @@ class Stack:
     def _on_scene_image(self) -> None:
         if self._hands.move_to(self._parts.scene.image):
             self.course.forget()
-            self._again, self.said = False, ""
+            self._again, self.said = None, ""

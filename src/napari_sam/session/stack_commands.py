@@ -39,7 +39,9 @@ class StackCommands(ABC):
     def same_object(self) -> bool:
         """Whether accept writes the object in hand again, in place of what the plane carries of it, not a new one.
 
-        The object in hand is the one that was accepted or carried last. Accept switches this off.
+        The object in hand is the one that was accepted or carried last. What is prompted decides: a click on what a run
+        wrote of the object, or a mask that is the object's for the most part, is that object again. Setting this
+        decides for the next accept.
         """
         return self._stack.again
 

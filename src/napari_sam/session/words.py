@@ -132,11 +132,30 @@ def _short(name: str, longest: int = 24) -> str:
     return name if len(name) <= longest else f"{name[: half - 1]}…{name[-half:]}"
 
 
-def hint(*, has_view: bool, armed: bool, candidates: int, prompts: bool, accepted: bool, stack: bool) -> str:
+def enter(label: int | None, *, again: bool) -> str:
+    """Say which object accept writes.
+
+    Parameters
+    ----------
+    label : int or None
+        Its id; None where it is not known yet.
+    again : bool
+        Whether that is the object in hand.
+    """
+    if label is None:
+        return "Enter accepts."
+    return f"Enter writes object {label} again (U: a new one)." if again else f"Enter: new object {label}."
+
+
+def hint(
+    *, enter: str, has_view: bool, armed: bool, candidates: int, prompts: bool, accepted: bool, stack: bool
+) -> str:
     """Say what the person can do next; "" when the status says it all.
 
     Parameters
     ----------
+    enter : str
+        What Enter does while there are candidates.
     has_view : bool
         Whether there is a plane to work on.
     armed : bool
@@ -155,8 +174,8 @@ def hint(*, has_view: bool, armed: bool, candidates: int, prompts: bool, accepte
     if candidates:
         correct = "more clicks correct it" if armed else "a tool corrects it"
         if candidates > 1:
-            return f"Enter accepts. N shows the next candidate, {correct}."
-        return f"Enter accepts. {correct.capitalize()}{'; X for background' if armed else ''}."
+            return f"{enter} N shows the next candidate, {correct}."
+        return f"{enter} {correct.capitalize()}{'; X for background' if armed else ''}."
     if prompts:
         return ""
     if not armed:

@@ -108,7 +108,8 @@ class StackPanel(Fold):
         self.same = QCheckBox(same.title)
         self.same.setToolTip(
             "On: Accept writes the last object again, in place of what this plane carries of it.\n"
-            f"Off: Accept writes a new object.\nKey: {keys_text(same.keys)}"
+            "Off: Accept writes a new object.\nIt is on by itself when what you click is the last object.\n"
+            f"Key: {keys_text(same.keys)}"
         )
         self.same.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.same.clicked.connect(self._on_same_clicked)

@@ -71,7 +71,8 @@ class TargetPanel(QWidget):
 
     def draw(self, state: SessionState) -> None:
         """Show the next id and the way of writing."""
-        self.next_id.setText("" if state.next_id is None else f"Next id: {state.next_id}")
+        what = "Same id" if state.stack.same_object else "Next id"
+        self.next_id.setText("" if state.next_id is None else f"{what}: {state.next_id}")
         self.only_empty.setChecked(state.only_empty)
 
     def _on_combo_activated(self, index: int) -> None:
