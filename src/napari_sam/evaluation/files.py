@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from napari_sam.errors import InputError
+from napari_sam.io.archives import open_archive, read_member
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -95,10 +94,12 @@ class Archive:
 
     def _contents(self, name: str) -> bytes:
         try:
-            with zipfile.ZipFile(self.path) as archive:
-                return archive.read(self.top + name)
-        # RuntimeError: it wants a password. NotImplementedError: an unknown compression.
-        except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
+            with open_archive(self.path) as archive:
+                return read_member(archive, self.top + name, self.where(name))
+        except InputError:
+            raise
+        # Whatever a damaged archive leads to; RuntimeError: it wants a password.
+        except Exception as error:
             raise InputError(f"{self.where(name)} cannot be unpacked: {error}. Unpack the archive by hand.") from error
 
 
@@ -115,9 +116,9 @@ def open_files(path: Path) -> Files:
     if not path.is_file():
         raise InputError(f"There is no file or folder {path}. {_WANTED}.")
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path) as archive:
             names = [name for name in archive.namelist() if not name.endswith("/") and _wanted(name)]
-    except (OSError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged directory of files: struct.error, UnicodeDecodeError, OverflowError, ...
         raise InputError(f"{path} cannot be read as a zip archive: {error}. {_WANTED}.") from error
     tops = [{"/".join(n.split("/")[:i]) for n in names for i in _positions(n, part)} for part in PARTS]
     both = tops[0] & tops[1]

@@ -12,13 +12,14 @@ the kind is drawn, against the others. Both may be left out. Licence, source and
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_sam.errors import InputError
 from napari_sam.evaluation.dataset import LabelledImage, read_dataset
 from napari_sam.evaluation.files import Archive, Folder
+from napari_sam.files import open_plain
+from napari_sam.io.archives import open_archive, read_member
 from napari_sam.training.card import digest
 from napari_sam.training.pools import KindSettings
 
@@ -102,15 +103,18 @@ def _index(files: Files, path: Path) -> dict[str, dict[str, Any]]:
     try:
         match files:
             case Folder():
-                text = (files.path / _INDEX).read_text(encoding="utf-8")
+                with open_plain(files.path / _INDEX) as file:
+                    text = file.read().decode("utf-8")
             case Archive():
-                with zipfile.ZipFile(files.path) as archive:
-                    text = archive.read(files.top + _INDEX).decode("utf-8")
+                with open_archive(files.path) as archive:
+                    text = read_member(archive, files.top + _INDEX, files.where(_INDEX)).decode("utf-8")
             case _:
                 return {}
     except (FileNotFoundError, KeyError):
         return {}
-    except (OSError, UnicodeDecodeError, zipfile.BadZipFile, RuntimeError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # whatever a damaged archive leads to
         raise InputError(f"{_INDEX} of {path} cannot be read ({error}).") from error
     try:
         return {str(entry["set"]): dict(entry) for entry in json.loads(text)["sets"]}

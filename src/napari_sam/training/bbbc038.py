@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-import zipfile
-import zlib
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,8 +19,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from napari_sam.errors import InputError, WeightsError
+from napari_sam.errors import InputError, NapariSamError, WeightsError
 from napari_sam.evaluation.dataset import LabelledImage, image_kind
+from napari_sam.files import open_plain
+from napari_sam.io.archives import open_archive, read_member
 from napari_sam.model import download
 from napari_sam.model.store import home
 from napari_sam.progress import no_progress
@@ -141,10 +141,10 @@ def _readable(path: Path) -> Iterator[None]:
     """Say what to do when an archive or one of its pictures is damaged."""
     try:
         yield
-    except InputError:
+    except NapariSamError:
         raise
-    # Pillow raises SyntaxError and ValueError upon broken pictures, the archive's reader the others.
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, SyntaxError, ValueError, NotImplementedError) as error:
+    # What Pillow and the reader of archives raise upon damaged files: SyntaxError, struct.error, zlib.error, ...
+    except Exception as error:
         raise InputError(
             f"{path} cannot be read as a zip archive or a folder of BBBC038 ({error}). Give the archive, "
             "stage1_train.zip or one with images/ and labels/, or the folder that was unpacked from it."
@@ -156,10 +156,15 @@ def _opened(path: Path) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
     """Names of the files of an archive or a folder, with slashes, and what reads one of them."""
     if path.is_dir():
         names = [file.relative_to(path).as_posix() for file in path.rglob("*.png")]
-        yield names, lambda name: (path / name).read_bytes()
+        yield names, lambda name: _contents(path / name)
     else:
-        with zipfile.ZipFile(path) as archive:
-            yield archive.namelist(), archive.read
+        with open_archive(path) as archive:
+            yield archive.namelist(), lambda name: read_member(archive, name, f"{path}/{name}")
+
+
+def _contents(path: Path) -> bytes:
+    with open_plain(path) as file:
+        return file.read()
 
 
 def _find(names: Iterable[str]) -> list[_Entry]:

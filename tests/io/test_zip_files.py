@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import os
+import struct
+import zipfile
+
+import pytest
+
+from napari_sam.errors import InputError
+from napari_sam.evaluation.files import open_files
+from napari_sam.io import memory
+from napari_sam.io.archives import open_archive, read_member
+from napari_sam.training.bbbc038 import read_archive
+
+
+def archive(path, size=1000):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name in ("images/a.png", "labels/a.png"):
+            file.writestr(name, bytes(size))
+    return path
+
+
+def claiming(path, size):
+    """Change the size that the directory of an archive states of every file."""
+    data = bytearray(path.read_bytes())
+    at = -1
+    while (at := data.find(b"PK\x01\x02", at + 1)) >= 0:
+        struct.pack_into("<I", data, at + 24, size)
+    path.write_bytes(data)
+    return path
+
+
+def test_a_file_that_unpacks_to_more_or_less_than_it_says_is_refused(tmp_path):
+    for size in (10, 2000):
+        path = claiming(archive(tmp_path / "a.zip"), size)
+        for read in (lambda p: open_files(p).read("images/a.png", lambda file: file), read_archive):
+            with pytest.raises(InputError):
+                read(path)
+    with open_archive(archive(tmp_path / "a.zip")) as opened:
+        assert read_member(opened, "images/a.png", "a") == bytes(1000)
+
+
+def test_a_file_that_does_not_fit_into_memory_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "free_memory", lambda: 1000)
+    path = archive(tmp_path / "a.zip", 10**6)
+    for read in (lambda p: open_files(p).read("images/a.png", lambda file: file), read_archive):
+        with pytest.raises(InputError, match="of memory, and one read may take"):
+            read(path)
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_in_the_place_of_an_archive_or_of_a_picture_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "a.zip")
+    for read in (open_files, read_archive):
+        with pytest.raises(InputError):
+            read(tmp_path / "a.zip")
+    for part in ("images", "labels"):
+        (tmp_path / "set" / part).mkdir(parents=True)
+        os.mkfifo(tmp_path / "set" / part / "a.png")
+    with pytest.raises(InputError, match="it is a pipe"):
+        read_archive(tmp_path / "set")
