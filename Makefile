@@ -15,11 +15,12 @@ else
 DRIVE := $(if $(CI),yes,)
 endif
 
-.PHONY: help setup demo test lint check pytest docs clean
+.PHONY: help setup demo test long lint check pytest docs clean
 
 help:
 	@echo "make demo    open napari on a real image with the dock (without a display: drive it, screenshots in demo/)"
 	@echo "make test    everything that must be green: lint, types, contracts, manifest, documents, unit and GUI tests"
+	@echo "make long    what takes many minutes: every order of events, where make test tries some"
 	@echo "make lint    the quick part of it: ruff and mypy"
 	@echo "make docs    build the documentation into site/"
 	@echo "make setup   create .venv and install everything into it"
@@ -52,6 +53,9 @@ check: lint
 
 pytest: $(READY)
 	scripts/on-screen.sh $(BIN)/python -m pytest --session-timeout=1800
+
+long: $(READY)
+	scripts/on-screen.sh $(BIN)/python -m pytest --long -m long
 
 docs: $(READY)
 	$(MKDOCS)

@@ -56,29 +56,57 @@ def test_the_second_image_is_armed(open_desk):
     assert desk.session.state.tool == "negative"
 
 
+def delete_and_reopen(desk: Desk, ndim: int, number: int) -> Desk:
+    """Delete five layers in an order, with the dock closed and opened again at some place among it."""
+    for name in ("one", "two"):
+        open_image(desk, name, ndim)
+    desk.click(LEFT)
+    desk.press_key(Qt.Key.Key_Return)
+    desk.click(RIGHT)
+    layers = list(desk.viewer.layers)
+    assert len(layers) == 5, layers
+    order = ORDERS[number]
+    # While an image is there: napari 0.9, with no plugin at all, crashes with some graphics drivers when its canvas is
+    # drawn in another size after several images were deleted beneath labels.
+    reopens_at = min(number % 5, max(order.index(0), order.index(1)))
+    for step, layer in enumerate(layers[place] for place in order):
+        if step == reopens_at:
+            desk = reopen(desk)
+            look_at(desk, desk.session.image)
+        if layer in desk.viewer.layers:  # the preview goes with its image, and with the dock
+            worked_on = layer if layer in desk.session.image_choices() else desk.session.image
+            delete(desk, layer)
+            look_at(desk, worked_on)
+    for layer in reversed(list(desk.viewer.layers)):
+        delete(desk, layer)
+    return desk
+
+
+def look_at(desk: Desk, worked_on) -> None:
+    """Look whether the dock is ready for the image that was worked on, or the one that is left."""
+    images = desk.session.image_choices()
+    assert desk.session.image is (worked_on if worked_on in images else next(iter(images), None))
+    if images:
+        assert desk.session.state.tool == "positive"
+        desk.press_key(Qt.Key.Key_X)
+        assert desk.session.state.tool == "negative"
+        desk.press_key(Qt.Key.Key_X)
+
+
 @pytest.mark.parametrize("ndim", [2, 4])
 def test_deleting_layers_in_any_order(open_desk, ndim):
     desk = open_desk(image=False)
-    for number, order in enumerate(ORDERS[ndim::24]):
-        for name in ("one", "two"):
-            open_image(desk, name, ndim)
-        desk.click(LEFT)
-        desk.press_key(Qt.Key.Key_Return)
-        desk.click(RIGHT)
-        layers = list(desk.viewer.layers)
-        assert len(layers) == 5, layers
-        for layer in [layers[place] for place in order]:
-            if layer in desk.viewer.layers:
-                delete(desk, layer)
-            images = desk.session.image_choices()
-            assert desk.session.image in (images or [None])
-            if images:
-                assert desk.session.state.tool == "positive", (order, layer)
-                if (number + len(images)) % 2:
-                    desk = reopen(desk)
-                    assert desk.session.state.tool == "positive"
-        while desk.viewer.layers:
-            delete(desk, desk.viewer.layers[-1])
+    for number in range(ndim, len(ORDERS), 41):
+        desk = delete_and_reopen(desk, ndim, number)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("ndim", [2, 4])
+def test_deleting_layers_in_every_order(open_desk, ndim):
+    desk = open_desk(image=False)
+    for number in range(len(ORDERS)):
+        desk = delete_and_reopen(desk, ndim, number)
 
 
 def test_a_brush_in_hand_stays_there(open_desk):
