@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -147,3 +148,31 @@ def test_undo_after_reopening_begins_with_what_was_done_since(session, reopen, d
     # What is newest in napari's history is none of the steps of before: nothing is taken back by mistake.
     again.undo()
     assert labels.data[0, 0] == 9 and labels.data[DISCS[0]] == 1
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_any_order_of_deleting_with_a_reopening_among_it(viewer, open_session, place):
+    session = open_session()
+    for order in list(permutations(range(5)))[place::29]:
+        images = [viewer.add_image(discs(), contrast_limits=(0, 255), name=name) for name in ("one", "two")]
+        session.wait(20)
+        accept(session, DISCS[0])
+        session.points.add(DISCS[1])
+        session.wait(20)
+        layers = list(viewer.layers)
+        assert len(layers) == 5
+        for step, layer in enumerate(layers[number] for number in order):
+            worked_on, target = session.image, session.target
+            if step == place:
+                session.close()
+                session = open_session()
+                left = session.image_choices()
+                assert session.image in (left or [None]), order
+                if session.image is worked_on:
+                    assert session.target is target, order
+                worked_on = session.image
+            if layer in viewer.layers:
+                viewer.layers.remove(layer)
+            left = [image for image in images if image in viewer.layers]
+            assert session.image is (worked_on if worked_on in left else next(iter(left), None)), order
+        viewer.layers.clear()
