@@ -134,17 +134,6 @@ def test_accept_waits_for_the_answer_to_the_last_click(session, engine, disc):
     assert drawn(session) == []
 
 
-def test_a_change_of_mind_calls_off_a_waiting_accept(session, engine):
-    engine.gate.clear()
-    session.points.add(DISCS[0])
-    session.accept()
-    session.points.add((15, 24))
-    engine.gate.set()
-    session.wait(20)
-    assert session.target is None
-    assert len(session.points.data) == 2
-
-
 def test_a_failure_calls_off_a_waiting_accept(session, engine):
     prompt(session, DISCS[0])
     engine.gate.clear()

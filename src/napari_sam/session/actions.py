@@ -84,7 +84,7 @@ _TABLE = (
         "Show the next of the masks that the model offers.",
         ("N",),
         lambda session: session.next_candidate(),
-        lambda state: len(state.candidates) > 1,
+        lambda state: len(state.candidates) > 1 or state.asking,
     ),
     Action(
         "accept",

@@ -60,7 +60,7 @@ class Dialogue:
         self._changed = changed
         self._refinement = Refinement()
         self._asked: tuple[PromptSet, Hashable] | None = None
-        self.asker = Asker(worker, backend, self._on_asker_answered, changed)
+        self.asker = Asker(worker, backend, self._on_asker_answered, self._on_asker_changed)
         self.model = model
         self.device = device
         self.region: Region = "object"
@@ -74,6 +74,8 @@ class Dialogue:
         """Words for the device that answers; "" until the model is loaded."""
         self.selected = -1
         """Which candidate of the answer is shown; -1 for none."""
+        self.skipped = 0
+        """How many candidates of the answer under way are to be skipped."""
 
     @property
     def candidate(self) -> Candidate | None:
@@ -84,6 +86,13 @@ class Dialogue:
     def is_answered(self) -> bool:
         """Whether the answer that is shown is one to the prompts as they are now."""
         return self.answer is not None and self._asked == (self.answer.request.said, self.answer.request.context)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the prompts have no answer and none is under way, because it was cancelled or failed."""
+        said = self.reading.prompts
+        asked = bool(len(said)) and not words.names_nothing(self.reading)
+        return asked and not self.is_answered and not self.asker.waits_for_prompts
 
     @property
     def is_cut(self) -> bool:
@@ -110,8 +119,16 @@ class Dialogue:
         self._hide()
         self.read(delay, drag=drag)
 
-    def read(self, delay: float = 0.0, *, drag: bool = False) -> None:
-        """Read the prompts, and ask if they say something new; the parameters are those of `look_again`."""
+    def read(self, delay: float = 0.0, *, drag: bool = False, ask: bool = True) -> None:
+        """Read the prompts, and ask if they say something new.
+
+        Parameters
+        ----------
+        delay, drag
+            As `look_again` takes them.
+        ask : bool
+            Whether to ask; prompts that are only read are as if they were asked for and stopped.
+        """
         image, source = self._scene.image, self._scene.source()
         if image is None or source is None:
             self.reading = Reading()
@@ -123,12 +140,15 @@ class Dialogue:
         request = self.request(source, said)
         if (said, request.context) == self._asked:
             return
-        self._asked = said, request.context
+        self._asked, self.skipped = (said, request.context), 0
         if not len(said):
             self.asker.drop("prompts")
             self._hide()
-            if self.ready is None:
+            if self.ready is None and ask:
                 self.asker.ask(request, delay, drag=drag)
+            return
+        if not ask:
+            self.stop()
             return
         earlier = self._refinement.earlier_for(said, request.context)
         self.asker.ask(replace(request, earlier=earlier), delay, drag=drag)
@@ -142,10 +162,42 @@ class Dialogue:
     def select(self, index: int) -> None:
         """Show another candidate; further prompts go on from it."""
         answer = self.answer
-        if answer is None or not 0 <= index < len(answer.candidates):
+        if answer is None or not self.is_answered or not 0 <= index < len(answer.candidates):
             return
         self.selected = index
         self._show(answer)
+
+    def skip(self) -> None:
+        """Show the next candidate, after the last one the first; of an answer under way, once it is there."""
+        if self.asker.waits_for_prompts:
+            self.skipped += 1
+        elif self.answer is not None and self.answer.candidates:
+            self.select((self.selected + 1) % len(self.answer.candidates))
+
+    def stop(self) -> None:
+        """Stop asking; a candidate for other prompts goes, so that what is shown can always be accepted."""
+        self.asker.drop()
+        self._drop_stale()
+
+    def ask_again(self) -> None:
+        """Ask for the same prompts again, the next time that they are read."""
+        self._asked = None
+
+    def show_again(self) -> None:
+        """Bring the preview back after its layer was removed: by asking, which is cheap on an encoded plane."""
+        if self.answer is not None:
+            self._asked = None
+            self._hide()
+            self.read()
+
+    def set_apart(self, answered: Callable[[Answer], None], failed: Callable[[BaseException], None]) -> Request:
+        """Let the answer under way be for an object that is done with; see `Asker.set_apart`."""
+
+        def arrived(answer: Answer) -> None:
+            self.device_text = answer.device
+            answered(answer)
+
+        return self.asker.set_apart(arrived, failed)
 
     def forget(self, refinement: Refinement | None = None) -> None:
         """Turn to another object: a new one, or one that comes back with its answers."""
@@ -175,8 +227,18 @@ class Dialogue:
         self.device_text = answer.device
         if len(answer.request.said):
             self.answer = answer
-            self.select(0)
+            self.select(self.skipped % max(1, len(answer.candidates)))
         self._changed()
+
+    def _on_asker_changed(self) -> None:
+        if not self.asker.waits_for_prompts:
+            self._drop_stale()
+        self._changed()
+
+    def _drop_stale(self) -> None:
+        """Show no candidate for other prompts than those on the screen."""
+        if self.answer is not None and not self.is_answered:
+            self._hide()
 
 
 def _pair(position: NDArray[np.float64]) -> tuple[float, float]:

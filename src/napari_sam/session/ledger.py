@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from napari_sam.journal import encode_mask
 from napari_sam.session import words
 from napari_sam.session.contents import Contents
 from napari_sam.session.history import History, Step
-from napari_sam.session.inference import candidate_of
-from napari_sam.session.stack_object import CarriedObject, PlaneRecord, drawn
+from napari_sam.session.writing import Outcome, account, write_candidate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,10 +20,12 @@ if TYPE_CHECKING:
     from napari_sam.prompts import PromptSet
     from napari_sam.session.adapters import Reading
     from napari_sam.session.dialogue import Dialogue
+    from napari_sam.session.inference import Answer
     from napari_sam.session.prompt_layers import PromptLayers
-    from napari_sam.session.target import LabelWriter
+    from napari_sam.session.stack_object import CarriedObject
     from napari_sam.session.tools import Tools
     from napari_sam.session.view import View
+    from napari_sam.session.writing import Order
     from napari_sam.session.written import Written
 
 
@@ -81,52 +78,74 @@ class Ledger:
         self.accepted = None
         return True
 
-    def accept(self, image: Image, writer: LabelWriter, *, only_empty: bool, again: CarriedObject | None = None) -> str:
+    def accept(self, image: Image, order: Order) -> str:
         """Write the candidate into a labels layer, record it, and delete its prompts.
 
         Parameters
         ----------
         image : Image
             The image.
-        writer : LabelWriter
-            Writes into the target.
-        only_empty : bool
-            Leave pixels alone that carry a label.
-        again : CarriedObject, optional
-            Write this object again, in place of what the plane carries of it, instead of a new one.
+        order : Order
+            How to write it.
 
         Returns
         -------
         str
             What the person should know; "" when all went as expected.
         """
-        candidate, answer = self._dialogue.candidate, self._dialogue.answer
-        if candidate is None or answer is None:
+        answer = self._dialogue.answer
+        if answer is None or not self._dialogue.is_answered:
             return words.NO_CANDIDATE
-        if not candidate.area:
-            return words.EMPTY_MASK
-        view, said = answer.request.source.view, answer.request.said
-        label = None if again is None else again.label
-        written = writer.write(
-            view, candidate.mask, candidate.origin, only_empty=only_empty, label=label, replace=again is not None
-        )
-        if written is None:
-            if again is None or not drawn(writer.layer, view, again.label).any():
-                return words.NOTHING_FREE
-            # The plane is as the person wants it: that is worth to be known all the same.
-            same = PlaneRecord(candidate.origin, candidate.mask, prompts=said)
-            self._finish(image, [self._dialogue.reading], hand=again.said(view.index, same))
-            return ""
-        entry, trouble = self._record(
-            "accepted",
-            **_account(image, view, written, said, answer.digest),
-            model=answer.request.model,
-            score=candidate.score,
-        )
-        hand = again or CarriedObject(writer.layer, written.label)
-        hand = hand.said(view.index, PlaneRecord.of(written, said))
-        self._finish(image, [self._dialogue.reading], written, (entry,), hand)
-        return trouble or writer.introduce()
+        done = write_candidate(image, answer, self._dialogue.selected, order, self._record)
+        if isinstance(done, str):
+            return done
+        self._finish(image, [self._dialogue.reading], done.written, done.entries, done.hand)
+        return done.trouble
+
+    def promise(self, image: Image) -> Step:
+        """Delete the prompts of an object that is accepted before its answer is there; `fulfil` writes it."""
+        return self._finish(image, [self._dialogue.reading], hand=self.hand)
+
+    def fulfil(
+        self, image: Image, step: Step, answer: Answer, index: int, order: Order, held: CarriedObject | None
+    ) -> Outcome | str:
+        """Write an object that was promised, and record it.
+
+        Parameters
+        ----------
+        image : Image
+            The image.
+        step : Step
+            What `promise` returned.
+        answer, index
+            What the model said, and which of its candidates is meant.
+        order : Order
+            How to write it.
+        held : CarriedObject or None
+            The object in hand before this one.
+
+        Returns
+        -------
+        Outcome or str
+            What came of it; words for why nothing was written.
+        """
+        done = write_candidate(image, answer, index, order, self._record)
+        if isinstance(done, Outcome):
+            history = self.history(image)
+            newest = history.done[-1:] == [step]
+            history.change(step, written=done.written, entries=done.entries, held=held, holds=done.hand)
+            if newest and done.written is not None:
+                self.accepted = done.written.label
+        return done
+
+    def withdraw(self, image: Image, step: Step) -> bool:
+        """Take back a step as if it had never been made, if it is the newest; tell whether it was."""
+        if self.history(image).done[-1:] != [step]:
+            return False
+        self.undo(image)
+        self.history(image).undone.clear()
+        self.look()
+        return True
 
     def note(
         self, kind: str, image: Image, view: View, written: Written, said: PromptSet, **more: Any
@@ -153,7 +172,7 @@ class Ledger:
         (int, str)
             The number in the journal, and what the person should know.
         """
-        return self._record(kind, **_account(image, view, written, said), **more, on_disk=False)
+        return self._record(kind, **account(image, view, written, said), **more, on_disk=False)
 
     def sync(self) -> None:
         """Bring what was noted to the disk, which takes too long for the owner's thread; safe on any."""
@@ -213,9 +232,8 @@ class Ledger:
             if self.hand is step.holds:
                 self.hand = hand
             self.history(image).change(step, holds=hand)
-        elif self.history(image).done[-1:] == [step]:
-            self.undo(image)
-            self.history(image).undone.clear()
+        else:
+            self.withdraw(image, step)
 
     def clear(self, image: Image) -> None:
         """Delete what is drawn on this plane, and start over."""
@@ -285,24 +303,3 @@ class Ledger:
 def _numbers(step: Step) -> int | list[int]:
     """Name what a step wrote by its numbers in the journal."""
     return step.entries[0] if len(step.entries) == 1 else list(step.entries)
-
-
-def _account(image: Image, view: View, written: Written, said: PromptSet, digest: str = "") -> dict[str, Any]:
-    """Say where an accepted object, or its part on one plane, is, and what was said to get it."""
-    cut = candidate_of(written.drawn, 0.0)
-    (top, left), (height, width) = np.add(written.origin, cut.origin).tolist(), cut.mask.shape
-    return {
-        "image": image.name,
-        "shape": [int(n) for n in image.data.shape],
-        "calibration": {
-            "axes": list(image.axis_labels),
-            "scale": [float(step) for step in image.scale],
-            "units": [str(unit) for unit in image.units],
-        },
-        "plane": {"axes": view.axes, "index": view.index, "digest": digest},
-        "prompts": json.loads(said.to_json()),
-        "target": written.writer.layer.name,
-        "label": written.label,
-        "box": [top, left, top + height, left + width],
-        "mask": encode_mask(cut.mask, (top, left), view.shape),
-    }

@@ -151,6 +151,7 @@ class Listener:
             parts.prompts.lose(layer)
         if parts.preview.layer in layers:
             parts.preview.lose()
+            parts.dialogue.show_again()
         if prompts:
             self.on_prompts_changed()
         self.tie()

@@ -8,12 +8,13 @@ from napari_sam.session import stack_words, words
 from napari_sam.session.state import SessionState, Status
 
 if TYPE_CHECKING:
+    from napari_sam.session.accepts import Accepts
     from napari_sam.session.parts import Parts
     from napari_sam.session.stack import Stack
     from napari_sam.session.stack_object import CarriedObject
 
 
-def report(parts: Parts, stack: Stack, notice: Status | None) -> SessionState:
+def report(parts: Parts, stack: Stack, accepts: Accepts, notice: Status | None) -> SessionState:
     """Describe a session as it is now.
 
     Parameters
@@ -22,6 +23,8 @@ def report(parts: Parts, stack: Stack, notice: Status | None) -> SessionState:
         Its parts.
     stack : Stack
         What it does with objects in stacks.
+    accepts : Accepts
+        What was accepted and is not written yet.
     notice : Status or None
         What the last command had to say.
     """
@@ -32,7 +35,7 @@ def report(parts: Parts, stack: Stack, notice: Status | None) -> SessionState:
     undo, redo = (False, False) if image is None else parts.targets.earlier(image)
     hand = stack.hand if stack.again else None
     return SessionState(
-        status=_status(parts, stack, notice),
+        status=_status(parts, stack, accepts, notice),
         hint=stack_words.again(hand.label)
         if hand is not None and not candidates
         else words.hint(
@@ -41,7 +44,7 @@ def report(parts: Parts, stack: Stack, notice: Status | None) -> SessionState:
             armed=tool is not None,
             candidates=len(candidates),
             prompts=not dialogue.reading.empty,
-            accepted=ledger.accepted is not None,
+            accepted=ledger.accepted is not None or bool(accepts.waiting),
             stack=image is not None and image.ndim > 2,
         ),
         model=dialogue.model,
@@ -49,9 +52,11 @@ def report(parts: Parts, stack: Stack, notice: Status | None) -> SessionState:
         tool=tool,
         candidates=candidates,
         selected=dialogue.selected,
-        next_id=_next_id(parts, hand),
+        next_id=_next_id(parts, accepts, hand),
         only_empty=parts.targets.only_empty,
-        can_accept=dialogue.candidate is not None or dialogue.asker.waits_for_prompts,
+        asking=dialogue.asker.waits_for_prompts,
+        waiting=accepts.waiting,
+        can_accept=dialogue.candidate is not None or dialogue.asker.waits_for_prompts or dialogue.is_stopped,
         can_clear=not dialogue.reading.empty,
         can_undo=history is not None and bool(history.done or undo),
         can_redo=history is not None and bool(history.undone or redo),
@@ -59,16 +64,17 @@ def report(parts: Parts, stack: Stack, notice: Status | None) -> SessionState:
     )
 
 
-def _next_id(parts: Parts, hand: CarriedObject | None) -> int | None:
-    """Tell what label accept would write."""
+def _next_id(parts: Parts, accepts: Accepts, hand: CarriedObject | None) -> int | None:
+    """Tell what label accept would write, after the objects that wait to be written."""
     image = parts.scene.image
     writer = None if image is None else parts.targets.writer(image)
     if hand is not None:
         return hand.label
-    return None if image is None else 1 if writer is None else writer.known_label
+    free = 1 if writer is None else writer.known_label
+    return None if image is None or free is None else free + accepts.ids(image)
 
 
-def _status(parts: Parts, stack: Stack, notice: Status | None) -> Status:
+def _status(parts: Parts, stack: Stack, accepts: Accepts, notice: Status | None) -> Status:
     """Choose what the status line says: what keeps the person from working goes first."""
     scene, dialogue = parts.scene, parts.dialogue
     if scene.image is None:
@@ -84,7 +90,9 @@ def _status(parts: Parts, stack: Stack, notice: Status | None) -> Status:
     if (run := stack.status) is not None:
         return run
     if work is not None:
-        return work
+        return words.waiting(work, accepts.waiting)
+    if held := words.prompts_held(accepts.unwritten):
+        return Status("attention", held)
     if unsaved := parts.ledger.unsaved:
         return Status("attention", unsaved)
     if warning := words.warning(dialogue.reading):

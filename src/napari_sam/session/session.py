@@ -14,6 +14,7 @@ from psygnal import Signal, SignalGroup
 
 from napari_sam.errors import InputError
 from napari_sam.session import stack_words, words
+from napari_sam.session.accepts import Accepts
 from napari_sam.session.actions import ACTIONS
 from napari_sam.session.inference import Backend, candidate_of, load_engine
 from napari_sam.session.keys import KeyBindings
@@ -24,6 +25,7 @@ from napari_sam.session.report import report
 from napari_sam.session.stack import Stack
 from napari_sam.session.stack_commands import StackCommands
 from napari_sam.session.state import SessionState, Status
+from napari_sam.session.writing import Order
 from napari_sam.worker import Worker
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     from napari_sam.session.actions import Action
     from napari_sam.session.inference import EngineFactory, Region
+    from napari_sam.session.stack_object import CarriedObject
     from napari_sam.session.state import Candidate, Tool
     from napari_sam.session.targets import Offer
 
@@ -101,14 +104,19 @@ class Session(StackCommands):
         self._scene, self._dialogue = self._parts.scene, self._parts.dialogue
         self._dialogue.asker.held = held
         self._prefetch = Prefetch(self._worker, backend, self._scene, self._dialogue)
-        self._closed = self._accept_next = False
+        self._closed = False
         self._notice: Status | None = None
         self._state = SessionState(model=model)
         self._listener = Listener(
-            self._parts, KeyBindings(self), self._on_listener_acted, self._publish, self.events.layers_changed.emit
+            self._parts,
+            KeyBindings(self),
+            self._on_listener_acted,
+            self._on_listener_changed,
+            self.events.layers_changed.emit,
         )
         self._scene.viewer_events.stand_lost.connect(self._on_viewer_stand_lost)
         self._stack = Stack(self._parts, self._worker, backend, self._listener.deaf)
+        self._accepts = Accepts(self._parts, self._stack, self._listener.deaf, self._on_accepts_told)
         self._stack.changed.connect(self._publish)
         self._stack.told.connect(self._on_stack_told)
         if image is not None:
@@ -311,24 +319,30 @@ class Session(StackCommands):
                 self._dialogue.select(index)
 
     def next_candidate(self) -> None:
-        """Show the next candidate, after the last one the first."""
-        if (count := len(self.state.candidates)) > 1:
-            self.select_candidate((self._dialogue.selected + 1) % count)
+        """Show the next candidate, after the last one the first; of an answer under way, as soon as it is there."""
+        with self._command() as image:
+            if image is not None:
+                self._dialogue.skip()
 
     def accept(self) -> None:
         """Write the candidate into the target as a new object, and start the next one.
 
-        Waits for the answer when it is still under way. The object is in the journal before its prompts are cleared.
-        Where nothing can be written, the status says why, and the prompts stay.
+        When the answer is still under way, its prompts go at once and the object is written as soon as it is there,
+        after those that were accepted before it: the next click is the next object's. Where an object cannot be
+        written, the status says why, and its prompts stay or come back.
         """
         with self._command() as image:
-            if image is not None and self._dialogue.asker.waits_for_prompts:
-                self._accept_next = True
-                self._say(words.WAITING)
-            elif image is not None and self._dialogue.candidate is None:
-                self._say(words.NO_CANDIDATE)
-            elif image is not None:
+            if image is None:
+                return
+            self._dialogue.read()
+            if self._dialogue.asker.waits_for_prompts or (self._dialogue.is_answered and self._accepts.waiting):
+                self._accept_later(image)
+            elif self._dialogue.is_answered:
                 self._say(self._accept_now(image))
+            elif self._dialogue.is_stopped:
+                self._dialogue.ask_again()
+            elif not self._accepts.waiting:
+                self._say(words.NO_CANDIDATE)
 
     def clear(self) -> None:
         """Delete what is drawn on this plane, and start over."""
@@ -342,21 +356,22 @@ class Session(StackCommands):
         An accepted object leaves the target through the target's own undo, and its prompts come back. If the person has
         undone it there already, only the prompts come back.
         """
-        with self._command() as image:
-            if image is not None:
+        with self._command(give_back=False) as image:
+            if image is not None and not self._accepts.take_back(image):
                 self._say("" if self._stack.undone(image) else self._undo_now(image))
 
     def redo(self) -> None:
         """Do again what was undone last."""
-        with self._command() as image:
+        with self._command(give_back=False) as image:
             if image is not None:
                 self._say(self._redo_now(image))
 
     def cancel(self) -> None:
-        """Stop the work that is under way."""
-        with self._command():
-            self._dialogue.asker.drop()
-            self._say(self._stack.stop() or words.CANCELLED)
+        """Stop the work that is under way; accepts that wait for it are taken back, and their prompts come back."""
+        with self._command(give_back=False):
+            self._dialogue.stop()
+            stopped = self._accepts.cancel()
+            self._say(" ".join(filter(None, (self._stack.stop() or words.CANCELLED, stopped))))
 
     def new_target(self) -> None:
         """Add an empty labels layer that fits the image, and make it the target."""
@@ -393,6 +408,7 @@ class Session(StackCommands):
         """End the session: stop all work, and leave the viewer as the person would. Closing twice is fine.
 
         Prompt layers that the session made go if they are empty, the preview goes in any case; the target stays.
+        Prompts of objects that were accepted and are not written yet are drawn again.
         """
         if self._closed:
             return
@@ -402,6 +418,7 @@ class Session(StackCommands):
         self._scene.release()
         self._dialogue.forget()
         self._dialogue.asker.drop()
+        self._accepts.release()
         self._worker.close()
         self._parts.ledger.close()
         self._parts.tools.give_back()
@@ -412,8 +429,14 @@ class Session(StackCommands):
     # -- what commands are made of ----------------------------------------------------------------
 
     @contextmanager
-    def _command(self) -> Iterator[Image | None]:
-        """Run a command: our own changes of layers are not taken for the person's, and what comes of it is told."""
+    def _command(self, *, give_back: bool = True) -> Iterator[Image | None]:
+        """Run a command: our own changes of layers are not taken for the person's, and what comes of it is told.
+
+        Parameters
+        ----------
+        give_back : bool
+            Whether prompts of what could not be written may come back now.
+        """
         if self._closed:
             yield None
             return
@@ -426,14 +449,36 @@ class Session(StackCommands):
         self._listener.tie()
         self._parts.ledger.look()
         self._dialogue.read()
+        if give_back:
+            self._give_back()
         self._publish()
+
+    def _give_back(self) -> None:
+        with self._listener.deaf():
+            self._accepts.give_back()
+        self._listener.tie()
+
+    def _accept_later(self, image: Image) -> None:
+        """Let what is prompted be written when its turn comes."""
+        candidate = self._dialogue.candidate if self._dialogue.is_answered else None
+        if candidate is not None and not candidate.area:
+            self._say(words.EMPTY_MASK)
+            return
+        writer = self._parts.targets.writer(image)
+        again = self._object_again(None if writer is None else writer.layer)
+        self._accepts.press(image, writer, only_empty=self.only_empty, again=again)
+        self._stack.again, self._stack.said = False, ""
+
+    def _object_again(self, target: Labels | None) -> CarriedObject | None:
+        """Return the object that accept writes again; None where it writes a new one."""
+        hand = self._stack.hand if self._stack.again else None
+        return hand if hand is not None and hand.layer is target else None
 
     def _accept_now(self, image: Image) -> str:
         writer = self._parts.targets.writer(image) or self._parts.targets.add(image, self._parts.above_target)
-        hand = self._stack.hand if self._stack.again else None
-        again = hand if hand is not None and hand.layer is writer.layer else None
         before = self._parts.ledger.hand
-        trouble = self._parts.ledger.accept(image, writer, only_empty=self.only_empty, again=again)
+        order = Order(writer, self.only_empty, self._object_again(writer.layer))
+        trouble = self._parts.ledger.accept(image, order)
         if self._parts.ledger.hand is not before:
             self._stack.again, self._stack.said = None, ""
         return trouble
@@ -479,13 +524,24 @@ class Session(StackCommands):
         self._listener.on_prompts_changed()
 
     def _on_listener_acted(self) -> None:
-        self._notice, self._accept_next = None, False
+        self._notice = None
+
+    def _on_listener_changed(self) -> None:
+        if self._accepts.unwritten:
+            # Later, because napari is in the middle of a change of the layers that are to be drawn in.
+            self._worker.submit("unwritten", lambda _progress: None, lambda _nothing: self._on_room_made())
+        self._publish()
+
+    def _on_room_made(self) -> None:
+        self._give_back()
+        self._publish()
+
+    def _on_accepts_told(self, status: Status | None) -> None:
+        self._notice = status or self._notice
+        self._listener.tie()
+        self._on_dialogue_changed()
 
     def _on_dialogue_changed(self) -> None:
-        if self._accept_next and not self._dialogue.asker.waits_for_prompts:
-            self._accept_next = False
-            if self._dialogue.is_answered:
-                self.accept()
         self._prefetch.start()
         self._publish()
 
@@ -493,7 +549,7 @@ class Session(StackCommands):
         """Make the state anew, and tell if it is another one."""
         if self._closed:
             return
-        state = report(self._parts, self._stack, self._notice)
+        state = report(self._parts, self._stack, self._accepts, self._notice)
         if state != self._state:
             self._state = state
             self.events.state_changed.emit(state)

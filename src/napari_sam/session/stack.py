@@ -60,7 +60,7 @@ class Stack:
         self._connections = Connections()
         self._runner = Runner(worker, backend.engine, self._on_runner_found, self._on_runner_ended, parts.ledger.sync)
         self._errand: Errand | None = None
-        self._hands = Hands(parts, self.changed.emit)
+        self.hands = Hands(parts, self.changed.emit)
         self._start: stack_words.Start = "new"
         self._again: bool | None = None
         self._strip = Strip()
@@ -78,7 +78,7 @@ class Stack:
         """Stop working and listening."""
         self.stop()
         self._connections.release()
-        self._hands.release()
+        self.hands.release()
 
     # -- what there is ----------------------------------------------------------------------------
 
@@ -90,7 +90,7 @@ class Stack:
     @property
     def hand(self) -> CarriedObject | None:
         """The object in hand; None where there is none, or it is in another layer than the target."""
-        return self._hands.hand
+        return self.hands.hand
 
     @property
     def again(self) -> bool:
@@ -125,7 +125,7 @@ class Stack:
 
     def state(self) -> StackState:
         """Describe everything that the section shows."""
-        self._hands.look()
+        self.hands.look()
         return self._strip.state(self, self._parts)
 
     # -- commands ---------------------------------------------------------------------------------
@@ -314,6 +314,6 @@ class Stack:
         self.changed.emit()
 
     def _on_scene_image(self) -> None:
-        if self._hands.move_to(self._parts.scene.image):
+        if self.hands.move_to(self._parts.scene.image):
             self.course.forget()
             self._again, self.said = None, ""

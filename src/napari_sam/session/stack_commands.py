@@ -5,11 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from napari_sam.session import stack_words
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from napari.layers import Image
 
+    from napari_sam.session.accepts import Accepts
     from napari_sam.session.stack import Stack
 
 
@@ -17,6 +20,7 @@ class StackCommands(ABC):
     """What a session does with objects in stacks; a part of `napari_sam.session.Session`."""
 
     _stack: Stack
+    _accepts: Accepts
 
     @property
     @abstractmethod
@@ -48,7 +52,8 @@ class StackCommands(ABC):
     @same_object.setter
     def same_object(self, same: bool) -> None:
         with self._command():
-            self._stack.again = same
+            if not self._accepts_wait():
+                self._stack.again = same
 
     def toggle_same_object(self) -> None:
         """Switch `same_object` on or off."""
@@ -93,7 +98,7 @@ class StackCommands(ABC):
             As `set_stack` takes them; they stay chosen.
         """
         with self._command() as image:
-            if image is not None:
+            if image is not None and not self._accepts_wait():
                 self._stack.course.choose(axis, start, stop, strategy)
                 self._say(self._stack.propagate(image, only_empty=self.only_empty))
 
@@ -118,5 +123,11 @@ class StackCommands(ABC):
             How many planes further along the chosen axis; negative for backwards.
         """
         with self._command() as image:
-            if image is not None:
+            if image is not None and not self._accepts_wait():
                 self._say(self._stack.copy(image, step, lambda: self._accept_now(image)))
+
+    def _accepts_wait(self) -> bool:
+        """Tell whether the object in hand is not settled, because others wait to be written, and say so."""
+        if self._accepts.waiting:
+            self._say(stack_words.STILL_WRITING)
+        return self._accepts.waiting > 0

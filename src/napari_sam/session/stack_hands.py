@@ -50,6 +50,17 @@ class Hands:
         same = tuple(full(hand.layer).shape) == tuple(image.data.shape[: image.ndim])
         return hand if same else None
 
+    def of(self, image: Image) -> CarriedObject | None:
+        """Return the object in hand of an image, or the one that was laid aside with it."""
+        return self._parts.ledger.hand if image is self._parts.scene.image else self._last.get(image)
+
+    def give(self, image: Image, hand: CarriedObject) -> None:
+        """Take an object of an image in hand, or lay it aside with an image that is not worked on now."""
+        if image is self._parts.scene.image:
+            self._parts.ledger.hand = hand
+        else:
+            self._last[image] = hand
+
     def look(self) -> None:
         """Take note of the object in hand, and listen for the choice of another one in its layer."""
         hand = self.hand

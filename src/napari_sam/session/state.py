@@ -86,6 +86,10 @@ class SessionState:
         Label that accept would write; None when there is no image.
     only_empty : bool
         Whether accept leaves pixels that carry a label alone.
+    asking : bool
+        Whether the answer to the prompts of this plane is under way; accept and the choice of a candidate wait for it.
+    waiting : int
+        Accepted objects that are written as soon as their answers are there.
     can_accept, can_clear, can_undo, can_redo : bool
         Which commands would do something.
     stack : StackState
@@ -101,6 +105,8 @@ class SessionState:
     selected: int = -1
     next_id: int | None = None
     only_empty: bool = True
+    asking: bool = False
+    waiting: int = 0
     can_accept: bool = False
     can_clear: bool = False
     can_undo: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_sam.errors import NapariSamError
@@ -18,7 +19,8 @@ NO_IMAGE = "No image. Open one, or select its layer."
 EMPTY_MASK = "This mask is empty, so there is nothing to write. Click the object, or choose another candidate."
 NOTHING_FREE = 'Every pixel of this mask carries a label already. Switch "Empty pixels only" off to write over them.'
 NO_CANDIDATE = "There is no mask to accept yet. Click an object, or draw a box around one."
-WAITING = "The mask is written as soon as it is there."
+IMAGE_GONE = "The image was removed before its object was found."
+TARGET_GONE = "The labels layer was removed or changed its shape before the object was found."
 CANCELLED = "Cancelled."
 BACKGROUND_ONLY = "A background point alone names no object. Click the object, or draw a box around it."
 
@@ -44,6 +46,41 @@ def working(stage: Stage, plane: str, fraction: float | None) -> Status:
         Share of the stage that is done.
     """
     return Status("working", _STAGES[stage].format(plane=plane), fraction, cancellable=True)
+
+
+def waiting(status: Status, count: int) -> Status:
+    """Add to the words for work under way how many accepted objects wait for it."""
+    if not count or status.kind != "working":
+        return status
+    more = "1 accepted object waits" if count == 1 else f"{count} accepted objects wait"
+    return replace(status, text=f"{status.text} {more} to be written.")
+
+
+def not_written(count: int, held: int, lost: int = 0) -> str:
+    """Say what becomes of accepted objects that were not written.
+
+    Parameters
+    ----------
+    count : int
+        How many.
+    held : int
+        How many still keep their prompts until there is room for them.
+    lost : int
+        How many went with their image.
+    """
+    if not count or count == lost:
+        return ""
+    what = "The object was not written" if count == 1 else f"{count} objects were not written"
+    whose = "its" if count == 1 else "their"
+    return f"{what}. {prompts_held(held)}" if held else f"{what}; {whose} prompts are back."
+
+
+def prompts_held(count: int) -> str:
+    """Say that prompts come back later; "" when there are none."""
+    if not count:
+        return ""
+    whose = "The prompts of 1 accepted object come" if count == 1 else f"The prompts of {count} accepted objects come"
+    return f"{whose} back when this one is done."
 
 
 def failed(error: BaseException) -> Status:

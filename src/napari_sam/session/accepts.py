@@ -1,0 +1,268 @@
+"""Accepts that were pressed before the answer was there: each belongs to the prompts that it was pressed for.
+
+Their prompts leave the prompt layers at once, so that the next click begins the next object. They are written in the
+order in which they were pressed. One that cannot be written gives its prompts back, as soon as nothing else is drawn on
+its plane: prompts of two objects would make one of them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_sam.errors import InputError
+from napari_sam.session import words
+from napari_sam.session.asking import describe
+from napari_sam.session.state import Status
+from napari_sam.session.writing import Order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from napari.layers import Image
+
+    from napari_sam.session.history import Step
+    from napari_sam.session.inference import Answer, Request
+    from napari_sam.session.parts import Parts
+    from napari_sam.session.stack import Stack
+    from napari_sam.session.stack_object import CarriedObject
+    from napari_sam.session.target import LabelWriter
+
+
+@dataclass(slots=True, eq=False)
+class Accept:
+    """One accept.
+
+    Attributes
+    ----------
+    image : Image
+        The image that it was pressed on.
+    request : Request
+        What was asked for its object.
+    choice : int
+        Which candidate; counted on from the first after the last one.
+    writer : LabelWriter or None
+        Writes into the target of that moment; None when there was none.
+    only_empty : bool
+        Whether to leave pixels alone that carry a label.
+    again : CarriedObject or None
+        The object to write again; None for a new one.
+    step : Step
+        The step in the history.
+    answer : Answer or None
+        The answer, once it is there.
+    error : BaseException or None
+        Why there is none.
+    """
+
+    image: Image
+    request: Request
+    choice: int
+    writer: LabelWriter | None
+    only_empty: bool
+    again: CarriedObject | None
+    step: Step
+    answer: Answer | None = None
+    error: BaseException | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether its answer, or the failure, is there."""
+        return self.answer is not None or self.error is not None
+
+
+class Accepts:
+    """The accepts of a session that wait, oldest first.
+
+    Parameters
+    ----------
+    parts, stack
+        The parts of the session.
+    quiet : callable
+        Gives a context in which changes of layers are the session's own.
+    told : callable
+        Called after accepts were written or failed, with what the person should know; None when there is nothing.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        stack: Stack,
+        quiet: Callable[[], AbstractContextManager[None]],
+        told: Callable[[Status | None], None],
+    ) -> None:
+        self._parts = parts
+        self._stack = stack
+        self._quiet = quiet
+        self._told = told
+        self._waiting: deque[Accept] = deque()
+        self._unwritten: list[Accept] = []
+
+    @property
+    def waiting(self) -> int:
+        """How many objects wait to be written."""
+        return len(self._waiting)
+
+    @property
+    def unwritten(self) -> int:
+        """How many could not be written, and have not given their prompts back yet."""
+        return len(self._unwritten)
+
+    def ids(self, image: Image) -> int:
+        """Count the new ids that the waiting accepts will take in the target of an image."""
+        target = self._parts.targets.chosen(image)
+        layers = [None if one.writer is None else one.writer.layer for one in self._waiting if one.again is None]
+        return sum(layer is None or layer is target for layer in layers)
+
+    def press(self, image: Image, writer: LabelWriter | None, *, only_empty: bool, again: CarriedObject | None) -> None:
+        """Accept the object that is prompted, as soon as its answer is there and all before it are written."""
+        dialogue, ledger = self._parts.dialogue, self._parts.ledger
+        answer = dialogue.answer if dialogue.is_answered else None
+        if answer is not None:
+            choice, request = dialogue.selected, answer.request
+            step = ledger.promise(image)
+            self._waiting.append(Accept(image, request, choice, writer, only_empty, again, step, answer))
+            return
+        choice = dialogue.skipped
+        request = dialogue.set_apart(
+            lambda answer: self._on_answered(request, answer), lambda error: self._on_failed(request, error)
+        )
+        self._waiting.append(Accept(image, request, choice, writer, only_empty, again, ledger.promise(image)))
+
+    def take_back(self, image: Image) -> bool:
+        """Take back the newest step, if it is an accept that was not written: its prompts come back.
+
+        Returns
+        -------
+        bool
+            Whether it was one.
+        """
+        newest = self._parts.ledger.history(image).done[-1:]
+        accept = next((one for one in (*self._waiting, *self._unwritten) if [one.step] == newest), None)
+        if accept is None:
+            return False
+        self._drop(accept)
+        self._parts.ledger.withdraw(image, accept.step)
+        return True
+
+    def cancel(self) -> str:
+        """Take back all accepts that wait; return words for that, "" when there was none."""
+        accepts = list(self._waiting)
+        for accept in accepts:
+            self._drop(accept)
+        return self._fail(accepts, ask=False)
+
+    def release(self) -> None:
+        """Wait no longer: all prompts go back into their layers, where other prompts may be."""
+        prompts = self._parts.prompts
+        for accept in [*self._waiting, *self._unwritten]:
+            self._drop(accept)
+            layers = [layer for layer in (prompts.points, prompts.shapes) if layer is not None]
+            if accept.image in self._parts.viewer.layers and all(one.ndim == accept.image.ndim for one in layers):
+                prompts.draw(accept.image, accept.request.source.view, accept.request.said)
+
+    def give_back(self, *, ask: bool = True) -> None:
+        """Draw the prompts of what could not be written, where nothing else is drawn now.
+
+        Parameters
+        ----------
+        ask : bool
+            Whether to ask for their objects again.
+        """
+        parts = self._parts
+        for accept in list(self._unwritten):
+            view = accept.request.source.view
+            if accept.image not in parts.viewer.layers:
+                self._unwritten.remove(accept)
+            elif accept.image is parts.scene.image and parts.prompts.read(accept.image, view).empty:
+                self._unwritten.remove(accept)
+                if not parts.ledger.withdraw(accept.image, accept.step):
+                    parts.prompts.draw(accept.image, view, accept.request.said)
+                    parts.ledger.note_drawing(accept.image)
+                parts.dialogue.read(ask=ask or view != parts.scene.view)
+
+    # -- answers ----------------------------------------------------------------------------------
+
+    def _on_answered(self, request: Request, answer: Answer) -> None:
+        self._find(request).answer = answer
+        self._settle()
+
+    def _on_failed(self, request: Request, error: BaseException) -> None:
+        self._find(request).error = error
+        self._settle()
+
+    def _find(self, request: Request) -> Accept:
+        return next(accept for accept in self._waiting if accept.request is request)
+
+    def _settle(self) -> None:
+        """Write what has its turn, and tell what came of it."""
+        with self._quiet():
+            said = self._advance()
+        self._told(said)
+
+    def _advance(self) -> Status | None:
+        """Write what has its turn; return what the person should know."""
+        said, failed = None, []
+        while self._waiting and self._waiting[0].settled:
+            accept = self._waiting.popleft()
+            try:
+                status = self._write(accept)
+            except Exception as error:
+                status = describe(error)
+                failed.append(accept)
+            said = status or said
+        if said is None or not failed:
+            return said
+        more = self._fail(failed, ask=all(accept.error is None for accept in failed))
+        return Status(said.kind, f"{said.text} {more}")
+
+    def _write(self, accept: Accept) -> Status | None:
+        """Write one object; return what the person should know.
+
+        Raises
+        ------
+        Exception
+            If it cannot be written.
+        """
+        if accept.answer is None:
+            raise accept.error or InputError(words.NO_CANDIDATE)
+        parts, hands, image, answer = self._parts, self._stack.hands, accept.image, accept.answer
+        writer, again, held = self._writer(accept), accept.again, hands.of(accept.image)
+        if again is not None and held is not None and (held.layer, held.label) == (again.layer, again.label):
+            again = held
+        order = Order(writer, accept.only_empty, again)
+        index = accept.choice % max(1, len(answer.candidates))
+        done = parts.ledger.fulfil(image, accept.step, answer, index, order, held)
+        if isinstance(done, str):
+            raise InputError(done)
+        hands.give(image, done.hand)
+        return Status("attention", done.trouble) if done.trouble else None
+
+    def _writer(self, accept: Accept) -> LabelWriter:
+        """Return what writes the object: into the target of the moment at which it was accepted."""
+        parts, image, writer = self._parts, accept.image, accept.writer
+        there = image in parts.viewer.layers
+        if there and (writer is None or writer.layer is parts.targets.chosen(image)):
+            return parts.targets.writer(image) or parts.targets.add(image, parts.above_target)
+        if writer is None:
+            raise InputError(words.IMAGE_GONE)
+        if writer.layer not in parts.viewer.layers or writer.layer.data.shape != image.data.shape[: image.ndim]:
+            raise InputError(words.TARGET_GONE)
+        return writer
+
+    def _fail(self, accepts: list[Accept], *, ask: bool) -> str:
+        """Give the prompts of accepts back, or keep them until there is room; return words for that."""
+        self._unwritten += accepts
+        lost = [accept for accept in accepts if accept.image not in self._parts.viewer.layers]
+        self.give_back(ask=ask)
+        return words.not_written(len(accepts), self.unwritten, lost=len(lost))
+
+    def _drop(self, accept: Accept) -> None:
+        """Stop waiting for an accept."""
+        self._parts.dialogue.asker.withdraw(accept.request)
+        if accept in self._waiting:
+            self._waiting.remove(accept)
+        if accept in self._unwritten:
+            self._unwritten.remove(accept)
