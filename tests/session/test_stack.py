@@ -411,6 +411,18 @@ def test_what_is_clicked_on_a_carried_object_is_that_object_again(ready, viewer,
     assert (ready.target.data[9] == 1).sum() > part.sum()
 
 
+def test_a_mask_that_is_accepted_before_it_is_there_is_the_object_again_too(ready, viewer, carry):
+    part = ball()[9] & (np.arange(SHAPE[2]) < 24)
+    carry.masks = {9: part, 10: np.zeros_like(part)}
+    run(ready)
+    show(viewer, 9)
+    ready.shapes.add_rectangles([[[9, 14, 15], [9, 14, 31], [9, 26, 31], [9, 26, 15]]])
+    ready.accept()
+    ready.wait(20)
+    assert ready.target.data.max() == 1
+    assert (ready.target.data[9] == 1).sum() > part.sum()
+
+
 def test_a_mask_that_is_the_object_for_the_most_part_is_that_object_again(ready, viewer, carry):
     part = ball()[9] & (np.arange(SHAPE[2]) < 24)
     carry.masks = {9: part, 10: np.zeros_like(part)}
@@ -963,6 +975,7 @@ def test_a_session_that_is_closed_under_a_run_is_collected(image, viewer, factor
     deliver_until(session, gate)
     threading.Timer(0.05, gate.go.set).start()
     session.close()
+    session._worker.close(timeout=20)  # who closes waits for nobody; what is computed then holds the session
     gone = [weakref.ref(thing) for thing in (session, session._stack, session._stack._runner, session._stack.course)]
     carry.before = None
     del session, gate

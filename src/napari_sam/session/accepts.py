@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from napari_sam.errors import InputError
 from napari_sam.session import words
 from napari_sam.session.asking import describe
+from napari_sam.session.stack_match import belongs
 from napari_sam.session.state import Status
 from napari_sam.session.writing import Order
 
@@ -49,6 +50,8 @@ class Accept:
         Whether to leave pixels alone that carry a label.
     again : CarriedObject or None
         The object to write again; None for a new one.
+    undecided : bool
+        Whether the mask, once it is there, may tell that it is the object in hand after all.
     step : Step
         The step in the history.
     answer : Answer or None
@@ -63,6 +66,7 @@ class Accept:
     writer: LabelWriter | None
     only_empty: bool
     again: CarriedObject | None
+    undecided: bool
     step: Step
     answer: Answer | None = None
     error: BaseException | None = None
@@ -116,20 +120,30 @@ class Accepts:
         layers = [None if one.writer is None else one.writer.layer for one in self._waiting if one.again is None]
         return sum(layer is None or layer is target for layer in layers)
 
-    def press(self, image: Image, writer: LabelWriter | None, *, only_empty: bool, again: CarriedObject | None) -> None:
+    def press(
+        self,
+        image: Image,
+        writer: LabelWriter | None,
+        *,
+        only_empty: bool,
+        again: CarriedObject | None,
+        undecided: bool,
+    ) -> None:
         """Accept the object that is prompted, as soon as its answer is there and all before it are written."""
         dialogue, ledger = self._parts.dialogue, self._parts.ledger
         answer = dialogue.answer if dialogue.is_answered else None
         if answer is not None:
             choice, request = dialogue.selected, answer.request
             step = ledger.promise(image)
-            self._waiting.append(Accept(image, request, choice, writer, only_empty, again, step, answer))
+            self._waiting.append(Accept(image, request, choice, writer, only_empty, again, undecided, step, answer))
             return
         choice = dialogue.skipped
         request = dialogue.set_apart(
             lambda answer: self._on_answered(request, answer), lambda error: self._on_failed(request, error)
         )
-        self._waiting.append(Accept(image, request, choice, writer, only_empty, again, ledger.promise(image)))
+        self._waiting.append(
+            Accept(image, request, choice, writer, only_empty, again, undecided, ledger.promise(image))
+        )
 
     def take_back(self, image: Image) -> bool:
         """Take back the newest step, if it is an accept that was not written: its prompts come back.
@@ -232,8 +246,12 @@ class Accepts:
         writer, again, held = self._writer(accept), accept.again, hands.of(accept.image)
         if again is not None and held is not None and (held.layer, held.label) == (again.layer, again.label):
             again = held
-        order = Order(writer, accept.only_empty, again)
         index = accept.choice % max(1, len(answer.candidates))
+        view = answer.request.source.view
+        in_stack = any(at is not None for at in view.index)
+        if accept.undecided and in_stack and held is not None and held.layer is writer.layer:
+            again = held if belongs(held, view, answer.request.said, answer.candidates[index]) else None
+        order = Order(writer, accept.only_empty, again)
         done = parts.ledger.fulfil(image, accept.step, answer, index, order, held)
         if isinstance(done, str):
             raise InputError(done)

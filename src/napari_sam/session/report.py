@@ -34,12 +34,13 @@ def report(parts: Parts, stack: Stack, accepts: Accepts, notice: Status | None) 
     history = None if image is None else ledger.history(image)
     undo, redo = (False, False) if image is None else parts.targets.earlier(image)
     hand = stack.hand if stack.again else None
+    next_id = _next_id(parts, accepts, hand)
     return SessionState(
         status=_status(parts, stack, accepts, notice),
         hint=stack_words.again(hand.label)
         if hand is not None and not candidates
         else words.hint(
-            enter=words.enter(_next_id(parts, hand), again=hand is not None),
+            enter=words.enter(next_id, again=hand is not None),
             has_view=scene.view is not None,
             armed=tool is not None,
             candidates=len(candidates),
@@ -52,7 +53,7 @@ def report(parts: Parts, stack: Stack, accepts: Accepts, notice: Status | None) 
         tool=tool,
         candidates=candidates,
         selected=dialogue.selected,
-        next_id=_next_id(parts, accepts, hand),
+        next_id=next_id,
         only_empty=parts.targets.only_empty,
         asking=dialogue.asker.waits_for_prompts,
         waiting=accepts.waiting,

@@ -466,8 +466,9 @@ class Session(StackCommands):
             return
         writer = self._parts.targets.writer(image)
         again = self._object_again(None if writer is None else writer.layer)
-        self._accepts.press(image, writer, only_empty=self.only_empty, again=again)
-        self._stack.again, self._stack.said = False, ""
+        undecided = again is None and candidate is None and not self._stack.is_decided
+        self._accepts.press(image, writer, only_empty=self.only_empty, again=again, undecided=undecided)
+        self._stack.again, self._stack.said = None, ""
 
     def _object_again(self, target: Labels | None) -> CarriedObject | None:
         """Return the object that accept writes again; None where it writes a new one."""

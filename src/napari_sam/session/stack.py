@@ -114,6 +114,11 @@ class Stack:
         self._again = again
 
     @property
+    def is_decided(self) -> bool:
+        """Whether the person chose which object accept writes; else the mask tells."""
+        return self._again is not None
+
+    @property
     def status(self) -> Status | None:
         """Describe the run under way; None when there is none."""
         if self._errand is None:
