@@ -6,10 +6,10 @@ import zipfile
 
 import pytest
 
-from napari_sam.errors import InputError
+from napari_sam.errors import Cancelled, InputError
 from napari_sam.evaluation.files import open_files
 from napari_sam.io import memory
-from napari_sam.io.archives import open_archive, read_member
+from napari_sam.io.archives import archive_problem, open_archive, read_member
 from napari_sam.training.bbbc038 import read_archive
 
 
@@ -46,6 +46,25 @@ def test_a_file_that_does_not_fit_into_memory_is_not_unpacked(tmp_path, monkeypa
     for read in (lambda p: open_files(p).read("images/a.png", lambda file: file), read_archive):
         with pytest.raises(InputError, match="of memory, and one read may take"):
             read(path)
+
+
+def test_whole_archives_are_told_from_damaged_ones(tmp_path):
+    path = archive(tmp_path / "a.zip", 10**6)
+    assert archive_problem(path) is None
+    whole = path.read_bytes()
+    for damaged in (whole[:-30], whole[:60] + b"?" + whole[61:], b"GIF89a" + bytes(1000), b""):
+        path.write_bytes(damaged)
+        assert "cut or damaged" in archive_problem(path)
+    path.write_bytes(whole)
+    assert "cut or damaged" in archive_problem(claiming(path, 10))
+
+
+def test_looking_for_damage_can_be_cancelled(tmp_path):
+    def stop(_share):
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        archive_problem(archive(tmp_path / "a.zip"), stop)
 
 
 @pytest.mark.timeout(20)

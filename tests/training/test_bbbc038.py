@@ -203,6 +203,19 @@ class TestDownload:
             download_archive(url=url, expected=2)
         assert not archive_path().exists()
 
+    def test_a_damaged_archive_is_no_archive(self, server, answers):
+        damaged = self.body.replace(b"PNG", b"GIF", 1)
+        with pytest.raises(WeightsError, match="cut or damaged"):
+            download_archive(url=server.serve("/a.zip", answers.whole(damaged)), expected=2)
+        assert not archive_path().exists()
+
+    def test_a_server_that_sends_more_than_the_archive_has_is_not_heard_to_the_end(self, server, answers, monkeypatch):
+        assert bbbc038.SIZE < bbbc038.MOST < 1_000_000_000
+        monkeypatch.setattr(bbbc038, "MOST", 100_000)
+        with pytest.raises(WeightsError, match="more than the 100 kB"):
+            download_archive(url=server.serve("/a.zip", answers.whole(self.body)), expected=2)
+        assert not archive_path().exists()
+
     def test_advice_is_that_for_data(self, server, answers):
         url = server.serve("/a.zip", answers.status(404))
         with pytest.raises(WeightsError) as caught:

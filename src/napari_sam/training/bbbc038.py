@@ -22,7 +22,7 @@ from PIL import Image
 from napari_sam.errors import InputError, NapariSamError, WeightsError
 from napari_sam.evaluation.dataset import LabelledImage, image_kind
 from napari_sam.files import open_plain
-from napari_sam.io.archives import open_archive, read_member
+from napari_sam.io.archives import archive_problem, open_archive, read_member
 from napari_sam.model import download
 from napari_sam.model.store import home
 from napari_sam.progress import no_progress
@@ -40,6 +40,8 @@ EXPECTED = 670
 """Images in the archive at `URL`."""
 SIZE = 82_000_000
 """Its bytes, nearly."""
+MOST = 2 * SIZE
+"""Bytes after which what a server sends cannot be the archive."""
 
 _SHARE = 10  # one image in ten of a type is kept for validation
 _NAME = 12  # characters of an ID that tell it from the others
@@ -86,7 +88,7 @@ def download_archive(progress: Progress = no_progress, url: str = URL, expected:
         If what is there is another archive.
     """
     target = archive_path()
-    source = download.Source("BBBC038", (url,))
+    source = download.Source("BBBC038", (url,), most=MOST, check=archive_problem)
     try:
         download.download(source, target, progress)
     except WeightsError as error:

@@ -1,4 +1,4 @@
-"""Bring a checkpoint from the network to a file, whole and right or not at all.
+"""Bring a file, such as a checkpoint, from the network to the disk, whole and right or not at all.
 
 Made on `requests`, because none of the well-kept download helpers does all that two gigabytes over a clinic's network
 ask for: pooch neither resumes nor cancels, huggingface_hub serves one host. What is added here: resume, mirrors, stall
@@ -27,7 +27,7 @@ from napari_sam.model.registry import format_bytes
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from napari_sam.model.registry import Algorithm
@@ -40,6 +40,12 @@ _POLL = 0.1
 _MAX_BACKOFF = 30.0
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _MOST = 10_000_000_000  # bytes: no checkpoint is larger
+
+
+def checkpoint_problem(path: Path, progress: Progress) -> str | None:
+    """Say what is wrong with a file that should be a checkpoint, by its outer form alone, or return None."""
+    problem = container_problem(path, progress)
+    return f"the file is not a checkpoint: {problem}" if problem else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,9 @@ class Source:
     most : int
         Bytes that a file of its kind has at most: where no size is published, a server that sends more is not heard
         to the end.
+    check : callable
+        Takes the whole file and a `Progress`, and says what is wrong with it, or returns None. Asked where no checksum
+        is published; by default, whether it has the form of a checkpoint.
     """
 
     name: str
@@ -66,6 +75,7 @@ class Source:
     size: int | None = None
     checksum: tuple[Algorithm, str] | None = None
     most: int = _MOST
+    check: Callable[[Path, Progress], str | None] = checkpoint_problem
 
     @property
     def bound(self) -> int:
@@ -275,8 +285,7 @@ class _Download:
             return f"it sent {format_bytes(have)} ({have} bytes) instead of {format_bytes(size)} ({size} bytes)"
         if self.source.checksum is None:
             self.partial.flush()
-            problem = container_problem(part_path(self.target), lambda _: self._tick())
-            return f"the file is not a checkpoint: {problem}" if problem else None
+            return self.source.check(part_path(self.target), lambda _: self._tick())
         algorithm, expected = self.source.checksum
         if self.partial.digest() == expected:
             return None
