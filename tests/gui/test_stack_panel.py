@@ -30,10 +30,10 @@ def carry(monkeypatch):
 def open_stack(make_napari_viewer, qtbot, engine, carry):
     """Return a function that opens a window with a volume, on its middle plane, and the Stack section open."""
 
-    def open_it():
+    def open_it(axis_labels=("z", "y", "x")):
         viewer = make_napari_viewer(show=True)
         viewer.window._qt_window.resize(1200, 1000)
-        viewer.add_image(volume(), name="cells", contrast_limits=(0, 255), scale=(2, 1, 1), axis_labels=("z", "y", "x"))
+        viewer.add_image(volume(), name="cells", contrast_limits=(0, 255), scale=(2, 1, 1), axis_labels=axis_labels)
         viewer.dims.set_current_step(0, CENTRE[0])
         viewer.reset_view()
         desk = Desk(viewer, qtbot, engine)
@@ -147,6 +147,20 @@ def test_the_range_the_axis_and_copying(open_stack, carry):
     desk.viewer.dims.order = (1, 0, 2)
     desk.settle()
     assert panel.axis.currentText() == "y" and panel.last.value() == SHAPE[1] - 1
+
+
+def test_an_axis_has_the_name_of_its_slider(open_stack):
+    desk = open_stack(axis_labels=None)
+    label = desk.viewer.window._qt_viewer.dims.slider_widgets[0].axis_label
+    assert label.text() == "-3"
+    assert desk.dock.stack.axis.currentText() == "axis -3" and "plane axis -3 = 6" in desk.dock.status.text.text()
+    desk.canvas.native.setFocus()
+    label.setFocus()
+    label.selectAll()
+    QTest.keyClicks(label, "depth")
+    QTest.keyClick(label, Qt.Key.Key_Return)
+    desk.settle()
+    assert desk.dock.stack.axis.currentText() == "depth" and "plane depth = 6" in desk.dock.status.text.text()
 
 
 @pytest.fixture

@@ -66,6 +66,7 @@ class Listener:
         connect("viewer", scene.viewer_events.listed, self._on_viewer_listed)
         connect("viewer", scene.viewer_events.removed, self._on_viewer_removed)
         connect("viewer", scene.viewer_events.active_changed, self._on_shown_changed)
+        connect("viewer", parts.viewer.dims.events.axis_labels, self._on_shown_changed)
         connect("scene", scene.image_changed, self._on_scene_image)
         connect("scene", scene.view_changed, self._on_scene_view)
         connect("scene", scene.pixels_changed, self._on_scene_pixels)

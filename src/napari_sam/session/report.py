@@ -82,7 +82,7 @@ def _status(parts: Parts, stack: Stack, accepts: Accepts, notice: Status | None)
         return Status("attention", words.NO_IMAGE)
     if scene.view is None:
         return Status("attention", scene.problem)
-    plane = scene.view.words(scene.image.axis_labels)
+    plane = scene.view.words(scene.axis_names)
     work = dialogue.asker.status(plane)
     if work is not None and work.kind == "failed":
         return work

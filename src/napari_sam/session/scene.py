@@ -10,7 +10,7 @@ from psygnal import Signal
 from napari_sam.errors import InputError
 from napari_sam.session.connections import Connections
 from napari_sam.session.layers import PLACING
-from napari_sam.session.view import PlaneSource, View, ViewError, find_view, visible_box
+from napari_sam.session.view import PlaneSource, View, ViewError, axis_names, find_view, visible_box
 from napari_sam.session.viewer_events import ViewerEvents
 
 if TYPE_CHECKING:
@@ -94,6 +94,11 @@ class Scene:
         if self.image is None or self.view is None:
             return None
         return PlaneSource.of(self.image, self.view, self._version)
+
+    @property
+    def axis_names(self) -> tuple[str, ...]:
+        """Names of the image's data axes, as the viewer's sliders are labelled; none without an image."""
+        return () if self.image is None else axis_names(self._viewer, self.image)
 
     @property
     def slider(self) -> int | None:

@@ -43,10 +43,9 @@ class Course:
         image, view = self._scene.image, self._scene.view
         if image is None or view is None:
             return ()
-        labels = self._viewer.dims.axis_labels[self._viewer.dims.ndim - image.ndim :]
-        unnamed = {str(axis - self._viewer.dims.ndim) for axis in range(self._viewer.dims.ndim)} | {""}
+        names = self._scene.axis_names
         return tuple(
-            StackAxis(axis, f"axis {axis}" if labels[axis] in unnamed else labels[axis], int(image.data.shape[axis]))
+            StackAxis(axis, names[axis], int(image.data.shape[axis]))
             for axis, at in enumerate(view.index)
             if at is not None and image.data.shape[axis] > 1
         )

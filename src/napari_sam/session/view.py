@@ -79,18 +79,26 @@ class View:
         near: NDArray[np.bool_] = np.all(np.round(np.asarray(positions, float)[..., others]) == wanted, axis=-1)
         return near
 
-    def words(self, labels: tuple[str, ...]) -> str:
+    def words(self, names: tuple[str, ...]) -> str:
         """Name the plane, such as "plane z = 12"; "image" when there is only one.
 
         Parameters
         ----------
-        labels : tuple of str
-            Names of the data axes; napari's "-3" and so on for those without one.
+        names : tuple of str
+            Names of the data axes, as from `axis_names`.
         """
-        unnamed = {str(axis - len(labels)) for axis in range(len(labels))}
-        others = [(axis, i) for axis, i in enumerate(self.index) if i is not None]
-        named = [f"{f'axis {axis}' if labels[axis] in unnamed else labels[axis]} = {i}" for axis, i in others]
+        named = [f"{names[axis]} = {i}" for axis, i in enumerate(self.index) if i is not None]
         return f"plane {', '.join(named)}" if named else "image"
+
+
+def axis_names(viewer: ViewerModel, image: Image) -> tuple[str, ...]:
+    """Name the data axes of an image, as the viewer's sliders are labelled.
+
+    An axis without a name is labelled with its number from the end, such as "-3"; in words, that is "axis -3".
+    """
+    labels = viewer.dims.axis_labels[viewer.dims.ndim - image.ndim :]
+    numbered = (label.strip() or str(axis - image.ndim) for axis, label in enumerate(labels))
+    return tuple(f"axis {label}" if label.lstrip("-").isdigit() else label for label in numbered)
 
 
 def find_view(viewer: ViewerModel, image: Image) -> View:
