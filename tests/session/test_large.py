@@ -537,7 +537,7 @@ def test_an_object_that_is_corrected_leaves_its_old_pixels(viewer, stack, disc):
     assert np.array_equal(layer.data[0] == 4, disc[1]) and (layer.data[0] == 3).sum() == 50
     laid = np.zeros(SHAPE, bool)
     (top, left), (height, width) = written.origin, written.drawn.shape
-    laid[top : top + height, left : left + width] = written.drawn
+    laid[top : top + height, left : left + width] = written.drawn.array()
     assert np.array_equal(laid, disc[1])
     assert writer.write(view, disc[1], (0, 0), only_empty=True, label=4, replace=True) is None
     writer.take_back(written)

@@ -40,6 +40,11 @@ class DrawnPoints:
         """Copy what a layer holds."""
         return cls(np.array(layer.data, dtype=np.float64), read_polarity(layer), layer.features.copy())
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are held; of texts in the person's own columns, only the references."""
+        return self.positions.nbytes + self.positive.nbytes + int(self.features.memory_usage().sum())
+
     def same(self, other: DrawnPoints | None) -> bool:
         """Whether the same points with the same polarity are drawn; no layer counts as an empty one."""
         if other is None:
@@ -79,6 +84,11 @@ class DrawnShapes:
         kinds = [str(kind) for kind in layer.shape_type]
         return cls(tuple((np.array(v, dtype=np.float64), kind) for v, kind in zip(layer.data, kinds, strict=True)))
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are held."""
+        return sum(vertices.nbytes for vertices, _kind in self.shapes)
+
     def same(self, other: DrawnShapes | None) -> bool:
         """Whether the same shapes are drawn; no layer counts as an empty one."""
         theirs = () if other is None else other.shapes
@@ -112,6 +122,11 @@ class Contents:
         return cls(
             None if points is None else DrawnPoints.of(points), None if shapes is None else DrawnShapes.of(shapes)
         )
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are held."""
+        return sum(drawn.nbytes for drawn in (self.points, self.shapes) if drawn is not None)
 
     def same(self, other: Contents) -> bool:
         """Whether both show the same."""

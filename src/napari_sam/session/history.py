@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 LIMIT = 100
 """Steps kept, as many as napari keeps of its own."""
+ROOM = 1 << 28
+"""Bytes that the steps of one image may hold, 256 MiB; a step that is larger alone is kept until the next one comes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,24 +42,40 @@ class Step:
     refinement: Refinement | None = None
     held: CarriedObject | None = None
     holds: CarriedObject | None = None
+    nbytes: int = field(init=False)
+    """Bytes that this step holds; what it shares with the step before it counts there."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nbytes", _size(self))
 
 
 @dataclass(slots=True)
 class History:
-    """Steps that can be undone and redone, newest last."""
+    """Steps that can be undone and redone, newest last.
+
+    Attributes
+    ----------
+    done, undone : list of Step
+        The steps.
+    shortened : bool
+        Whether older steps were let go, and nobody has told the person yet.
+    """
 
     done: list[Step] = field(default_factory=list)
     undone: list[Step] = field(default_factory=list)
+    shortened: bool = False
 
     def add(self, step: Step) -> None:
         """Note a new step; what was undone can no longer be redone."""
-        self.done = [*self.done, step][-LIMIT:]
+        self.done = [*self.done, step]
         self.undone.clear()
+        self._bound()
 
     def change(self, step: Step, **changes: Any) -> Step:
         """Put a changed step in the place of one that goes on, if it is still there; return it."""
         changed = replace(step, **changes)
         self.done = [changed if one is step else one for one in self.done]
+        self._bound()
         return changed
 
     def undo(self) -> Step | None:
@@ -73,3 +91,28 @@ class History:
             return None
         self.done.append(self.undone.pop())
         return self.done[-1]
+
+    def _bound(self) -> None:
+        """Let the oldest steps go where there are too many, or they hold too much; never the newest."""
+        held, kept = sum(step.nbytes for step in self.undone), 0
+        for step in reversed(self.done[-LIMIT:]):
+            held += step.nbytes
+            if kept and held > ROOM:
+                break
+            kept += 1
+        if kept < len(self.done):
+            self.done = self.done[-kept:]
+            self.shortened = True
+
+
+def _size(step: Step) -> int:
+    """Count the bytes that a step holds, and the step before it does not."""
+    older = set() if step.held is None else {id(record) for record in step.held.planes.values()}
+    hand = () if step.holds is None else step.holds.planes.values()
+    arrays = [record.drawn for record in hand if id(record) not in older]
+    for part in () if step.written is None else step.written.parts:
+        arrays += [part.drawn, part.change.pixels, part.change.before, part.change.after]
+    # The hand holds what was written, too, and what is drawn is mostly just what has changed.
+    arrays = list({id(array): array for array in arrays}.values())
+    refined = 0 if step.refinement is None else step.refinement.nbytes
+    return sum(array.nbytes for array in arrays) + refined + step.after.nbytes

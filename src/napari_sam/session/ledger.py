@@ -242,8 +242,10 @@ class Ledger:
 
     def undo(self, image: Image) -> str:
         """Take back the newest step; return what the person should know."""
-        if (step := self.history(image).undo()) is None:
-            return ""
+        history = self.history(image)
+        if (step := history.undo()) is None:
+            told, history.shortened = history.shortened, False
+            return words.NO_OLDER_STEPS if told else ""
         trouble = ""
         if step.written is not None:
             step.written.writer.take_back(step.written)

@@ -64,6 +64,11 @@ class Refinement:
     context: Hashable = None
     steps: tuple[_Step, ...] = ()
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the logits that are held."""
+        return sum(step.made.mask.logits.nbytes for step in self.steps)
+
     def earlier_for(self, said: PromptSet, context: Hashable) -> Earlier | None:
         """Return the earlier answer to give with these prompts, or None.
 

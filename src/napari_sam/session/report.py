@@ -59,7 +59,7 @@ def report(parts: Parts, stack: Stack, accepts: Accepts, notice: Status | None) 
         waiting=accepts.waiting,
         can_accept=dialogue.candidate is not None or dialogue.asker.waits_for_prompts or dialogue.is_stopped,
         can_clear=not dialogue.reading.empty,
-        can_undo=history is not None and bool(history.done or undo),
+        can_undo=history is not None and bool(history.done or undo or history.shortened),
         can_redo=history is not None and bool(history.undone or redo),
         stack=stack.state(),
     )

@@ -10,6 +10,7 @@ import numpy as np
 from napari_sam.prompts import PromptSet
 from napari_sam.propagation import Annotated, Reason, Step, weak_planes
 from napari_sam.session import stack_words, words
+from napari_sam.session.compact import CompactArray
 from napari_sam.session.inference import candidate_of
 from napari_sam.session.stack_job import Stale
 from napari_sam.session.stack_object import CarriedObject, PlaneRecord, drawn, is_there, overlap
@@ -191,7 +192,7 @@ class Errand:
         )
         if written is None:
             if self.hand is not None and drawn(self._writer.layer, view, self.hand.label).any():
-                self.hand = self.hand.said(view.index, PlaneRecord(cut.origin, cut.mask, prompts=prompts))
+                self.hand = self.hand.said(view.index, PlaneRecord.said(cut.origin, cut.mask, prompts))
             return None, ()
         entry = self._note("accepted", place, written, prompts)
         hand = self.hand or CarriedObject(self._writer.layer, written.label)
@@ -220,8 +221,8 @@ class Errand:
         if written is None and record is None:
             return False
         self._carried.append(step.index)
-        origin, mask = (cut.origin, cut.mask) if written is None else (written.origin, written.drawn)
-        new = PlaneRecord(origin, mask, step.score, bool(weak_planes([step])), annotated=False)
+        place, mask = (cut.origin, CompactArray.of(cut.mask)) if written is None else (written.origin, written.drawn)
+        new = PlaneRecord(place, mask, step.score, bool(weak_planes([step])), annotated=False)
         self.hand = self.hand.carried(view.index, new)
         if written is not None:
             self._newest = step.index

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam.prompts import PromptSet
+from napari_sam.session.compact import CompactArray
 from napari_sam.session.levels import full
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class PlaneRecord:
     ----------
     origin : (int, int)
         Upper left pixel of `mask` on the plane, data pixels, (y, x).
-    mask : numpy.ndarray, shape (h, w), bool
+    drawn : CompactArray, shape (h, w), bool
         Pixels that carry the object's label.
     score : float
         How far the mask can be trusted, 0 to 1; 1 where a person said it.
@@ -81,7 +82,7 @@ class PlaneRecord:
     """
 
     origin: tuple[int, int]
-    mask: NDArray[np.bool_]
+    drawn: CompactArray
     score: float = 1.0
     weak: bool = False
     annotated: bool = True
@@ -92,10 +93,20 @@ class PlaneRecord:
         """Describe what a person accepted."""
         return cls(written.origin, written.drawn, prompts=prompts)
 
+    @classmethod
+    def said(cls, origin: tuple[int, int], mask: NDArray[np.bool_], prompts: PromptSet) -> PlaneRecord:
+        """Describe what a person accepted and the plane carried already."""
+        return cls(origin, CompactArray.of(mask), prompts=prompts)
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Pixels that carry the object's label, (h, w) bool; the array may be read-only."""
+        return self.drawn.array()
+
     def whole(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
         """Return the mask of the whole plane, (H, W) bool."""
         laid = np.zeros(shape, dtype=bool)
-        (top, left), (height, width) = self.origin, self.mask.shape
+        (top, left), (height, width) = self.origin, self.drawn.shape
         laid[top : top + height, left : left + width] = self.mask
         return laid
 
@@ -161,7 +172,7 @@ def is_there(hand: CarriedObject, view: View, record: PlaneRecord) -> bool:
     """Tell whether a plane still carries anything of an object, where it was written."""
     if full(hand.layer).ndim != len(view.index):
         return False
-    region = view.slices(record.origin, (record.mask.shape[0], record.mask.shape[1]))
+    region = view.slices(record.origin, (record.drawn.shape[0], record.drawn.shape[1]))
     return bool((np.asarray(full(hand.layer)[region]) == hand.label).any())
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam.errors import InputError
-from napari_sam.session import words
+from napari_sam.session import label_history, words
+from napari_sam.session.compact import Change, CompactArray
 from napari_sam.session.grids import Grid
 from napari_sam.session.largest import LargestLabel
 from napari_sam.session.levels import draw_levels, full, refusal, write_levels
 from napari_sam.session.tiles import TiledLabels
-from napari_sam.session.written import Written, WrittenGroup, merged, packed, spread
+from napari_sam.session.written import Written, WrittenGroup, spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -163,10 +165,14 @@ class LabelWriter:
         changed = after != present
         if not changed.any():
             return None
+        change = Change.of(region, changed, present[changed], after[changed])
         item = self._set(region, changed, after[changed])
+        self._keep(item, [change])
         self._largest.note(label)
-        before, since = packed(present[changed]), packed(after[changed])
-        return Written(self, label, region, changed, after == label, before, since, self.layer.data, item)
+        carrying = after == label
+        drawn = change.pixels if np.array_equal(carrying, changed) else CompactArray.of(carrying)
+        data = self.layer.data
+        return Written(self, label, change, drawn, tuple(data.shape), _reference(data), item)
 
     def join(self, earlier: Written | WrittenGroup | None, newest: Written) -> WrittenGroup:
         """Make a write part of the step of earlier ones: one undo, napari's own as well as ours, takes all of it back.
@@ -188,7 +194,7 @@ class LabelWriter:
         """
         if earlier is None:
             return WrittenGroup((newest,), newest.item)
-        item = merged(self.layer, earlier.item, newest.item)
+        item = label_history.merged(self.layer, earlier.item, newest.item)
         return WrittenGroup((*earlier.parts, newest), item)
 
     def take_back(self, written: Written | WrittenGroup) -> None:
@@ -199,16 +205,14 @@ class LabelWriter:
         parts = written.parts
         if not any(self._ours(part) is not None for part in parts):
             return
-        if self._has_history and all(self.layer.data is part.array for part in parts):
+        same = all(self.layer.data is part.data() for part in parts)
+        if self._has_history and same and label_history.can_undo(self.layer):
             self.layer.undo()
-            if all(self._shows(part, part.before) for part in parts):
+            if all(self._shows(part, part.change.before) for part in parts):
                 self._undone_at = self._edits
                 return
             self.layer.redo()  # the newest step was something else, which is none of our business
-        with self.layer.block_history():
-            for part in reversed(parts):
-                if (ours := self._ours(part)) is not None:
-                    self._set(part.region, ours, spread(part, part.before)[ours])
+        self._exchange([(part, part.change.after, part.change.before) for part in reversed(parts)])
 
     def put_back(self, written: Written | WrittenGroup) -> None:
         """Write an object again that was taken back; does nothing where the person has redone it already."""
@@ -216,45 +220,63 @@ class LabelWriter:
         if not any(self._free(part) is not None for part in parts):
             return
         # Only while nothing was painted since is the step sure to be among napari's redoable ones.
-        same = all(self.layer.data is part.array for part in parts)
+        same = all(self.layer.data is part.data() for part in parts)
         if self._has_history and same and self._undone_at == self._edits:
             self.layer.redo()
-            if all(self._shows(part, part.after) for part in parts):
+            if all(self._shows(part, part.change.after) for part in parts):
                 return
             self.layer.undo()
-        with self.layer.block_history():
-            for part in parts:
-                if (free := self._free(part)) is not None:
-                    self._set(part.region, free, spread(part, part.after)[free])
-                    self._largest.note(part.label)
+        for part in self._exchange([(part, part.change.before, part.change.after) for part in parts]):
+            self._largest.note(part.label)
 
     @property
     def _has_history(self) -> bool:
         return not self.layer.multiscale
 
+    def _exchange(self, parts: list[tuple[Written, CompactArray, CompactArray]]) -> list[Written]:
+        """Put other values in the place of some, where they are as the parts have it; return the parts that changed."""
+        changes, changed = [], []
+        self._item = None
+        with self.layer.block_history():
+            for part, old, new in parts:
+                if (found := self._holding(part, old)) is not None:
+                    pixels = part.change.pixels.array()
+                    before, after = (spread(pixels, values.array())[found] for values in (old, new))
+                    changes.append(Change.of(part.change.region, found, before, after))
+                    changed.append(part)
+                    self._set(part.change.region, found, after)
+        self._keep(self._item, changes)
+        return changed
+
+    def _keep(self, item: list[Any] | None, changes: list[Change]) -> None:
+        """Let napari's history keep a step in little room, and no more than there is room for."""
+        label_history.compact(item, changes)
+        label_history.bound(self.layer)
+
     def _present(self, part: Written) -> NDArray[Any] | None:
         """Read a part's bounding box; None where the layer has other axes now."""
-        same = self.layer.data.shape == part.array.shape
-        return np.asarray(full(self.layer)[part.region]) if same else None
+        same = tuple(self.layer.data.shape) == part.shape
+        return np.asarray(full(self.layer)[part.change.region]) if same else None
 
-    def _shows(self, part: Written, values: NDArray[Any]) -> bool:
+    def _shows(self, part: Written, values: CompactArray) -> bool:
         """Tell whether the pixels of a part hold certain values now."""
         now = self._present(part)
-        return now is not None and np.array_equal(now[part.mask], values)
+        return now is not None and np.array_equal(now[part.change.pixels.array()], values.array())
 
     def _ours(self, part: Written) -> NDArray[np.bool_] | None:
         """Find the pixels of a part that are as they were written; None when there is none."""
-        return self._holding(part, part.after)
+        return self._holding(part, part.change.after)
 
     def _free(self, part: Written) -> NDArray[np.bool_] | None:
         """Find the pixels of a part that are as they were before it; None when there is none."""
-        return self._holding(part, part.before)
+        return self._holding(part, part.change.before)
 
-    def _holding(self, part: Written, values: NDArray[Any]) -> NDArray[np.bool_] | None:
+    def _holding(self, part: Written, values: CompactArray) -> NDArray[np.bool_] | None:
         now = self._present(part)
         if now is None:
             return None
-        found: NDArray[np.bool_] = part.mask & (now == spread(part, values))
+        pixels = part.change.pixels.array()
+        found: NDArray[np.bool_] = pixels & (now == spread(pixels, values.array()))
         return found if found.any() else None
 
     def _with_old(
@@ -297,8 +319,15 @@ class LabelWriter:
         self._item = None
         same = (values == values[0]).all()
         self.layer.data_setitem(index, values[0] if same else values)
-        item, self._item = self._item, None
-        return item
+        return self._item
+
+
+def _reference(data: Any) -> Callable[[], Any]:
+    """Refer to data that the history must not keep alive, as they may be large."""
+    try:
+        return weakref.ref(data)
+    except TypeError:  # kinds of arrays that nothing can refer to weakly
+        return lambda: data
 
 
 def fits(viewer: ViewerModel, layer: Labels, image: Image) -> bool:

@@ -12,10 +12,10 @@ from napari.layers import Image, Labels
 from napari_sam.errors import InputError
 from napari_sam.session import label_store
 from napari_sam.session.grids import Grid
+from napari_sam.session.label_history import EarlierSteps
 from napari_sam.session.layers import add_below, follow, make_labels
 from napari_sam.session.remembered import recall, remember
 from napari_sam.session.target import LabelWriter, fits, same_shape
-from napari_sam.session.written import EarlierSteps
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,6 +22,7 @@ NO_CANDIDATE = "There is no mask to accept yet. Click an object, or draw a box a
 IMAGE_GONE = "The image was removed before its object was found."
 TARGET_GONE = "The labels layer was removed or changed its shape before the object was found."
 CANCELLED = "Cancelled."
+NO_OLDER_STEPS = "Older steps are no longer kept."
 BACKGROUND_ONLY = "A background point alone names no object. Click the object, or draw a box around it."
 
 CUT = "The object goes on beyond what was looked at. Draw a box around all of it, or zoom out."

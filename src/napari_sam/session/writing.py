@@ -104,7 +104,7 @@ def write_candidate(image: Image, answer: Answer, index: int, order: Order, reco
         if again is None or not drawn(writer.layer, view, again.label).any():
             return words.NOTHING_FREE
         # The plane is as the person wants it: that is worth to be known all the same.
-        return Outcome(again.said(view.index, PlaneRecord(candidate.origin, candidate.mask, prompts=said)))
+        return Outcome(again.said(view.index, PlaneRecord.said(candidate.origin, candidate.mask, said)))
     entry, trouble = record(
         "accepted",
         **account(image, view, written, said, answer.digest),
@@ -117,7 +117,7 @@ def write_candidate(image: Image, answer: Answer, index: int, order: Order, reco
 
 def account(image: Image, view: View, written: Written, said: PromptSet, digest: str = "") -> dict[str, Any]:
     """Say where an accepted object, or its part on one plane, is, and what was said to get it."""
-    cut = candidate_of(written.drawn, 0.0)
+    cut = candidate_of(written.drawn.array(), 0.0)
     (top, left), (height, width) = np.add(written.origin, cut.origin).tolist(), cut.mask.shape
     return {
         "image": image.name,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from napari.layers import Labels
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
+    from napari_sam.session.compact import Change, CompactArray
     from napari_sam.session.target import LabelWriter
 
 
@@ -25,28 +26,24 @@ class Written:
         Who wrote it.
     label : int
         Its id.
-    region : tuple of (int or slice)
-        Index of its bounding box in the layer's data, at full resolution.
-    mask : numpy.ndarray, shape (h, w), bool
+    change : Change
         The pixels that changed.
-    drawn : numpy.ndarray, shape (h, w), bool
-        The pixels of the box that carry the id since.
-    before, after : numpy.ndarray, shape (n,)
-        What the changed pixels held before, and since.
-    array : object
-        The layer's data at that time.
+    drawn : CompactArray, shape (h, w), bool
+        The pixels of the change's box that carry the id since.
+    shape : tuple of int
+        Shape of the layer's data at that time, at full resolution.
+    data : callable
+        Gives the layer's data of that time, as long as anything else holds them; then None.
     item : list or None
         The step in napari's undo history that holds it; None where napari keeps none.
     """
 
     writer: LabelWriter
     label: int
-    region: tuple[int | slice, ...]
-    mask: NDArray[np.bool_]
-    drawn: NDArray[np.bool_]
-    before: NDArray[Any]
-    after: NDArray[Any]
-    array: Any
+    change: Change
+    drawn: CompactArray
+    shape: tuple[int, ...]
+    data: Callable[[], Any]
     item: list[Any] | None = None
 
     @property
@@ -57,7 +54,7 @@ class Written:
     @property
     def origin(self) -> tuple[int, int]:
         """Upper left pixel of the box on the plane, (y, x)."""
-        top, left = (at.start for at in self.region if isinstance(at, slice))
+        top, left = (at.start for at in self.change.region if isinstance(at, slice))
         return int(top), int(left)
 
 
@@ -87,60 +84,8 @@ class WrittenGroup:
         return self.parts[0].label
 
 
-def packed(values: NDArray[Any]) -> NDArray[Any]:
-    """Keep values that are all the same, as those of nearly every object are, in the room of one."""
-    same = len(values) and (values == values[0]).all()
-    return np.broadcast_to(values[0].copy(), values.shape) if same else values
-
-
-def spread(part: Written, values: NDArray[Any]) -> NDArray[Any]:
+def spread(pixels: NDArray[np.bool_], values: NDArray[Any]) -> NDArray[Any]:
     """Lay the values of a write's changed pixels out in their box, zero elsewhere."""
-    laid = np.zeros(part.mask.shape, dtype=values.dtype)
-    laid[part.mask] = values
+    laid = np.zeros(pixels.shape, dtype=values.dtype)
+    laid[pixels] = values
     return laid
-
-
-def merged(layer: Labels, earlier: list[Any] | None, newest: list[Any] | None) -> list[Any] | None:
-    """Make the newest two steps of napari's history one, if they are these; None where they stay apart.
-
-    napari groups changes that are made within one call (`Labels.block_history`), not those that come one by one while
-    the person works on; its history is a deque of lists, which are replayed one after the other.
-    """
-    history = _steps(layer, "_undo_history")
-    if earlier is None or newest is None or len(history) < 2:
-        return None
-    if history[-1] is not newest or history[-2] is not earlier:
-        return None
-    history.pop()
-    earlier.extend(newest)
-    return earlier
-
-
-class EarlierSteps:
-    """The steps that napari's history of a layer held at one time, such as those of a session before.
-
-    Parameters
-    ----------
-    layer : Labels
-        The layer, at that time.
-    """
-
-    def __init__(self, layer: Labels) -> None:
-        self._parts = {id(part): part for step in _steps(layer, "_undo_history") for part in step}
-
-    def next_to_undo(self, layer: Labels) -> bool:
-        """Tell whether napari's own undo would take back one of these steps."""
-        return self._holds(_steps(layer, "_undo_history"))
-
-    def next_to_redo(self, layer: Labels) -> bool:
-        """Tell whether napari's own redo would put one of these steps back."""
-        return self._holds(_steps(layer, "_redo_history"))
-
-    def _holds(self, steps: deque[list[Any]]) -> bool:
-        # An undone step is another list of the same parts.
-        return bool(steps) and any(id(part) in self._parts for part in steps[-1])
-
-
-def _steps(layer: Labels, name: str) -> deque[list[Any]]:
-    steps: deque[list[Any]] = getattr(layer, name, deque())
-    return steps
