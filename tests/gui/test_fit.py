@@ -70,6 +70,14 @@ def states(state: SessionState) -> dict[str, SessionState]:
             candidates=candidates,
             selected=0,
         ),
+        "joining": at(
+            Status("attention", words.prompts_left(12)),
+            f"{words.enter(129, again=False)} {stack_words.shown('axis -4', range(3, 40), 15)} G carries it.",
+            candidates=candidates,
+            stack=replace(
+                state.stack, text=f"{stack_words.shown('axis -4', (13, 15, 29, 34), 15)} {stack_words.PROMPTED}"
+            ),
+        ),
         "background": at(Status("attention", words.BACKGROUND_ONLY), click),
         "running": at(
             words.working("predicting", plane, 0.5),
@@ -82,7 +90,7 @@ def states(state: SessionState) -> dict[str, SessionState]:
         ),
         "corrected": at(
             Status("idle", words.ready(plane, 4)),
-            stack_words.again(4),
+            f"{stack_words.again(4)} {stack_words.shown('z', (3, 9), 15)}",
             stack=replace(state.stack, label=4, text=stack_words.corrected(4)),
         ),
     }

@@ -149,7 +149,7 @@ def test_a_card_chooses_its_candidate_and_a_key_the_next(open_desk):
 
 def test_the_buttons_accept_clear_undo_and_redo(open_desk):
     desk = open_desk()
-    accept, clear, undo, redo = desk.dock.candidates.buttons
+    accept, clear, _clear_all, undo, redo = desk.dock.candidates.buttons
     assert not accept.isEnabled() and not clear.isEnabled()
     desk.click(LEFT)
     assert accept.isEnabled() and clear.isEnabled()

@@ -139,7 +139,7 @@ def test_the_range_the_axis_and_copying(open_stack, carry):
     desk.click(CENTRE)
     desk.press_button(panel.buttons["propagate"])
     assert planes(desk) == [4, 5, 6, 7, 8]
-    desk.press_button(desk.dock.candidates.buttons[2])  # Undo
+    desk.press_button(desk.dock.candidates.buttons[3])  # Undo
     desk.press_key(Qt.Key.Key_K)
     assert desk.viewer.dims.current_step[0] == 7 and desk.session.state.candidates and planes(desk) == [6]
     desk.press_key(Qt.Key.Key_K, Qt.KeyboardModifier.ShiftModifier)
@@ -161,6 +161,50 @@ def test_an_axis_has_the_name_of_its_slider(open_stack):
     QTest.keyClick(label, Qt.Key.Key_Return)
     desk.settle()
     assert desk.dock.stack.axis.currentText() == "depth" and "plane depth = 6" in desk.dock.status.text.text()
+
+
+def test_a_prompt_that_was_left_on_a_plane_of_other_axes_does_not_join(open_stack, carry):
+    desk = open_stack()
+    session, panel = desk.session, desk.dock.stack
+    desk.click(CENTRE)
+    desk.press_key(Qt.Key.Key_G)
+    desk.press_key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert len(session.points.data) == 1
+    desk.press_key(Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier)  # napari's: roll the axes
+    assert set(desk.viewer.dims.displayed) == {0, 1} and panel.axis.currentText() == "x"
+    desk.viewer.reset_view()
+    desk.viewer.dims.set_current_step(2, 28)
+    desk.settle()
+    desk.click((6, 18, 28))
+    assert "Shown on" not in panel.words.text()
+    desk.press_key(Qt.Key.Key_G)
+    assert [one.index for one in carry.calls[-1]["annotated"]] == [28]
+    assert len(session.points.data) == 1  # it is left alone
+
+
+def test_planes_that_join_are_named_and_all_are_cleared_by_button_and_key(open_stack):
+    desk = open_stack()
+    session, panel = desk.session, desk.dock.stack
+    clear, clear_all, undo = desk.dock.candidates.buttons[1:4]
+    assert (clear.text(), clear_all.text()) == ("Clear", "Clear all") and not clear_all.isEnabled()
+    for place in (3, 9, 6):
+        desk.viewer.dims.set_current_step(0, place)
+        desk.settle()
+        desk.click((place, *CENTRE[1:]))
+    assert panel.words.text().startswith("Shown on z = 3, 6 and 9.")
+    assert "Shown on z = 3, 6 and 9." in desk.dock.status.hint.text()
+    desk.press_button(clear)
+    assert "Prompts on 2 other planes stay. Clear all" in desk.dock.status.text.text()
+    assert not clear.isEnabled() and clear_all.isEnabled()
+    desk.press_button(clear_all)
+    assert not len(session.points.data) and not clear_all.isEnabled()
+    desk.press_button(undo)
+    assert len(session.points.data) == 2
+    for key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+        desk.press_key(key, Qt.KeyboardModifier.ShiftModifier)
+        assert not len(session.points.data)
+        desk.press_key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+        assert len(session.points.data) == 2
 
 
 @pytest.fixture

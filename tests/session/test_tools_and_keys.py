@@ -25,6 +25,7 @@ IDS = [
     "next_candidate",
     "accept",
     "clear",
+    "clear_all",
     "undo",
     "redo",
     "propagate",
@@ -167,9 +168,9 @@ def test_actions_are_enabled_when_they_would_do_something(session):
     assert not {name for name, action in ACTIONS.items() if action.enabled(SessionState())}
     assert enabled() == tools
     session.points.add(DISCS[0])
-    assert enabled() >= tools | {"cancel", "clear", "undo", "accept"}
+    assert enabled() >= tools | {"cancel", "clear", "clear_all", "undo", "accept"}
     session.wait(20)
-    assert enabled() == tools | {"next_candidate", "accept", "clear", "undo"}
+    assert enabled() == tools | {"next_candidate", "accept", "clear", "clear_all", "undo"}
     session.undo()
     assert enabled() == tools | {"redo"}
 

@@ -103,6 +103,14 @@ _TABLE = (
         lambda state: state.can_clear,
     ),
     Action(
+        "clear_all",
+        "Clear all",
+        "Delete the prompts of all planes and start over.",
+        ("Shift-Delete", "Shift-Backspace"),
+        lambda session: session.clear_all(),
+        lambda state: state.can_clear_all,
+    ),
+    Action(
         "undo",
         "Undo",
         "Take back the last prompt or the last accepted object.",

@@ -75,58 +75,115 @@ class Reading:
         return ""
 
 
-def read_prompts(
-    viewer: ViewerModel,
-    image: Image,
-    view: View,
-    points: Points | None,
-    shapes: Shapes | None,
-    is_sliver: Callable[[NDArray[np.float64]], bool],
-) -> Reading:
-    """Read the prompts of the plane on screen.
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """All that is drawn in the prompt layers, on all planes.
 
-    Parameters
+    Attributes
     ----------
-    viewer, image, view
-        Where the plane is.
-    points, shapes : napari layers or None
-        The prompt layers. One that lies elsewhere than the image is converted through the world.
-    is_sliver : callable
-        Takes the (N, 2) corners of a shape, data pixels (y, x), and tells whether it is the trace of a plain click.
-
-    Returns
-    -------
-    Reading
-        Positions in data pixels of the plane, (y, x).
+    clicks : numpy.ndarray, shape (N, D), float64
+        The points, in data pixels of the image.
+    positive : numpy.ndarray, shape (N,), bool
+        Their polarity.
+    shapes : tuple of (numpy.ndarray, str)
+        Vertices of each shape, (M, D) data pixels of the image, and its kind.
     """
-    point_rows, clicks = _clicks(viewer, image, view, points)
-    found = _shapes(viewer, image, view, shapes, is_sliver)
-    inside = [click for click in clicks if _inside(click.position, view.shape)]
-    touching = {row: box for row, box in found.boxes.items() if _touches(box, view.shape)}
-    return Reading(
-        prompts=PromptSet((*inside, *list(touching.values())[-1:])),
-        outside=len(point_rows) - len(inside) + len(found.boxes) - len(touching),
-        boxes=len(touching),
-        lines=found.lines,
-        slivers=len(found.slivers),
-        point_rows=point_rows,
-        shape_rows=tuple(found.rows),
-        spent_rows=(*list(touching)[:-1], *found.slivers),
-    )
 
+    clicks: NDArray[np.float64]
+    positive: NDArray[np.bool_]
+    shapes: tuple[tuple[NDArray[np.float64], str], ...]
 
-def _clicks(
-    viewer: ViewerModel, image: Image, view: View, points: Points | None
-) -> tuple[tuple[int, ...], list[PointPrompt]]:
-    """Find the points on a plane: their rows in the layer, and the prompts of those that have a position."""
-    if points is None or not len(points.data):
-        return (), []
-    positions = _to_image(viewer, points, image, np.asarray(points.data, dtype=np.float64))
-    rows = np.flatnonzero(view.holds(positions))
-    there = rows[np.isfinite(positions[rows]).all(axis=1)]
-    positive = read_polarity(points)
-    clicks = [PointPrompt(_pair(positions[row, list(view.axes)]), bool(positive[row])) for row in there]
-    return tuple(int(row) for row in rows), clicks
+    @classmethod
+    def of(cls, viewer: ViewerModel, image: Image, points: Points | None, shapes: Shapes | None) -> Drawn:
+        """Read the prompt layers. One that lies elsewhere than the image is converted through the world."""
+        clicks, positive = np.empty((0, image.ndim)), np.empty(0, dtype=bool)
+        if points is not None and len(points.data):
+            clicks = to_image(viewer, points, image, np.asarray(points.data, dtype=np.float64))
+            positive = read_polarity(points)
+        found: tuple[tuple[NDArray[np.float64], str], ...] = ()
+        if shapes is not None and len(shapes.data):
+            vertices = [np.asarray(one, dtype=np.float64) for one in shapes.data]
+            ends = np.cumsum([len(one) for one in vertices])[:-1]
+            placed = np.split(to_image(viewer, shapes, image, np.concatenate(vertices)), ends)
+            found = tuple(zip(placed, map(str, shapes.shape_type), strict=True))
+        return cls(clicks, positive, found)
+
+    def on(
+        self,
+        view: View,
+        is_sliver: Callable[[NDArray[np.float64]], bool],
+        counts: NDArray[np.bool_] | None = None,
+    ) -> Reading:
+        """Read the prompts of a plane.
+
+        Parameters
+        ----------
+        view : View
+            The plane.
+        is_sliver : callable
+            Takes the (N, 2) corners of a shape, data pixels (y, x), and tells whether it is the trace of a plain click.
+        counts : numpy.ndarray, shape (N,), bool, optional
+            Which points count; by default all.
+
+        Returns
+        -------
+        Reading
+            Positions in data pixels of the plane, (y, x).
+        """
+        there = view.holds(self.clicks) if counts is None else view.holds(self.clicks) & counts
+        point_rows = tuple(int(row) for row in np.flatnonzero(there))
+        clicks = [
+            PointPrompt(_pair(self.clicks[row, list(view.axes)]), bool(self.positive[row]))
+            for row in point_rows
+            if np.isfinite(self.clicks[row]).all()
+        ]
+        found = self._shapes_on(view, is_sliver)
+        inside = [click for click in clicks if _inside(click.position, view.shape)]
+        touching = {row: box for row, box in found.boxes.items() if _touches(box, view.shape)}
+        return Reading(
+            prompts=PromptSet((*inside, *list(touching.values())[-1:])),
+            outside=len(point_rows) - len(inside) + len(found.boxes) - len(touching),
+            boxes=len(touching),
+            lines=found.lines,
+            slivers=len(found.slivers),
+            point_rows=point_rows,
+            shape_rows=tuple(found.rows),
+            spent_rows=(*list(touching)[:-1], *found.slivers),
+        )
+
+    def places(self, view: View, axis: int, size: int) -> set[int]:
+        """Find the planes that follow a plane along an axis and have prompts on them: their indices along it.
+
+        Parameters
+        ----------
+        view : View
+            The plane.
+        axis : int
+            A data axis of the image.
+        size : int
+            Planes along it.
+        """
+        others = [other for other, at in enumerate(view.index) if at is not None and other != axis]
+        wanted = np.array([view.index[other] for other in others], dtype=np.float64)
+        places = np.round(np.concatenate([self.clicks, *(vertices for vertices, _ in self.shapes)]))
+        near = np.isfinite(places[:, axis]) & np.all(places[:, others] == wanted, axis=1)
+        return {int(place) for place in places[near, axis] if 0 <= place < size}
+
+    def _shapes_on(self, view: View, is_sliver: Callable[[NDArray[np.float64]], bool]) -> _Shapes:
+        """Find the shapes on a plane."""
+        found = _Shapes()
+        for row, (vertices, kind) in enumerate(self.shapes):
+            if not view.holds(vertices).all():
+                continue
+            found.rows.append(row)
+            corners = vertices[:, list(view.axes)]
+            if kind not in _AREAS:
+                found.lines += 1
+            elif is_sliver(corners):
+                found.slivers.append(row)
+            else:
+                found.boxes[row] = BoxPrompt(_pair(corners.min(axis=0)), _pair(corners.max(axis=0)))
+        return found
 
 
 @dataclass(slots=True)
@@ -137,57 +194,6 @@ class _Shapes:
     boxes: dict[int, BoxPrompt] = field(default_factory=dict)
     lines: int = 0
     slivers: list[int] = field(default_factory=list)
-
-
-def _shapes(
-    viewer: ViewerModel,
-    image: Image,
-    view: View,
-    shapes: Shapes | None,
-    is_sliver: Callable[[NDArray[np.float64]], bool],
-) -> _Shapes:
-    """Find the shapes on a plane."""
-    found = _Shapes()
-    drawn = () if shapes is None else zip(shapes.data, shapes.shape_type, strict=True)
-    for row, (vertices, kind) in enumerate(drawn):
-        positions = _to_image(viewer, shapes, image, np.asarray(vertices, dtype=np.float64))
-        if not view.holds(positions).all():
-            continue
-        found.rows.append(row)
-        corners = positions[:, list(view.axes)]
-        if kind not in _AREAS:
-            found.lines += 1
-        elif is_sliver(corners):
-            found.slivers.append(row)
-        else:
-            found.boxes[row] = BoxPrompt(_pair(corners.min(axis=0)), _pair(corners.max(axis=0)))
-    return found
-
-
-def places_drawn_on(
-    viewer: ViewerModel, image: Image, view: View, axis: int, points: Points | None, shapes: Shapes | None
-) -> set[int]:
-    """Find the planes that follow a plane along an axis and have prompts on them: their indices along it.
-
-    Parameters
-    ----------
-    viewer, image, view
-        Where the plane is.
-    axis : int
-        A data axis of the image.
-    points, shapes : napari layers or None
-        The prompt layers.
-    """
-    groups = [] if points is None else [(points, np.asarray(points.data, dtype=np.float64))]
-    groups += [] if shapes is None else [(shapes, np.asarray(vertices, dtype=np.float64)) for vertices in shapes.data]
-    others = [other for other, at in enumerate(view.index) if at is not None and other != axis]
-    wanted = np.array([view.index[other] for other in others], dtype=np.float64)
-    found: set[int] = set()
-    for layer, positions in groups:
-        places = np.round(_to_image(viewer, layer, image, positions).reshape(-1, image.ndim))
-        near = np.isfinite(places[:, axis]) & np.all(places[:, others] == wanted, axis=1)
-        found.update(int(place) for place in places[near, axis] if 0 <= place < image.data.shape[axis])
-    return found
 
 
 class SliverMemory:
@@ -228,7 +234,7 @@ class SliverMemory:
         self._verdicts.clear()
 
 
-def _to_image(viewer: ViewerModel, layer: Layer, image: Image, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+def to_image(viewer: ViewerModel, layer: Layer, image: Image, positions: NDArray[np.float64]) -> NDArray[np.float64]:
     """Convert data pixels of a prompt layer to data pixels of the image."""
     own, target = Grid.of(viewer, layer), Grid.of(viewer, image)
     # Exact where nothing has to be converted: a click must not move by a rounding error.

@@ -57,6 +57,11 @@ class Ledger:
         """What the person should know while records cannot be written to the journal; "" when all are there."""
         return "" if self._journal.trouble is None else words.no_journal(self._journal.trouble)
 
+    @property
+    def drawn(self) -> Contents:
+        """What is drawn, as of the last look; another object after every change."""
+        return self._contents
+
     def close(self) -> None:
         """Try a last time to write what could not be written to the journal."""
         self._journal.write_waiting()
@@ -235,10 +240,10 @@ class Ledger:
         else:
             self.withdraw(image, step)
 
-    def clear(self, image: Image) -> None:
-        """Delete what is drawn on this plane, and start over."""
-        if not self._dialogue.reading.empty:
-            self._finish(image, [self._dialogue.reading], hand=self.hand)
+    def clear(self, image: Image, reading: Reading) -> None:
+        """Delete what is drawn, such as all that is on the plane on screen, and start over."""
+        if not reading.empty:
+            self._finish(image, [reading], hand=self.hand)
 
     def undo(self, image: Image) -> str:
         """Take back the newest step; return what the person should know."""

@@ -130,6 +130,7 @@ class Listener:
         with self.deaf():
             parts.prompts.tidy()
             if parts.scene.view is not None:
+                parts.prompts.note(parts.scene.view)
                 parts.prompts.drop_spent(image, parts.scene.view)
         if parts.ledger.note_drawing(image):
             self._acted()

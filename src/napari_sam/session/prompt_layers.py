@@ -9,7 +9,7 @@ import numpy as np
 from napari.layers import Points, Shapes
 
 from napari_sam.errors import InputError
-from napari_sam.session.adapters import Reading, SliverMemory, from_image, places_drawn_on, read_prompts
+from napari_sam.session.adapters import Drawn, Reading, SliverMemory, from_image
 from napari_sam.session.contents import Contents, DrawnPoints, DrawnShapes
 from napari_sam.session.grids import Grid
 from napari_sam.session.layers import (
@@ -23,8 +23,11 @@ from napari_sam.session.layers import (
     make_shapes,
     set_current_polarity,
 )
+from napari_sam.session.orientations import Orientations, forget_orientations
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
     from numpy.typing import NDArray
@@ -50,6 +53,7 @@ class PromptLayers:
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = viewer
         self._slivers = SliverMemory()
+        self._orientations = Orientations()
         self._clicked: tuple[View, PromptSet] | None = None
         self._own: list[Layer] = []
         self._kept: list[Layer] = []
@@ -168,7 +172,10 @@ class PromptLayers:
         follow(layer, image)
         after = Grid.of(self._viewer, layer)
         if len(layer.data) and not before.matches(after):
+            places = np.array(layer.data) if isinstance(layer, Points) else None
             _carry(layer, before, after)
+            if places is not None:
+                self._orientations.moved(layer, places)
 
     def _raise_above(self, layer: Layer, image: Image) -> None:
         """Move a layer to the top if an image that was opened later hides it."""
@@ -196,6 +203,8 @@ class PromptLayers:
 
     def _take(self, layer: Layer) -> None:
         layer.metadata[_IN_USE] = True
+        if isinstance(layer, Points):
+            self._orientations.tie(layer)
         self._modes[layer] = str(layer.mode)
 
     def _release(self, layer: Layer | None) -> None:
@@ -203,6 +212,8 @@ class PromptLayers:
             return
         layer.metadata.pop(_IN_USE, None)
         layer.mode = self._modes.pop(layer, layer.mode)
+        if isinstance(layer, Points) and layer not in self._own:
+            forget_orientations(layer)
         if layer in self._own:
             self._own.remove(layer)
             if not len(layer.data) and layer in self._viewer.layers:
@@ -233,15 +244,52 @@ class PromptLayers:
         elif self._clicked != (view, reading.prompts):
             self._clicked = None
 
-    def _read(self, image: Image, view: View) -> Reading:
-        pixel = self._screen_pixel(image)
-        return read_prompts(
-            self._viewer, image, view, self.points, self.shapes, lambda corners: self._slivers.judge(corners, pixel)
-        )
+    def read_along(self, image: Image, view: View, axis: int) -> dict[int, Reading]:
+        """Read the prompts of the planes that follow a plane along an axis, by their index along it, in order.
 
-    def places(self, image: Image, view: View, axis: int) -> list[int]:
-        """List the planes along an axis, that of a view among them, on which anything is drawn."""
-        return sorted(places_drawn_on(self._viewer, image, view, axis, self.points, self.shapes))
+        Of the planes other than `view`, points count that were drawn with the same axes on screen: one that was drawn
+        through them, on a plane that is seen no more, says nothing about the object there.
+        """
+        drawn, is_sliver = self._drawn(image), self._judge(image)
+        counts = self._orientations.match(self.points, view.axes)
+        places = sorted(drawn.places(view, axis, int(image.data.shape[axis])))
+        return {
+            place: drawn.on(view.at(axis, place), is_sliver, None if view.index[axis] == place else counts)
+            for place in places
+        }
+
+    def everything(self) -> Reading:
+        """Return a reading of nothing but the rows of all that is drawn, on all planes."""
+        points, shapes = (
+            () if layer is None else tuple(range(len(layer.data))) for layer in (self.points, self.shapes)
+        )
+        return Reading(point_rows=points, shape_rows=shapes)
+
+    def planes(self, image: Image, view: View) -> int:
+        """Count the planes on which anything is drawn, each along the axes that were on screen then."""
+        drawn = self._drawn(image)
+        known = () if self.points is None else map(self._orientations.of, np.asarray(self.points.data, dtype=float))
+        found = {_plane(click, axes or view.axes) for click, axes in zip(drawn.clicks, known, strict=True)}
+        for vertices, _kind in drawn.shapes:
+            extent = vertices.max(axis=0) - vertices.min(axis=0)
+            first, second = sorted(np.argsort(extent, kind="stable")[-2:].tolist())
+            found.add(_plane(vertices[0], (first, second)))
+        return len(found)
+
+    def note(self, view: View) -> None:
+        """Remember in which orientation the person drew what is new."""
+        self._orientations.note(self.points, view.axes)
+
+    def _read(self, image: Image, view: View) -> Reading:
+        return self._drawn(image).on(view, self._judge(image))
+
+    def _drawn(self, image: Image) -> Drawn:
+        return Drawn.of(self._viewer, image, self.points, self.shapes)
+
+    def _judge(self, image: Image) -> Callable[[NDArray[np.float64]], bool]:
+        """Return what tells slivers at the present zoom."""
+        pixel = self._screen_pixel(image)
+        return lambda corners: self._slivers.judge(corners, pixel)
 
     def draw(self, image: Image, view: View, prompts: PromptSet) -> None:
         """Draw prompts on a plane, beside what is there."""
@@ -264,6 +312,7 @@ class PromptLayers:
             corners = placed((top, left), (top, right), (bottom, right), (bottom, left))
             shapes.add(from_image(self._viewer, shapes, image, corners), shape_type="rectangle")
             shapes.selected_data = set()
+        self.note(view)
         self.tidy()
         self.drop_spent(image, view)
 
@@ -299,6 +348,7 @@ class PromptLayers:
             points.draw(self.need_points(image))
         if (shapes := contents.shapes or present.shapes) is not None and not shapes.same(present.shapes):
             shapes.draw(self.need_shapes(image))
+        self._orientations.look(self.points)
 
     def clear(self, *readings: Reading) -> None:
         """Delete everything that is drawn on the planes of some readings, used or not."""
@@ -310,8 +360,14 @@ class PromptLayers:
         if self.shapes is not None and shapes:
             self.shapes.selected_data = set()
             self.shapes.remove(shapes)
+        self._orientations.look(self.points)
         self._slivers.clear()
         self._clicked = None
+
+
+def _plane(position: NDArray[np.float64], axes: tuple[int, int]) -> tuple[float | None, ...]:
+    """Name the plane along two axes that a position, (D,) data pixels of the image, lies on."""
+    return tuple(None if axis in axes else float(at) for axis, at in enumerate(np.round(position)))
 
 
 def _carry(layer: Points | Shapes, before: Grid, after: Grid) -> None:

@@ -35,9 +35,10 @@ def report(parts: Parts, stack: Stack, accepts: Accepts, notice: Status | None) 
     undo, redo = (False, False) if image is None else parts.targets.earlier(image)
     hand = stack.hand if stack.again else None
     next_id = _next_id(parts, accepts, hand)
+    section = stack.state()
     return SessionState(
         status=_status(parts, stack, accepts, notice),
-        hint=stack_words.again(hand.label)
+        hint=" ".join(filter(None, (stack_words.again(hand.label), section.joining)))
         if hand is not None and not candidates
         else words.hint(
             enter=words.enter(next_id, again=hand is not None),
@@ -47,6 +48,7 @@ def report(parts: Parts, stack: Stack, accepts: Accepts, notice: Status | None) 
             prompts=not dialogue.reading.empty,
             accepted=ledger.accepted is not None or bool(accepts.waiting),
             stack=image is not None and image.ndim > 2,
+            joining=section.joining,
         ),
         model=dialogue.model,
         device=dialogue.device_text,
@@ -59,9 +61,10 @@ def report(parts: Parts, stack: Stack, accepts: Accepts, notice: Status | None) 
         waiting=accepts.waiting,
         can_accept=dialogue.candidate is not None or dialogue.asker.waits_for_prompts or dialogue.is_stopped,
         can_clear=not dialogue.reading.empty,
+        can_clear_all=image is not None and not parts.prompts.everything().empty,
         can_undo=history is not None and bool(history.done or undo or history.shortened),
         can_redo=history is not None and bool(history.undone or redo),
-        stack=stack.state(),
+        stack=section,
     )
 
 

@@ -345,10 +345,17 @@ class Session(StackCommands):
                 self._say(words.NO_CANDIDATE)
 
     def clear(self) -> None:
-        """Delete what is drawn on this plane, and start over."""
+        """Delete what is drawn on this plane, and start over; the status tells what stays on others."""
         with self._command() as image:
             if image is not None:
-                self._parts.ledger.clear(image)
+                self._parts.ledger.clear(image, self._dialogue.reading)
+                self._say(self._prompts_left(image))
+
+    def clear_all(self) -> None:
+        """Delete what is drawn on all planes of the image, and start over."""
+        with self._command() as image:
+            if image is not None:
+                self._parts.ledger.clear(image, self._parts.prompts.everything())
 
     def undo(self) -> None:
         """Take back the last prompt, clear or accept.
@@ -483,6 +490,11 @@ class Session(StackCommands):
         if self._parts.ledger.hand is not before:
             self._stack.again, self._stack.said = None, ""
         return trouble
+
+    def _prompts_left(self, image: Image) -> str:
+        """Say that planes which are not on screen hold prompts; "" when none does."""
+        view = self._scene.view
+        return "" if view is None else words.prompts_left(self._parts.prompts.planes(image, view))
 
     def _undo_now(self, image: Image) -> str:
         target = self.target

@@ -52,8 +52,7 @@ def read_line(prompts: PromptLayers, image: Image, line: Line) -> Said:
     objects: dict[int, PromptSet] = {}
     marks: Marks = {}
     readings = []
-    for place in prompts.places(image, line.view, line.axis):
-        reading = prompts.read(image, line.at(place))
+    for place, reading in prompts.read_along(image, line.view, line.axis).items():
         if words.names_nothing(reading):
             marks[place] = tuple(point.position for point in reading.prompts.points)
         elif len(reading.prompts):

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 
 from napari_sam.session import stack_words, words
 from napari_sam.session.stack_object import is_there
+from napari_sam.session.stack_plan import read_line
 from napari_sam.session.stack_state import StackState, StripPlane
 
 if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from napari_sam.session.contents import Contents
     from napari_sam.session.parts import Parts
     from napari_sam.session.stack import Stack
     from napari_sam.session.stack_object import CarriedObject, Line
@@ -23,18 +27,22 @@ class Strip:
         self._known: tuple[CarriedObject, View, int, bool] | None = None
         self._planes: tuple[StripPlane, ...] = ()
         self._marks: tuple[int, ...] = ()
+        self._drawn: tuple[Contents, Line] | None = None
+        self._shown: tuple[int, ...] = ()
 
     def state(self, stack: Stack, parts: Parts) -> StackState:
         """Describe a stack as it is now."""
         scene, course, hand = parts.scene, stack.course, stack.hand
         line = course.line
-        if line is None:
+        if line is None or course.axis is None or scene.image is None:
             text = words.NO_IMAGE if scene.image is None else scene.problem or stack_words.NO_STACK
             return StackState(strategy=course.strategy, running=stack.running, text=text)
         self._read(hand, line)
         reading = parts.dialogue.reading
         prompts = len(reading.prompts) > 0 and not words.names_nothing(reading)
         here = hand is not None and line.view.index in hand.planes
+        shown = self._read_shown(parts, scene.image, line)
+        joining = stack_words.shown(course.axis.name, shown, line.place)
         return StackState(
             axes=course.axes(),
             axis=course.axis,
@@ -45,13 +53,22 @@ class Strip:
             label=None if hand is None else hand.label,
             planes=self._planes,
             marks=self._marks,
+            shown=shown,
+            joining=joining,
             running=stack.running,
             same_object=stack.again,
-            text=_text(stack, hand, prompts=prompts),
-            can_propagate=not stack.running and (prompts or hand is not None),
+            text=_text(stack, hand, prompts=prompts, joining=joining),
+            can_propagate=not stack.running and (prompts or bool(shown) or hand is not None),
             can_copy=prompts or (hand is not None and here and len(hand.planes[line.view.index].prompts) > 0),
             can_jump=any(plane.weak for plane in self._planes),
         )
+
+    def _read_shown(self, parts: Parts, image: Image, line: Line) -> tuple[int, ...]:
+        """Read which planes a run would start from, if anything that is drawn or the planes changed since."""
+        known = parts.ledger.drawn, line
+        if self._drawn is None or self._drawn[0] is not known[0] or self._drawn[1] != line:
+            self._drawn, self._shown = known, tuple(read_line(parts.prompts, image, line).objects)
+        return self._shown
 
     def _read(self, hand: CarriedObject | None, line: Line) -> None:
         """Read the planes of the object in hand, if it is not what was read last."""
@@ -77,12 +94,14 @@ def _is_whole(hand: CarriedObject, line: Line) -> bool:
     return newest is None or is_there(hand, replace(line.view, index=newest[0]), newest[1])
 
 
-def _text(stack: Stack, hand: CarriedObject | None, *, prompts: bool) -> str:
-    """Choose what the section says."""
+def _text(stack: Stack, hand: CarriedObject | None, *, prompts: bool, joining: str) -> str:
+    """Choose what the section says; `joining` names the planes of the next run that are not on screen."""
     if (status := stack.status) is not None:
         return status.text
     if hand is not None and stack.again:
-        return stack_words.again(hand.label)
+        return " ".join(filter(None, (stack_words.again(hand.label), joining)))
+    if joining:
+        return f"{joining} {stack_words.PROMPTED}"
     if stack.said:
         return stack.said
     if hand is None:

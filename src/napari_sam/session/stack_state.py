@@ -68,6 +68,10 @@ class StackState:
         The planes that carry it, in order.
     marks : tuple of int
         Planes with a stop mark, in order.
+    shown : tuple of int
+        Planes on which prompts say where an object is, in order: the next run starts from all of them.
+    joining : str
+        Words for them; "" where it is only the plane on screen.
     running : bool
         Whether a run goes on.
     same_object : bool
@@ -87,6 +91,8 @@ class StackState:
     label: int | None = None
     planes: tuple[StripPlane, ...] = ()
     marks: tuple[int, ...] = ()
+    shown: tuple[int, ...] = ()
+    joining: str = ""
     running: bool = False
     same_object: bool = False
     text: str = ""

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from napari_sam.propagation import Ending
 
 Start = Literal["new", "on", "again"]
+_NAMED = 4
+"""Planes that are named one by one; of more of them, the first and the last."""
 _STARTS: dict[Start, str] = {"new": "Carrying", "on": "Going on with", "again": "Starting again with"}
 
 NO_STACK = "This image has one plane here: there is nothing to carry an object through."
@@ -31,6 +33,26 @@ CANCELLED = "Cancelled."
 def ready(label: int) -> str:
     """Say that an object can be carried."""
     return f"Object {label} can be carried from here."
+
+
+def shown(name: str, places: Sequence[int], place: int) -> str:
+    """Say from which planes a run would start; "" where that is clear, as it is only the plane on screen.
+
+    Parameters
+    ----------
+    name : str
+        The axis.
+    places : sequence of int
+        Planes on which prompts say where the object is, in order.
+    place : int
+        The plane on screen.
+    """
+    if not set(places) - {place}:
+        return ""
+    if len(places) > _NAMED:
+        return f"Shown on {len(places)} planes, {name} = {places[0]} to {places[-1]}."
+    *first, last = map(str, places)
+    return f"Shown on {name} = {' and '.join(filter(None, (', '.join(first), last)))}."
 
 
 def not_here(label: int, name: str) -> str:

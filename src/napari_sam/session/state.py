@@ -90,7 +90,7 @@ class SessionState:
         Whether the answer to the prompts of this plane is under way; accept and the choice of a candidate wait for it.
     waiting : int
         Accepted objects that are written as soon as their answers are there.
-    can_accept, can_clear, can_undo, can_redo : bool
+    can_accept, can_clear, can_clear_all, can_undo, can_redo : bool
         Which commands would do something.
     stack : StackState
         What the Stack section shows.
@@ -109,6 +109,7 @@ class SessionState:
     waiting: int = 0
     can_accept: bool = False
     can_clear: bool = False
+    can_clear_all: bool = False
     can_undo: bool = False
     can_redo: bool = False
     stack: StackState = field(default_factory=StackState)

@@ -84,6 +84,14 @@ def prompts_held(count: int) -> str:
     return f"{whose} back when this one is done."
 
 
+def prompts_left(planes: int) -> str:
+    """Say on how many planes there still are prompts after those of one were cleared; "" when there are none."""
+    if not planes:
+        return ""
+    where = "1 other plane" if planes == 1 else f"{planes} other planes"
+    return f"Prompts on {where} stay. Clear all (Shift-Delete) deletes them too."
+
+
 def failed(error: BaseException) -> Status:
     """Describe what went wrong: our own errors speak for themselves, others are for the log."""
     if isinstance(error, NapariSamError):
@@ -186,7 +194,15 @@ def enter(label: int | None, *, again: bool) -> str:
 
 
 def hint(
-    *, enter: str, has_view: bool, armed: bool, candidates: int, prompts: bool, accepted: bool, stack: bool
+    *,
+    enter: str,
+    has_view: bool,
+    armed: bool,
+    candidates: int,
+    prompts: bool,
+    accepted: bool,
+    stack: bool,
+    joining: str = "",
 ) -> str:
     """Say what the person can do next; "" when the status says it all.
 
@@ -206,9 +222,13 @@ def hint(
         Whether the last thing done was an accept.
     stack : bool
         Whether the image has other planes.
+    joining : str
+        Which planes a run through the stack starts from; "" where that is clear.
     """
     if not has_view:
         return ""
+    if candidates and joining:
+        return f"{enter} {joining} G carries it."
     if candidates:
         correct = "more clicks correct it" if armed else "a tool corrects it"
         if candidates > 1:
@@ -218,6 +238,8 @@ def hint(
         return ""
     if not armed:
         return "Choose a tool, then click an object."
+    if joining:
+        return f"{joining} Click it here too, or G carries it."
     if accepted:
         return "Next object, or scroll to the next plane." if stack else "Next object."
     return "Click an object. X for background."

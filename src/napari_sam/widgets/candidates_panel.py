@@ -10,7 +10,7 @@ from qtpy.QtGui import QColor, QImage, QPainter, QPalette, QPen
 from qtpy.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QSizePolicy, QStackedLayout, QVBoxLayout, QWidget
 
 from napari_sam.widgets.action_button import ActionButton
-from napari_sam.widgets.controls import heading
+from napari_sam.widgets.controls import ButtonRow, heading
 from napari_sam.widgets.thumbnails import thumbnail
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _SIDE = 72  # of a thumbnail, logical pixels
 _SHOWN = 3
-_COMMANDS = ("accept", "clear", "undo", "redo")
+_COMMANDS = ("accept", "clear", "clear_all", "undo", "redo")
 
 
 class CandidateCard(QAbstractButton):
@@ -102,7 +102,7 @@ class CandidateCard(QAbstractButton):
 
 
 class CandidatesPanel(QWidget):
-    """Draws the candidates, and carries Accept, Clear, Undo and Redo.
+    """Draws the candidates, and carries Accept, Clear, Clear all, Undo and Redo.
 
     Parameters
     ----------
@@ -136,16 +136,12 @@ class CandidatesPanel(QWidget):
         self._shown = QStackedLayout()
         self._shown.addWidget(self.empty)
         self._shown.addWidget(cards)
-        commands = QHBoxLayout()
-        commands.setSpacing(4)
-        for button in self.buttons:
-            commands.addWidget(button, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(heading("Candidates"))
         layout.addLayout(self._shown)
-        layout.addLayout(commands)
+        layout.addWidget(ButtonRow(self.buttons, columns=3))
 
     def draw(self, state: SessionState) -> None:
         """Show the candidates of `state`, and which of the commands would do something."""

@@ -184,17 +184,20 @@ def heading(text: str, right: QWidget | None = None) -> QWidget:
 
 
 class ButtonGrid(QWidget):
-    """Buttons in two columns, or in one where two are too narrow for the words.
+    """Buttons in columns of one width: in as many as there is room for.
 
     Parameters
     ----------
     buttons : sequence of QWidget
         From left to right, and from top to bottom.
+    columns : int
+        The most columns.
     """
 
-    def __init__(self, buttons: Sequence[QWidget]) -> None:
+    def __init__(self, buttons: Sequence[QWidget], columns: int = 2) -> None:
         super().__init__()
         self._buttons = tuple(buttons)
+        self._most = columns
         for button in self._buttons:
             button.setParent(self)
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -202,12 +205,12 @@ class ButtonGrid(QWidget):
         self.setSizePolicy(policy)
 
     def sizeHint(self) -> QSize:
-        """Return room for two columns."""
-        width = 2 * self._widest() + _GAP
+        """Return room for all columns."""
+        width = self._width_of([self._widest()] * self._most)
         return QSize(width, self.heightForWidth(width))
 
     def minimumSizeHint(self) -> QSize:
-        """Return the width of one column, and the height of two."""
+        """Return the width of one column, and the height of all columns."""
         return QSize(self._widest(), self.sizeHint().height())
 
     def heightForWidth(self, width: int) -> int:
@@ -218,16 +221,26 @@ class ButtonGrid(QWidget):
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Put the buttons into as many columns as there is room for."""
         super().resizeEvent(event)
-        columns, height = self._columns(self.width()), self._row_height()
-        width = (self.width() - (columns - 1) * _GAP) // columns
+        height, widths = self._row_height(), self._widths(self.width())
         for i, button in enumerate(self._buttons):
-            row, column = divmod(i, columns)
-            button.setGeometry(column * (width + _GAP), row * (height + _GAP), width, height)
+            row, column = divmod(i, len(widths))
+            left = self._width_of(widths[:column]) + _GAP * (column > 0)
+            button.setGeometry(left, row * (height + _GAP), widths[column], height)
         # Not now: a layout that is at work does not hear of it.
         QTimer.singleShot(0, self._keep_height)
 
+    def _widths(self, width: int) -> list[int]:
+        """Return the widths of the columns."""
+        columns = self._columns(width)
+        return [(width - (columns - 1) * _GAP) // columns] * columns
+
     def _columns(self, width: int) -> int:
-        return 2 if width >= 2 * self._widest() + _GAP else 1
+        wide = [self._widest()] * self._most
+        return next((n for n in range(self._most, 1, -1) if width >= self._width_of(wide[:n])), 1)
+
+    def _width_of(self, widths: Sequence[int]) -> int:
+        """Return the width of columns with the gaps between them."""
+        return sum(widths) + _GAP * max(0, len(widths) - 1)
 
     def _keep_height(self) -> None:
         self.setMinimumHeight(self.heightForWidth(self.width()))
@@ -236,4 +249,31 @@ class ButtonGrid(QWidget):
         return max(button.sizeHint().height() for button in self._buttons)
 
     def _widest(self) -> int:
-        return max(button.minimumSizeHint().width() for button in self._buttons)
+        return max(self._least())
+
+    def _least(self) -> list[int]:
+        return [button.minimumSizeHint().width() for button in self._buttons]
+
+
+class ButtonRow(ButtonGrid):
+    """Buttons in one row, each as wide as its words need; in columns where a row is too narrow for that.
+
+    Parameters
+    ----------
+    buttons, columns
+        As `ButtonGrid` takes them.
+    """
+
+    def sizeHint(self) -> QSize:
+        """Return room for one row."""
+        return QSize(self._width_of([button.sizeHint().width() for button in self._buttons]), self._row_height())
+
+    def _columns(self, width: int) -> int:
+        return len(self._buttons) if width >= self._width_of(self._least()) else super()._columns(width)
+
+    def _widths(self, width: int) -> list[int]:
+        least, n = self._least(), len(self._buttons)
+        spare = width - self._width_of(least)
+        if spare < 0:
+            return super()._widths(width)
+        return [one + spare * (i + 1) // n - spare * i // n for i, one in enumerate(least)]

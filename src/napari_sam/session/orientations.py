@@ -1,0 +1,89 @@
+"""Which axes were on screen when a point was drawn: a point does not show it, as a box does by its sides."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari.layers import Points
+    from numpy.typing import NDArray
+
+Axes = tuple[int, int]
+"""The data axes on screen, in ascending order: `View.axes`."""
+
+_DRAWN_IN = "napari-sam-live: drawn in"
+"""Key in the metadata of a prompt layer, so that the next session knows as well."""
+_LIMIT = 10_000
+"""Positions that are remembered."""
+
+
+class Orientations:
+    """Remembers by its exact position, in data pixels of the layer, in which orientation a point was drawn.
+
+    So a point that comes back by undo is what it was, and one that was dragged belongs to where it was dropped.
+    """
+
+    def __init__(self) -> None:
+        self._axes: dict[bytes, Axes] = {}
+        self._seen: Counter[bytes] = Counter()
+
+    def tie(self, points: Points) -> None:
+        """Work with a layer from now on, and remember what a session before knew of it."""
+        self._axes.update(points.metadata.get(_DRAWN_IN, {}))
+        points.metadata[_DRAWN_IN] = self._axes
+        self.look(points)
+
+    def look(self, points: Points | None) -> None:
+        """Take the points that are there for old ones."""
+        self._seen = Counter(_keys(points))
+
+    def note(self, points: Points | None, axes: Axes) -> None:
+        """Remember the axes on screen for the points that are new since the last look."""
+        now = Counter(_keys(points))
+        for key in now - self._seen:
+            self._axes.pop(key, None)  # the newest are last
+            self._axes[key] = axes
+        self._seen = now
+        for key in list(self._axes)[:-_LIMIT]:
+            del self._axes[key]
+
+    def moved(self, points: Points, before: NDArray[np.float64]) -> None:
+        """Go on with points that lie elsewhere in their layer now, because the layer was laid elsewhere.
+
+        Parameters
+        ----------
+        points : Points
+            The layer.
+        before : numpy.ndarray, shape (N, D)
+            Where each was.
+        """
+        for old, new in zip(before, _keys(points), strict=True):
+            if (axes := self._axes.get(_key(old))) is not None:
+                self._axes[new] = axes
+        self.look(points)
+
+    def of(self, position: NDArray[np.float64]) -> Axes | None:
+        """Return the axes on screen when a point was drawn, (D,) data pixels of its layer; None where nobody knows."""
+        return self._axes.get(_key(position))
+
+    def match(self, points: Points | None, axes: Axes) -> NDArray[np.bool_]:
+        """Tell which points, (N,), were drawn with these axes on screen; those of which nobody knows, were."""
+        return np.array([self._axes.get(key, axes) == axes for key in _keys(points)], dtype=bool)
+
+
+def forget_orientations(points: Points) -> None:
+    """Leave nothing behind in a layer of the person's."""
+    points.metadata.pop(_DRAWN_IN, None)
+
+
+def _keys(points: Points | None) -> Iterator[bytes]:
+    yield from () if points is None else map(_key, points.data)
+
+
+def _key(position: NDArray[np.float64]) -> bytes:
+    return np.asarray(position, dtype=np.float64).tobytes()
