@@ -207,6 +207,23 @@ def test_planes_that_join_are_named_and_all_are_cleared_by_button_and_key(open_s
         assert len(session.points.data) == 2
 
 
+def test_after_a_jump_to_a_weak_plane_undo_goes_back_to_the_prompts(open_stack, carry):
+    desk = open_stack()
+    sliders = desk.viewer.window._qt_viewer.dims.slider_widgets
+    carry.scores = {9: 0.2}
+    desk.click(CENTRE)
+    desk.press_key(Qt.Key.Key_G)
+    desk.press_key(Qt.Key.Key_J)
+    assert sliders[0].slider.value() == 9
+    desk.press_key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert sliders[0].slider.value() == CENTRE[0]
+    assert desk.preview().any() and "Shown on" not in desk.dock.stack.words.text()
+    desk.viewer.dims.set_current_step(0, 1)  # a plane without anything of the run
+    desk.settle()
+    desk.press_key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    assert sliders[0].slider.value() == CENTRE[0] and planes(desk) == WHOLE
+
+
 @pytest.fixture
 def hold(carry):
     """Hold runs back before plane 9, until it is set."""

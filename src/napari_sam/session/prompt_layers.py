@@ -9,7 +9,7 @@ import numpy as np
 from napari.layers import Points, Shapes
 
 from napari_sam.errors import InputError
-from napari_sam.session.adapters import Drawn, Reading, SliverMemory, from_image
+from napari_sam.session.adapters import Drawn, Reading, SliverMemory, from_image, to_image
 from napari_sam.session.contents import Contents, DrawnPoints, DrawnShapes
 from napari_sam.session.grids import Grid
 from napari_sam.session.layers import (
@@ -24,6 +24,7 @@ from napari_sam.session.layers import (
     set_current_polarity,
 )
 from napari_sam.session.orientations import Orientations, forget_orientations
+from napari_sam.session.spots import Spot, new_points, new_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -265,16 +266,33 @@ class PromptLayers:
         )
         return Reading(point_rows=points, shape_rows=shapes)
 
+    def spots(self, image: Image, view: View, older: Contents, newer: Contents) -> list[Spot]:
+        """Find where that is which is drawn in `newer` and not in `older`, in the order of drawing.
+
+        Parameters
+        ----------
+        image : Image
+            The image.
+        view : View
+            The plane on screen: points of which nobody knows were drawn along its axes.
+        older, newer : Contents
+            What the prompt layers held at two times.
+        """
+        found = []
+        rows = new_points(older.points, newer.points)
+        if self.points is not None and newer.points is not None and rows:
+            positions = newer.points.positions[rows]
+            for own, there in zip(positions, to_image(self._viewer, self.points, image, positions), strict=True):
+                found.append(Spot.of_point(there, self._orientations.of(own) or view.axes))
+        if self.shapes is not None and newer.shapes is not None:
+            for row in new_shapes(older.shapes, newer.shapes):
+                vertices = newer.shapes.shapes[row][0]
+                found.append(Spot.of_shape(to_image(self._viewer, self.shapes, image, vertices)))
+        return found
+
     def planes(self, image: Image, view: View) -> int:
         """Count the planes on which anything is drawn, each along the axes that were on screen then."""
-        drawn = self._drawn(image)
-        known = () if self.points is None else map(self._orientations.of, np.asarray(self.points.data, dtype=float))
-        found = {_plane(click, axes or view.axes) for click, axes in zip(drawn.clicks, known, strict=True)}
-        for vertices, _kind in drawn.shapes:
-            extent = vertices.max(axis=0) - vertices.min(axis=0)
-            first, second = sorted(np.argsort(extent, kind="stable")[-2:].tolist())
-            found.add(_plane(vertices[0], (first, second)))
-        return len(found)
+        return len({spot.index for spot in self.spots(image, view, Contents(), self.contents())})
 
     def note(self, view: View) -> None:
         """Remember in which orientation the person drew what is new."""
@@ -363,11 +381,6 @@ class PromptLayers:
         self._orientations.look(self.points)
         self._slivers.clear()
         self._clicked = None
-
-
-def _plane(position: NDArray[np.float64], axes: tuple[int, int]) -> tuple[float | None, ...]:
-    """Name the plane along two axes that a position, (D,) data pixels of the image, lies on."""
-    return tuple(None if axis in axes else float(at) for axis, at in enumerate(np.round(position)))
 
 
 def _carry(layer: Points | Shapes, before: Grid, after: Grid) -> None:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from napari.layers import Image
 from psygnal import Signal
 
 from napari_sam.errors import InputError
 from napari_sam.session.connections import Connections
+from napari_sam.session.grids import Grid
 from napari_sam.session.layers import PLACING
 from napari_sam.session.view import PlaneSource, View, ViewError, axis_names, find_view, visible_box
 from napari_sam.session.viewer_events import ViewerEvents
 
 if TYPE_CHECKING:
-    import numpy as np
     from napari.components import ViewerModel
     from napari.layers import Layer
     from numpy.typing import NDArray
+
+    from napari_sam.session.stack_object import Index
 
 
 PixelChange = Literal["data", "window", "plane"]
@@ -116,6 +119,16 @@ class Scene:
     def visible(self, view: View) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         """Return the corners of the part of a plane that is on the screen, data pixels; None when there is none."""
         return None if self.image is None else visible_box(self._viewer, self.image, view)
+
+    def go_to(self, index: Index) -> None:
+        """Move the sliders to a plane of the image, named by its `View.index`."""
+        if self.image is None:
+            return
+        dims, first = self._viewer.dims, self._viewer.dims.ndim - self.image.ndim
+        others = [axis for axis, at in enumerate(index) if at is not None]
+        place = np.array([0 if at is None else at for at in index], dtype=np.float64)
+        world = Grid.of(self._viewer, self.image).to_world(place)
+        dims.set_point([first + axis for axis in others], [float(world[axis]) for axis in others])
 
     def _follow(self) -> Image | None:
         """Find the image to work on where nobody says which: the active one, or else the uppermost."""

@@ -22,6 +22,7 @@ from napari_sam.session.listener import Listener
 from napari_sam.session.parts import Parts
 from napari_sam.session.prefetch import Prefetch
 from napari_sam.session.report import report
+from napari_sam.session.revealing import reveal
 from napari_sam.session.stack import Stack
 from napari_sam.session.stack_commands import StackCommands
 from napari_sam.session.state import SessionState, Status
@@ -361,17 +362,27 @@ class Session(StackCommands):
         """Take back the last prompt, clear or accept.
 
         An accepted object leaves the target through the target's own undo, and its prompts come back. If the person has
-        undone it there already, only the prompts come back.
+        undone it there already, only the prompts come back. The viewer goes to what changed, if that is not on screen.
         """
         with self._command(give_back=False) as image:
-            if image is not None and not self._accepts.take_back(image):
-                self._say("" if self._stack.undone(image) else self._undo_now(image))
+            if image is None:
+                return
+            before, history = self._parts.ledger.drawn, self._parts.ledger.history(image)
+            count, said = len(history.undone), ""
+            if not self._accepts.take_back(image) and not self._stack.undone(image):
+                said = self._undo_now(image)
+            step = history.undone[-1] if len(history.undone) > count else None
+            self._say(" ".join(filter(None, (said, reveal(self._parts, image, before, step)))))
 
     def redo(self) -> None:
-        """Do again what was undone last."""
+        """Do again what was undone last; the viewer goes there, if it is not on screen."""
         with self._command(give_back=False) as image:
-            if image is not None:
-                self._say(self._redo_now(image))
+            if image is None:
+                return
+            before, history = self._parts.ledger.drawn, self._parts.ledger.history(image)
+            count, said = len(history.done), self._redo_now(image)
+            step = history.done[-1] if len(history.done) > count else None
+            self._say(" ".join(filter(None, (said, reveal(self._parts, image, before, step)))))
 
     def cancel(self) -> None:
         """Stop the work that is under way; accepts that wait for it are taken back, and their prompts come back."""

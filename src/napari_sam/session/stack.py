@@ -66,7 +66,7 @@ class Stack:
         self._strip = Strip()
         self.said = ""
         """What the last run came to; "" when that is old news."""
-        self.course = Course(parts.viewer, parts.scene)
+        self.course = Course(parts.scene)
         """Axis, range and strategy."""
         connect = self._connections.connect
         connect("scene", parts.scene.view_changed, self._on_scene_view)

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from napari_sam.errors import InputError
 from napari_sam.propagation import DEFAULT_STRATEGY, STRATEGIES
-from napari_sam.session.grids import Grid
 from napari_sam.session.stack_object import Line
 from napari_sam.session.stack_state import StackAxis
 
 if TYPE_CHECKING:
-    from napari.components import ViewerModel
-
     from napari_sam.session.scene import Scene
 
 
@@ -23,14 +18,11 @@ class Course:
 
     Parameters
     ----------
-    viewer : ViewerModel
-        Whose sliders are moved.
     scene : Scene
         What is on screen.
     """
 
-    def __init__(self, viewer: ViewerModel, scene: Scene) -> None:
-        self._viewer = viewer
+    def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._chosen: int | None = None
         self._range: tuple[int, range] | None = None
@@ -125,11 +117,5 @@ class Course:
 
     def go_to(self, place: int) -> None:
         """Move the slider to a plane along the axis."""
-        image, line, dims = self._scene.image, self.line, self._viewer.dims
-        if image is None or line is None:
-            return
-        index = line.at(min(max(place, 0), line.size - 1)).index
-        world = Grid.of(self._viewer, image).to_world(np.array([0 if at is None else at for at in index], dtype=float))
-        first = dims.ndim - image.ndim
-        others = [axis for axis, at in enumerate(index) if at is not None]
-        dims.set_point([first + axis for axis in others], [float(world[axis]) for axis in others])
+        if (line := self.line) is not None:
+            self._scene.go_to(line.at(min(max(place, 0), line.size - 1)).index)

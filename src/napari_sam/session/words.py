@@ -92,6 +92,11 @@ def prompts_left(planes: int) -> str:
     return f"Prompts on {where} stay. Clear all (Shift-Delete) deletes them too."
 
 
+def along_other_axes(plane: str) -> str:
+    """Say where that is which was undone or done again, and is not seen along the axes on screen."""
+    return f"What changed is on {plane}, along other axes. Roll the axes (Ctrl-E) to see it."
+
+
 def failed(error: BaseException) -> Status:
     """Describe what went wrong: our own errors speak for themselves, others are for the log."""
     if isinstance(error, NapariSamError):
