@@ -167,11 +167,11 @@ class Desk:
 
     # -- acting ------------------------------------------------------------------------------------
 
-    def click(self, position: tuple[float, float]) -> None:
-        """Click the image at a data pixel."""
-        self.drag(position, position)
+    def click(self, position: tuple[float, float], *, settle: bool = True) -> None:
+        """Click the image at a data pixel, and wait for the answer unless told not to."""
+        self.drag(position, position, settle=settle)
 
-    def drag(self, start: tuple[float, float], stop: tuple[float, float]) -> None:
+    def drag(self, start: tuple[float, float], stop: tuple[float, float], *, settle: bool = True) -> None:
         """Press at one data pixel of the image, release at another."""
         native = self.canvas.native
         begin, end = self.pixel(start), self.pixel(stop)
@@ -183,13 +183,21 @@ class Desk:
                 QApplication.processEvents()
         QTest.mouseRelease(native, LEFT_BUTTON, pos=end)
         QApplication.processEvents()
-        self.settle()
+        if settle:
+            self.settle()
 
-    def press_key(self, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+    def press_key(
+        self,
+        key: Qt.Key,
+        modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
+        *,
+        settle: bool = True,
+    ) -> None:
         """Press a key over the canvas."""
         QTest.keyClick(self.canvas.native, key, modifier)
         QApplication.processEvents()
-        self.settle()
+        if settle:
+            self.settle()
 
     def press_button(self, widget) -> None:
         """Click a widget of the dock in its middle."""

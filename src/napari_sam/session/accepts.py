@@ -168,14 +168,16 @@ class Accepts:
             self._drop(accept)
         return self._fail(accepts, ask=False)
 
-    def release(self) -> None:
-        """Wait no longer: all prompts go back into their layers, where other prompts may be."""
-        prompts = self._parts.prompts
+    def release(self) -> int:
+        """Wait no longer: all prompts go back into their layers, where other prompts may be; return of how many."""
+        prompts, drawn = self._parts.prompts, 0
         for accept in [*self._waiting, *self._unwritten]:
             self._drop(accept)
             layers = [layer for layer in (prompts.points, prompts.shapes) if layer is not None]
             if accept.image in self._parts.viewer.layers and all(one.ndim == accept.image.ndim for one in layers):
                 prompts.draw(accept.image, accept.request.source.view, accept.request.said)
+                drawn += 1
+        return drawn
 
     def give_back(self, *, ask: bool = True) -> None:
         """Draw the prompts of what could not be written, where nothing else is drawn now.

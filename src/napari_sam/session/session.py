@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels, Points, Shapes
+from napari.utils.notifications import show_warning
 from psygnal import Signal, SignalGroup
 
 from napari_sam.errors import InputError
@@ -426,7 +427,7 @@ class Session(StackCommands):
         """End the session: stop all work, and leave the viewer as the person would. Closing twice is fine.
 
         Prompt layers that the session made go if they are empty, the preview goes in any case; the target stays.
-        Prompts of objects that were accepted and are not written yet are drawn again.
+        Prompts of objects that were accepted and are not written yet are drawn again, and a notification says so.
         """
         if self._closed:
             return
@@ -436,12 +437,14 @@ class Session(StackCommands):
         self._scene.release()
         self._dialogue.forget()
         self._dialogue.asker.drop()
-        self._accepts.release()
+        unwritten = self._accepts.release()
         self._worker.close()
         self._parts.ledger.close()
         self._parts.tools.give_back()
         self._parts.prompts.release()
         self._parts.preview.remove()
+        if unwritten:
+            show_warning(words.closed_early(unwritten))
         self.events.closed.emit()
 
     # -- what commands are made of ----------------------------------------------------------------

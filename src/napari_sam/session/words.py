@@ -97,6 +97,16 @@ def along_other_axes(plane: str) -> str:
     return f"What changed is on {plane}, along other axes. Roll the axes (Ctrl-E) to see it."
 
 
+def closed_early(count: int) -> str:
+    """Say what becomes of accepted objects that still waited when the session ended."""
+    if count == 1:
+        return "SAM live was closed before 1 accepted object was written. Its prompts are drawn again."
+    return (
+        f"SAM live was closed before {count} accepted objects were written. Their prompts are all drawn again: "
+        "delete those of all but one object, or clear them and click again."
+    )
+
+
 def failed(error: BaseException) -> Status:
     """Describe what went wrong: our own errors speak for themselves, others are for the log."""
     if isinstance(error, NapariSamError):
