@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from fakes import BrightnessModel, blob
+from napari_sam import engine as engine_module
+from napari_sam import heap
 from napari_sam.cache import EmbeddingCache
 from napari_sam.engine import Engine
 from napari_sam.image import Plane
@@ -53,3 +55,42 @@ def test_engine_speaks_for_its_predictor():
     engine = Engine(Predictor(BrightnessModel(), "digest"))
     assert engine.device_text.startswith("CPU (")
     assert engine.notice == ""
+
+
+@pytest.fixture
+def handed_back(monkeypatch):
+    """Numbers of planes that were encoded when free memory was handed back."""
+    model, at = BrightnessModel(), []
+    monkeypatch.setattr(heap, "give_back", lambda: at.append(model.encoded))
+    return model, at
+
+
+def planes(count):
+    """Planes of which no two look alike."""
+    pixels = [blob() for _ in range(count)]
+    for number, one in enumerate(pixels):
+        one[0, :number] = 255
+    return [Plane(one) for one in pixels]
+
+
+@pytest.mark.parametrize("ask", [Engine.embed, Engine.prepare])
+def test_free_memory_is_handed_back_after_a_plane_was_encoded(monkeypatch, handed_back, ask):
+    model, at = handed_back
+    monkeypatch.setattr(engine_module, "_TIDY", 1)
+    engine = Engine(Predictor(model, "digest"), EmbeddingCache(0))  # each drives the one before it out
+    for plane in planes(3):
+        ask(engine, plane)
+    assert at == [1, 2, 3]
+    ask(engine, plane)  # is there
+    assert at == [1, 2, 3]
+
+
+def test_small_planes_are_tidied_up_after_together(monkeypatch, handed_back):
+    model, at = handed_back
+    engine = Engine(Predictor(model, "digest"), EmbeddingCache())
+    engine.embed(planes(1)[0])
+    assert not at
+    monkeypatch.setattr(engine_module, "_TIDY", 3 * engine.cache.nbytes)
+    for plane in planes(10):
+        engine.embed(plane)
+    assert at == [3, 6, 9]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam import heap
 from napari_sam.cache import EmbeddingCache
 from napari_sam.embedding import Embedding
 from napari_sam.image import Plane
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from napari_sam.windows import Window
 
 
+_TIDY = 4 << 20
+"""Bytes of embeddings after which free memory is handed back: one plane of middle size, or some small ones."""
+
+
 class Engine:
     """Embeds planes once and answers prompts.
 
@@ -52,6 +57,7 @@ class Engine:
     def __init__(self, predictor: Predictor, cache: EmbeddingCache | None = None) -> None:
         self.predictor = predictor
         self.cache = EmbeddingCache.default() if cache is None else cache
+        self._untidy = 0
         self._ready: Embedding | None = None  # the last one asked for, because clicks on one plane follow each other
 
     @classmethod
@@ -119,6 +125,10 @@ class Engine:
         start = time.perf_counter()
         packed = self.predictor.embed(plane, progress=progress).packed()
         self.cache.put(packed, seconds=time.perf_counter() - start)
+        self._untidy += packed.nbytes
+        if self._untidy >= _TIDY:
+            self._untidy = 0
+            heap.give_back()
         return packed
 
     def predict(

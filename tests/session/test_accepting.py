@@ -513,8 +513,9 @@ def test_a_journal_that_cannot_be_written_costs_no_object(session, home):
     home.mkdir(parents=True, exist_ok=True)
     (home / "journal").write_text("in the way")
     accept(session, DISCS[0])
+    session.wait(20)
     assert session.target.data.max() == 1
-    assert session.state.status.kind == "attention"
+    assert session.state.status.kind == "attention"  # and stays so when there is nothing more to do
     assert "journal" in session.state.status.text
     assert len(session.points.data) == 0
 
