@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 512 * 2**20
 # Names of axes for layers that name none, by their number.
 _UNNAMED = {2: "yx", 3: "zyx", 4: "tzyx", 5: "tczyx"}
-_AFFINE = "affine_to_scanner"
+AFFINE = "affine_to_scanner"
 """Key in the metadata of a layer: what `Stack.affine` is, as lists, for labels saved with place and orientation."""
 
 
@@ -56,18 +56,25 @@ def read_layers(path: str) -> list[LayerData]:
     stack = open_stack(path)
     labels = _is_labels(stack)
     options: dict[str, Any] = {
+        "name": _name(stack.path),
         "scale": stack.spacing,
         "units": stack.units,
         "axis_labels": tuple(stack.axes),
         "metadata": {"notes": list(stack.notes)},
     }
     if stack.affine is not None:
-        options["metadata"][_AFFINE] = stack.affine.tolist()
+        options["metadata"][AFFINE] = stack.affine.tolist()
     if not labels:
         options |= {"rgb": stack.rgb}
         if (limits := stack.contrast_limits) is not None:
             options["contrast_limits"] = limits
     return [(_data(stack, labels=labels, options=options), options, "labels" if labels else "image")]
+
+
+def _name(path: Path) -> str:
+    """Name a layer after its file, without the ends of two parts that napari cuts in half."""
+    name = Path(path.name if path.is_dir() and path.suffix.lower() != ".zarr" else path.stem)
+    return name.stem if name.suffix.lower() in (".nii", ".ome") else name.name
 
 
 def _data(stack: Stack, *, labels: bool, options: dict[str, Any]) -> Any:
@@ -130,7 +137,7 @@ def _described(data: Any, options: Mapping[str, Any]) -> Stack:
     units = [unit_name(str(unit)) for unit in options.get("units") or (PIXEL,) * count]
     steps = [abs(float(step)) or 1.0 for step in options.get("scale", (1.0,) * count)]
     spacing, units_ = common_length(steps, units)
-    affine = (options.get("metadata") or {}).get(_AFFINE)
+    affine = (options.get("metadata") or {}).get(AFFINE)
     return Stack(
         # Only named in errors: nobody knows which file the layer came from.
         Path("the layer"),

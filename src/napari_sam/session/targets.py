@@ -10,6 +10,7 @@ import numpy as np
 from napari.layers import Image, Labels
 
 from napari_sam.errors import InputError
+from napari_sam.io.layers import AFFINE
 from napari_sam.session import label_store
 from napari_sam.session.grids import Grid
 from napari_sam.session.label_history import EarlierSteps
@@ -151,6 +152,8 @@ class Targets:
         if before is not None:
             self._drop(image)
         if layer is not None:
+            if AFFINE in image.metadata:  # saved labels are to lie over the image in other programs, too
+                layer.metadata.setdefault(AFFINE, image.metadata[AFFINE])
             self._writers[image] = LabelWriter(layer, self._worker, self._changed)
         remember(image, target=None if layer is None else str(layer.unique_id))
 
