@@ -24,7 +24,10 @@ def narrow(desk: Desk, width: int) -> None:
 
 
 def cut(desk: Desk) -> list[str]:
-    """Name what does not fit: widgets beyond their parent or the viewport, and text wider or taller than its widget."""
+    """Name what does not fit.
+
+    Widgets beyond their parent or the viewport, or over one another, and text wider or taller than its widget.
+    """
     scroll = desk.dock.findChild(QScrollArea)
     panels = scroll.widget()
     found = []
@@ -37,6 +40,7 @@ def cut(desk: Desk) -> list[str]:
             found.append(f"{_name(widget)} {widget.geometry()} lies beyond {_name(widget.parentWidget())}")
         if not panels.rect().contains(QRect(widget.mapTo(panels, QPoint(0, 0)), widget.size())):
             found.append(f"{_name(widget)} lies beyond the panels")
+        found += [f"{_name(widget)} covers {_name(other)}" for other in _covered(widget)]
         if isinstance(widget, QLabel | QAbstractButton) and widget.text() and not _fits(widget):
             found.append(f"{widget.text()!r} is cut")
     return found
@@ -51,6 +55,13 @@ def places(desk: Desk) -> dict[str, tuple[int, int]]:
     named |= {button.text(): button for button in (*dock.candidates.buttons, *dock.prompt.tools.values())}
     named |= {f"stack {name}": button for name, button in dock.stack.buttons.items()}
     return {name: (widget.mapTo(panels, QPoint(0, 0)).y(), widget.height()) for name, widget in named.items()}
+
+
+def _covered(widget: QWidget) -> list[QWidget]:
+    """Return the widgets beside one, in the same parent and below it in the order of drawing, that it lies over."""
+    siblings = [child for child in widget.parentWidget().children() if isinstance(child, QWidget) and child.isVisible()]
+    below = siblings[: siblings.index(widget)]
+    return [other for other in below if other.geometry().intersects(widget.geometry())]
 
 
 def _fits(widget: QLabel | QAbstractButton) -> bool:

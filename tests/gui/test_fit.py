@@ -149,6 +149,15 @@ def test_a_section_that_is_opened_is_seen(open_stack, size, section):
         assert view.rect().contains(QRect(strip.mapTo(view, QPoint(0, 0)), strip.size()))
 
 
+def test_a_dock_that_is_narrowed_while_nothing_else_happens_covers_nothing(open_stack):
+    desk = open_stack(SIZES[1])
+    desk.dock.stack.expand(animate=False)
+    settle_layout()
+    for width in (320, 226, 300, 220):
+        narrow(desk, width)
+        assert cut(desk) == [], f"at {width} px"
+
+
 def test_a_dock_that_is_narrower_still_can_be_scrolled(open_stack):
     desk = open_stack(SIZES[0])
     narrow(desk, 150)

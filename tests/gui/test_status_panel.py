@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
+from desk import LEFT, LEFT_BUTTON
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
 
 from napari_sam.session.state import SessionState, Status
 from napari_sam.widgets import status_panel
@@ -95,3 +101,19 @@ def test_the_mark_turns_only_while_work_goes_on(panel, qtbot):
     still = panel.mark.grab().toImage()
     qtbot.wait(150)
     assert panel.mark.grab().toImage() == still
+
+
+def test_the_sign_stays_while_an_accepted_object_is_looked_for(open_desk, engine, qtbot, monkeypatch):
+    monkeypatch.setattr(status_panel, "BUSY_MS", 0)
+    desk = open_desk()
+    free, predict = threading.Event(), engine.predict
+    monkeypatch.setattr(engine, "predict", lambda *given, **more: free.wait(20) and predict(*given, **more))
+    QTest.mouseClick(desk.canvas.native, LEFT_BUTTON, pos=desk.pixel(LEFT))
+    QTest.keyClick(desk.canvas.native, Qt.Key.Key_Return)
+    status = desk.dock.status
+    qtbot.waitUntil(lambda: "1 accepted object waits" in status.text.text(), timeout=5000)
+    QApplication.processEvents()
+    assert status.mark.kind == "working" and not len(desk.session.points.data)
+    free.set()
+    desk.settle()
+    assert status.mark.kind == "idle" and "Object 1 written" in status.text.text()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QRect, QSize, Qt
+from qtpy.QtCore import QRect, QSize, Qt, QTimer
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QLabel, QMenu, QSizePolicy
 
 if TYPE_CHECKING:
     from qtpy.QtCore import QPoint
+    from qtpy.QtGui import QResizeEvent
 
 NARROW = 250
 """Width below which the panels of the dock keep more lines for their texts, logical pixels."""
@@ -55,6 +56,12 @@ class WrappedLabel(QLabel):
     def minimumSizeHint(self) -> QSize:
         """Return no width at all, and the height of the lines kept."""
         return QSize(0, self._kept(self.width()))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Ask for the room that is kept at the new width: layouts remember what was asked for before."""
+        super().resizeEvent(event)
+        if event is not None and event.size().width() != event.oldSize().width():
+            QTimer.singleShot(0, self.updateGeometry)  # not now: a layout that is at work does not hear of it
 
     def _kept(self, width: int) -> int:
         return self.height_of(self._lines if width >= NARROW else self._narrow_lines)
