@@ -32,6 +32,9 @@ class WrappedLabel(QLabel):
         self._lines = lines
         self._narrow_lines = narrow_lines or lines
         self._text = ""
+        self._asking = QTimer(self)  # ends with the label
+        self._asking.setSingleShot(True)
+        self._asking.timeout.connect(self.updateGeometry)
         self.setWordWrap(True)
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
@@ -61,7 +64,7 @@ class WrappedLabel(QLabel):
         """Ask for the room that is kept at the new width: layouts remember what was asked for before."""
         super().resizeEvent(event)
         if event is not None and event.size().width() != event.oldSize().width():
-            QTimer.singleShot(0, self.updateGeometry)  # not now: a layout that is at work does not hear of it
+            self._asking.start()  # not now: a layout that is at work does not hear of it
 
     def _kept(self, width: int) -> int:
         return self.height_of(self._lines if width >= NARROW else self._narrow_lines)
