@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QApplication, QLabel
 
 from napari_sam.errors import DeviceError
 from napari_sam.session.state import Status
+from napari_sam.widgets.controls import Row
 
 LONG = "2026-03-14_plate7_wellB03_site02_channel_DAPI_stitched_background_corrected_v3.ome.tif"
 
@@ -224,6 +225,16 @@ def test_a_long_name_is_elided_and_its_tooltip_tells_it_whole(open_desk):
     assert combo.fontMetrics().horizontalAdvance(LONG) > combo.width()  # so it cannot be whole
     assert combo.toolTip().startswith(LONG)
     assert combo.minimumSizeHint().width() <= 100
+
+
+def test_names_are_elided_in_the_middle_and_all_else_at_its_end(open_desk):
+    dock = open_desk().dock
+    dock.source.image.show_rows([Row("a long name of a file.tif", None)], None)
+    assert dock.source.image.elided(90).endswith(".tif")
+    dock.source.device.show_rows([Row("Auto: CPU (2 threads)", None)], None)
+    assert dock.source.device.elided(90).startswith("Auto: CPU")
+    assert dock.target.combo.currentText() == ""
+    assert dock.target.combo.elided(90).startswith("A new layer")
 
 
 def test_the_wheel_passes_over_combos(open_desk, qtbot):

@@ -59,6 +59,9 @@ class NarrowCombo(QComboBox):
         Called before the list opens, to show the rows that there are by then.
     """
 
+    elide = Qt.TextElideMode.ElideMiddle
+    """Where a long row is cut: names of files, layers and models differ least in the middle."""
+
     def __init__(self, placeholder: str = "", read: Callable[[], None] | None = None) -> None:
         super().__init__()
         self._read = read
@@ -96,6 +99,12 @@ class NarrowCombo(QComboBox):
     def row(self, index: int) -> Row:
         """Return the row at `index`."""
         return self._rows[index]
+
+    def elided(self, width: int) -> str:
+        """Give the text of the closed combo in a width, logical pixels; a sentence is cut at its end."""
+        if text := self.currentText():
+            return self.fontMetrics().elidedText(text, self.elide, width)
+        return self.fontMetrics().elidedText(self.placeholderText(), Qt.TextElideMode.ElideRight, width)
 
     def _on_index_changed(self) -> None:
         self.setToolTip("\n".join(filter(None, (self.currentText(), self._help))))
@@ -149,7 +158,7 @@ class NarrowCombo(QComboBox):
             event.ignore()
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:
-        """Paint as usual, with the text elided in the middle, where file names differ least."""
+        """Paint as usual, with the text elided."""
         painter = QStylePainter(self)
         option = QStyleOptionComboBox()
         self.initStyleOption(option)
@@ -157,8 +166,7 @@ class NarrowCombo(QComboBox):
             field = style.subControlRect(
                 QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
             )
-            text = self.currentText() or self.placeholderText()
-            option.currentText = self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideMiddle, field.width() - 4)
+            option.currentText = self.elided(field.width() - 4)
         painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import Qt
+
 from napari_sam.widgets.controls import NarrowCombo, Row
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ class DeviceCombo(NarrowCombo):
     worker : Worker
         Looks for devices.
     """
+
+    elide = Qt.TextElideMode.ElideRight
 
     def __init__(self, session: Session, worker: Worker) -> None:
         super().__init__()
