@@ -268,7 +268,7 @@ def test_cache_info_limit_and_clear(run, embed, stack, home, read_json, model):
     used = sum(path.stat().st_size for path in entries(home))
     about = read_json(run("cache", "info", "--json").stdout)
     assert (about["folder"], about["embeddings"], about["bytes"]) == (str(home / "embeddings"), 6, used)
-    assert run("cache", "limit", f"{used - 1}").exit_code == 0
+    assert run("cache", "limit", f"{used - 1} bytes").exit_code == 0
     text = run("cache", "info").stdout
     assert re.search(r": [1-5] embeddings, ", text)
     assert run("cache", "limit", "default").exit_code == 0
