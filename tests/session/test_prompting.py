@@ -503,6 +503,13 @@ def test_points_of_the_persons_are_adopted_where_they_lie(session, viewer, engin
     assert layer in viewer.layers
 
 
+def test_an_empty_layer_of_the_persons_is_adopted(session, viewer, engine):
+    session.points = viewer.add_points(ndim=2)
+    session.points.add([20, 20])
+    session.wait(20)
+    assert engine.asked[-1].points == (PointPrompt((20.0, 20.0)),)
+
+
 def test_shapes_of_the_persons_are_adopted_where_they_lie(session, viewer, engine):
     layer = viewer.add_shapes([[[5, 5], [5, 25], [25, 25], [25, 5]]], translate=(3, 4))
     session.shapes = layer

@@ -102,7 +102,9 @@ class PromptLayers:
             self._release(self.points if self.points is not layer else None)
             self.points = layer
             if POLARITY not in layer.features:
-                layer.features = layer.features.assign(**{POLARITY: ["positive"] * len(layer.data)})
+                # An empty column of no type becomes one of floats, which takes no words.
+                polarity = np.full(len(layer.data), "positive", dtype=object)
+                layer.features = layer.features.assign(**{POLARITY: polarity})
             set_current_polarity(layer, current_polarity(layer))
             dress_points(layer)
         else:
