@@ -6,6 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 # Material for MkDocs prints a page about its future with every build unless this is set.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+SEEDS ?= 100:140
 export PYTHON
 
 # On a person's desktop the demo is theirs to use; anywhere else it drives itself.
@@ -15,12 +16,13 @@ else
 DRIVE := $(if $(CI),yes,)
 endif
 
-.PHONY: help setup demo test long lint check pytest docs clean
+.PHONY: help setup demo test long stress lint check pytest docs clean
 
 help:
 	@echo "make demo    open napari on a real image with the dock (without a display: drive it, screenshots in demo/)"
 	@echo "make test    everything that must be green: lint, types, contracts, manifest, documents, unit and GUI tests"
 	@echo "make long    what takes many minutes: every order of events, where make test tries some"
+	@echo "make stress  a person who does anything for long: SEEDS=FIRST:LAST says which"
 	@echo "make lint    the quick part of it: ruff and mypy"
 	@echo "make docs    build the documentation into site/"
 	@echo "make setup   create .venv and install everything into it"
@@ -56,6 +58,9 @@ pytest: $(READY)
 
 long: $(READY)
 	scripts/on-screen.sh $(BIN)/python -m pytest --long -m long
+
+stress: $(READY)
+	$(BIN)/python -m pytest --long -m long tests/session/test_state_machine.py --seeds=$(SEEDS)
 
 docs: $(READY)
 	$(MKDOCS)

@@ -32,6 +32,7 @@ GRACE = 3.0  # seconds that a closed worker may take to end
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also run the tests that take minutes (make long)")
+    parser.addoption("--seeds", default="100:140", help="FIRST:LAST random seeds of make stress")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

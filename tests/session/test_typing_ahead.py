@@ -508,6 +508,39 @@ def test_a_preview_that_was_deleted_comes_back(session, viewer, disc):
     assert np.array_equal(session.target.data, disc[0])
 
 
+def test_a_preview_that_changes_its_shape_is_not_taken_for_a_deleted_one(viewer, worker, open_session, engines):
+    """The next box is drawn with other axes on screen."""
+    viewer.add_image(np.stack([discs()] * 10), contrast_limits=(0, 255))
+    session = open_session()
+    session.wait()
+    session.points.add((viewer.dims.current_step[0], *FIRST))
+    session.wait()
+    viewer.dims.order = (2, 0, 1)
+    session.wait()
+    x = viewer.dims.current_step[2]
+    session.shapes.add([[(1, 5, x), (1, 25, x), (8, 25, x), (8, 5, x)]], shape_type="rectangle")
+    asked = len(engines[0].asked)
+    worker().step()
+    assert session.state.candidates and not session.state.asking
+    assert np.count_nonzero(session.preview.data) == session.state.candidates[0].area
+    assert len(engines[0].asked) == asked + 1
+
+
+def test_a_click_that_is_undone_before_its_answer_leaves_the_mask_on_the_screen(session, worker, engine, disc):
+    session.points.add(FIRST)
+    session.wait()
+    session.next_candidate()
+    shown = session.preview.data > 0
+    click(session, (15, 24), positive=False)
+    session.undo()
+    assert session.state.candidates and not session.state.asking
+    session.accept()
+    assert session.state.waiting == 0
+    assert np.array_equal(session.target.data > 0, shown)
+    session.wait()
+    assert len(engine.asked) == 1
+
+
 def test_a_candidate_of_older_prompts_cannot_be_chosen(session, step):
     session.points.add(FIRST)
     session.wait()

@@ -147,6 +147,9 @@ class Dialogue:
             if self.ready is None and ask:
                 self.asker.ask(request, delay, drag=drag)
             return
+        if self.is_answered:  # a change is taken back before its answer: what is shown was asked for this
+            self.asker.drop("prompts")
+            return
         if not ask:
             self.stop()
             return

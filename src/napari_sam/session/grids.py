@@ -55,6 +55,8 @@ class Grid:
         if shown is None:
             return cls(linear, origin, tuple(layer.units))
         into = tuple(shown[-layer.ndim :])
+        if into == tuple(layer.units):
+            return cls(linear, origin, into)
         factors = np.array([(1 * a).to(b).magnitude for a, b in zip(layer.units, into, strict=True)])
         return cls(factors[:, None] * linear, factors * origin, into)
 

@@ -141,10 +141,11 @@ class Preview:
 
     def remove(self) -> None:
         """Remove the layer from the viewer."""
-        if self.layer is not None and self.layer in self._viewer.layers:
+        layer = self.layer
+        self.lose()  # first: else who hears of the removal takes it for the person's, and asks for the mask again
+        if layer is not None and layer in self._viewer.layers:
             with keeping_selection(self._viewer):
-                self._viewer.layers.remove(self.layer)
-        self.lose()
+                self._viewer.layers.remove(layer)
 
 
 def _box(places: list[tuple[slice, slice]]) -> tuple[slice, slice] | None:
