@@ -215,9 +215,8 @@ class Bench:
             assert any(why in state.status.text for why in FORESEEN), state.status.text
         for layer in self._labels():
             expected = self.model.arrays[layer]
-            assert np.array_equal(layer.data, expected), (
-                f"{layer.name}: {np.argwhere(layer.data != expected)[:5].tolist()}"
-            )
+            wrong = [] if np.array_equal(layer.data, expected) else np.argwhere(layer.data != expected).tolist()
+            assert not wrong, f"{len(wrong)} pixels of {layer.name}, such as {wrong[0]}, are not what they must be"
         for image in self.images:
             done, past = session._parts.ledger.history(image), self.model.past(image)
             steps = [(len(one.done), len(one.undone)) for one in (done, past)]

@@ -201,7 +201,7 @@ class LabelModel:
         return True
 
     def belongs(self, hand, accept):
-        """Tell whether a mask is that of the object in hand: whether the greater of the two is in both by more than half."""
+        """Tell whether a mask is that of the object in hand: more than half of the greater of the two is in both."""
         record = hand.planes.get(accept.index)
         if record is None or None not in accept.index or all(at is None for at in accept.index):
             return False

@@ -260,3 +260,17 @@ def test_every_command_is_safe_while_the_model_loads(viewer, image, open_session
     gate.set()
     session.wait(20)
     assert session.state.candidates
+
+
+def test_an_image_with_more_axes_is_chosen_while_a_mask_is_shown(session, viewer, image):
+    stack = viewer.add_image(np.stack([discs()] * 3), contrast_limits=(0, 255))
+    session.image = image
+    session.points.add(DISCS[0])
+    session.wait(20)
+    assert session.state.candidates
+    session.image = stack
+    session.wait(20)
+    assert session.state.status.kind == "idle" and not session.state.candidates
+    session.points.add((viewer.dims.current_step[0], *DISCS[1]))
+    session.wait(20)
+    assert session.state.candidates

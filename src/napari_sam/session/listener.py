@@ -156,8 +156,9 @@ class Listener:
             parts.dialogue.show_again()
         if prompts:
             self.on_prompts_changed()
-        self.tie()
-        self._changed()
+        if not self._deaf:  # else who removed them is in the middle of a change, and tells of its end
+            self.tie()
+            self._changed()
 
     def _on_shown_changed(self) -> None:
         # While napari adds or removes layers, it draws others anew; the end of that is told in any case.
