@@ -221,15 +221,21 @@ class Bench:
             done, past = session._parts.ledger.history(image), self.model.past(image)
             steps = [(len(one.done), len(one.undone)) for one in (done, past)]
             assert steps[0] == steps[1], f"steps to undo and redo of {image.name}: {steps[0]}, expected {steps[1]}"
+        if self._idle:
+            assert not state.waiting, "accepted objects wait, and nothing is under way"
         self._check_candidates()
         self._check_journal()
+
+    @property
+    def _idle(self):
+        return not self.worker._waiting and self.worker.begun is None and not self.worker._outbox
 
     def _check_candidates(self):
         state, preview = self.session.state, self.session._parts.preview.layer
         key = self._question()
         if not state.candidates:
             assert preview is None or not preview.data.any(), "a mask is shown that cannot be accepted"
-            if not self.worker._waiting and self.worker.begun is None and not self.worker._outbox:
+            if self._idle:
                 assert key is None or self._stopped, "prompts have no answer, and none is under way"
             return
         if state.asking:
