@@ -510,6 +510,16 @@ def test_an_empty_layer_of_the_persons_is_adopted(session, viewer, engine):
     assert engine.asked[-1].points == (PointPrompt((20.0, 20.0)),)
 
 
+def test_a_prompt_layer_that_is_deleted_and_put_back_is_used_again(session, viewer):
+    layer = session.points
+    layer.add([20, 20])
+    viewer.layers.remove(layer)
+    viewer.layers.append(layer)
+    session.use_tool("positive")
+    assert session.points is layer
+    assert sum(isinstance(each, Points) for each in viewer.layers) == 1
+
+
 def test_shapes_of_the_persons_are_adopted_where_they_lie(session, viewer, engine):
     layer = viewer.add_shapes([[[5, 5], [5, 25], [25, 25], [25, 5]]], translate=(3, 4))
     session.shapes = layer

@@ -120,6 +120,8 @@ class PromptLayers:
             self.shapes = None
         if layer in self._own:
             self._own.remove(layer)
+        layer.metadata.pop(_IN_USE, None)  # or no session would take it again where somebody puts it back
+        self._modes.pop(layer, None)
 
     def release(self) -> None:
         """Give both layers back: remove those that the session made and nobody drew in, leave all others."""
@@ -147,8 +149,10 @@ class PromptLayers:
             self._kept.remove(layer)
             if isinstance(layer, Points) and self.points is None:
                 self.points = self._add(layer)
+                self._take(layer)
             elif isinstance(layer, Shapes) and self.shapes is None:
                 self.shapes = self._add(layer)
+                self._take(layer)
 
     def follow(self, image: Image) -> None:
         """Keep the session's own layers where the image is, with what is drawn in them on the same pixels."""
