@@ -54,7 +54,7 @@ check: lint
 	$(MKDOCS) --quiet --site-dir build/site
 
 pytest: $(READY)
-	scripts/on-screen.sh $(BIN)/python -m pytest --session-timeout=1800
+	scripts/on-screen.sh $(BIN)/python -m pytest --session-timeout=3600
 
 long: $(READY)
 	scripts/on-screen.sh $(BIN)/python -m pytest --long -m long
