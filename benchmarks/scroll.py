@@ -20,7 +20,7 @@ import dask.array as da
 import numpy as np
 from napari.components import ViewerModel
 
-from napari_sam import heap
+from napari_sam import allocator
 from napari_sam.cache import EmbeddingCache
 from napari_sam.engine import Engine
 from napari_sam.session import Session
@@ -52,7 +52,7 @@ def stack(planes: int, side: int) -> da.Array:
 def measure(case: str, planes: int, side: int, cache_mb: float) -> None:
     """Scroll from end to end; print a row of the table."""
     if case == "kept":
-        heap.give_back = lambda: False
+        allocator.give_back = lambda: False
     viewer = ViewerModel()
     image = viewer.add_image(stack(planes, side), contrast_limits=(0, 255))
     cache = EmbeddingCache(int(cache_mb * 1e6))

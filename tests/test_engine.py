@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fakes import BrightnessModel, blob
+from napari_sam import allocator
 from napari_sam import engine as engine_module
-from napari_sam import heap
 from napari_sam.cache import EmbeddingCache
 from napari_sam.engine import Engine
 from napari_sam.image import Plane
@@ -61,7 +61,7 @@ def test_engine_speaks_for_its_predictor():
 def handed_back(monkeypatch):
     """Numbers of planes that were encoded when free memory was handed back."""
     model, at = BrightnessModel(), []
-    monkeypatch.setattr(heap, "give_back", lambda: at.append(model.encoded))
+    monkeypatch.setattr(allocator, "give_back", lambda: at.append(model.encoded))
     return model, at
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam import heap
+from napari_sam import allocator
 from napari_sam.cache import EmbeddingCache
 from napari_sam.embedding import Embedding
 from napari_sam.image import Plane
@@ -128,7 +128,7 @@ class Engine:
         self._untidy += packed.nbytes
         if self._untidy >= _TIDY:
             self._untidy = 0
-            heap.give_back()
+            allocator.give_back()
         return packed
 
     def predict(

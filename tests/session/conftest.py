@@ -8,6 +8,7 @@ from fake_engine import FakeEngine
 from napari.components import ViewerModel
 from session_scenery import DISCS, SHAPE, discs
 
+from fake_propagation import FakePropagation
 from napari_sam.session import Session
 
 
@@ -62,6 +63,14 @@ def session(image, open_session):
 @pytest.fixture
 def engine(session, engines):
     return engines[0]
+
+
+@pytest.fixture
+def carry(monkeypatch):
+    """What carries objects in place of the model, with answers that a test may set."""
+    fake = FakePropagation()
+    monkeypatch.setattr("napari_sam.session.stack_run.propagate", fake)
+    return fake
 
 
 @pytest.fixture

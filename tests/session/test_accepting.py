@@ -112,6 +112,7 @@ def test_an_empty_mask_is_not_written(session):
     session.accept()
     assert "empty" in session.state.status.text
     assert len(session.points.data) == 31
+    assert session.target is None  # no layer is made for nothing
 
 
 def test_nothing_to_accept_is_told(session):

@@ -6,12 +6,9 @@ import numpy as np
 import pytest
 from session_scenery import click
 
-from fake_propagation import CENTRE, FakePropagation, volume
+from fake_propagation import CENTRE, volume
 
-
-@pytest.fixture(autouse=True)
-def carry(monkeypatch):
-    monkeypatch.setattr("napari_sam.session.stack_run.propagate", FakePropagation())
+pytestmark = pytest.mark.usefixtures("carry")
 
 
 def open_film(viewer, open_session, **options):

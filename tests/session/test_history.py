@@ -13,7 +13,7 @@ from napari.components import ViewerModel
 from session_scenery import DISCS, click
 
 from napari_sam.session import history, label_history, words
-from napari_sam.session.compact import CompactArray
+from napari_sam.session.compressed import CompressedArray
 from napari_sam.session.contents import Contents
 from napari_sam.session.history import History, Step
 from napari_sam.session.label_history import EarlierSteps
@@ -69,7 +69,7 @@ def in_tiles(values):
 def test_arrays_come_back_as_they_were(dtype, shape, most):
     array = np.random.default_rng(0).integers(0, most, shape).astype(dtype)
     for one in (array, array.T, array[..., ::-1] if shape else array):
-        back = CompactArray.of(one).array()
+        back = CompressedArray.of(one).array()
         assert (back.dtype, back.shape) == (one.dtype, one.shape)
         np.testing.assert_array_equal(back, one)
 
@@ -77,9 +77,9 @@ def test_arrays_come_back_as_they_were(dtype, shape, most):
 def test_arrays_take_little_room():
     y, x = np.ogrid[:1000, :1000]
     disc = y**2 + x**2 < 900**2
-    assert CompactArray.of(disc).nbytes < 20_000
-    assert CompactArray.of(np.full(1_000_000, 7, np.int32)).nbytes == 4
-    kept = CompactArray.of(disc)
+    assert CompressedArray.of(disc).nbytes < 20_000
+    assert CompressedArray.of(np.full(1_000_000, 7, np.int32)).nbytes == 4
+    kept = CompressedArray.of(disc)
     assert kept.nbytes == len(kept.contents)
 
 

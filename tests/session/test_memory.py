@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from fake_engine import FakeEngine
 
-from napari_sam import heap
+from napari_sam import allocator
 from napari_sam.progress import no_progress
 from napari_sam.session.inference import Backend
 
 
 def test_the_memory_of_a_model_is_handed_back_before_the_next_is_loaded(monkeypatch):
     happened = []
-    monkeypatch.setattr(heap, "give_back", lambda: happened.append("handed back"))
+    monkeypatch.setattr(allocator, "give_back", lambda: happened.append("handed back"))
 
     def load(model, _device, _progress):
         happened.append(model)

@@ -6,18 +6,11 @@ import numpy as np
 import pytest
 from session_scenery import click
 
-from fake_propagation import FakePropagation, volume
+from fake_propagation import volume
 from napari_sam.session.prompt_layers import PromptLayers
 
 DEPTH = (0, 1, 2)
 ACROSS = (1, 0, 2)
-
-
-@pytest.fixture
-def carry(monkeypatch):
-    fake = FakePropagation()
-    monkeypatch.setattr("napari_sam.session.stack_run.propagate", fake)
-    return fake
 
 
 @pytest.fixture

@@ -17,16 +17,9 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from session_scenery import click
 
-from fake_propagation import CENTRE, RADII, SHAPE, FakePropagation, ball, volume
+from fake_propagation import CENTRE, RADII, SHAPE, ball, volume
 from napari_sam.journal import decode_mask, read_journal
 from napari_sam.session import Session, stack_words
-
-
-@pytest.fixture
-def carry(monkeypatch):
-    fake = FakePropagation()
-    monkeypatch.setattr("napari_sam.session.stack_run.propagate", fake)
-    return fake
 
 
 @pytest.fixture

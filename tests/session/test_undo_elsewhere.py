@@ -6,16 +6,9 @@ import numpy as np
 import pytest
 from session_scenery import click
 
-from fake_propagation import CENTRE, SHAPE, FakePropagation, volume
+from fake_propagation import CENTRE, SHAPE, volume
 
 ACROSS = (1, 0, 2)
-
-
-@pytest.fixture
-def carry(monkeypatch):
-    fake = FakePropagation()
-    monkeypatch.setattr("napari_sam.session.stack_run.propagate", fake)
-    return fake
 
 
 @pytest.fixture

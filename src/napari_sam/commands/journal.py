@@ -152,7 +152,7 @@ def _summary(path: Path) -> dict[str, Any]:
         "objects": len({(entry.target, entry.label) for entry in found if not entry.erased}),
         "images": list(dict.fromkeys(entry.target.image for entry in found)),
         "damaged": damaged,
-        "note": f"{damaged} damaged lines" if damaged else "",
+        "note": _damaged_lines(damaged) if damaged else "",
     }
 
 
@@ -197,5 +197,8 @@ def _objects(found: "list[Entry]") -> str:
 
 def _tell_damage(damaged: int) -> None:
     if damaged:
-        lines = "1 damaged line was" if damaged == 1 else f"{damaged} damaged lines were"
-        typer.echo(f"{lines} left out.", err=True)
+        typer.echo(f"{_damaged_lines(damaged)} {'was' if damaged == 1 else 'were'} left out.", err=True)
+
+
+def _damaged_lines(count: int) -> str:
+    return "1 damaged line" if count == 1 else f"{count} damaged lines"

@@ -1,4 +1,4 @@
-"""A record of every accepted object, so that nothing accepted is ever lost: one file a session, one JSON object a line.
+"""A record of every accepted object, to make labels anew from: one file a session, one JSON object a line.
 
 `Journal` writes, `read_journal` reads, `restore` builds labels anew.
 """

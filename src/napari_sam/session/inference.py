@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from napari_sam import heap
+from napari_sam import allocator
 from napari_sam.prompts import PromptSet
 from napari_sam.session.looking import first_window, place_of, window_for
 from napari_sam.session.state import Candidate
@@ -203,7 +203,7 @@ class Backend:
             # The old model goes first: two may not fit into memory.
             self._engine = self._loaded = None
             self._embedded = []
-            heap.give_back()
+            allocator.give_back()
             self._engine = self._factory(model, device, progress)
             self._loaded = model, device
         return self._engine

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
     from numpy.typing import NDArray
 
-    from napari_sam.session.compact import Change
+    from napari_sam.session.compressed import Change
 
 ROOM = 1 << 28
 """Bytes that napari's history of one layer may hold: 256 MiB."""
@@ -25,7 +25,7 @@ _KNOWN = getattr(_Paint, "_fields", None) == _FIELDS
 """Whether napari's record of a stroke is the one that is known here; if not, its records of ours stay as they are."""
 
 
-class CompactPaint(_Paint):  # type: ignore[misc]
+class CompressedPaint(_Paint):  # type: ignore[misc]
     """A change as napari replays it, which unpacks its pixels only then.
 
     napari's own record of what `Labels.data_setitem` changed lists the coordinates of every pixel.
@@ -34,7 +34,7 @@ class CompactPaint(_Paint):  # type: ignore[misc]
     __slots__ = ()
 
     @classmethod
-    def of(cls, change: Change) -> CompactPaint:
+    def of(cls, change: Change) -> CompressedPaint:
         """Make napari's record of a change."""
         box = tuple(at if isinstance(at, slice) else slice(at, at + 1) for at in change.region)
         return cls(box, change.pixels, change.before, change.after)
@@ -63,8 +63,8 @@ class CompactPaint(_Paint):  # type: ignore[misc]
         return values
 
 
-def compact(item: list[Any] | None, changes: Sequence[Change]) -> None:
-    """Put compact records of changes in the place of napari's own, if a step consists of these.
+def compress(item: list[Any] | None, changes: Sequence[Change]) -> None:
+    """Put compressed records of changes in the place of napari's own, if a step consists of these.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def compact(item: list[Any] | None, changes: Sequence[Change]) -> None:
     if not _KNOWN or item is None or len(item) != len(changes):
         return
     if all(len(part[1]) == change.before.shape[0] for part, change in zip(item, changes, strict=True)):
-        item[:] = [CompactPaint.of(change) for change in changes]
+        item[:] = [CompressedPaint.of(change) for change in changes]
 
 
 def bound(layer: Labels) -> None:

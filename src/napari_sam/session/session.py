@@ -337,8 +337,11 @@ class Session(StackCommands):
             if image is None:
                 return
             self._dialogue.read()
-            if self._dialogue.asker.waits_for_prompts or (self._dialogue.is_answered and self._accepts.waiting):
-                self._accept_later(image)
+            candidate = self._dialogue.candidate if self._dialogue.is_answered else None
+            if candidate is not None and not candidate.area:
+                self._say(words.EMPTY_MASK)  # before a layer is made for it
+            elif self._dialogue.asker.waits_for_prompts or (self._dialogue.is_answered and self._accepts.waiting):
+                self._accept_later(image, answered=candidate is not None)
             elif self._dialogue.is_answered:
                 self._say(self._accept_now(image))
             elif self._dialogue.is_stopped:
@@ -479,15 +482,11 @@ class Session(StackCommands):
             self._accepts.give_back()
         self._listener.tie()
 
-    def _accept_later(self, image: Image) -> None:
-        """Let what is prompted be written when its turn comes."""
-        candidate = self._dialogue.candidate if self._dialogue.is_answered else None
-        if candidate is not None and not candidate.area:
-            self._say(words.EMPTY_MASK)
-            return
+    def _accept_later(self, image: Image, *, answered: bool) -> None:
+        """Let what is prompted be written when its turn comes; `answered`: whether its mask is known."""
         writer = self._parts.targets.writer(image)
         again = self._object_again(None if writer is None else writer.layer)
-        undecided = again is None and candidate is None and not self._stack.is_decided
+        undecided = again is None and not answered and not self._stack.is_decided
         self._accepts.press(image, writer, only_empty=self.only_empty, again=again, undecided=undecided)
         self._stack.again, self._stack.said = None, ""
 

@@ -10,7 +10,7 @@ import numpy as np
 from napari_sam.prompts import PromptSet
 from napari_sam.propagation import Annotated, Reason, Step, weak_planes
 from napari_sam.session import stack_words, words
-from napari_sam.session.compact import CompactArray
+from napari_sam.session.compressed import CompressedArray
 from napari_sam.session.inference import candidate_of
 from napari_sam.session.stack_job import Stale
 from napari_sam.session.stack_object import CarriedObject, PlaneRecord, drawn, is_there, overlap
@@ -221,7 +221,7 @@ class Errand:
         if written is None and record is None:
             return False
         self._carried.append(step.index)
-        place, mask = (cut.origin, CompactArray.of(cut.mask)) if written is None else (written.origin, written.drawn)
+        place, mask = (cut.origin, CompressedArray.of(cut.mask)) if written is None else (written.origin, written.drawn)
         new = PlaneRecord(place, mask, step.score, bool(weak_planes([step])), annotated=False)
         self.hand = self.hand.carried(view.index, new)
         if written is not None:

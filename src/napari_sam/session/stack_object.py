@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam.prompts import PromptSet
-from napari_sam.session.compact import CompactArray
+from napari_sam.session.compressed import CompressedArray
 from napari_sam.session.levels import full
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class PlaneRecord:
     ----------
     origin : (int, int)
         Upper left pixel of `mask` on the plane, data pixels, (y, x).
-    drawn : CompactArray, shape (h, w), bool
+    drawn : CompressedArray, shape (h, w), bool
         Pixels that carry the object's label.
     score : float
         How far the mask can be trusted, 0 to 1; 1 where a person said it.
@@ -82,7 +82,7 @@ class PlaneRecord:
     """
 
     origin: tuple[int, int]
-    drawn: CompactArray
+    drawn: CompressedArray
     score: float = 1.0
     weak: bool = False
     annotated: bool = True
@@ -96,7 +96,7 @@ class PlaneRecord:
     @classmethod
     def said(cls, origin: tuple[int, int], mask: NDArray[np.bool_], prompts: PromptSet) -> PlaneRecord:
         """Describe what a person accepted and the plane carried already."""
-        return cls(origin, CompactArray.of(mask), prompts=prompts)
+        return cls(origin, CompressedArray.of(mask), prompts=prompts)
 
     @property
     def mask(self) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_sam.errors import InputError
 from napari_sam.session import label_history, words
-from napari_sam.session.compact import Change, CompactArray
+from napari_sam.session.compressed import Change, CompressedArray
 from napari_sam.session.grids import Grid
 from napari_sam.session.largest import LargestLabel
 from napari_sam.session.levels import draw_levels, full, refusal, write_levels
@@ -170,7 +170,7 @@ class LabelWriter:
         self._keep(item, [change])
         self._largest.note(label)
         carrying = after == label
-        drawn = change.pixels if np.array_equal(carrying, changed) else CompactArray.of(carrying)
+        drawn = change.pixels if np.array_equal(carrying, changed) else CompressedArray.of(carrying)
         data = self.layer.data
         return Written(self, label, change, drawn, tuple(data.shape), _reference(data), item)
 
@@ -233,7 +233,7 @@ class LabelWriter:
     def _has_history(self) -> bool:
         return not self.layer.multiscale
 
-    def _exchange(self, parts: list[tuple[Written, CompactArray, CompactArray]]) -> list[Written]:
+    def _exchange(self, parts: list[tuple[Written, CompressedArray, CompressedArray]]) -> list[Written]:
         """Put other values in the place of some, where they are as the parts have it; return the parts that changed."""
         changes, changed = [], []
         self._item = None
@@ -250,7 +250,7 @@ class LabelWriter:
 
     def _keep(self, item: list[Any] | None, changes: list[Change]) -> None:
         """Let napari's history keep a step in little room, and no more than there is room for."""
-        label_history.compact(item, changes)
+        label_history.compress(item, changes)
         label_history.bound(self.layer)
 
     def _present(self, part: Written) -> NDArray[Any] | None:
@@ -258,7 +258,7 @@ class LabelWriter:
         same = tuple(self.layer.data.shape) == part.shape
         return np.asarray(full(self.layer)[part.change.region]) if same else None
 
-    def _shows(self, part: Written, values: CompactArray) -> bool:
+    def _shows(self, part: Written, values: CompressedArray) -> bool:
         """Tell whether the pixels of a part hold certain values now."""
         now = self._present(part)
         return now is not None and np.array_equal(now[part.change.pixels.array()], values.array())
@@ -271,7 +271,7 @@ class LabelWriter:
         """Find the pixels of a part that are as they were before it; None when there is none."""
         return self._holding(part, part.change.before)
 
-    def _holding(self, part: Written, values: CompactArray) -> NDArray[np.bool_] | None:
+    def _holding(self, part: Written, values: CompressedArray) -> NDArray[np.bool_] | None:
         now = self._present(part)
         if now is None:
             return None

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam.session.compact import Change, CompactArray
+    from napari_sam.session.compressed import Change, CompressedArray
     from napari_sam.session.target import LabelWriter
 
 
@@ -28,7 +28,7 @@ class Written:
         Its id.
     change : Change
         The pixels that changed.
-    drawn : CompactArray, shape (h, w), bool
+    drawn : CompressedArray, shape (h, w), bool
         The pixels of the change's box that carry the id since.
     shape : tuple of int
         Shape of the layer's data at that time, at full resolution.
@@ -41,7 +41,7 @@ class Written:
     writer: LabelWriter
     label: int
     change: Change
-    drawn: CompactArray
+    drawn: CompressedArray
     shape: tuple[int, ...]
     data: Callable[[], Any]
     item: list[Any] | None = None

@@ -16,7 +16,7 @@ _LEVEL = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CompactArray:
+class CompressedArray:
     """An array that is packed until it is asked for.
 
     Attributes
@@ -37,7 +37,7 @@ class CompactArray:
     uniform: bool
 
     @classmethod
-    def of(cls, array: NDArray[Any]) -> CompactArray:
+    def of(cls, array: NDArray[Any]) -> CompressedArray:
         """Pack an array."""
         if array.size and (array == array.flat[0]).all():
             return cls(array.shape, array.dtype, np.array(array.flat[0], array.dtype).tobytes(), True)
@@ -67,16 +67,16 @@ class Change:
     ----------
     region : tuple of (int or slice)
         Index of the box in the layer's data, at full resolution; slices have a start and a stop.
-    pixels : CompactArray, bool
+    pixels : CompressedArray, bool
         Which pixels of the box changed; one axis for each slice.
-    before, after : CompactArray, shape (n,)
+    before, after : CompressedArray, shape (n,)
         What these pixels held before, and since, in C order.
     """
 
     region: tuple[int | slice, ...]
-    pixels: CompactArray
-    before: CompactArray
-    after: CompactArray
+    pixels: CompressedArray
+    before: CompressedArray
+    after: CompressedArray
 
     @classmethod
     def of(
@@ -87,7 +87,7 @@ class Change:
         after: NDArray[Any],
     ) -> Change:
         """Pack a change; `before` and `after` are of shape (n,)."""
-        return cls(region, CompactArray.of(pixels), CompactArray.of(before), CompactArray.of(after))
+        return cls(region, CompressedArray.of(pixels), CompressedArray.of(before), CompressedArray.of(after))
 
     @property
     def nbytes(self) -> int:

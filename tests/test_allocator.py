@@ -5,14 +5,14 @@ import sys
 
 import pytest
 
-from napari_sam import heap
+from napari_sam import allocator
 
 
 @pytest.fixture(autouse=True)
 def _looked_for_anew():
-    heap._trim.cache_clear()
+    allocator._trim.cache_clear()
     yield
-    heap._trim.cache_clear()
+    allocator._trim.cache_clear()
 
 
 class Library:
@@ -33,8 +33,8 @@ def test_the_c_library_is_asked_to_keep_nothing(monkeypatch, answer):
     library = Library(answer)
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(ctypes, "CDLL", lambda _name: library)
-    assert heap.give_back() is bool(answer)
-    assert heap.give_back() is bool(answer)
+    assert allocator.give_back() is bool(answer)
+    assert allocator.give_back() is bool(answer)
     assert library.asked == [0, 0]
 
 
@@ -42,7 +42,7 @@ def test_the_c_library_is_asked_to_keep_nothing(monkeypatch, answer):
 def test_no_library_is_touched_on_other_systems(monkeypatch, platform):
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr(ctypes, "CDLL", lambda _name: pytest.fail("it was opened"))
-    assert not heap.give_back()
+    assert not allocator.give_back()
 
 
 @pytest.mark.parametrize("problem", [OSError, AttributeError])
@@ -52,11 +52,11 @@ def test_libraries_without_it_are_left_alone(monkeypatch, problem):
 
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(ctypes, "CDLL", missing)
-    assert not heap.give_back()
-    assert not heap.give_back()
+    assert not allocator.give_back()
+    assert not allocator.give_back()
 
 
 def test_it_does_no_harm_here():
     kept = bytearray(b"kept") * 1000
-    heap.give_back()
+    allocator.give_back()
     assert kept == bytearray(b"kept") * 1000
