@@ -60,7 +60,7 @@ long: $(READY)
 	scripts/on-screen.sh $(BIN)/python -m pytest --long -m long
 
 stress: $(READY)
-	$(BIN)/python -m pytest --long -m long tests/session/test_state_machine.py --seeds=$(SEEDS)
+	$(BIN)/python -m pytest --long -m long tests/session/test_random_actions.py --seeds=$(SEEDS)
 
 docs: $(READY)
 	$(MKDOCS)

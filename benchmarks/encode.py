@@ -20,7 +20,7 @@ import torch
 from segment_anything import SamPredictor, sam_model_registry
 
 from napari_sam.model.protocol import PromptTensors
-from napari_sam.model.sam import VIT_B, Sam
+from napari_sam.model.sam.sam import VIT_B, Sam
 
 if TYPE_CHECKING:
     from collections.abc import Callable

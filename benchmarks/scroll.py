@@ -20,9 +20,9 @@ import dask.array as da
 import numpy as np
 from napari.components import ViewerModel
 
-from napari_sam import allocator
-from napari_sam.cache import EmbeddingCache
-from napari_sam.engine import Engine
+from napari_sam.cache.memory import EmbeddingCache
+from napari_sam.inference import allocator
+from napari_sam.inference.engine import Engine
 from napari_sam.session import Session
 
 CASES = ("kept", "handed back")

@@ -22,8 +22,8 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from scipy.ndimage import center_of_mass, find_objects, label
 
-from napari_sam import sample_data
-from napari_sam.engine import Engine
+from napari_sam import samples
+from napari_sam.inference.engine import Engine
 from napari_sam.widgets import SamDock
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Bench:
     def __init__(self, shots: Path | None) -> None:
         self.viewer = napari.Viewer()
         self.viewer.window._qt_window.resize(1366, 768)  # noqa: SLF001 - the size of the window has no public name
-        [(pixels, attributes, _)] = sample_data.fluorescence()
+        [(pixels, attributes, _)] = samples.fluorescence()
         self.image = self.viewer.add_image(pixels, **attributes)
         self.canvas = self.viewer.window._qt_viewer.canvas  # noqa: SLF001 - events have no public way to the canvas
         self.shots = shots

@@ -1,8 +1,8 @@
 """Writes the tables that the documents take from the code: models, keys, and the accuracy of the bundled model.
 
 A table stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``. Run it after a change of
-`napari_sam.model.registry`, `napari_sam.session.actions` or the bundled weights; ``--check`` only says which files are
-out of date, and a test runs that.
+`napari_sam.checkpoints.registry`, `napari_sam.session.actions` or the bundled weights; ``--check`` only says which
+files are out of date, and a test runs that.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import label
 
 from napari_sam.progress import no_progress
-from napari_sam.propagation import DEFAULT_STRATEGY, Ending, Reason, Step
+from napari_sam.propagation import DEFAULT_STRATEGY, Ending, PropagationStep, Reason
 
 SHAPE = (12, 40, 50)
 CENTRE = (6, 20, 24)
@@ -61,7 +61,7 @@ class FakePropagation:
             index = last + way
             if (found := next(earlier, None)) is not None:
                 assert (found.index, found.direction) == (index, way)
-                if isinstance(found, Step):
+                if isinstance(found, PropagationStep):
                     known[index] = found.mask
                     fronts.append((index, way))
                 yield found
@@ -85,7 +85,7 @@ class FakePropagation:
             overlap = (mask & known[last]).sum() / (mask | known[last]).sum()
             known[index] = mask
             fronts.append((index, way))
-            yield Step(index, mask, self.scores.get(index, 0.9), float(overlap), way)
+            yield PropagationStep(index, mask, self.scores.get(index, 0.9), float(overlap), way)
 
 
 def touching(bright, mask):

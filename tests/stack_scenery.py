@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 from scipy import ndimage
 
-from napari_sam.planes import ArrayPlanes
+from napari_sam.planes.source import ArrayPlanes
 from napari_sam.progress import no_progress
 from napari_sam.prompts import MaskPrompt, PromptSet
-from napari_sam.propagation import Annotated, Ending, Step
-from napari_sam.propagation.strategy import Answer
+from napari_sam.propagation import Annotated, Ending, PropagationStep
+from napari_sam.propagation.strategies.protocol import StrategyAnswer
 
 SHAPE = (32, 40)
 
@@ -38,10 +38,10 @@ def annotate(planes: ArrayPlanes, *indices: int) -> list[Annotated]:
     return [Annotated(index, truth(planes, index)) for index in indices]
 
 
-def split_results(results) -> tuple[dict[int, Step], list[Ending]]:
+def split_results(results) -> tuple[dict[int, PropagationStep], list[Ending]]:
     found = list(results)
     return (
-        {one.index: one for one in found if isinstance(one, Step)},
+        {one.index: one for one in found if isinstance(one, PropagationStep)},
         [one for one in found if isinstance(one, Ending)],
     )
 
@@ -55,7 +55,7 @@ class AsItIs:
     def answer(self, engine, task, progress):
         mask = engine.predictor.mask_prompt(task.plane, task.before[-1].mask)
         found = engine.predict(task.plane, PromptSet((mask,)), progress=progress)
-        return Answer(found.masks[0], float(found.scores[0]))
+        return StrategyAnswer(found.masks[0], float(found.scores[0]))
 
 
 class BrightEngine:

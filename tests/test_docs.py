@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -47,10 +48,23 @@ def test_models_recommended_by_the_documents_exist():
 
 def test_rooms_named_by_contributing_exist():
     text = (ROOT / "CONTRIBUTING.md").read_text()
-    named = set(re.findall(r"`((?:model|session|samples|sample_data|prompts)[\w/.]*)`", text))
-    assert "model/registry.py" in named
-    missing = [name for name in named if "<" not in name and not (ROOT / "src" / "napari_sam" / name).exists()]
+    source = ROOT / "src" / "napari_sam"
+    rooms = "|".join(path.name for path in source.iterdir() if path.is_dir() and not path.name.startswith("_"))
+    named = set(re.findall(rf"`((?:{rooms}|prompts)[\w/.]*)`", text))
+    assert "checkpoints/registry.py" in named
+    missing = [name for name in named if not (source / name).exists()]
     assert not missing
+
+
+def test_the_house_of_contributing_is_the_contract():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = [set(layer.split(" | ")) for layer in next(c for c in contracts if c["id"] == "layers")["layers"]]
+    house = (ROOT / "CONTRIBUTING.md").read_text().partition("## The house")[2].partition("```text\n")[2]
+    # Names end where the words on them begin, three blanks or more after the last.
+    named = [
+        set(re.split(r"\s{3,}", line)[0].replace("/", "").split()) for line in house.partition("```")[0].splitlines()
+    ]
+    assert named == layers
 
 
 def test_commands_and_options_of_the_documents_exist():

@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import napari_sam
-from napari_sam import sample_data
+from napari_sam import samples
 from napari_sam.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -118,17 +118,17 @@ def test_sample_that_cannot_be_downloaded_or_is_not_installed_says_so(monkeypatc
 
     monkeypatch.setattr(data, "cells3d", offline)
     with pytest.raises(InputError, match="cannot be downloaded: no internet connection"):
-        sample_data.cells_volume()
+        samples.cells_volume()
     monkeypatch.setitem(sys.modules, "nibabel", None)
     with pytest.raises(InputError, match=r"napari-sam-live\[medical\]"):
-        sample_data.brain()
+        samples.brain()
 
 
 def test_a_sample_can_be_changed_without_changing_the_next_one():
-    first = sample_data.tissue()[0]
+    first = samples.tissue()[0]
     first[0][:] = 0
     first[1]["metadata"].clear()
-    again = sample_data.tissue()[0]
+    again = samples.tissue()[0]
     assert again[0].any() and again[1]["metadata"]
 
 

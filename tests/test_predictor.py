@@ -8,7 +8,7 @@ from fakes import BrightnessModel, blob
 from napari_sam import BoxPrompt, MaskPrompt, PointPrompt
 from napari_sam.device import available_devices, choose_device, describe_device, is_out_of_memory
 from napari_sam.errors import Cancelled, ConflictError, DeviceError, InputError
-from napari_sam.image import Plane
+from napari_sam.planes.plane import Plane
 from napari_sam.predictor import Predictor, load_predictor
 
 

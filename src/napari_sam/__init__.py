@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_sam.model.registry import ModelSpec, list_models
+    from napari_sam.checkpoints.registry import ModelSpec, list_models
     from napari_sam.predictor import Embedding, Prediction, Predictor, load_predictor
     from napari_sam.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptSet
 
@@ -37,12 +37,12 @@ _HOME = {
     "BoxPrompt": "prompts",
     "Embedding": "predictor",
     "MaskPrompt": "prompts",
-    "ModelSpec": "model.registry",
+    "ModelSpec": "checkpoints.registry",
     "PointPrompt": "prompts",
     "Prediction": "predictor",
     "Predictor": "predictor",
     "PromptSet": "prompts",
-    "list_models": "model.registry",
+    "list_models": "checkpoints.registry",
     "load_predictor": "predictor",
 }
 

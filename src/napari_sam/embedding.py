@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_sam.packed import PackedArray, PackedEmbedding
+from napari_sam.cache.packed import PackedArray, PackedEmbedding
 
 if TYPE_CHECKING:
     from napari_sam.geometry import Frame

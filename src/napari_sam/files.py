@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from io import BufferedReader
     from pathlib import Path
 
+
 _NOT_LINKS = getattr(os, "O_NOFOLLOW", 0)  # Windows has neither flag, and no pipes or devices in folders
 _NOT_WAITING = getattr(os, "O_NONBLOCK", 0)
 
@@ -103,3 +104,9 @@ def _require_plain(mode: int) -> None:
         if is_kind(mode):
             raise NotPlainError(f"it is {kind}, not a file")
     raise NotPlainError("it is a device, not a file")
+
+
+def printable(text: str, most: int = 60) -> str:
+    """Return the start of a text out of a file, with nothing in it that a terminal would obey."""
+    shown = "".join(character if character.isprintable() else "?" for character in text[:most])
+    return shown + ("..." if len(text) > most else "")

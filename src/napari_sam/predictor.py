@@ -21,9 +21,9 @@ from napari_sam._conflict import refuse_conflict
 from napari_sam.device import choose_device, describe_device, is_out_of_memory
 from napari_sam.embedding import Embedding as Embedding
 from napari_sam.errors import DeviceError, InputError
-from napari_sam.image import Plane
-from napari_sam.model.code import code_digest
+from napari_sam.model.digest import code_digest
 from napari_sam.model.protocol import DenseModel, PromptTensors
+from napari_sam.planes.plane import Plane
 from napari_sam.progress import no_progress
 from napari_sam.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptSet
 
@@ -171,7 +171,7 @@ class Predictor:
             Grey or RGB(A), any real dtype. A `Plane` carries its own window and spacing; the options below then stay
             at their defaults.
         contrast_limits, gamma, spacing
-            See `napari_sam.image.Plane`.
+            See `napari_sam.planes.plane.Plane`.
         progress : Progress
             Called with the fraction done; may raise `Cancelled`.
 
@@ -466,8 +466,8 @@ def load_predictor(
     ConflictError
         If the abandoned plugin ``napari-sam`` is installed beside this one.
     """
-    from napari_sam.model.load import load_checkpoint
-    from napari_sam.model.weights import resolve
+    from napari_sam.checkpoints.loading import load_checkpoint
+    from napari_sam.checkpoints.weights import resolve
 
     refuse_conflict()
     chosen = choose_device(device)

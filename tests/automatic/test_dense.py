@@ -7,7 +7,7 @@ from fake_predictor import FakePredictor, discs
 
 from napari_sam.automatic import QUICK, DenseSettings, segment_everything
 from napari_sam.errors import Cancelled, InputError
-from napari_sam.evaluation.detection import average_precision, match_counts
+from napari_sam.evaluation.average_precision import average_precision, match_counts
 from napari_sam.predictor import DenseMaps
 
 TOUCHING = discs((90, 120), (30, 30, 16), (30, 61, 16), (60, 46, 16), (60, 95, 12))

@@ -7,7 +7,7 @@ import torch
 from fakes import BrightnessModel, blob
 from napari_sam import predictor as module
 from napari_sam.errors import InputError
-from napari_sam.model.compact import CompactConfig, CompactSam
+from napari_sam.model.compact.model import CompactConfig, CompactSam
 from napari_sam.model.protocol import Decoded
 from napari_sam.predictor import Predictor
 from napari_sam.prompts import BoxPrompt, MaskPrompt, PointPrompt

@@ -8,8 +8,8 @@ from PIL import Image
 
 import napari_sam
 from napari_sam.automatic import QUICK, DenseSettings, segment_everything
-from napari_sam.evaluation.detection import average_precision
-from napari_sam.sample_data import fluorescence
+from napari_sam.evaluation.average_precision import average_precision
+from napari_sam.samples import fluorescence
 
 PART = np.s_[200:456, 250:506]
 TRUTH = Path(__file__).with_name("fluorescence_labels.png")

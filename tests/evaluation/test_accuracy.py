@@ -11,10 +11,11 @@ from PIL import Image
 from test_clicks import Paint
 
 from napari_sam.errors import InputError
-from napari_sam.evaluation import accuracy, report
+from napari_sam.evaluation import accuracy
 from napari_sam.evaluation.accuracy import AccuracyReport, measure_accuracy
 from napari_sam.evaluation.dataset import LabelledImage
-from napari_sam.evaluation.tables import tables
+from napari_sam.evaluation.report import files
+from napari_sam.evaluation.report.tables import tables
 
 
 class Model(Paint):
@@ -154,7 +155,7 @@ class TestReport:
 
     def test_files(self, whole, tmp_path):
         folder = tmp_path / "new" / "report"
-        written = report.write_report(whole, folder)
+        written = files.write_report(whole, folder)
         assert {path.name for path in written} == {path.name for path in folder.iterdir()}
         plots = ("iou-by-clicks", "box-iou", "calibration", "automatic-precision")
         assert {path.name for path in written} == {
@@ -168,7 +169,7 @@ class TestReport:
             assert "<svg" in (folder / f"{plot}.svg").read_text()
 
     def test_a_row_for_each_object(self, whole, tmp_path):
-        report.write_report(whole, tmp_path)
+        files.write_report(whole, tmp_path)
         with (tmp_path / "objects.csv").open(newline="") as file:
             rows = list(csv.DictReader(file))
         assert len(rows) == 24
@@ -178,7 +179,7 @@ class TestReport:
         assert (last["model"], last["iou_1"], last["iou_1_best_candidate"], last["iou_box"]) == ("med", "", "", "1.0")
 
     def test_words(self, whole, tmp_path):
-        report.write_report(whole, tmp_path)
+        files.write_report(whole, tmp_path)
         text = (tmp_path / "accuracy.md").read_text()
         assert "| all | paint | 6 | 12 | 0.75 (" in text
         assert "| all | med | 6 | 12 | - | - | - | - | 1.00 (1.00-1.00) |" in text
@@ -190,21 +191,21 @@ class TestReport:
 
     def test_plots_of_nothing_are_not_made(self, images, tmp_path):
         found = measure_accuracy(Model("box", dense=False), images, model="med")
-        report.write_report(AccuracyReport("d", (found,)), tmp_path)
+        files.write_report(AccuracyReport("d", (found,)), tmp_path)
         assert {path.stem for path in tmp_path.glob("*.png")} == {"box-iou", "calibration"}
 
     def test_plots_leave_nothing_behind(self, whole, tmp_path):
-        report.write_report(whole, tmp_path)
+        files.write_report(whole, tmp_path)
         assert "matplotlib.pyplot" not in sys.modules
 
     def test_a_folder_that_cannot_be_written(self, tmp_path):
         (tmp_path / "file").write_text("")
         with pytest.raises(InputError, match="Choose another folder"):
-            report.prepare_folder(tmp_path / "file" / "report")
+            files.prepare_folder(tmp_path / "file" / "report")
 
 
 def test_many_types_are_drawn_in_lines_of_their_own(images, tmp_path):
-    from napari_sam.evaluation import plots
+    from napari_sam.evaluation.report import plots
 
     items = [replace(images[0], kind=f"a type with a long name, number {n}") for n in range(11)]
     found = measure_accuracy(Model(), items, model="paint", clicks=2)

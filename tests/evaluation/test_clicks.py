@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_sam.evaluation import clicks, robot
+from napari_sam.evaluation import clicks, simulated_user
 from napari_sam.evaluation.dataset import LabelledImage
 from napari_sam.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
@@ -57,31 +57,31 @@ class Paint:
 class TestNextClick:
     def test_first_click_is_deepest_in_the_object(self):
         truth = rectangle((40, 60), (10, 21), (20, 31))
-        assert robot.next_click(truth, np.zeros_like(truth)) == PointPrompt((15, 25), positive=True)
+        assert simulated_user.next_click(truth, np.zeros_like(truth)) == PointPrompt((15, 25), positive=True)
 
     def test_largest_missed_part(self):
         truth = rectangle((60, 60), (5, 16), (5, 16)) | rectangle((60, 60), (30, 51), (30, 51))
         answer = rectangle((60, 60), (5, 10), (5, 16))
-        assert robot.next_click(truth, answer) == PointPrompt((40, 40), positive=True)
+        assert simulated_user.next_click(truth, answer) == PointPrompt((40, 40), positive=True)
 
     def test_what_was_wrongly_taken_gets_a_negative_click(self):
         truth = rectangle((60, 60), (5, 16), (5, 16))
         answer = truth | rectangle((60, 60), (30, 41), (30, 41))
-        assert robot.next_click(truth, answer) == PointPrompt((35, 35), positive=False)
+        assert simulated_user.next_click(truth, answer) == PointPrompt((35, 35), positive=False)
 
     def test_regions_are_told_apart_though_they_touch_at_a_corner(self):
         truth = rectangle((30, 30), (0, 9), (0, 9)) | rectangle((30, 30), (9, 20), (9, 20))
-        assert robot.next_click(truth, np.zeros_like(truth)).position == (14, 14)
+        assert simulated_user.next_click(truth, np.zeros_like(truth)).position == (14, 14)
 
     def test_the_edge_of_the_plane_is_a_border(self):
         truth = rectangle((31, 31), (0, 31), (0, 11))
-        y, x = robot.next_click(truth, np.zeros_like(truth)).position
+        y, x = simulated_user.next_click(truth, np.zeros_like(truth)).position
         assert x == 5
         assert 5 <= y <= 25
 
     def test_a_perfect_answer_is_confirmed(self):
         truth = rectangle((30, 30), (5, 10), (5, 10))
-        assert robot.next_click(truth, truth).positive
+        assert simulated_user.next_click(truth, truth).positive
 
     def test_only_what_is_needed_is_looked_at_and_nothing_changes_by_it(self):
         """The same definition over the whole plane, written down as it reads."""
@@ -98,18 +98,18 @@ class TestNextClick:
         for _ in range(200):
             noise = ndimage.gaussian_filter(rng.normal(size=(2, *rng.integers(8, 50, 2))), (0, 2, 2))
             truth, answer = noise[0] > 0, noise[1] > rng.uniform(-0.1, 0.1)
-            assert robot.next_click(truth, answer) == plainly(truth, answer)
+            assert simulated_user.next_click(truth, answer) == plainly(truth, answer)
 
 
 def test_intersection_over_union():
     one, other = rectangle((20, 20), (0, 10), (0, 10)), rectangle((20, 20), (5, 15), (0, 10))
-    assert robot.intersection_over_union(one, other) == pytest.approx(1 / 3)
-    assert robot.intersection_over_union(one, one) == 1
-    assert robot.intersection_over_union(one, np.zeros_like(one)) == 0
+    assert simulated_user.intersection_over_union(one, other) == pytest.approx(1 / 3)
+    assert simulated_user.intersection_over_union(one, one) == 1
+    assert simulated_user.intersection_over_union(one, np.zeros_like(one)) == 0
 
 
 def test_tight_box_goes_through_the_outermost_pixels():
-    assert robot.tight_box(rectangle((30, 30), (3, 8), (10, 21))) == BoxPrompt((3, 10), (7, 20))
+    assert simulated_user.tight_box(rectangle((30, 30), (3, 8), (10, 21))) == BoxPrompt((3, 10), (7, 20))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_tight_box_goes_through_the_outermost_pixels():
     [((3, 4), (10, 30), BoxPrompt((2.5, 10), (3.5, 29))), ((3, 30), (10, 11), BoxPrompt((3, 9.5), (29, 10.5)))],
 )
 def test_a_box_around_a_line_has_an_area(rows, columns, box):
-    assert robot.tight_box(rectangle((40, 40), rows, columns)) == box
+    assert simulated_user.tight_box(rectangle((40, 40), rows, columns)) == box
 
 
 class TestClickCurve:

@@ -278,7 +278,7 @@ class TestRefusals:
 
 class TestSpread:
     ENTRIES = tuple(
-        dataset.Entry(f"{kind}{n}", kind, "", "")
+        dataset.DatasetEntry(f"{kind}{n}", kind, "", "")
         for kind, count in (("a", 9), ("b", 2), ("c", 5))
         for n in range(count)
     )

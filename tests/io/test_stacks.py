@@ -11,11 +11,11 @@ from PIL import Image
 from stack_files import COLOUR, SPACING, VOLUME, imagej
 
 from napari_sam.errors import InputError
-from napari_sam.io import lazy
-from napari_sam.io.lazy import ArrangedArray, PagedArray
-from napari_sam.io.stack import Stack, make_stack
+from napari_sam.io.contrast import default_limits
+from napari_sam.io.formats import lazy
+from napari_sam.io.formats.lazy import ArrangedArray, PagedArray
+from napari_sam.io.stack import ImageStack, make_stack
 from napari_sam.io.stacks import open_stack
-from napari_sam.io.window import default_limits
 
 
 def test_folder_of_pictures_is_in_natural_order(tmp_path):
@@ -216,7 +216,7 @@ def test_default_limits_are_those_of_napari(shape):
 
 
 def test_stack_is_frozen_and_says_its_shape(tmp_path):
-    stack = Stack(tmp_path, COLOUR, "zyx", rgb=True)
+    stack = ImageStack(tmp_path, COLOUR, "zyx", rgb=True)
     assert stack.shape == COLOUR.shape[:3]
     with pytest.raises(AttributeError):
         stack.axes = "tyx"

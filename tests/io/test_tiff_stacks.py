@@ -8,7 +8,7 @@ import tifffile
 from stack_files import COLOUR, MICROMETERS, OME, SPACING, VOLUME, imagej, ome
 
 from napari_sam.errors import InputError
-from napari_sam.io import tiff
+from napari_sam.io.formats import tiff
 from napari_sam.io.stacks import open_stack
 
 

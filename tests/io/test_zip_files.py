@@ -7,10 +7,10 @@ import zipfile
 import pytest
 
 from napari_sam.errors import Cancelled, InputError
-from napari_sam.evaluation.files import open_files
+from napari_sam.evaluation.archive import open_files
 from napari_sam.io import memory
-from napari_sam.io.archives import archive_problem, open_archive, read_member
-from napari_sam.training.bbbc038 import read_archive
+from napari_sam.io.formats.archives import archive_problem, open_archive, read_member
+from napari_sam.training.data.bbbc038 import read_archive
 
 
 def archive(path, size=1000):

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from napari_sam.errors import WeightsError
-from napari_sam.model import compact, compact_encoder, compact_window
-from napari_sam.model.compact import CompactConfig, CompactSam, build_compact, normalise
-from napari_sam.model.compact_look import look
+from napari_sam.model.compact import encoder, windows
+from napari_sam.model.compact import model as compact
+from napari_sam.model.compact.model import CompactConfig, CompactSam, build_compact, normalise
+from napari_sam.model.compact.windowed_decode import look
 from napari_sam.model.protocol import PromptTensors
 
 TINY = CompactConfig(
@@ -225,14 +226,14 @@ class TestUpscale:
 def test_masks_touch_the_window_but_not_the_edge_of_the_canvas(corner, cell, touching):
     logits = torch.full((1, 2, 16, 16), -1.0)
     logits[0, 1, *cell] = 1
-    assert compact_window.touches(logits, torch.tensor([corner]), (16, 16), (32, 40)).tolist() == [touching]
+    assert windows.touches(logits, torch.tensor([corner]), (16, 16), (32, 40)).tolist() == [touching]
 
 
 class TestGlobalAttention:
     def block(self, monkeypatch, most: int):
-        monkeypatch.setattr(compact_encoder, "_MOST_KEYS", most)
+        monkeypatch.setattr(encoder, "_MOST_KEYS", most)
         torch.manual_seed(0)
-        block = compact_encoder.GlobalBlock(8, 2)
+        block = encoder.GlobalBlock(8, 2)
         seen: list[int] = []
         block.attention.key.register_forward_hook(lambda _module, _inputs, output: seen.append(output.shape[1]))
         return block, seen
@@ -247,7 +248,7 @@ class TestGlobalAttention:
         calm = torch.randn(1, 8, 4, 4).repeat_interleave(2, 2).repeat_interleave(2, 3)
         tokens = calm.flatten(2).transpose(1, 2)
         block, _ = self.block(monkeypatch, 16)
-        keys = compact_encoder._thinned(tokens, calm.shape)
+        keys = encoder._thinned(tokens, calm.shape)
         assert keys.shape == (1, 16, 8)
         torch.testing.assert_close(block.attention(tokens, keys, keys), block.attention(tokens, tokens, tokens))
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sam.model import compact_scales as scales
-from napari_sam.model.compact import CompactSam
-from napari_sam.model.compact_config import CompactConfig
-from napari_sam.model.compact_look import Look
+from napari_sam.model.compact import scales
+from napari_sam.model.compact.config import CompactConfig
+from napari_sam.model.compact.model import CompactSam
+from napari_sam.model.compact.windowed_decode import Look
 from napari_sam.model.protocol import PromptTensors
 
 TINY = CompactConfig((8, 12, 16), (1, 1, 1), 1, 2, (8, 8, 16), 1, 2)
@@ -20,8 +20,8 @@ def box(*corners: float) -> PromptTensors:
     return PromptTensors(torch.zeros(1, 0, 2), torch.zeros(1, 0).long(), torch.tensor([corners]).float())
 
 
-def seen(size: float, score: float, scale: float = 1.0) -> scales.Candidate:
-    return scales.Candidate(Look(torch.zeros(4, 4, 4), torch.zeros(4), (0, 0)), 0, scale, (0, 0), size, score)
+def seen(size: float, score: float, scale: float = 1.0) -> scales.ScaleCandidate:
+    return scales.ScaleCandidate(Look(torch.zeros(4, 4, 4), torch.zeros(4), (0, 0)), 0, scale, (0, 0), size, score)
 
 
 class TestPyramid:

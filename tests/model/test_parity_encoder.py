@@ -6,7 +6,7 @@ import pytest
 import torch
 from sam_reference import TOLERANCE, largest_difference, ours_like, reference_vit, shortened
 
-from napari_sam.model.sam import VIT_B, VIT_H, VIT_L
+from napari_sam.model.sam.sam import VIT_B, VIT_H, VIT_L
 
 
 @pytest.mark.parametrize("config", [VIT_L.encoder, VIT_H.encoder], ids=["L", "H"])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sam.model.protocol import Features
-    from napari_sam.model.sam import Sam
+    from napari_sam.model.sam.sam import Sam
 
 SIDE, GRID = 128, 8
 

@@ -21,14 +21,14 @@ from sam_reference import (
 )
 from segment_anything import SamPredictor
 
-from napari_sam.model.sam import VIT_B
+from napari_sam.model.sam.sam import VIT_B
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_sam.geometry import Frame
     from napari_sam.model.protocol import Features
-    from napari_sam.model.sam import Sam
+    from napari_sam.model.sam.sam import Sam
 
 SIZES = {"landscape": (333, 500), "portrait": (1207, 640)}
 EARLIER = np.random.default_rng(1).normal(0, 4, (256, 256)).astype(np.float32)

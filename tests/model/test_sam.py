@@ -11,12 +11,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from napari_sam.errors import Cancelled
-from napari_sam.model import relative_attention
-from napari_sam.model.image_encoder import Block, ViTConfig
-from napari_sam.model.medsam import MedSam
+from napari_sam.model.encoders import relative_attention
+from napari_sam.model.encoders.tiny_vit import TinyViT, fuse_batch_norms
+from napari_sam.model.encoders.vit import Block, ViTConfig
 from napari_sam.model.protocol import PromptTensors
-from napari_sam.model.sam import MOBILE, SamConfig
-from napari_sam.model.tiny_vit import TinyViT, fuse_batch_norms
+from napari_sam.model.sam.medsam import MedSam
+from napari_sam.model.sam.sam import MOBILE, SamConfig
 
 
 class Watch(TorchDispatchMode):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sam.cache import EmbeddingCache
-from napari_sam.engine import Engine
+from napari_sam.cache.memory import EmbeddingCache
 from napari_sam.evaluation.synthetic_volumes import synthetic_volume
-from napari_sam.planes import ArrayPlanes
-from napari_sam.propagation import STRATEGIES, Annotated, Step, propagate
+from napari_sam.inference.engine import Engine
+from napari_sam.planes.source import ArrayPlanes
+from napari_sam.propagation import STRATEGIES, Annotated, PropagationStep, propagate
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,6 @@ def test_a_vessel_is_carried_through_the_volume(engine, volume, strategy):
     found = np.zeros_like(truth)
     found[known] = truth[known]
     for step in propagate(engine, planes, annotated, strategy=strategy):
-        if isinstance(step, Step):
+        if isinstance(step, PropagationStep):
             found[step.index] = step.mask
     assert (found & truth).sum() / (found | truth).sum() > 0.7

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_sam.image import Plane
-from napari_sam.propagation.appearance import Contrast, contrast, grey_values, kept
-from napari_sam.propagation.interpolate import between
-from napari_sam.propagation.motion import moved
-from napari_sam.propagation.projection import projected_points
-from napari_sam.propagation.prompting import box_around, box_margin, deepest_point, pieces, window
+from napari_sam.planes.plane import Plane
+from napari_sam.propagation.contrast import Contrast, contrast, grey_values, kept
+from napari_sam.propagation.strategies.interpolate import between
+from napari_sam.propagation.strategies.mask_prompts import box_around, box_margin, deepest_point, pieces, window
+from napari_sam.propagation.strategies.motion import moved
+from napari_sam.propagation.strategies.projection import projected_points
 from stack_scenery import SHAPE, disc
 
 

@@ -7,8 +7,8 @@ import pytest
 from scipy import ndimage
 
 from napari_sam.errors import Cancelled, InputError
-from napari_sam.planes import ArrayPlanes
-from napari_sam.propagation import STRATEGIES, Annotated, Ending, Reason, Rules, Step, propagate, weak_planes
+from napari_sam.planes.source import ArrayPlanes
+from napari_sam.propagation import STRATEGIES, Annotated, Ending, PropagationStep, Reason, Rules, propagate, weak_planes
 from stack_scenery import AsItIs, BrightEngine, annotate, disc, split_results, stack, truth
 
 SAME = (16, 20, 6)
@@ -191,7 +191,9 @@ class TestRules:
 class TestOrder:
     def test_nearest_planes_come_first(self):
         planes = stack(*[SAME] * 11)
-        steps = [r.index for r in propagate(BrightEngine(), planes, annotate(planes, 3, 9)) if isinstance(r, Step)]
+        steps = [
+            r.index for r in propagate(BrightEngine(), planes, annotate(planes, 3, 9)) if isinstance(r, PropagationStep)
+        ]
         distances = [min(abs(k - 3), abs(k - 9)) for k in steps]
         assert distances == sorted(distances)
         assert len(set(steps)) == len(steps) == 9
@@ -226,7 +228,11 @@ class TestOrder:
             engine = BrightEngine()
             again = list(propagate(engine, planes, annotate(planes, 4), earlier=whole[:done]))
             assert [(type(r), r.index, r.direction) for r in again] == [(type(r), r.index, r.direction) for r in whole]
-            assert all(np.array_equal(a.mask, b.mask) for a, b in zip(again, whole, strict=True) if isinstance(a, Step))
+            assert all(
+                np.array_equal(a.mask, b.mask)
+                for a, b in zip(again, whole, strict=True)
+                if isinstance(a, PropagationStep)
+            )
         assert not engine.asked
 
 
@@ -283,6 +289,6 @@ class TestWrongInput:
 
 
 def test_weak_planes():
-    steps = [Step(k, np.ones((1, 1), bool), score, 1.0, 1) for k, score in ((5, 0.2), (3, 0.9), (1, 0.4))]
+    steps = [PropagationStep(k, np.ones((1, 1), bool), score, 1.0, 1) for k, score in ((5, 0.2), (3, 0.9), (1, 0.4))]
     assert weak_planes(steps) == [1, 5]
     assert weak_planes(steps, threshold=0.3) == [5]

@@ -14,13 +14,13 @@ from stepped import SteppedWorker
 
 from napari_sam.journal import decode_mask
 from napari_sam.prompts import BoxPrompt, PointPrompt, PromptSet
-from napari_sam.session import Session, words
+from napari_sam.session import Session, messages
 from napari_sam.session import session as session_module
 
 SCENES = (("plane", "stack"), ("stack", "twin"), ("plane", "other"))
 """Images of a viewer; those of the same shape lie on each other."""
 SHAPES = {"plane": (32, 32), "other": (32, 32), "stack": (6, 24, 24), "twin": (6, 24, 24)}
-FORESEEN = (REFUSAL, words.TARGET_GONE, words.NOTHING_FREE, words.EMPTY_MASK)
+FORESEEN = (REFUSAL, messages.TARGET_GONE, messages.NOTHING_FREE, messages.EMPTY_MASK)
 """Failures that are none of the session's."""
 GREYS = np.array([0, 60, 120, 180, 240], np.uint8)
 
@@ -45,11 +45,11 @@ class Errors(logging.Handler):
 class Bench:
     """A viewer with two images, a session on it, and the model of what its labels must be."""
 
-    def __init__(self, engine, scene=0):
+    def __init__(self, engine, active=0):
         self.viewer = ViewerModel()
         self.images = [
             self.viewer.add_image(picture(SHAPES[name], seed), contrast_limits=(0, 255), name=name)
-            for seed, name in enumerate(SCENES[scene % len(SCENES)])
+            for seed, name in enumerate(SCENES[active % len(SCENES)])
         ]
         self.engine = engine
         self.model = LabelModel()
@@ -97,7 +97,7 @@ class Bench:
 
     @property
     def _prompts(self):
-        return self.session._parts.prompts
+        return self.session._components.prompts
 
     def _index(self):
         """The plane on screen: for each axis of the image its index, None for those shown; None when there is none."""
@@ -156,7 +156,7 @@ class Bench:
 
     def _labels(self):
         """The Labels layers of the viewer, without the preview."""
-        preview = self.session._parts.preview.layer
+        preview = self.session._components.preview.layer
         return [layer for layer in self.viewer.layers if isinstance(layer, Labels) and layer is not preview]
 
     # -- what came of it --------------------------------------------------------------------------
@@ -218,7 +218,7 @@ class Bench:
             wrong = [] if np.array_equal(layer.data, expected) else np.argwhere(layer.data != expected).tolist()
             assert not wrong, f"{len(wrong)} pixels of {layer.name}, such as {wrong[0]}, are not what they must be"
         for image in self.images:
-            done, past = session._parts.ledger.history(image), self.model.past(image)
+            done, past = session._components.log.history(image), self.model.past(image)
             steps = [(len(one.done), len(one.undone)) for one in (done, past)]
             assert steps[0] == steps[1], f"steps to undo and redo of {image.name}: {steps[0]}, expected {steps[1]}"
         if self._idle:
@@ -231,7 +231,7 @@ class Bench:
         return not self.worker._waiting and self.worker.begun is None and not self.worker._outbox
 
     def _check_candidates(self):
-        state, preview = self.session.state, self.session._parts.preview.layer
+        state, preview = self.session.state, self.session._components.preview.layer
         key = self._question()
         if not state.candidates:
             assert preview is None or not preview.data.any(), "a mask is shown that cannot be accepted"
@@ -257,7 +257,7 @@ class Bench:
 
     def _check_journal(self):
         """Compare what the journal says more than at the last look."""
-        path, expected = self.session._parts.ledger._journal.path, self.model.journal
+        path, expected = self.session._components.log._journal.path, self.model.journal
         if self._read < len(expected) or (path is not None and path.stat().st_size > self._read_to):
             text = path.read_bytes()[self._read_to :]
             self._read_to += len(text)

@@ -69,7 +69,7 @@ def engine(session, engines):
 def carry(monkeypatch):
     """What carries objects in place of the model, with answers that a test may set."""
     fake = FakePropagation()
-    monkeypatch.setattr("napari_sam.session.stack_run.propagate", fake)
+    monkeypatch.setattr("napari_sam.session.propagation.runner.propagate", fake)
     return fake
 
 

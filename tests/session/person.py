@@ -278,7 +278,7 @@ class Person(Bench):
             self.model.arrays[layer] = layer.data.astype(int)
 
     def delete_preview(self, _number):
-        if (preview := self.session._parts.preview.layer) is not None:
+        if (preview := self.session._components.preview.layer) is not None:
             self._skips *= not self.session.state.candidates  # its mask is asked for again
             self.viewer.layers.remove(preview)
 

@@ -23,9 +23,9 @@ def at_random(seed, count):
     return [(name, chance.randrange(2**16)) for name in names]
 
 
-def failure(actions, scene, engine=PureEngine):
+def failure(actions, active, engine=PureEngine):
     """Do some actions; return the number of the one after which something is wrong, and what; None when all is well."""
-    person = Person(engine(), scene)
+    person = Person(engine(), active)
     try:
         for number, action in enumerate(actions):
             try:
@@ -37,7 +37,7 @@ def failure(actions, scene, engine=PureEngine):
     return None
 
 
-def shortened(actions, scene, error):
+def shortened(actions, active, error):
     """Leave out what is not needed to fail in the same way."""
     left, size = SHORTENING, len(actions) // 2
     while size and left > 0:
@@ -45,7 +45,7 @@ def shortened(actions, scene, error):
         while start < len(actions) - 1 and left > 0:
             fewer = actions[:start] + actions[min(start + size, len(actions) - 1) :]
             left -= len(fewer)
-            found = failure(fewer, scene)
+            found = failure(fewer, active)
             if found is not None and type(found[1]) is type(error):
                 actions = fewer[: found[0] + 1]
             else:

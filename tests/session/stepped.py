@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from napari_sam.worker import Worker
+from napari_sam.inference.worker import Worker
 
 
 class SteppedWorker(Worker):

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from napari_sam.evaluation.dataset import LabelledImage
-from napari_sam.training.data import Source
-from napari_sam.training.pools import TypicalPool
+from napari_sam.training.data.batches import CropSource
+from napari_sam.training.data.pools import TypicalPool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,9 +31,9 @@ def labelled(name: str = "a", kind: str = "squares", side: int = 120) -> Labelle
     return LabelledImage(name, kind, np.repeat((labels * 25).astype(np.uint8)[..., None], 3, 2), labels)
 
 
-def squares_source(*images: LabelledImage) -> Source:
+def squares_source(*images: LabelledImage) -> CropSource:
     """Draws crops of the squares, or of the images given."""
-    return Source([(TypicalPool(images or [labelled()]), 1.0)])
+    return CropSource([(TypicalPool(images or [labelled()]), 1.0)])
 
 
 def png(array: np.ndarray) -> bytes:

@@ -9,8 +9,8 @@ from labelled_squares import png, squares
 
 from napari_sam.errors import InputError
 from napari_sam.progress import no_progress
-from napari_sam.training.archives import KNOWN_KINDS, read_image_archive
-from napari_sam.training.pools import KindSettings
+from napari_sam.training.data.archives import KNOWN_KINDS, read_image_archive
+from napari_sam.training.data.pools import KindSettings
 
 INDEX = {
     "sets": [

@@ -5,9 +5,9 @@ import timm
 import torch
 
 from napari_sam.errors import InputError
-from napari_sam.model.compact import CompactConfig, CompactSam
-from napari_sam.model.efficientnet import EfficientNetLite
-from napari_sam.training.backbone import read_backbone
+from napari_sam.model.compact.model import CompactConfig, CompactSam
+from napari_sam.model.encoders.efficientnet import EfficientNetLite
+from napari_sam.training.bundled.backbone import read_backbone
 
 
 def published_names(model: torch.nn.Module) -> dict[str, torch.Tensor]:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from labelled_squares import png, squares, write_archive
 
+from napari_sam.checkpoints import download
 from napari_sam.errors import Cancelled, InputError, WeightsError
-from napari_sam.model import download
-from napari_sam.training import bbbc038
-from napari_sam.training.bbbc038 import archive_path, download_archive, read_archive, split
+from napari_sam.training.data import bbbc038
+from napari_sam.training.data.bbbc038 import archive_path, download_archive, read_archive, split
 
 if TYPE_CHECKING:
     from pathlib import Path

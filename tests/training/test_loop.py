@@ -14,7 +14,7 @@ from tiny import SHORT, TINY, log
 from napari_sam import load_predictor
 from napari_sam.errors import Cancelled, InputError
 from napari_sam.prompts import BoxPrompt
-from napari_sam.training.bundled import CARD, BundledConfig, export, read_data, train_bundled
+from napari_sam.training.bundled.train import CARD, BundledConfig, export, read_data, train_bundled
 from napari_sam.training.loop import CHECKPOINT, Trainer, TrainingConfig
 
 

@@ -6,8 +6,8 @@ import torch
 from labelled_squares import squares_source
 from tiny import TINY
 
-from napari_sam.model.compact import CompactSam
-from napari_sam.model.efficientnet import EfficientNetLite
+from napari_sam.model.compact.model import CompactSam
+from napari_sam.model.encoders.efficientnet import EfficientNetLite
 from napari_sam.training import matching
 from napari_sam.training.matching import matched_start
 

@@ -7,7 +7,7 @@ import pytest
 from labelled_squares import labelled, squares
 
 from napari_sam.evaluation.dataset import LabelledImage
-from napari_sam.training.pools import KindSettings, ObjectPool, TypicalPool, _measured
+from napari_sam.training.data.pools import KindSettings, ObjectPool, TypicalPool, _measured
 
 
 def image_of(labels: np.ndarray, kind: str = "kind", name: str = "a") -> LabelledImage:

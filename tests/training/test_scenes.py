@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sam.training import scenes, shapes
-from napari_sam.training.bank import SHARD, open_bank
+from napari_sam.training.synthetic import scenes, shapes
+from napari_sam.training.synthetic.scene_dataset import SHARD, open_bank
 
 
 def rng(seed: int = 0) -> np.random.Generator:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from safetensors.torch import save_file
 
-from napari_sam.model.compact import CompactConfig, CompactSam
-from napari_sam.training import bank
+from napari_sam.model.compact.model import CompactConfig, CompactSam
 from napari_sam.training.loop import LOG, TrainingConfig
+from napari_sam.training.synthetic import scene_dataset
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_sam.training.bank import SceneBank
+    from napari_sam.training.synthetic.scene_dataset import SceneBank
 
 TINY = CompactConfig(
     widths=(8, 12, 16),
@@ -43,7 +43,7 @@ def write_weights(path: Path) -> Path:
 def rendered_bank(folder: Path, scenes: int, side: int) -> SceneBank:
     """A bank that is rendered in this process: to start others takes seconds."""
     folder.mkdir()
-    for first in range(0, scenes, bank.SHARD):
-        shard = bank._shard(folder, first, min(bank.SHARD, scenes - first), side, 0)
-        bank._write(shard, {0: bank._render(first, shard.count, side, 0)})
-    return bank.open_bank(folder, scenes, side)
+    for first in range(0, scenes, scene_dataset.SHARD):
+        shard = scene_dataset._shard(folder, first, min(scene_dataset.SHARD, scenes - first), side, 0)
+        scene_dataset._write(shard, {0: scene_dataset._render(first, shard.count, side, 0)})
+    return scene_dataset.open_bank(folder, scenes, side)

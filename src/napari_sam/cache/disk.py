@@ -20,14 +20,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_sam.cache import place
-from napari_sam.cache.entry import LARGEST, DamagedEntry, largest_size, read_entry, write_entry
+from napari_sam.cache import settings
+from napari_sam.cache.file_format import LARGEST, DamagedEntry, largest_size, read_entry, write_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from napari_sam.packed import PackedEmbedding
+    from napari_sam.cache.packed import PackedEmbedding
 
 _log = logging.getLogger(__name__)
 
@@ -167,8 +167,8 @@ class DiskStore:
     def _limit_for(self, used: int) -> int:
         if self._limit is not None:
             return self._limit
-        chosen = place.chosen_limit(self.folder)
-        return place.default_limit(self.folder, used) if chosen is None else chosen
+        chosen = settings.chosen_limit(self.folder)
+        return settings.default_limit(self.folder, used) if chosen is None else chosen
 
     def _write(self, packed: PackedEmbedding) -> bool:
         """Write an embedding; False if it could not get its name for a reason that concerns it alone."""

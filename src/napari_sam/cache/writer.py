@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_sam.packed import PackedEmbedding
+    from napari_sam.cache.packed import PackedEmbedding
 
 _log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from napari_sam.evaluation.accuracy import AccuracyReport, ModelAccuracy
     from napari_sam.evaluation.dataset import LabelledImage
-    from napari_sam.evaluation.tables import Table as Numbers
+    from napari_sam.evaluation.report.tables import Table as Numbers
 
 _ROOMY = 100  # letters across a terminal
 
@@ -66,7 +66,7 @@ def accuracy(
     """Click on known objects of your images, draw boxes around them, and compare the masks with the truth."""
     from napari_sam.evaluation.accuracy import AccuracyReport
     from napari_sam.evaluation.clicks import LEAST_AREA
-    from napari_sam.evaluation.report import prepare_folder, write_report
+    from napari_sam.evaluation.report.files import prepare_folder, write_report
 
     with reported(debug):
         names = list(dict.fromkeys(models or ["bundled"]))
@@ -106,8 +106,8 @@ def _all_or_nothing() -> Iterator[None]:
 
 def _require_models(names: list[str]) -> None:
     """Check names at once: a mistyped second one must not cost the work on the first."""
-    from napari_sam.model import weights
-    from napari_sam.model.registry import CHECKPOINT_SUFFIXES
+    from napari_sam.checkpoints import weights
+    from napari_sam.checkpoints.registry import CHECKPOINT_SUFFIXES
 
     for name in names:
         path = Path(name).expanduser()
@@ -133,7 +133,7 @@ def _choose(
         if not validation_split:
             found = read_dataset(data, progress)
             return (found if count is None else found.sample(count)), found.notes
-        from napari_sam.training.bbbc038 import read_archive, split
+        from napari_sam.training.data.bbbc038 import read_archive, split
 
         kept = split(read_archive(data, progress))[1]
     if not kept:
@@ -173,8 +173,8 @@ def _measure(
 
 def _print(report: "AccuracyReport") -> None:
     """Write the tables, and what was not measured."""
-    from napari_sam.evaluation.measures import LEAST_IMAGES
-    from napari_sam.evaluation.tables import tables
+    from napari_sam.evaluation.metrics import LEAST_IMAGES
+    from napari_sam.evaluation.report.tables import tables
 
     console = table_console()
     for table in tables(report):
@@ -197,7 +197,7 @@ def _rich(numbers: "Numbers", gap: int) -> Table:
 
     Names give way where a terminal is narrow, numbers never do.
     """
-    from napari_sam.evaluation.tables import COUNTS
+    from napari_sam.evaluation.report.tables import COUNTS
 
     several = "Model" in numbers.heads
     table = Table(title=numbers.title, title_justify="left", title_style="bold", box=None, padding=(0, gap, 0, 0))

@@ -45,9 +45,9 @@ def propagation(
 ) -> None:
     """Click on known objects once, carry them through their volume, and compare with the truth."""
     with reported(debug):
-        from napari_sam.engine import Engine
         from napari_sam.evaluation.synthetic_volumes import KINDS, synthetic_volumes
         from napari_sam.evaluation.volumes import CLICKS, measure_volume
+        from napari_sam.inference.engine import Engine
         from napari_sam.propagation import DEFAULT_STRATEGY, STRATEGIES
 
         methods = list(dict.fromkeys(strategies or [DEFAULT_STRATEGY, "projection"]))

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from napari_sam.checkpoints.registry import format_bytes
 from napari_sam.commands.common import Debug, reported
-from napari_sam.model.registry import format_bytes
 
 app = typer.Typer(no_args_is_help=True, help="Show, limit and clear the embeddings that are kept on disk.")
 
@@ -17,11 +17,11 @@ def info(
     debug: Debug = False,
 ) -> None:
     """Show where embeddings are kept, how many there are, and how many bytes they may take."""
-    from napari_sam.cache import place
+    from napari_sam.cache import settings
     from napari_sam.cache.disk import DiskStore
 
     with reported(debug):
-        store = DiskStore(place.required_folder())
+        store = DiskStore(settings.required_folder())
         usage, most = store.usage(), store.limit
         if as_json:
             about = {"folder": str(store.folder), "embeddings": usage.count, "bytes": usage.nbytes, "limit": most}
@@ -38,12 +38,12 @@ def limit(
     debug: Debug = False,
 ) -> None:
     """Choose how many bytes of embeddings are kept; those not used for longest go first."""
-    from napari_sam.cache import place
+    from napari_sam.cache import settings
     from napari_sam.cache.disk import DiskStore
 
     with reported(debug):
-        folder = place.required_folder()
-        place.choose_limit(folder, None if size == "default" else place.parse_size(size))
+        folder = settings.required_folder()
+        settings.choose_limit(folder, None if size == "default" else settings.parse_size(size))
         store = DiskStore(folder)
         store.make_room()
         typer.echo(f"{folder} holds {format_bytes(store.limit)} at most from now on.")
@@ -55,11 +55,11 @@ def clear(
     debug: Debug = False,
 ) -> None:
     """Delete every embedding; they are computed again when they are needed."""
-    from napari_sam.cache import place
+    from napari_sam.cache import settings
     from napari_sam.cache.disk import DiskStore
 
     with reported(debug):
-        store = DiskStore(place.required_folder())
+        store = DiskStore(settings.required_folder())
         usage = store.usage()
         if usage.count and not yes:
             typer.confirm(f"Delete {usage.count} embeddings, {format_bytes(usage.nbytes)}?", abort=True)

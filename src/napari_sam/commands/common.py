@@ -74,8 +74,8 @@ def transfer_bar(what: str, size: int | None) -> Iterator[Progress]:
 
 def getting(model: str) -> AbstractContextManager[Progress]:
     """Show a bar if the model has to be downloaded."""
-    from napari_sam.model import weights
-    from napari_sam.model.registry import list_models
+    from napari_sam.checkpoints import weights
+    from napari_sam.checkpoints.registry import list_models
 
     spec = next((spec for spec in list_models() if spec.name == model), None)
     if spec is None or weights.status(spec) in (weights.State.BUNDLED, weights.State.ON_DISK):

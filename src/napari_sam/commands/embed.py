@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from napari_sam.checkpoints.registry import format_bytes
 from napari_sam.commands.common import Debug, getting, limits, reported, work_bar
 from napari_sam.commands.stack_options import find_axis, find_span
 from napari_sam.errors import CacheError, Cancelled, InputError
-from napari_sam.model.registry import format_bytes
 
 if TYPE_CHECKING:
     from napari_sam.cache.disk import DiskStore
-    from napari_sam.engine import Engine
-    from napari_sam.image import Plane
-    from napari_sam.io.stacks import Stack
+    from napari_sam.inference.engine import Engine
+    from napari_sam.io.stacks import ImageStack
+    from napari_sam.planes.plane import Plane
     from napari_sam.progress import Progress
 
 
@@ -89,7 +89,7 @@ def embed(
     places = [_place(text) for text in fixed or ()]
     with reported(debug):
         from napari_sam.cache.disk import DiskStore
-        from napari_sam.cache.place import required_folder
+        from napari_sam.cache.settings import required_folder
         from napari_sam.io.stacks import open_stack
 
         store = DiskStore(required_folder())
@@ -120,7 +120,7 @@ def _place(text: str) -> tuple[str, int]:
         raise typer.BadParameter(f"{text!r} is not AXIS=I: an axis and an index on it.") from None
 
 
-def _choose(stack: "Stack", axis: str | None, span: str | None, fixed: list[tuple[str, int]]) -> _Wanted:
+def _choose(stack: "ImageStack", axis: str | None, span: str | None, fixed: list[tuple[str, int]]) -> _Wanted:
     """Find the planes that the options name."""
     count = len(stack.shape)
     if count == 2:
@@ -143,18 +143,18 @@ def _choose(stack: "Stack", axis: str | None, span: str | None, fixed: list[tupl
 
 def _engine(model: str, device: str, store: "DiskStore") -> "Engine":
     """Load the model, with a cache that keeps everything on disk, however quick it was, and nothing in memory."""
-    from napari_sam.cache import EmbeddingCache
-    from napari_sam.engine import Engine
+    from napari_sam.cache.memory import EmbeddingCache
+    from napari_sam.inference.engine import Engine
 
     with getting(model) as progress:
         return Engine.load(model, device, progress, cache=EmbeddingCache(0, store, worth=0.0))
 
 
-def _planes(stack: "Stack", wanted: _Wanted, window: tuple[float, float] | None) -> Iterator["Plane"]:
+def _planes(stack: "ImageStack", wanted: _Wanted, window: tuple[float, float] | None) -> Iterator["Plane"]:
     """Read the planes, one at a time."""
     import numpy as np
 
-    from napari_sam.image import Plane
+    from napari_sam.planes.plane import Plane
 
     if wanted.axis is None:
         yield Plane(
@@ -169,8 +169,8 @@ def _planes(stack: "Stack", wanted: _Wanted, window: tuple[float, float] | None)
 
 def _embed_one(engine: "Engine", store: "DiskStore", plane: "Plane", tally: _Tally, progress: "Progress") -> None:
     """Embed one plane, unless that was done before, and wait until it is on disk."""
-    from napari_sam.cache.entry import largest_size
-    from napari_sam.windows import fits
+    from napari_sam.cache.file_format import largest_size
+    from napari_sam.planes import fits
 
     if not fits(plane.shape, engine.predictor.canvas_side, plane.spacing):
         raise InputError(

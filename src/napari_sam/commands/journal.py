@@ -14,7 +14,7 @@ from napari_sam.commands.common import Debug, reported, table_console
 from napari_sam.errors import InputError
 
 if TYPE_CHECKING:
-    from napari_sam.journal.objects import Entry
+    from napari_sam.journal.objects import JournalEntry
 
 app = typer.Typer(no_args_is_help=True, help="List, show and restore the objects that were accepted in the window.")
 
@@ -113,7 +113,7 @@ def _find(name: str | None) -> Path:
     return named[0] if named else Path(name)
 
 
-def _read(path: Path) -> "tuple[list[Entry], int]":
+def _read(path: Path) -> "tuple[list[JournalEntry], int]":
     """Read the objects of a journal, and count what could not be read."""
     from napari_sam.journal import read_lines
     from napari_sam.journal.objects import entries
@@ -123,7 +123,9 @@ def _read(path: Path) -> "tuple[list[Entry], int]":
     return found, reading.damaged + strange
 
 
-def _of_one_target(path: Path, found: "list[Entry]", image: str | None, target: str | None) -> "list[Entry]":
+def _of_one_target(
+    path: Path, found: "list[JournalEntry]", image: str | None, target: str | None
+) -> "list[JournalEntry]":
     """Choose the objects of one labels layer; refuse to mix several."""
     chosen = [entry for entry in found if image in (None, entry.target.image) and target in (None, entry.target.layer)]
     if not chosen:
@@ -168,7 +170,7 @@ def _date(text: str) -> str:
         return ""
 
 
-def _row(entry: "Entry") -> dict[str, Any]:
+def _row(entry: "JournalEntry") -> dict[str, Any]:
     """Gather what is shown of one object."""
     return {
         "number": entry.number,
@@ -188,7 +190,7 @@ def _counted(prompts: tuple[str, ...]) -> list[str]:
     return [f"{count} {kind}{'s' if count > 1 and kind == 'point' else ''}" for kind, count in Counter(prompts).items()]
 
 
-def _objects(found: "list[Entry]") -> str:
+def _objects(found: "list[JournalEntry]") -> str:
     """Count objects; one that was carried through a stack has an entry for each plane."""
     count = len({(entry.target, entry.label) for entry in found if not entry.erased})
     planes = "" if count == len(found) else f" in {len(found)} entries"

@@ -8,9 +8,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from napari_sam.checkpoints.registry import ARCHITECTURES, ModelSpec, format_bytes, list_models
 from napari_sam.commands.common import Debug, reported, table_console, transfer_bar, work_bar
 from napari_sam.errors import Cancelled, WeightsError
-from napari_sam.model.registry import ARCHITECTURES, ModelSpec, format_bytes, list_models
 
 app = typer.Typer(no_args_is_help=True, help="List, download, import, verify and remove models.")
 
@@ -21,7 +21,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a ta
 @app.command("list")
 def list_(as_json: AsJson = False, debug: Debug = False) -> None:
     """Show every model, what it is for, and whether it is on this machine."""
-    from napari_sam.model import store
+    from napari_sam.checkpoints import receipts
 
     with reported(debug):
         rows = [_row(spec) for spec in _all_models()]
@@ -30,7 +30,7 @@ def list_(as_json: AsJson = False, debug: Debug = False) -> None:
             return
         console = table_console()
         console.print(_table(rows))
-        console.print(f"Folder: {store.weights_folder()}", highlight=False, soft_wrap=True)
+        console.print(f"Folder: {receipts.weights_folder()}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -39,7 +39,7 @@ def download(
     debug: Debug = False,
 ) -> None:
     """Download models; one that was cut off goes on where it stopped."""
-    from napari_sam.model import weights
+    from napari_sam.checkpoints import weights
 
     with reported(debug):
         for spec in [weights.lookup(name) for name in names]:  # a mistyped name must not cost the time of the others
@@ -65,7 +65,7 @@ def import_(
     debug: Debug = False,
 ) -> None:
     """Copy a checkpoint into the folder; published ones are recognised by their checksum."""
-    from napari_sam.model.importing import import_file
+    from napari_sam.checkpoints.importing import import_file
 
     with reported(debug):
         with work_bar(f"Importing {file.name}") as progress:
@@ -81,7 +81,7 @@ def verify(
     debug: Debug = False,
 ) -> None:
     """Read models and compare their checksums; exit with 1 if one is damaged."""
-    from napari_sam.model import weights
+    from napari_sam.checkpoints import weights
 
     with reported(debug):
         specs = (
@@ -110,7 +110,7 @@ def remove(
     debug: Debug = False,
 ) -> None:
     """Delete models from this machine, with what unfinished downloads left."""
-    from napari_sam.model import weights
+    from napari_sam.checkpoints import weights
 
     with reported(debug):
         specs = [weights.lookup(name) for name in names]
@@ -121,14 +121,14 @@ def remove(
 
 
 def _all_models() -> list[ModelSpec]:
-    from napari_sam.model import weights
+    from napari_sam.checkpoints import weights
 
     return [*list_models(), *weights.imported()]
 
 
 def _row(spec: ModelSpec) -> dict[str, Any]:
     """Gather what the list says of one model."""
-    from napari_sam.model import weights
+    from napari_sam.checkpoints import weights
 
     path = weights.find(spec)
     return {

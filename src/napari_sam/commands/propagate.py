@@ -13,7 +13,16 @@ from rich.table import Table
 
 from napari_sam import __version__
 from napari_sam.commands.common import Debug, getting, limits, reported, table_console, work_bar
-from napari_sam.commands.stack_options import Box, Click, Row, Said, find_row, find_span, read_box, read_click
+from napari_sam.commands.stack_options import (
+    Box,
+    Click,
+    StackLine,
+    StackPrompts,
+    find_row,
+    find_span,
+    read_box,
+    read_click,
+)
 from napari_sam.errors import Cancelled, InputError
 
 if TYPE_CHECKING:
@@ -21,10 +30,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam import propagation
-    from napari_sam.engine import Engine
-    from napari_sam.io.stacks import Stack
-    from napari_sam.planes import ArrayPlanes
-    from napari_sam.propagation.record import Record
+    from napari_sam.inference.engine import Engine
+    from napari_sam.io.stacks import ImageStack
+    from napari_sam.planes.source import ArrayPlanes
+    from napari_sam.propagation.resume_log import Record
 
 _DIRECTIONS = {1: "Up", -1: "Down"}
 
@@ -95,7 +104,7 @@ def propagate(
         from napari_sam.io.outputs import require_output
         from napari_sam.io.stacks import check_output, open_stack, write_stack_labels
         from napari_sam.propagation import DEFAULT_STRATEGY
-        from napari_sam.propagation.record import Record
+        from napari_sam.propagation.resume_log import Record
 
         with open_stack(stack) as opened:
             for note in opened.notes:
@@ -127,7 +136,7 @@ def propagate(
 
 
 def _engine(model: str, device: str) -> "Engine":
-    from napari_sam.engine import Engine
+    from napari_sam.inference.engine import Engine
 
     with getting(model) as progress:
         engine = Engine.load(model, device, progress)
@@ -137,7 +146,13 @@ def _engine(model: str, device: str) -> "Engine":
 
 
 def _about(
-    stack: "Stack", planes: "ArrayPlanes", row: Row, said: Said, span: range, engine: "Engine", strategy: str
+    stack: "ImageStack",
+    planes: "ArrayPlanes",
+    row: StackLine,
+    said: StackPrompts,
+    span: range,
+    engine: "Engine",
+    strategy: str,
 ) -> dict[str, Any]:
     """List all that the masks depend on: what was found for other settings is of no use for these."""
     from napari_sam.prompts import PromptSet
@@ -156,9 +171,11 @@ def _about(
     }
 
 
-def _carry(engine: "Engine", planes: "ArrayPlanes", said: Said, span: range, strategy: str, record: "Record") -> _Found:
+def _carry(
+    engine: "Engine", planes: "ArrayPlanes", said: StackPrompts, span: range, strategy: str, record: "Record"
+) -> _Found:
     """Answer the annotated planes, then carry the object on; each plane is on the disk before the next one."""
-    from napari_sam.propagation import Step, propagate
+    from napari_sam.propagation import PropagationStep, propagate
 
     before = len(record)
     if before:
@@ -178,7 +195,7 @@ def _carry(engine: "Engine", planes: "ArrayPlanes", said: Said, span: range, str
         for number, result in enumerate(results):
             if number >= before:
                 record.add(result)
-            if isinstance(result, Step):
+            if isinstance(result, PropagationStep):
                 found.planes.append(_row(result.index, result.score, result.mask, overlap=result.overlap))
             else:
                 found.endings.append(result)
@@ -195,7 +212,9 @@ def _kept(record: "Record") -> Iterator[None]:
         raise Cancelled(f"Cancelled. {kept if len(record) else 'Nothing was written.'}") from error
 
 
-def _annotated(engine: "Engine", planes: "ArrayPlanes", said: Said) -> "tuple[list[propagation.Annotated], _Found]":
+def _annotated(
+    engine: "Engine", planes: "ArrayPlanes", said: StackPrompts
+) -> "tuple[list[propagation.Annotated], _Found]":
     """Answer the prompts, plane by plane."""
     from napari_sam.prompts import PromptSet
     from napari_sam.propagation import Annotated
@@ -229,7 +248,7 @@ def _row(
 
 
 def _labels(
-    stack: "Stack", row: Row, record: "Record", label: int, found: _Found, scratch: Path
+    stack: "ImageStack", row: StackLine, record: "Record", label: int, found: _Found, scratch: Path
 ) -> "Iterator[NDArray[np.uint32]]":
     """Give the planes of labels in the order of the file, one at a time."""
     import numpy as np

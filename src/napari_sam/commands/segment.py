@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_sam.image import Plane
+    from napari_sam.planes.plane import Plane
     from napari_sam.predictor import Prediction
 
 _POLARITIES = {"+": True, "-": False}
@@ -93,9 +93,9 @@ def segment(
     debug: Debug = False,
 ) -> None:
     """Segment one object of an image by clicks and a box, and write it as labels."""
-    from napari_sam.image import Plane
     from napari_sam.io.labels import add_object, write_labels
     from napari_sam.io.planes import read_plane
+    from napari_sam.planes.plane import Plane
 
     given: list[Prompt] = [*(points or []), *(boxes or [])]
     if not given and prompts is None:
@@ -163,9 +163,9 @@ def _labels_before(path: Path, shape: tuple[int, int], *, append: bool) -> "NDAr
 
 def _predict(plane: "Plane", prompts: PromptSet, model: str, device: str) -> "tuple[Prediction, str]":
     """Load the model, encode the plane and answer; return the answer and words for the time it took."""
-    from napari_sam.engine import Engine
+    from napari_sam.inference.engine import Engine
+    from napari_sam.planes import fits
     from napari_sam.predictor import load_predictor
-    from napari_sam.windows import fits
 
     with getting(model) as progress:
         predictor = load_predictor(model, device, progress=progress)

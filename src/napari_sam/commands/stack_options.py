@@ -11,7 +11,7 @@ from napari_sam.errors import InputError
 from napari_sam.prompts import BoxPrompt, PointPrompt, Prompt, PromptSet
 
 if TYPE_CHECKING:
-    from napari_sam.io.stacks import Stack
+    from napari_sam.io.stacks import ImageStack
 
 _POLARITIES = {"+": True, "-": False}
 
@@ -32,7 +32,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Row:
+class StackLine:
     """The planes that an object is carried along.
 
     Attributes
@@ -42,7 +42,7 @@ class Row:
     shown : (int, int)
         The axes of the planes.
     index : tuple of (int or None)
-        For `Stack.planes`: per axis its index, None for the two that are shown, 0 at `axis`.
+        For `ImageStack.planes`: per axis its index, None for the two that are shown, 0 at `axis`.
     """
 
     axis: int
@@ -51,7 +51,7 @@ class Row:
 
 
 @dataclass
-class Said:
+class StackPrompts:
     """What was said on planes.
 
     Attributes
@@ -110,12 +110,14 @@ def find_span(text: str | None, length: int) -> range:
     return found
 
 
-def find_row(stack: Stack, name: str | None, clicks: list[Click], boxes: list[Box]) -> tuple[Row, Said]:
+def find_row(
+    stack: ImageStack, name: str | None, clicks: list[Click], boxes: list[Box]
+) -> tuple[StackLine, StackPrompts]:
     """Find the planes that clicks and boxes lie on, and what they say there.
 
     Parameters
     ----------
-    stack : Stack
+    stack : ImageStack
     name : str, optional
         Name or number of the axis to go along. Default: z, else the first.
     clicks, boxes : list
@@ -131,7 +133,7 @@ def find_row(stack: Stack, name: str | None, clicks: list[Click], boxes: list[Bo
     axis = find_axis(name, axes) if name is not None else max(0, axes.find("z"))
     shown = tuple(other for other in range(len(axes)) if other != axis)[-2:]
     others = [other for other in range(len(axes)) if other not in shown]
-    said, rows = Said(), set[tuple[int, ...]]()
+    said, rows = StackPrompts(), set[tuple[int, ...]]()
     for places, prompt in (*_clicked(clicks, axes, others, shown), *_boxed(boxes, axes, others)):
         whole = {other: round(place) for other, place in zip(others, places, strict=True)}
         for other, place in whole.items():
@@ -146,7 +148,7 @@ def find_row(stack: Stack, name: str | None, clicks: list[Click], boxes: list[Bo
     [kept] = rows
     left = iter(kept)
     index = tuple(None if other in shown else 0 if other == axis else next(left) for other in range(len(axes)))
-    return Row(axis, (shown[0], shown[1]), index), _with_marks(said)
+    return StackLine(axis, (shown[0], shown[1]), index), _with_marks(said)
 
 
 def _clicked(
@@ -178,7 +180,7 @@ def _boxed(boxes: list[Box], axes: str, others: list[int]) -> list[tuple[list[fl
     return found
 
 
-def _with_marks(said: Said) -> Said:
+def _with_marks(said: StackPrompts) -> StackPrompts:
     """Take planes on which there are only clicks beside the object for planes with stop marks."""
     for plane, prompts in list(said.prompts.items()):
         points = [prompt for prompt in prompts if isinstance(prompt, PointPrompt) and not prompt.positive]

@@ -102,8 +102,8 @@ def bundled(
     """Train the bundled model from data to file; Ctrl-C keeps what was done, and the same command goes on."""
     with reported(debug), _stoppable() as stop:
         from napari_sam.device import choose_device
-        from napari_sam.training.bundled import CARD, read_data, train_bundled
-        from napari_sam.training.recipe import Wishes, plan
+        from napari_sam.training.bundled.options import Wishes, plan
+        from napari_sam.training.bundled.train import CARD, read_data, train_bundled
 
         chosen = choose_device(device)
         wishes = Wishes(steps, hours, scenes, workers, batch, threads, bfloat16, patience, start_from)
@@ -139,15 +139,15 @@ def plot(
 ) -> None:
     """Draw the log of a run, also one that is still going on, as log.png beside it."""
     with reported(debug):
+        from napari_sam.training.log_plot import draw_log
         from napari_sam.training.loop import LOG
-        from napari_sam.training.plot import draw_log
 
         typer.echo(draw_log(folder / LOG if folder.is_dir() else folder))
 
 
 def _archive(wanted: str, stop: Callable[[], None]) -> Path:
     """Return the archive or folder of BBBC038, downloaded if that is what was asked for."""
-    from napari_sam.training import bbbc038
+    from napari_sam.training.data import bbbc038
 
     if wanted != _DOWNLOAD:
         path = Path(wanted)

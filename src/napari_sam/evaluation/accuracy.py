@@ -13,9 +13,9 @@ import numpy as np
 
 from napari_sam import __version__
 from napari_sam.automatic import segment_everything
+from napari_sam.evaluation.average_precision import THRESHOLDS, average_precision
 from napari_sam.evaluation.clicks import CLICKS, LEAST_AREA, evaluate
-from napari_sam.evaluation.detection import THRESHOLDS, average_precision
-from napari_sam.evaluation.measures import answers, bootstrap_interval, calibration, object_means, object_measures
+from napari_sam.evaluation.metrics import answers, bootstrap_interval, calibration, object_means, object_measures
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class ImageScore:
     image, kind : str
         Which, and its type.
     precision : tuple of float
-        Average precision at each of `napari_sam.evaluation.detection.THRESHOLDS`.
+        Average precision at each of `napari_sam.evaluation.average_precision.THRESHOLDS`.
     """
 
     image: str
@@ -58,7 +58,7 @@ class Summary:
     images, objects : int
         How many were measured.
     measures : dict of str to float
-        What `napari_sam.evaluation.measures.object_measures` gives; "AP" and "AP@50" for automatic segmentation. What
+        What `napari_sam.evaluation.metrics.object_measures` gives; "AP" and "AP@50" for automatic segmentation. What
         could not be measured is missing.
     intervals : dict of str to (float, float)
         95 % intervals of those measures that are means.

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from napari_sam.evaluation.measures import object_measures
-from napari_sam.evaluation.robot import intersection_over_union, next_click, tight_box
+from napari_sam.evaluation.metrics import object_measures
+from napari_sam.evaluation.simulated_user import intersection_over_union, next_click, tight_box
 from napari_sam.progress import no_progress
 from napari_sam.prompts import MaskPrompt
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam.evaluation.dataset import LabelledImage
-    from napari_sam.image import Plane
+    from napari_sam.planes.plane import Plane
     from napari_sam.progress import Progress
     from napari_sam.prompts import Prompt
 
@@ -34,7 +34,7 @@ LEAST_AREA = 16
 """Pixels of the smallest object that is asked for."""
 
 
-class Answer(Protocol):
+class PromptedMasks(Protocol):
     """Candidate masks, best first: the part of `napari_sam.predictor.Prediction` that is looked at."""
 
     @property
@@ -50,7 +50,7 @@ class Answer(Protocol):
         """Shape (n, h, w)."""
 
 
-class Segmenter(Protocol):
+class PromptedModel(Protocol):
     """What is evaluated, such as a `napari_sam.predictor.Predictor`."""
 
     @property
@@ -60,7 +60,7 @@ class Segmenter(Protocol):
     def embed(self, image: Plane, /) -> Any:
         """Encode a plane."""
 
-    def predict(self, embedding: Any, prompts: Sequence[Prompt], /) -> Answer:
+    def predict(self, embedding: Any, prompts: Sequence[Prompt], /) -> PromptedMasks:
         """Answer the prompts for one object."""
 
 
@@ -119,13 +119,13 @@ class ObjectScore:
 
 
 def click_curve(
-    segmenter: Segmenter, embedding: Any, truth: NDArray[np.bool_], clicks: int = CLICKS, *, carry: bool = True
+    segmenter: PromptedModel, embedding: Any, truth: NDArray[np.bool_], clicks: int = CLICKS, *, carry: bool = True
 ) -> ClickCurve:
     """Click on one object and measure the mask after every click.
 
     Parameters
     ----------
-    segmenter : Segmenter
+    segmenter : PromptedModel
     embedding : object
         What `segmenter` made of the image.
     truth : numpy.ndarray, shape (H, W), bool
@@ -157,7 +157,7 @@ def click_curve(
 
 
 def evaluate(
-    segmenter: Segmenter,
+    segmenter: PromptedModel,
     images: Sequence[LabelledImage],
     *,
     clicks: int = CLICKS,
@@ -172,7 +172,7 @@ def evaluate(
 
     Parameters
     ----------
-    segmenter : Segmenter
+    segmenter : PromptedModel
     images : sequence of LabelledImage
         Gone through once, in order.
     clicks : int
@@ -208,7 +208,7 @@ def evaluate(
 
 
 def _score(
-    segmenter: Segmenter, embedding: Any, item: LabelledImage, label: int, clicks: int, *, carry: bool
+    segmenter: PromptedModel, embedding: Any, item: LabelledImage, label: int, clicks: int, *, carry: bool
 ) -> ObjectScore:
     """Measure one object with every kind of prompt that the model takes."""
     truth = item.labels == label
@@ -233,7 +233,7 @@ def summarise(scores: Sequence[ObjectScore]) -> dict[str, dict[str, float]]:
     -------
     dict of str to dict
         "all" or the type of image to ``{"objects": n, "1 click": mIoU, ...}``; see
-        `napari_sam.evaluation.measures.object_measures`.
+        `napari_sam.evaluation.metrics.object_measures`.
     """
     groups: Mapping[str, list[ObjectScore]] = defaultdict(list)
     for score in scores:

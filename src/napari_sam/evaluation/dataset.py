@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 import numpy as np
 
 from napari_sam.errors import InputError
-from napari_sam.evaluation.files import open_files
+from napari_sam.evaluation.archive import open_files
 from napari_sam.evaluation.labels import LABEL_SUFFIXES, is_heap, read_labels
-from napari_sam.image import Plane
 from napari_sam.io.planes import read_plane
+from napari_sam.planes.plane import Plane
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam.evaluation.files import Files
+    from napari_sam.evaluation.archive import Files
     from napari_sam.progress import Progress
 
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
@@ -70,7 +70,7 @@ class LabelledImage:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class DatasetEntry:
     """A labelled image that was looked at, but is not held in memory.
 
     Attributes
@@ -95,13 +95,13 @@ class Dataset(Sequence[LabelledImage]):
     ----------
     files : Files
         Where they are.
-    entries : tuple of Entry
+    entries : tuple of DatasetEntry
     notes : tuple of str
         What a person should know about the set.
     """
 
     files: Files
-    entries: tuple[Entry, ...]
+    entries: tuple[DatasetEntry, ...]
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -119,7 +119,7 @@ class Dataset(Sequence[LabelledImage]):
         entry = self.entries[index]
         return LabelledImage(entry.name, entry.kind, *_read(self.files, entry.image, entry.labels))
 
-    def only(self, entries: Iterable[Entry]) -> Dataset:
+    def only(self, entries: Iterable[DatasetEntry]) -> Dataset:
         """Return some of the images, in this order."""
         return replace(self, entries=tuple(entries))
 
@@ -129,7 +129,7 @@ class Dataset(Sequence[LabelledImage]):
 
 
 class Named(Protocol):
-    """What images are chosen by: a `LabelledImage`, or an `Entry`."""
+    """What images are chosen by: a `LabelledImage`, or an `DatasetEntry`."""
 
     @property
     def name(self) -> str:
@@ -196,7 +196,7 @@ def read_dataset(path: Path, progress: Progress = no_progress) -> Dataset:
         folder = stem.partition("/")[0] if "/" in stem else ""
         # "all" is the row that sums the others up.
         kind = {"": image_kind(Plane(image, _window(image)).rendered), "all": "folder all"}.get(folder, folder)
-        entries.append(Entry(stem, kind, images[stem], labels[stem]))
+        entries.append(DatasetEntry(stem, kind, images[stem], labels[stem]))
         heaps += is_heap(objects)
         progress(done / len(paired))
     notes = [
@@ -228,7 +228,7 @@ def _window(image: NDArray[Any]) -> tuple[float, float] | None:
     return (float(low), float(high)) if low < high else None
 
 
-def _fewer_kinds(entries: list[Entry]) -> list[Entry]:
+def _fewer_kinds(entries: list[DatasetEntry]) -> list[DatasetEntry]:
     """Leave sizes out of the types that were told by statistics if nearly every image is of a size of its own."""
     told = {entry.kind for entry in entries if "/" not in entry.name}
     if len(told) <= _MOST_KINDS:

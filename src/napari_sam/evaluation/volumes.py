@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam.errors import InputError
-from napari_sam.evaluation.measures import bootstrap_interval
-from napari_sam.evaluation.robot import intersection_over_union, next_click
-from napari_sam.planes import ArrayPlanes
+from napari_sam.evaluation.metrics import bootstrap_interval
+from napari_sam.evaluation.simulated_user import intersection_over_union, next_click
+from napari_sam.planes.source import ArrayPlanes
 from napari_sam.progress import no_progress
 from napari_sam.prompts import PromptSet
-from napari_sam.propagation import DEFAULT_RULES, Annotated, Step, propagate
-from napari_sam.propagation.projection import PROJECTION_RULES
+from napari_sam.propagation import DEFAULT_RULES, Annotated, PropagationStep, propagate
+from napari_sam.propagation.strategies.projection import PROJECTION_RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_sam.engine import Engine
     from napari_sam.evaluation.synthetic_volumes import Volume
+    from napari_sam.inference.engine import Engine
     from napari_sam.progress import Progress
 
     Masks = dict[int, NDArray[np.bool_]]
@@ -176,7 +176,7 @@ def _carried(engine: Engine, planes: ArrayPlanes, truth: NDArray[np.bool_], stra
         return {}
     rules = PROJECTION_RULES if strategy == "projection" else DEFAULT_RULES
     steps = propagate(engine, planes, [Annotated(middle, mask)], strategy=strategy, rules=rules)
-    return {middle: mask} | {step.index: step.mask for step in steps if isinstance(step, Step)}
+    return {middle: mask} | {step.index: step.mask for step in steps if isinstance(step, PropagationStep)}
 
 
 def _where(truth: NDArray[np.bool_]) -> list[int]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam.io.stack import Stack
+    from napari_sam.io.stack import ImageStack
 
 _IMAGEJ_AXES = "tzcyx"
 # Pixels that a TIFF with 32-bit offsets holds, metadata aside.
@@ -129,7 +129,7 @@ def write_labels(path: Path, labels: NDArray[np.integer[Any]]) -> None:
         tifffile.imwrite(temporary, labels, compression="zlib", metadata={"axes": "YX"})
 
 
-def write_tiff_labels(path: Path, planes: Iterator[NDArray[Any]], dtype: np.dtype[Any], like: Stack) -> None:
+def write_tiff_labels(path: Path, planes: Iterator[NDArray[Any]], dtype: np.dtype[Any], like: ImageStack) -> None:
     """Write the labels of a stack as a compressed TIFF, plane by plane, with its axes, spacing and units.
 
     Parameters
@@ -138,7 +138,7 @@ def write_tiff_labels(path: Path, planes: Iterator[NDArray[Any]], dtype: np.dtyp
     planes : iterator of numpy.ndarray, shape (H, W)
         In C order of the leading axes.
     dtype : numpy.dtype
-    like : Stack
+    like : ImageStack
         Gives axes, spacing and units. ImageJ's metadata are written where ImageJ has the type and the order of axes,
         else, or for ``.ome.tif``, OME's.
     """

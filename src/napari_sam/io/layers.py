@@ -14,7 +14,7 @@ import numpy as np
 from napari_sam.errors import InputError, NapariSamError
 from napari_sam.io.axes import PIXEL, common_length, unit_name
 from napari_sam.io.memory import largest_read
-from napari_sam.io.stack import Stack
+from napari_sam.io.stack import ImageStack
 from napari_sam.io.stacks import open_stack, write_stack_labels
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _AT_ONCE = 512 * 2**20
 # Names of axes for layers that name none, by their number.
 _UNNAMED = {2: "yx", 3: "zyx", 4: "tzyx", 5: "tczyx"}
 AFFINE = "affine_to_scanner"
-"""Key in the metadata of a layer: what `Stack.affine` is, as lists, for labels saved with place and orientation."""
+"""Key in the metadata of a layer: `ImageStack.affine` as lists, for labels saved with place and orientation."""
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[str], list[LayerData]] | None:
@@ -77,7 +77,7 @@ def _name(path: Path) -> str:
     return name.stem if name.suffix.lower() in (".nii", ".ome") else name.name
 
 
-def _data(stack: Stack, *, labels: bool, options: dict[str, Any]) -> Any:
+def _data(stack: ImageStack, *, labels: bool, options: dict[str, Any]) -> Any:
     """Give all pixels of a small stack, else arrays that stay in the file."""
     if stack.data.size * stack.data.dtype.itemsize <= min(_AT_ONCE, largest_read()):
         with stack:
@@ -89,7 +89,7 @@ def _data(stack: Stack, *, labels: bool, options: dict[str, Any]) -> Any:
     return stack.data
 
 
-def _is_labels(stack: Stack) -> bool:
+def _is_labels(stack: ImageStack) -> bool:
     """Tell labels from images: whole numbers, and the file or its name says so."""
     named = any(word in stack.path.name.lower() for word in ("label", "_seg", "-seg"))
     return stack.data.dtype.kind in "biu" and not stack.rgb and (stack.is_labels or named)
@@ -127,7 +127,7 @@ def write_labels(path: str, data: Any, options: Mapping[str, Any]) -> list[str]:
     return [path]
 
 
-def _described(data: Any, options: Mapping[str, Any]) -> Stack:
+def _described(data: Any, options: Mapping[str, Any]) -> ImageStack:
     """Describe a layer as the stack that its labels are of."""
     count = len(data.shape)
     if count not in _UNNAMED:
@@ -138,7 +138,7 @@ def _described(data: Any, options: Mapping[str, Any]) -> Stack:
     steps = [abs(float(step)) or 1.0 for step in options.get("scale", (1.0,) * count)]
     spacing, units_ = common_length(steps, units)
     affine = (options.get("metadata") or {}).get(AFFINE)
-    return Stack(
+    return ImageStack(
         # Only named in errors: nobody knows which file the layer came from.
         Path("the layer"),
         data,

@@ -10,9 +10,9 @@ import tifffile
 from PIL import Image
 
 from napari_sam.errors import InputError
+from napari_sam.io.formats.tiff import check_description
 from napari_sam.io.memory import require_room
 from napari_sam.io.reading import reading, require_file
-from napari_sam.io.tiff import check_description
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,9 +10,9 @@ import numpy as np
 
 from napari_sam.errors import InputError
 from napari_sam.io.axes import PIXEL, arrangement, common_length, is_length
-from napari_sam.io.lazy import ArrangedArray
-from napari_sam.io.window import default_limits
-from napari_sam.planes import ArrayPlanes
+from napari_sam.io.contrast import default_limits
+from napari_sam.io.formats.lazy import ArrangedArray
+from napari_sam.planes.source import ArrayPlanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Stack:
+class ImageStack:
     """An image of two to five axes that stays in its file; a plane is read when it is asked for.
 
     Reading is safe from several threads. Use it as a context manager, or call `close`.
@@ -125,7 +125,7 @@ class Stack:
         contrast_limits : (float, float), optional
             Default: those of the channel that `index` fixes, else of the whole stack; see `contrast_limits`.
         gamma : float
-            See `napari_sam.image.Plane`.
+            See `napari_sam.planes.plane.Plane`.
 
         Returns
         -------
@@ -183,7 +183,7 @@ def make_stack(
     levels: Sequence[Any] = (),
     dtype: DTypeLike | None = None,
     **parts: Any,
-) -> Stack:
+) -> ImageStack:
     """Arrange an array of a file as a stack.
 
     Parameters
@@ -200,7 +200,7 @@ def make_stack(
     dtype : dtype-like, optional
         Of what the source reads, where it does not say so itself.
     **parts
-        Further fields of `Stack`.
+        Further fields of `ImageStack`.
 
     Raises
     ------
@@ -216,7 +216,7 @@ def make_stack(
     known = {axis: (float(step), unit) for axis, (step, unit) in calibration.items() if np.isfinite(step) and step > 0}
     pairs = [known.get(axis, (1.0, PIXEL)) for axis in axes]
     spacing, units = common_length([step for step, _ in pairs], [unit for _, unit in pairs])
-    return Stack(
+    return ImageStack(
         path=path,
         data=_arranged(source, order, path, dtype),
         axes=axes,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam.errors import InputError
-from napari_sam.io import dicom, folder, itk, nifti, omezarr, tiff
+from napari_sam.io.formats import dicom, folder, itk, nifti, omezarr, tiff
 from napari_sam.io.labels import write_tiff_labels
 from napari_sam.io.outputs import require_replaceable, same_place
 from napari_sam.io.reading import reading, require_path
-from napari_sam.io.stack import Stack
+from napari_sam.io.stack import ImageStack
 from napari_sam.io.writing import checked, label_planes, replacing
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Writer = Callable[[Path, Iterator[NDArray[Any]], np.dtype[Any], Stack], None]
+    Writer = Callable[[Path, Iterator[NDArray[Any]], np.dtype[Any], ImageStack], None]
 
-__all__ = ["Stack", "check_output", "open_stack", "write_stack_labels"]
+__all__ = ["ImageStack", "check_output", "open_stack", "write_stack_labels"]
 
 _NIFTI = (".nii", ".nii.gz")
 
 
-def open_stack(path: str | os.PathLike[str]) -> Stack:
+def open_stack(path: str | os.PathLike[str]) -> ImageStack:
     """Open an image of two to five axes, without reading its pixels.
 
     Parameters
@@ -40,7 +40,7 @@ def open_stack(path: str | os.PathLike[str]) -> Stack:
 
     Returns
     -------
-    Stack
+    ImageStack
         To be closed, or used as a context manager.
 
     Raises
@@ -54,7 +54,7 @@ def open_stack(path: str | os.PathLike[str]) -> Stack:
         return _reader(place)(place)
 
 
-def _reader(path: Path) -> Callable[[Path], Stack]:
+def _reader(path: Path) -> Callable[[Path], ImageStack]:
     """Choose by what a folder holds, by the suffix of a file, and last by its first bytes."""
     suffix, name = path.suffix.lower(), path.name.lower()
     if path.is_dir():
@@ -83,7 +83,7 @@ def _is_slice(path: Path) -> bool:
 def write_stack_labels(
     path: str | os.PathLike[str],
     labels: Any | Iterable[NDArray[Any]],
-    like: Stack,
+    like: ImageStack,
     *,
     largest: int | None = None,
 ) -> None:
@@ -97,7 +97,7 @@ def write_stack_labels(
     labels : array-like of the stack's shape, or iterable of numpy.ndarray, shape (H, W)
         Whole numbers from 0 up. An array is read plane by plane, twice where `largest` is not given. An iterable gives
         the planes in C order of the leading axes.
-    like : Stack
+    like : ImageStack
         What the labels are of: its axes, spacing and units are kept in all formats but .npy; its place and
         orientation in .nii, .nii.gz, .mha and .nrrd.
     largest : int, optional
@@ -119,7 +119,7 @@ def write_stack_labels(
             raise InputError("There are more planes of labels than the stack has.")
 
 
-def check_output(path: str | os.PathLike[str], like: Stack) -> None:
+def check_output(path: str | os.PathLike[str], like: ImageStack) -> None:
     """Refuse before the work what `write_stack_labels` would refuse after it.
 
     Raises
@@ -154,7 +154,7 @@ def _writer(path: Path) -> Writer:
     raise InputError(f"{path.name}: labels are written as .tif, .ome.tif, .npy, .zarr, .nii, .nii.gz, .mha or .nrrd.")
 
 
-def _refuse_input(path: Path, like: Stack) -> None:
+def _refuse_input(path: Path, like: ImageStack) -> None:
     """Refuse to write over the image, or into the folder that it is made of."""
     target = path.resolve()
     inputs = {file.resolve() for file in (like.path, *like.files)}
@@ -167,7 +167,7 @@ def _refuse_input(path: Path, like: Stack) -> None:
         raise InputError(f"{path} is the image {like.path} itself, or a part of it. Choose another output.")
 
 
-def _write_numpy(path: Path, planes: Iterator[NDArray[Any]], dtype: np.dtype[Any], like: Stack) -> None:
+def _write_numpy(path: Path, planes: Iterator[NDArray[Any]], dtype: np.dtype[Any], like: ImageStack) -> None:
     array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=like.shape)
     for at, plane in zip(np.ndindex(*like.shape[:-2]), planes, strict=True):
         array[at] = plane

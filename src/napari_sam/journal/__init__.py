@@ -4,7 +4,7 @@
 """
 
 from napari_sam.journal.masks import decode_mask, encode_mask
-from napari_sam.journal.reading import Reading, journal_files, read_journal, read_lines
+from napari_sam.journal.reading import JournalRecords, journal_files, read_journal, read_lines
 from napari_sam.journal.writing import Journal
 
-__all__ = ["Journal", "Reading", "decode_mask", "encode_mask", "journal_files", "read_journal", "read_lines"]
+__all__ = ["Journal", "JournalRecords", "decode_mask", "encode_mask", "journal_files", "read_journal", "read_lines"]

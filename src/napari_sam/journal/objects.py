@@ -33,7 +33,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Entry:
+class JournalEntry:
     """An object, or its part on one plane.
 
     Attributes
@@ -88,7 +88,7 @@ class Entry:
         return ", ".join(f"{name} = {at}" for name, at in named if at is not None)
 
 
-def entries(records: Iterable[Mapping[str, Any]]) -> tuple[list[Entry], int]:
+def entries(records: Iterable[Mapping[str, Any]]) -> tuple[list[JournalEntry], int]:
     """Find the objects that were not undone.
 
     Parameters
@@ -98,12 +98,12 @@ def entries(records: Iterable[Mapping[str, Any]]) -> tuple[list[Entry], int]:
 
     Returns
     -------
-    found : list of Entry
+    found : list of JournalEntry
         Oldest first.
     strange : int
         Records that do not say what they should.
     """
-    found: dict[int, Entry] = {}
+    found: dict[int, JournalEntry] = {}
     undone: set[int] = set()
     strange = 0
     for record in records:
@@ -120,7 +120,7 @@ def entries(records: Iterable[Mapping[str, Any]]) -> tuple[list[Entry], int]:
     return [entry for number, entry in sorted(found.items()) if number not in undone], strange
 
 
-def _entry(record: Mapping[str, Any], *, erased: bool) -> Entry:
+def _entry(record: Mapping[str, Any], *, erased: bool) -> JournalEntry:
     """Read a record, and check all that is calculated with."""
     plane, said = record["plane"], record.get("prompts") or {}
     axes, index = (int(plane["axes"][0]), int(plane["axes"][1])), tuple(plane["index"])
@@ -131,7 +131,7 @@ def _entry(record: Mapping[str, Any], *, erased: bool) -> Entry:
         raise ValueError
     if any((at is None) is not (axis in axes) or not (at is None or at >= 0) for axis, at in enumerate(index)):
         raise ValueError
-    return Entry(
+    return JournalEntry(
         number=record["number"],
         time=str(record.get("time", "")),
         target=Target(str(record["image"]), str(record["target"]), _shape(record.get("shape"), axes, index, mask)),

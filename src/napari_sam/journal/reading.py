@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_sam.checkpoints.receipts import home
 from napari_sam.errors import InputError
 from napari_sam.journal.lines import FORMAT, VERSION, decode_line, is_checked
-from napari_sam.model.store import home
 
 if TYPE_CHECKING:
     import os
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class JournalRecords:
     """What a journal holds.
 
     Attributes
@@ -50,7 +50,7 @@ def read_journal(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     return list(found.records)
 
 
-def read_lines(path: str | os.PathLike[str]) -> Reading:
+def read_lines(path: str | os.PathLike[str]) -> JournalRecords:
     """Read a journal past damaged lines, and count them.
 
     Raises
@@ -73,7 +73,7 @@ def read_lines(path: str | os.PathLike[str]) -> Reading:
         raise InputError(f"{path} is not a journal of accepted objects.")
     if newer := [header.get("version") for header in headers if header.get("version") != VERSION]:
         raise InputError(f"{path} is of version {str(newer[0])[:20]}; update napari-sam-live to read it.")
-    return Reading(records, len(lines) - len(records) - len(headers))
+    return JournalRecords(records, len(lines) - len(records) - len(headers))
 
 
 def _is_record(line: dict[str, Any]) -> bool:

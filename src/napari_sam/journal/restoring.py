@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_sam.errors import InputError
 from napari_sam.io.axes import PIXEL, unit_name
-from napari_sam.io.stack import Stack
+from napari_sam.io.stack import ImageStack
 from napari_sam.journal.masks import decode_mask
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam.journal.objects import Entry
+    from napari_sam.journal.objects import JournalEntry
 
 _AXES = {2: "yx", 3: "zyx", 4: "tzyx", 5: "tczyx"}
 
@@ -29,7 +29,7 @@ class Restored:
 
     Attributes
     ----------
-    labels : Stack
+    labels : ImageStack
         In memory, uint32, with the axes, spacing and units that the journal knows.
     renumbered : int
         Objects that got another number, because theirs was taken: those of a layer of the same name that was deleted.
@@ -37,17 +37,17 @@ class Restored:
         Entries whose mask could not be read.
     """
 
-    labels: Stack
+    labels: ImageStack
     renumbered: int
     damaged: int
 
 
-def restore(entries: Sequence[Entry], path: Path) -> Restored:
+def restore(entries: Sequence[JournalEntry], path: Path) -> Restored:
     """Write objects into empty labels, as they were written into the layer.
 
     Parameters
     ----------
-    entries : sequence of Entry
+    entries : sequence of JournalEntry
         Of one target, oldest first; see `napari_sam.journal.objects.entries`.
     path : Path
         Of the journal.
@@ -75,7 +75,7 @@ def restore(entries: Sequence[Entry], path: Path) -> Restored:
     return Restored(_stack(labels, path, calibration), renumbered, damaged)
 
 
-def _write_all(labels: NDArray[np.uint32], entries: Sequence[Entry]) -> tuple[int, int]:
+def _write_all(labels: NDArray[np.uint32], entries: Sequence[JournalEntry]) -> tuple[int, int]:
     """Write entries in their order; count the objects that got another number, and the masks that are damaged."""
     top = max(entry.label for entry in entries)
     numbers: dict[int, int] = {}  # what an object is called here, where its own number was taken
@@ -101,7 +101,7 @@ def _write_all(labels: NDArray[np.uint32], entries: Sequence[Entry]) -> tuple[in
     return len(numbers), damaged
 
 
-def _stack(labels: NDArray[np.uint32], path: Path, calibration: Mapping[str, Any]) -> Stack:
+def _stack(labels: NDArray[np.uint32], path: Path, calibration: Mapping[str, Any]) -> ImageStack:
     """Give labels the axes, spacing and units that the journal knows."""
     count = labels.ndim
     names, steps, units = (_listed(calibration.get(key), count) for key in ("axes", "scale", "units"))
@@ -111,7 +111,7 @@ def _stack(labels: NDArray[np.uint32], path: Path, calibration: Mapping[str, Any
     known = [unit_name(str(unit)) for unit in units] or [PIXEL] * count
     spacing = [abs(float(step)) if isinstance(step, int | float) and np.isfinite(step) else 1.0 for step in steps]
     spacing = [step or 1.0 for step in spacing] or [1.0] * count
-    return Stack(path=path, data=labels, axes=axes, spacing=tuple(spacing), units=tuple(known))
+    return ImageStack(path=path, data=labels, axes=axes, spacing=tuple(spacing), units=tuple(known))
 
 
 def _listed(value: Any, count: int) -> list[Any]:

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_sam.checkpoints.receipts import home
 from napari_sam.journal.lines import FORMAT, VERSION, encode_line
-from napari_sam.model.store import home
 
 if TYPE_CHECKING:
     from io import FileIO

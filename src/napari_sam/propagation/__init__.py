@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from napari_sam.propagation.results import Annotated, Ending, Reason, Step
-from napari_sam.propagation.rules import DEFAULT_RULES, Rules
+from napari_sam.propagation.results import Annotated, Ending, PropagationStep, Reason
 from napari_sam.propagation.run import WEAK, propagate, weak_planes
-from napari_sam.propagation.strategies import DEFAULT_STRATEGY, STRATEGIES
+from napari_sam.propagation.stop_rules import DEFAULT_RULES, Rules
+from napari_sam.propagation.strategies.table import DEFAULT_STRATEGY, STRATEGIES
 
 __all__ = [
     "DEFAULT_RULES",
@@ -14,9 +14,9 @@ __all__ = [
     "WEAK",
     "Annotated",
     "Ending",
+    "PropagationStep",
     "Reason",
     "Rules",
-    "Step",
     "propagate",
     "weak_planes",
 ]

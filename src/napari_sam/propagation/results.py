@@ -61,7 +61,7 @@ class Annotated:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Step:
+class PropagationStep:
     """A plane that was answered.
 
     Attributes
@@ -73,7 +73,7 @@ class Step:
     score : float
         How far the mask can be trusted, 0 to 1: the predicted IoU (between annotated planes, with `interpolate`, times
         the IoU with the interpolated mask), times how much of the object's contrast is left
-        (`napari_sam.propagation.appearance.kept`), times min(1, overlap / 0.5).
+        (`napari_sam.propagation.contrast.kept`), times min(1, overlap / 0.5).
     overlap : float
         IoU with the mask of the plane that it was carried from.
     direction : int

@@ -10,22 +10,22 @@ import numpy as np
 
 from napari_sam.errors import InputError
 from napari_sam.progress import no_progress
-from napari_sam.propagation.appearance import Contrast, contrast, kept
-from napari_sam.propagation.results import Annotated, Ending, Reason, Step
-from napari_sam.propagation.rules import DEFAULT_RULES, Rules
-from napari_sam.propagation.strategies import DEFAULT_STRATEGY, STRATEGIES
-from napari_sam.propagation.strategy import Seen, Task
+from napari_sam.propagation.contrast import Contrast, contrast, kept
+from napari_sam.propagation.results import Annotated, Ending, PropagationStep, Reason
+from napari_sam.propagation.stop_rules import DEFAULT_RULES, Rules
+from napari_sam.propagation.strategies.protocol import Seen, Task
+from napari_sam.propagation.strategies.table import DEFAULT_STRATEGY, STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_sam.engine import Engine
-    from napari_sam.image import Plane
-    from napari_sam.planes import Planes
+    from napari_sam.inference.engine import Engine
+    from napari_sam.planes.plane import Plane
+    from napari_sam.planes.source import Planes
     from napari_sam.progress import Progress
-    from napari_sam.propagation.strategy import Strategy
+    from napari_sam.propagation.strategies.protocol import Strategy
 
 _REMEMBERED = 2  # planes of a direction: the last one, and the one that tells how the object moves
 _AGREEMENT = 0.5  # IoU of neighbours from which on it no longer lowers the score
@@ -44,8 +44,8 @@ def propagate(
     span: range | None = None,
     marks: Mapping[int, Sequence[tuple[float, float]]] | None = None,
     progress: Progress = no_progress,
-    earlier: Iterable[Step | Ending] = (),
-) -> Iterator[Step | Ending]:
+    earlier: Iterable[PropagationStep | Ending] = (),
+) -> Iterator[PropagationStep | Ending]:
     """Carry an object through a stack.
 
     It goes both ways from each annotated plane, the nearest planes first; between two annotated planes the directions
@@ -70,13 +70,13 @@ def propagate(
         plane on which the mask would contain one.
     progress : Progress
         Called with the fraction done, also while a plane is encoded; may raise `Cancelled`.
-    earlier : iterable of Step or Ending
+    earlier : iterable of PropagationStep or Ending
         The first results, in their order, of the same call, which was cut short: they are yielded again, and the model
         is asked from there on only.
 
     Yields
     ------
-    Step or Ending
+    PropagationStep or Ending
         A step for each plane that was answered; an ending for each direction.
 
     Raises
@@ -92,7 +92,7 @@ def propagate(
     return _Run(engine, planes, chosen, rules, within, dict(marks or {}), progress).steps(given, iter(earlier))
 
 
-def weak_planes(steps: Iterable[Step], threshold: float = WEAK) -> list[int]:
+def weak_planes(steps: Iterable[PropagationStep], threshold: float = WEAK) -> list[int]:
     """Return the planes, in order, whose score is below a threshold: those to look at first."""
     return sorted(step.index for step in steps if step.score < threshold)
 
@@ -173,7 +173,9 @@ class _Run:
     marks: Mapping[int, Sequence[tuple[float, float]]]
     progress: Progress
 
-    def steps(self, annotated: Sequence[Annotated], earlier: Iterator[Step | Ending]) -> Iterator[Step | Ending]:
+    def steps(
+        self, annotated: Sequence[Annotated], earlier: Iterator[PropagationStep | Ending]
+    ) -> Iterator[PropagationStep | Ending]:
         """Take a step in each direction in turn, until all have ended."""
         known = {one.index for one in annotated}
         total = max(1, len(set(self.span) - known))
@@ -185,7 +187,7 @@ class _Run:
                 found = next(earlier, None)
                 if found is None:
                     found = self._step(front, known, lambda part, done=done: progress((done + part) / total))
-                elif isinstance(found, Step):
+                elif isinstance(found, PropagationStep):
                     front.move(Seen(found.index, self.planes[found.index], found.mask))
                 if isinstance(found, Ending):
                     fronts.remove(front)
@@ -203,7 +205,7 @@ class _Run:
             fronts += [_Front(one, above, 1, seen), _Front(one, below, -1, seen)]
         return fronts
 
-    def _step(self, front: _Front, known: set[int], progress: Progress) -> Step | Ending:
+    def _step(self, front: _Front, known: set[int], progress: Progress) -> PropagationStep | Ending:
         index, direction = front.index, front.direction
         if index in known:
             return Ending(index, direction, Reason.MET)
@@ -221,14 +223,14 @@ class _Run:
             return Ending(index, direction, Reason.EMPTY)
         overlap = _overlap(answer.mask, before)
         score = answer.score * front.contrast_kept(plane, answer.mask) * min(1.0, overlap / _AGREEMENT)
-        step = Step(index, answer.mask, score, overlap, direction)
+        step = PropagationStep(index, answer.mask, score, overlap, direction)
         reason = self._broken(step, front)
         if reason is not None:
             return Ending(index, direction, reason)
         front.move(Seen(index, plane, answer.mask))
         return step
 
-    def _broken(self, step: Step, front: _Front) -> Reason | None:
+    def _broken(self, step: PropagationStep, front: _Front) -> Reason | None:
         """Name the first rule that a mask, which is not empty, breaks."""
         rules, area, earlier = self.rules, np.count_nonzero(step.mask), np.count_nonzero(front.before[-1].mask)
         if front.ahead is not None:

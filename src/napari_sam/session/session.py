@@ -14,21 +14,23 @@ from napari.utils.notifications import show_warning
 from psygnal import Signal, SignalGroup
 
 from napari_sam.errors import InputError
-from napari_sam.session import stack_words, words
-from napari_sam.session.accepts import Accepts
+from napari_sam.inference.request import candidate_of
+from napari_sam.inference.segmenter import Segmenter, load_engine
+from napari_sam.inference.worker import Worker
+from napari_sam.session import messages
 from napari_sam.session.actions import ACTIONS
-from napari_sam.session.inference import Backend, candidate_of, load_engine
+from napari_sam.session.candidates.prefetch import Prefetch
+from napari_sam.session.components import Components
+from napari_sam.session.events import Listener
 from napari_sam.session.keys import KeyBindings
-from napari_sam.session.listener import Listener
-from napari_sam.session.parts import Parts
-from napari_sam.session.prefetch import Prefetch
-from napari_sam.session.report import report
-from napari_sam.session.revealing import reveal
-from napari_sam.session.stack import Stack
-from napari_sam.session.stack_commands import StackCommands
+from napari_sam.session.objects.pending_accepts import PendingAccepts
+from napari_sam.session.objects.recording import WriteOrder
+from napari_sam.session.objects.reveal import reveal
+from napari_sam.session.propagation import messages as propagation_messages
+from napari_sam.session.propagation.commands import StackCommands
+from napari_sam.session.propagation.controller import PropagationController
+from napari_sam.session.snapshot import report
 from napari_sam.session.state import SessionState, Status
-from napari_sam.session.writing import Order
-from napari_sam.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -37,11 +39,11 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from numpy.typing import NDArray
 
+    from napari_sam.inference.request import Candidate, EngineFactory, Region
     from napari_sam.session.actions import Action
-    from napari_sam.session.inference import EngineFactory, Region
-    from napari_sam.session.stack_object import CarriedObject
-    from napari_sam.session.state import Candidate, Tool
-    from napari_sam.session.targets import Offer
+    from napari_sam.session.labels.targets import Offer
+    from napari_sam.session.objects.tracked import TrackedObject
+    from napari_sam.session.state import Tool
 
 
 class SessionEvents(SignalGroup):
@@ -74,7 +76,7 @@ class Session(StackCommands):
         ``post(call)`` runs `call` soon on the viewer's thread; called from the inference thread. Without it, answers
         arrive while `wait` waits.
     engine_factory : callable, optional
-        Takes model, device and a progress callback, and returns an `napari_sam.engine.Engine` or the like.
+        Takes model, device and a progress callback, and returns an `napari_sam.inference.engine.Engine` or the like.
     held : callable, optional
         Tells whether the person holds a mouse button down: a plane whose contrast is being dragged is encoded when that
         ends. Called from the inference thread.
@@ -101,30 +103,32 @@ class Session(StackCommands):
         self.events = SessionEvents(self)
         self.actions: Mapping[str, Action] = ACTIONS
         self._worker = Worker(post)
-        backend = Backend(engine_factory or load_engine)
-        self._parts = Parts.make(_unwrapped(viewer), self._worker, backend, model, device, self._on_dialogue_changed)
-        self._scene, self._dialogue = self._parts.scene, self._parts.dialogue
-        self._dialogue.asker.held = held
-        self._prefetch = Prefetch(self._worker, backend, self._scene, self._dialogue)
+        backend = Segmenter(engine_factory or load_engine)
+        self._components = Components.make(
+            _unwrapped(viewer), self._worker, backend, model, device, self._on_live_changed
+        )
+        self._active, self._live = self._components.active, self._components.live
+        self._live.requests.held = held
+        self._prefetch = Prefetch(self._worker, backend, self._active, self._live)
         self._closed = False
         self._notice: Status | None = None
         self._state = SessionState(model=model)
         self._listener = Listener(
-            self._parts,
+            self._components,
             KeyBindings(self),
             self._on_listener_acted,
             self._on_listener_changed,
             self.events.layers_changed.emit,
         )
-        self._scene.viewer_events.stand_lost.connect(self._on_viewer_stand_lost)
-        self._stack = Stack(self._parts, self._worker, backend, self._listener.deaf)
-        self._accepts = Accepts(self._parts, self._stack, self._listener.deaf, self._on_accepts_told)
+        self._active.viewer_events.stand_lost.connect(self._on_viewer_stand_lost)
+        self._stack = PropagationController(self._components, self._worker, backend, self._listener.deaf)
+        self._accepts = PendingAccepts(self._components, self._stack, self._listener.deaf, self._on_accepts_told)
         self._stack.changed.connect(self._publish)
         self._stack.told.connect(self._on_stack_told)
         if image is not None:
-            self._scene.choose(_unwrapped(image))
+            self._active.choose(_unwrapped(image))
         else:
-            self._scene.start()
+            self._active.start()
         self._publish()
 
     # -- choices ----------------------------------------------------------------------------------
@@ -137,11 +141,11 @@ class Session(StackCommands):
     @property
     def image(self) -> Image | None:
         """Layer that is worked on. Setting one stops following the active layer; setting None starts it again."""
-        return self._scene.image
+        return self._active.image
 
     @image.setter
     def image(self, image: Image | None) -> None:
-        self._scene.choose(_unwrapped(image))
+        self._active.choose(_unwrapped(image))
         self._publish()
 
     @property
@@ -152,10 +156,10 @@ class Session(StackCommands):
         world.
         """
         image = self._need_image()
-        if self._parts.prompts.points is None:
+        if self._components.prompts.points is None:
             with self._command():
-                self._parts.prompts.need_points(image)
-        return self._parts.prompts.need_points(image)
+                self._components.prompts.need_points(image)
+        return self._components.prompts.need_points(image)
 
     @points.setter
     def points(self, layer: Points) -> None:
@@ -168,10 +172,10 @@ class Session(StackCommands):
         Set it to work with a layer of the person's.
         """
         image = self._need_image()
-        if self._parts.prompts.shapes is None:
+        if self._components.prompts.shapes is None:
             with self._command():
-                self._parts.prompts.need_shapes(image)
-        return self._parts.prompts.need_shapes(image)
+                self._components.prompts.need_shapes(image)
+        return self._components.prompts.need_shapes(image)
 
     @shapes.setter
     def shapes(self, layer: Shapes) -> None:
@@ -185,57 +189,57 @@ class Session(StackCommands):
         every n-th pixel; its scale and translate say where.
         """
         image = self._need_image()
-        if self._scene.view is None:
-            raise InputError(self._scene.problem)
-        return self._parts.preview.need(image, self._scene.view, self._parts.above_preview)
+        if self._active.view is None:
+            raise InputError(self._active.problem)
+        return self._components.preview.need(image, self._active.view, self._components.above_preview)
 
     @property
     def target(self) -> Labels | None:
         """Layer that accepted objects go to; None: a new one, made by the first accept. Set it to choose another."""
-        writer = None if self.image is None else self._parts.targets.writer(self.image)
+        writer = None if self.image is None else self._components.targets.writer(self.image)
         return None if writer is None else writer.layer
 
     @target.setter
     def target(self, layer: Labels | None) -> None:
-        self._parts.targets.choose(_unwrapped(layer), self._need_image())
+        self._components.targets.choose(_unwrapped(layer), self._need_image())
         self._listener.tie()
         self._publish()
 
     @property
     def model(self) -> str:
         """Name of the model, or path of its checkpoint; when it changes, prompts in place are answered anew."""
-        return self._dialogue.model
+        return self._live.model
 
     @model.setter
     def model(self, model: str) -> None:
-        if model != self._dialogue.model:
-            self._stack.stop(stack_words.MODEL_CHANGED)
-            self._dialogue.model = model
+        if model != self._live.model:
+            self._stack.stop(propagation_messages.MODEL_CHANGED)
+            self._live.model = model
             self._listener.look_again()
 
     @property
     def device(self) -> str:
         """Device to compute on, "auto" or a torch device."""
-        return self._dialogue.device
+        return self._live.device
 
     @device.setter
     def device(self, device: str) -> None:
-        if device != self._dialogue.device:
-            self._stack.stop(stack_words.MODEL_CHANGED)
-            self._dialogue.device = device
+        if device != self._live.device:
+            self._stack.stop(propagation_messages.MODEL_CHANGED)
+            self._live.device = device
             self._listener.look_again()
 
     @property
     def region(self) -> Region:
         """What the model looks at: "object", a window around the object on large planes; "screen", what is visible."""
-        return self._dialogue.region
+        return self._live.region
 
     @region.setter
     def region(self, region: Region) -> None:
         if region not in ("object", "screen"):
             raise InputError(f'The region is "object" or "screen"; got {region!r}.')
-        if region != self._dialogue.region:
-            self._dialogue.region = region
+        if region != self._live.region:
+            self._live.region = region
             self._listener.look_again()
 
     @property
@@ -250,36 +254,38 @@ class Session(StackCommands):
     @property
     def only_empty(self) -> bool:
         """Whether accept leaves pixels alone that carry a label."""
-        return self._parts.targets.only_empty
+        return self._components.targets.only_empty
 
     @only_empty.setter
     def only_empty(self, only_empty: bool) -> None:
-        self._parts.targets.only_empty = bool(only_empty)
+        self._components.targets.only_empty = bool(only_empty)
         self._publish()
 
     def image_choices(self) -> list[Image]:
         """List the images of the viewer, lowest first."""
-        return self._scene.choices()
+        return self._active.choices()
 
     def target_choices(self) -> list[Labels]:
         """List the labels layers whose pixels are those of the image, lowest first."""
-        return [] if self.image is None else self._parts.targets.choices(self.image, self._parts.preview.layer)
+        return (
+            [] if self.image is None else self._components.targets.choices(self.image, self._components.preview.layer)
+        )
 
     def target_offers(self) -> list[Offer]:
         """List the labels layers that have the shape of the image but another scale or place, lowest first."""
-        return [] if self.image is None else self._parts.targets.offers(self.image, self._parts.preview.layer)
+        return [] if self.image is None else self._components.targets.offers(self.image, self._components.preview.layer)
 
     def shown_pixels(self) -> NDArray[np.uint8] | None:
         """Return what the model saw around the candidate that is shown, (H, W, 3); None when there is none.
 
         That is the whole plane, or a window of a large one.
         """
-        shown = self.shown_candidate(self._dialogue.selected)
+        shown = self.shown_candidate(self._live.selected)
         return None if shown is None else shown[0]
 
     def shown_candidate(self, index: int) -> tuple[NDArray[np.uint8], Candidate] | None:
         """Return what the model saw around a candidate, (H, W, 3), and the candidate on these pixels."""
-        answer = self._dialogue.answer
+        answer = self._live.answer
         if answer is None or not 0 <= index < len(answer.candidates):
             return None
         found = answer.found[index]
@@ -297,7 +303,7 @@ class Session(StackCommands):
         """
         with self._command() as image:
             if image is not None:
-                self._parts.tools.take(tool, image)
+                self._components.tools.take(tool, image)
 
     def resume_tool(self) -> None:
         """Take the kind of tool that was used last, as for an image that was just opened.
@@ -306,25 +312,25 @@ class Session(StackCommands):
         """
         with self._command() as image:
             if image is not None:
-                self._parts.tools.resume(image)
+                self._components.tools.resume(image)
 
     def toggle_polarity(self) -> None:
         """Turn the next click from object to background, or back. Points that are there keep their polarity."""
         with self._command() as image:
             if image is not None:
-                self._parts.tools.flip(image)
+                self._components.tools.flip(image)
 
     def select_candidate(self, index: int) -> None:
         """Show candidate `index`; further prompts go on from it."""
         with self._command() as image:
             if image is not None:
-                self._dialogue.select(index)
+                self._live.select(index)
 
     def next_candidate(self) -> None:
         """Show the next candidate, after the last one the first; of an answer under way, as soon as it is there."""
         with self._command() as image:
             if image is not None:
-                self._dialogue.skip()
+                self._live.skip()
 
     def accept(self) -> None:
         """Write the candidate into the target as a new object, and start the next one.
@@ -336,31 +342,31 @@ class Session(StackCommands):
         with self._command() as image:
             if image is None:
                 return
-            self._dialogue.read()
-            candidate = self._dialogue.candidate if self._dialogue.is_answered else None
+            self._live.read()
+            candidate = self._live.candidate if self._live.is_answered else None
             if candidate is not None and not candidate.area:
-                self._say(words.EMPTY_MASK)  # before a layer is made for it
-            elif self._dialogue.asker.waits_for_prompts or (self._dialogue.is_answered and self._accepts.waiting):
+                self._say(messages.EMPTY_MASK)  # before a layer is made for it
+            elif self._live.requests.waits_for_prompts or (self._live.is_answered and self._accepts.waiting):
                 self._accept_later(image, answered=candidate is not None)
-            elif self._dialogue.is_answered:
+            elif self._live.is_answered:
                 self._say(self._accept_now(image))
-            elif self._dialogue.is_stopped:
-                self._dialogue.ask_again()
+            elif self._live.is_stopped:
+                self._live.ask_again()
             elif not self._accepts.waiting:
-                self._say(words.NO_CANDIDATE)
+                self._say(messages.NO_CANDIDATE)
 
     def clear(self) -> None:
         """Delete what is drawn on this plane, and start over; the status tells what stays on others."""
         with self._command() as image:
             if image is not None:
-                self._parts.ledger.clear(image, self._dialogue.reading)
+                self._components.log.clear(image, self._live.reading)
                 self._say(self._prompts_left(image))
 
     def clear_all(self) -> None:
         """Delete what is drawn on all planes of the image, and start over."""
         with self._command() as image:
             if image is not None:
-                self._parts.ledger.clear(image, self._parts.prompts.everything())
+                self._components.log.clear(image, self._components.prompts.everything())
 
     def undo(self) -> None:
         """Take back the last prompt, clear or accept.
@@ -371,35 +377,35 @@ class Session(StackCommands):
         with self._command(give_back=False) as image:
             if image is None:
                 return
-            before, history = self._parts.ledger.drawn, self._parts.ledger.history(image)
+            before, history = self._components.log.drawn, self._components.log.history(image)
             count, said = len(history.undone), ""
             if not self._accepts.take_back(image) and not self._stack.undone(image):
                 said = self._undo_now(image)
             step = history.undone[-1] if len(history.undone) > count else None
-            self._say(" ".join(filter(None, (said, reveal(self._parts, image, before, step)))))
+            self._say(" ".join(filter(None, (said, reveal(self._components, image, before, step)))))
 
     def redo(self) -> None:
         """Do again what was undone last; the viewer goes there, if it is not on screen."""
         with self._command(give_back=False) as image:
             if image is None:
                 return
-            before, history = self._parts.ledger.drawn, self._parts.ledger.history(image)
+            before, history = self._components.log.drawn, self._components.log.history(image)
             count, said = len(history.done), self._redo_now(image)
             step = history.done[-1] if len(history.done) > count else None
-            self._say(" ".join(filter(None, (said, reveal(self._parts, image, before, step)))))
+            self._say(" ".join(filter(None, (said, reveal(self._components, image, before, step)))))
 
     def cancel(self) -> None:
         """Stop the work that is under way; accepts that wait for it are taken back, and their prompts come back."""
         with self._command(give_back=False):
-            self._dialogue.stop()
+            self._live.stop()
             stopped = self._accepts.cancel()
-            self._say(" ".join(filter(None, (self._stack.stop() or words.CANCELLED, stopped))))
+            self._say(" ".join(filter(None, (self._stack.stop() or messages.CANCELLED, stopped))))
 
     def new_target(self) -> None:
         """Add an empty labels layer that fits the image, and make it the target."""
         with self._command() as image:
             if image is not None:
-                self._parts.targets.add(image, self._parts.above_target)
+                self._components.targets.add(image, self._components.above_target)
 
     def fit_target(self, layer: Labels) -> None:
         """Put a labels layer that has the image's shape where the image is, and make it the target.
@@ -412,8 +418,8 @@ class Session(StackCommands):
         layer = _unwrapped(layer)
         with self._command() as image:
             if image is not None:
-                self._parts.targets.fit(layer, image)
-                self._say(words.fitted(layer.name, image.name))
+                self._components.targets.fit(layer, image)
+                self._say(messages.fitted(layer.name, image.name))
 
     def wait(self, timeout: float = 60) -> None:
         """Wait until all work is done and its answers are shown.
@@ -437,17 +443,17 @@ class Session(StackCommands):
         self._closed = True
         self._stack.release()
         self._listener.release()
-        self._scene.release()
-        self._dialogue.forget()
-        self._dialogue.asker.drop()
+        self._active.release()
+        self._live.forget()
+        self._live.requests.drop()
         unwritten = self._accepts.release()
         self._worker.close()
-        self._parts.ledger.close()
-        self._parts.tools.give_back()
-        self._parts.prompts.release()
-        self._parts.preview.remove()
+        self._components.log.close()
+        self._components.tools.give_back()
+        self._components.prompts.release()
+        self._components.preview.remove()
         if unwritten:
-            show_warning(words.closed_early(unwritten))
+            show_warning(messages.closed_early(unwritten))
         self.events.closed.emit()
 
     # -- what commands are made of ----------------------------------------------------------------
@@ -469,10 +475,10 @@ class Session(StackCommands):
             try:
                 yield self.image
             except Exception as error:
-                self._dialogue.asker.fail(error)
+                self._live.requests.fail(error)
         self._listener.tie()
-        self._parts.ledger.look()
-        self._dialogue.read()
+        self._components.log.look()
+        self._live.read()
         if give_back:
             self._give_back()
         self._publish()
@@ -484,44 +490,50 @@ class Session(StackCommands):
 
     def _accept_later(self, image: Image, *, answered: bool) -> None:
         """Let what is prompted be written when its turn comes; `answered`: whether its mask is known."""
-        writer = self._parts.targets.writer(image)
+        writer = self._components.targets.writer(image)
         again = self._object_again(None if writer is None else writer.layer)
         undecided = again is None and not answered and not self._stack.is_decided
         self._accepts.press(image, writer, only_empty=self.only_empty, again=again, undecided=undecided)
-        self._stack.again, self._stack.said = None, ""
+        self._stack.again, self._stack.message = None, ""
 
-    def _object_again(self, target: Labels | None) -> CarriedObject | None:
+    def _object_again(self, target: Labels | None) -> TrackedObject | None:
         """Return the object that accept writes again; None where it writes a new one."""
         hand = self._stack.hand if self._stack.again else None
         return hand if hand is not None and hand.layer is target else None
 
     def _accept_now(self, image: Image) -> str:
-        writer = self._parts.targets.writer(image) or self._parts.targets.add(image, self._parts.above_target)
-        before = self._parts.ledger.hand
-        order = Order(writer, self.only_empty, self._object_again(writer.layer))
-        trouble = self._parts.ledger.accept(image, order)
-        if self._parts.ledger.hand is not before:
-            self._stack.again, self._stack.said = None, ""
+        writer = self._components.targets.writer(image) or self._components.targets.add(
+            image, self._components.above_target
+        )
+        before = self._components.log.hand
+        order = WriteOrder(writer, self.only_empty, self._object_again(writer.layer))
+        trouble = self._components.log.accept(image, order)
+        if self._components.log.hand is not before:
+            self._stack.again, self._stack.message = None, ""
         return trouble
 
     def _prompts_left(self, image: Image) -> str:
         """Say that planes which are not on screen hold prompts; "" when none does."""
-        view = self._scene.view
-        return "" if view is None else words.prompts_left(self._parts.prompts.planes(image, view))
+        view = self._active.view
+        return "" if view is None else messages.prompts_left(self._components.prompts.planes(image, view))
 
     def _undo_now(self, image: Image) -> str:
         target = self.target
-        if self._parts.ledger.history(image).done or target is None or not self._parts.targets.earlier(image)[0]:
-            return self._parts.ledger.undo(image)
+        if self._components.log.history(image).done or target is None or not self._components.targets.earlier(image)[0]:
+            return self._components.log.undo(image)
         target.undo()
-        return words.undone_earlier(target.name)
+        return messages.undone_earlier(target.name)
 
     def _redo_now(self, image: Image) -> str:
         target = self.target
-        if self._parts.ledger.history(image).undone or target is None or not self._parts.targets.earlier(image)[1]:
-            return self._parts.ledger.redo(image)
+        if (
+            self._components.log.history(image).undone
+            or target is None
+            or not self._components.targets.earlier(image)[1]
+        ):
+            return self._components.log.redo(image)
         target.redo()
-        return words.redone_earlier(target.name)
+        return messages.redone_earlier(target.name)
 
     def _on_stack_told(self, status: Status) -> None:
         self._notice = status
@@ -538,14 +550,14 @@ class Session(StackCommands):
         if self._closed:
             raise InputError("This session is closed. Open another one.")
         if self.image is None:
-            raise InputError(words.NO_IMAGE)
+            raise InputError(messages.NO_IMAGE)
         return self.image
 
     def _adopt(self, layer: Any, kind: type[Layer]) -> None:
         layer = _unwrapped(layer)
         if not isinstance(layer, kind):
             raise InputError(f"This takes a {kind.__name__} layer; got {type(layer).__name__}.")
-        self._parts.prompts.adopt(layer, self._need_image())
+        self._components.prompts.adopt(layer, self._need_image())
         self._listener.tie()
         self._listener.on_prompts_changed()
 
@@ -565,9 +577,9 @@ class Session(StackCommands):
     def _on_accepts_told(self, status: Status | None) -> None:
         self._notice = status or self._notice
         self._listener.tie()
-        self._on_dialogue_changed()
+        self._on_live_changed()
 
-    def _on_dialogue_changed(self) -> None:
+    def _on_live_changed(self) -> None:
         self._prefetch.start()
         self._publish()
 
@@ -575,7 +587,7 @@ class Session(StackCommands):
         """Make the state anew, and tell if it is another one."""
         if self._closed:
             return
-        state = report(self._parts, self._stack, self._accepts, self._notice)
+        state = report(self._components, self._stack, self._accepts, self._notice)
         if state != self._state:
             self._state = state
             self.events.state_changed.emit(state)

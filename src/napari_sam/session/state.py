@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from napari_sam.session.stack_state import StackState
+from napari_sam.session.propagation.state import StackState
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from napari_sam.inference.request import Candidate
+
+    pass
 
 StatusKind = Literal["idle", "working", "attention", "failed"]
 Tool = Literal["positive", "negative", "box"]
@@ -38,28 +39,6 @@ class Status:
     text: str = ""
     fraction: float | None = None
     cancellable: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidate:
-    """One mask that the model offers.
-
-    Attributes
-    ----------
-    score : float
-        The model's own estimate of its IoU.
-    area : int
-        Pixels inside.
-    origin : (int, int)
-        Upper left pixel of `mask` on the plane, data pixels, (y, x).
-    mask : numpy.ndarray, shape (h, w), bool
-        The mask, cut to its bounding box; (0, 0) when empty.
-    """
-
-    score: float
-    area: int
-    origin: tuple[int, int]
-    mask: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 
 from napari_sam.errors import Cancelled
-from napari_sam.model.compact import CompactConfig, CompactSam
+from napari_sam.model.compact.model import CompactConfig, CompactSam
 from napari_sam.progress import no_progress
-from napari_sam.training.best import Best
+from napari_sam.training.best_checkpoint import Best
 from napari_sam.training.config import TrainingConfig
-from napari_sam.training.feed import Drawn, draw_part, prefetched
+from napari_sam.training.data.loader import BatchPart, draw_part, prefetched
 from napari_sam.training.objective import objective
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sam.progress import Progress
-    from napari_sam.training.data import Source
+    from napari_sam.training.data.batches import CropSource
 
 __all__ = ["CHECKPOINT", "LOG", "SCORE", "Trainer", "TrainingConfig"]
 
@@ -53,7 +53,7 @@ class Trainer:
     ----------
     model_config : CompactConfig
     config : TrainingConfig
-    source : Source
+    source : CropSource
         Where batches come from.
     folder : Path
         Holds the checkpoint and the log; a checkpoint that is there is taken up again.
@@ -70,7 +70,7 @@ class Trainer:
         self,
         model_config: CompactConfig,
         config: TrainingConfig,
-        source: Source,
+        source: CropSource,
         folder: Path,
         device: str = "cpu",
         *,
@@ -167,7 +167,7 @@ class Trainer:
         by_steps = self.step / self.config.steps
         return by_steps if self.config.max_seconds is None else max(by_steps, self.seconds / self.config.max_seconds)
 
-    def _train_step(self, pool: ThreadPoolExecutor, feed: Iterator[list[Drawn]] | None) -> list[dict[str, float]]:
+    def _train_step(self, pool: ThreadPoolExecutor, feed: Iterator[list[BatchPart]] | None) -> list[dict[str, float]]:
         rate = self.config.learning_rate * min(1.0, (self.step + 1) / self.config.warmup)
         rate *= 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, self.share)))
         for group in self.optimizer.param_groups:
@@ -189,7 +189,7 @@ class Trainer:
                 mean.lerp_(new, 1 - decay)
         return [*(measured for _, measured, _ in parts), {"norm": float(norm), "rate": rate} | waited]
 
-    def _gradients(self, part: int, drawn: Drawn | None) -> tuple[tuple[Tensor, ...], dict[str, float], int]:
+    def _gradients(self, part: int, drawn: BatchPart | None) -> tuple[tuple[Tensor, ...], dict[str, float], int]:
         """Draw one part of this step's batch, unless it is there; return gradients, what to log, and how many crops."""
         if drawn is None:
             drawn = draw_part(self.source, self.config, self.step, part)

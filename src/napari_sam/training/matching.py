@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from napari_sam.model.compact import CompactSam, normalise
+from napari_sam.model.compact.model import CompactSam, normalise
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sam.progress import Progress
-    from napari_sam.training.data import Source
+    from napari_sam.training.data.batches import CropSource
 
 STEPS = 300
 _CROPS, _SIDE = 8, 192
@@ -49,7 +49,7 @@ def matched_start(
     student: CompactSam,
     teacher: CompactSam,
     trunk: Mapping[str, Tensor],
-    source: Source,
+    source: CropSource,
     *,
     steps: int = STEPS,
     seed: int = 0,
@@ -66,7 +66,7 @@ def matched_start(
         Trained; its decoder's widths are the student's.
     trunk : mapping of str to Tensor
         Weights of the student's trunk.
-    source : Source
+    source : CropSource
         Crops to compare the features on.
     steps, seed : int
     progress, tell : callable

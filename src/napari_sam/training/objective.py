@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_sam.model.compact import normalise
+from napari_sam.model.compact.model import normalise
+from napari_sam.training.data.simulated_prompts import correct, first_prompts
 from napari_sam.training.losses import answer_loss, dense_loss
-from napari_sam.training.simulate import correct, first_prompts
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_sam.model.compact import CompactSam
-    from napari_sam.training.data import Batch
+    from napari_sam.model.compact.model import CompactSam
+    from napari_sam.training.data.batches import Batch
 
 
 def objective(

@@ -19,7 +19,7 @@ _REDRAW_MS = 200
 _STEPS = 100
 
 
-class _Entry(cancelable_progress):  # type: ignore[misc]  # tqdm, its base, has no types
+class _ProgressEntry(cancelable_progress):  # type: ignore[misc]  # tqdm, its base, has no types
     """A progress bar of napari's whose Cancel button acts at once; napari's own waits for the next iteration."""
 
     def cancel(self) -> None:
@@ -81,7 +81,7 @@ class Activity(QObject):
             return
         self._timer.setInterval(_REDRAW_MS)
         if self._entry is None:
-            self._entry = _Entry(desc=status.text, total=_STEPS, cancel_callback=self._cancel)
+            self._entry = _ProgressEntry(desc=status.text, total=_STEPS, cancel_callback=self._cancel)
         entry = self._entry
         if entry.desc.removesuffix(": ") != status.text:
             entry.set_description(status.text)

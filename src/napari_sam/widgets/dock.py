@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtWidgets import QFrame, QMainWindow, QScrollArea, QVBoxLayout, QWidget
 
+from napari_sam.inference.worker import Worker
 from napari_sam.session import Session
 from napari_sam.widgets.activity import Activity
-from napari_sam.widgets.candidates_panel import CandidatesPanel
-from napari_sam.widgets.deliver import GuiThread, mouse_held
-from napari_sam.widgets.import_panel import dropped_checkpoint
-from napari_sam.widgets.keys_panel import KeysPanel
-from napari_sam.widgets.prompt_panel import PromptPanel
-from napari_sam.widgets.source_panel import SourcePanel
-from napari_sam.widgets.stack_panel import StackPanel
-from napari_sam.widgets.status_panel import StatusPanel
-from napari_sam.widgets.target_panel import TargetPanel
-from napari_sam.worker import Worker
+from napari_sam.widgets.gui_thread import GuiThread, mouse_held
+from napari_sam.widgets.panels.candidates_panel import CandidatesPanel
+from napari_sam.widgets.panels.import_panel import dropped_checkpoint
+from napari_sam.widgets.panels.keys_panel import KeysPanel
+from napari_sam.widgets.panels.prompt_panel import PromptPanel
+from napari_sam.widgets.panels.propagation_panel import StackPanel
+from napari_sam.widgets.panels.source_panel import SourcePanel
+from napari_sam.widgets.panels.status_panel import StatusPanel
+from napari_sam.widgets.panels.target_panel import TargetPanel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
 
     from napari_sam.session.state import SessionState
-    from napari_sam.widgets.fold import Fold
+    from napari_sam.widgets.controls.collapsible import Fold
 
 _WIDTH = 320  # logical pixels; 300 are enough
 

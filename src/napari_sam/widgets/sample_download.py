@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, TypeVar
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QMainWindow, QMessageBox, QProgressDialog
 
-from napari_sam import sample_data
+from napari_sam import samples
 from napari_sam.errors import Cancelled, NapariSamError
-from napari_sam.widgets.deliver import GuiThread
+from napari_sam.widgets.gui_thread import GuiThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qtpy.QtWidgets import QWidget
 
-    from napari_sam.sample_data import LayerData
+    from napari_sam.samples import LayerData
 
 _T = TypeVar("_T")
 _AT_ONCE_S = 0.3
@@ -29,7 +29,7 @@ _AT_ONCE_S = 0.3
 
 
 def cells_volume() -> list[LayerData]:
-    """Give the volume of `napari_sam.sample_data.cells_volume`, without stopping the window while it is downloaded.
+    """Give the volume of `napari_sam.samples.cells_volume`, without stopping the window while it is downloaded.
 
     Raises
     ------
@@ -39,8 +39,8 @@ def cells_volume() -> list[LayerData]:
         If the person did not want to wait.
     """
     if QApplication.instance() is None:
-        return sample_data.cells_volume()
-    return fetch(sample_data.cells_volume, "Nuclei (real volume)", "Downloading the volume of nuclei, 11 MB.")
+        return samples.cells_volume()
+    return fetch(samples.cells_volume, "Nuclei (real volume)", "Downloading the volume of nuclei, 11 MB.")
 
 
 def fetch(read: Callable[[], _T], title: str, text: str) -> _T:

@@ -1,0 +1,163 @@
+"""From a checkpoint file to a model that is ready to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import torch
+
+from napari_sam.checkpoints.checksums import file_digests
+from napari_sam.checkpoints.reading import read_checkpoint
+from napari_sam.errors import WeightsError
+from napari_sam.files import absence, printable
+from napari_sam.model.compact.model import build_compact
+from napari_sam.model.encoders.tiny_vit import fuse_batch_norms
+from napari_sam.model.sam.checkpoint_keys import recognise, require_match
+from napari_sam.model.sam.medsam import MedSam
+from napari_sam.model.sam.sam import Sam
+from napari_sam.model.weightless import weightless
+from napari_sam.progress import no_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+    from napari_sam.model.protocol import PromptableModel
+    from napari_sam.progress import Progress
+
+MEDSAM = "medsam_vit_b"
+"""The one architecture that weights alone do not tell: they are a ViT-B's."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model and where it came from.
+
+    Attributes
+    ----------
+    model : PromptableModel
+        In evaluation mode, its weights frozen, on the device that was asked for.
+    architecture : str
+        "compact", "sam_vit_b", "mobile_sam", "medsam_vit_b", "sam_hq_vit_h", ...
+    digest : str
+        SHA-256 of the file, in hexadecimal.
+    notes : tuple of str
+        What a person should know about it, in sentences.
+    """
+
+    model: PromptableModel
+    architecture: str
+    digest: str
+    notes: tuple[str, ...] = ()
+
+
+def load_checkpoint(
+    path: Path,
+    *,
+    architecture: str | None = None,
+    device: str | torch.device = "cpu",
+    progress: Progress = no_progress,
+) -> LoadedModel:
+    """Load a model from a file. Code in the file is never run.
+
+    Parameters
+    ----------
+    path : Path
+        A checkpoint of PyTorch (.pth, .pt) or a .safetensors file; the contents count, not the name.
+    architecture : str or None
+        What the file should be; None recognises it. MedSAM has the same weights as SAM's ViT-B and another
+        preprocessing, so only this argument, or "medsam" in the file's name, tells it apart.
+    device : str or torch.device
+        Where the model shall run.
+    progress : Progress
+        Called after every mebibyte that is read for the checksum; may raise `Cancelled`.
+
+    Raises
+    ------
+    WeightsError
+        If there is no such file, it is damaged, it holds code, or it is not the model that was asked for.
+    """
+    if missing := absence(path):
+        raise WeightsError(f"{missing} Download the model again, or choose another file.")
+    try:
+        contents, metadata = read_checkpoint(path)
+        if metadata.get("architecture") == "compact":
+            model, name, notes = _compact(path, contents, metadata, architecture, device)
+        else:
+            model, name, notes = _sam(path, contents, architecture, device)
+        _require_finite(path, model)
+        digest = file_digests(path, ["sha256"], progress)["sha256"]
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}. Check the disk.") from error
+    return LoadedModel(cast("PromptableModel", model), name, digest, notes)
+
+
+def _compact(
+    path: Path, contents: object, metadata: dict[str, str], architecture: str | None, device: str | torch.device
+) -> tuple[nn.Module, str, tuple[str, ...]]:
+    """Build the bundled model from its tensors, half precision on disk, and its configuration."""
+    if architecture not in (None, "compact"):
+        raise _mismatch(path, "compact", architecture)
+    config = metadata.get("config", "")
+    weights = cast("dict[str, Tensor]", contents)
+    with weightless():  # shapes are compared before memory is taken for them
+        require_match(weights, build_compact(config).state_dict())
+    model = build_compact(config)  # anew, for it has tables that are in no file
+    model.load_state_dict({key: value.float() for key, value in weights.items()})
+    _freeze(model.to(device))
+    return model, "compact", ()
+
+
+def _sam(
+    path: Path, contents: object, architecture: str | None, device: str | torch.device
+) -> tuple[nn.Module, str, tuple[str, ...]]:
+    """Build a SAM of whatever kind from its tensors."""
+    found = recognise(contents)
+    name, notes = found.architecture, found.notes
+    if architecture is None and "medsam" in path.stem.lower():
+        architecture = MEDSAM
+        notes += ("Taken for MedSAM because of its file name: boxes only, and MedSAM's own preprocessing.",)
+    if architecture == MEDSAM and name == "sam_vit_b":
+        name = MEDSAM
+    if architecture not in (None, name):
+        raise _mismatch(path, name, architecture)
+    _require_backed(path, found.state)
+    with weightless():
+        model = (MedSam if name == MEDSAM else Sam)(found.config)
+    require_match(found.state, model.state_dict())
+    model.to_empty(device=device).load_state_dict(found.state)
+    _freeze(model)
+    fuse_batch_norms(model)
+    return model, name, notes
+
+
+def _require_backed(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Refuse tensors that repeat a few numbers without end: a file of a kilobyte would fill the memory."""
+    if any(value.is_meta for value in state.values()) or sum(map(torch.numel, state.values())) > path.stat().st_size:
+        raise WeightsError(
+            f"{path.name} is damaged: it describes more weights than it holds. Download it again, or export it anew."
+        )
+
+
+def _require_finite(path: Path, model: nn.Module) -> None:
+    """Refuse weights that are not numbers: such a model finds no object anywhere, and does not say why."""
+    for name, value in model.state_dict().items():
+        if value.is_floating_point() and value.numel() and not torch.stack(torch.aminmax(value)).isfinite().all():
+            raise WeightsError(
+                f"{path.name} is damaged: its weights {printable(name)} are not all finite numbers, as after a "
+                "training that failed. Download it again, or take an earlier state of the training."
+            )
+
+
+def _freeze(model: nn.Module) -> None:
+    model.eval().requires_grad_(requires_grad=False)
+
+
+def _mismatch(path: Path, found: str, wanted: str | None) -> WeightsError:
+    return WeightsError(
+        f"{path.name} holds a model of architecture {found}, not {wanted}. Choose the file that belongs to the model, "
+        "or import this one as a model of its own."
+    )

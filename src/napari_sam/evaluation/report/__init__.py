@@ -1,0 +1,1 @@
+"""What was measured, laid out for people and for programs."""

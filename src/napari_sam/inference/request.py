@@ -1,0 +1,180 @@
+"""What is asked of the model, and what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+
+from napari_sam.planes import whole
+from napari_sam.prompts import PromptSet
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_sam.inference.refinement import PreviousMask
+    from napari_sam.inference.search import CropCandidate
+    from napari_sam.planes import Crop
+    from napari_sam.planes.plane import Plane
+    from napari_sam.planes.source import PlaneSource
+    from napari_sam.progress import Progress
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """One mask that the model offers.
+
+    Attributes
+    ----------
+    score : float
+        The model's own estimate of its IoU.
+    area : int
+        Pixels inside.
+    origin : (int, int)
+        Upper left pixel of `mask` on the plane, data pixels, (y, x).
+    mask : numpy.ndarray, shape (h, w), bool
+        The mask, cut to its bounding box; (0, 0) when empty.
+    """
+
+    score: float
+    area: int
+    origin: tuple[int, int]
+    mask: NDArray[np.bool_]
+
+
+Stage = Literal["loading", "encoding", "predicting"]
+
+
+Region = Literal["object", "screen"]
+"""What of a plane the model looks at: a window around the object, or what is on the screen."""
+
+
+class EngineLike(Protocol):
+    """What a session needs of `napari_sam.inference.engine.Engine`."""
+
+    @property
+    def predictor(self) -> Any:
+        """The model; its `prompt_kinds` names the kinds of prompts that it takes."""
+
+    @property
+    def device_text(self) -> str:
+        """Words for the device in use."""
+
+    @property
+    def notice(self) -> str:
+        """What the person should know; "" when there is nothing."""
+
+    def embed(self, plane: Plane, progress: Progress = ...) -> Any:
+        """Embed a plane."""
+
+    def prepare(self, plane: Plane, progress: Progress = ...) -> Any:
+        """Embed a plane that may be needed later."""
+
+    def predict(self, plane: Plane, prompts: PromptSet, *, progress: Progress = ...) -> Any:
+        """Answer prompts."""
+
+
+class EngineFactory(Protocol):
+    """Loads a model; runs on the inference thread."""
+
+    def __call__(self, model: str, device: str, progress: Progress, /) -> EngineLike:
+        """Return the engine of a model on a device."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlaneRequest:
+    """What is asked of the inference thread.
+
+    Attributes
+    ----------
+    model, device : str
+        What answers.
+    source : PlaneSource
+        The plane.
+    said : PromptSet
+        Prompts of the person; empty: only get the plane ready.
+    earlier : PreviousMask or None
+        PreviousMask answer for the same object, to go with them.
+    region : {"object", "screen"}
+        What to look at where the plane is not looked at as a whole.
+    visible : (array, array) or None
+        Corners of the part of the plane that is on the screen, data pixels, (y, x).
+    """
+
+    model: str
+    device: str
+    source: PlaneSource
+    prompts: PromptSet = field(default_factory=PromptSet)
+    earlier: PreviousMask | None = None
+    region: Region = "object"
+    visible: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+
+    @property
+    def context(self) -> Hashable:
+        """What an answer belongs to: plane, window of grey values, model, and what the model looks at."""
+        source = self.source
+        return source.view, source.contrast_limits, source.gamma, self.model, self.device, self.region
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CropEmbedding:
+    """What the model saw.
+
+    Attributes
+    ----------
+    window : Crop
+        Where on the plane it lies.
+    plane : Plane
+        Its pixels.
+    digest : str
+        Digest of these pixels, before they were windowed.
+    """
+
+    window: Crop
+    plane: Plane
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlaneAnswer:
+    """What came of a request.
+
+    Attributes
+    ----------
+    request : PlaneRequest
+        What was asked.
+    device, notice : str
+        Words for the device that did it, and what the person should know about that.
+    pictures : tuple of CropEmbedding
+        What the model saw: one for each candidate; when only the plane was asked for, the one that was encoded, if
+        there was one.
+    candidates : tuple of Candidate
+        Best first, on the plane; empty when only the plane was asked for.
+    found : tuple of CropCandidate
+        The same candidates on their pictures, with their logits.
+    backdrops : tuple of float
+        Brightness of the picture around each candidate, 0 to 1.
+    """
+
+    request: PlaneRequest
+    device: str
+    notice: str
+    pictures: tuple[CropEmbedding, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    found: tuple[CropCandidate, ...] = ()
+    backdrops: tuple[float, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """Digest of the pixels that the best candidate was made from; "" when none were read."""
+        return self.pictures[0].digest if self.pictures else ""
+
+
+def candidate_of(mask: NDArray[np.bool_], score: float) -> Candidate:
+    """Cut a mask, (H, W) bool, to its bounding box."""
+    origin, cut = whole((mask.shape[0], mask.shape[1])).on_plane(mask, (mask.shape[0], mask.shape[1]))
+    return Candidate(score, int(cut.sum()), origin, cut)

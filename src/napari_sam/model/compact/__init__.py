@@ -1,0 +1,1 @@
+"""The bundled model: a compact SAM for processors."""

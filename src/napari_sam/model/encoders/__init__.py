@@ -1,0 +1,1 @@
+"""Image encoders: a plane in, features out."""

@@ -1,0 +1,51 @@
+"""MedSAM: SAM's ViT-B fine-tuned for boxes on medical images, with its own pre- and postprocessing.
+
+Ma et al., Segment anything in medical images, Nature Communications 15, 654 (2024), and the authors' inference script.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from napari_sam.geometry import stretched_frame
+from napari_sam.model.sam.sam import Sam
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from napari_sam.geometry import Frame
+    from napari_sam.model.protocol import PromptKind
+
+
+class MedSam(Sam):
+    """A SAM that reads planes stretched over the whole canvas, from 0 to 1, and answers boxes only."""
+
+    prompt_kinds: frozenset[PromptKind] = frozenset({"box"})
+
+    def frame(self, plane: tuple[int, int], spacing: tuple[float, float] = (1.0, 1.0)) -> Frame:
+        """Stretch a plane of (H, W) data pixels over the canvas; a spacing cannot change that."""
+        return stretched_frame(plane, self.config.side)
+
+    def preprocess(self, image: NDArray[np.uint8], frame: Frame) -> Tensor:
+        """Resample an (H, W, 3) uint8 image and stretch its values from 0 to 1: (1, 3, side, side) float32."""
+        from skimage.transform import resize  # slow to import, and needed here only
+
+        resized = resize(image, frame.content, order=3, preserve_range=True, anti_aliasing=True)  # type: ignore[no-untyped-call]
+        # Whole numbers, because the authors cut to uint8 here.
+        pixels = torch.from_numpy(resized.astype(np.uint8)).to(self.device).permute(2, 0, 1)[None].float()
+        low, high = pixels.amin(), pixels.amax()
+        return (pixels - low) / (high - low).clamp(min=1e-8)
+
+    def upscale(self, logits: Tensor, frame: Frame) -> Tensor:
+        """Bring (B, n, h, w) logits to the plane's (B, n, H, W).
+
+        The authors interpolate probabilities, in one step; so does this, and turns them back into logits, so that
+        positive still means inside.
+        """
+        inside = F.interpolate(logits.sigmoid(), frame.plane, mode="bilinear", align_corners=False)
+        return inside.logit(eps=1e-6)

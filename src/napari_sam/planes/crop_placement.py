@@ -1,0 +1,216 @@
+"""Which part of a large plane to look at: windows that follow an object.
+
+A model sees full detail only up to the size of its canvas. A plane that is much larger is not shrunk as a whole, which
+would wipe small objects out, nor cut into fixed tiles, which would cut objects. Instead a window is laid around what is
+said and known of one object. It has about the size of the canvas, at full detail where the object fits into it; a
+larger object gets a larger window, read at a coarser step. Windows snap to a grid, so that neighbouring clicks share
+one embedding.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam.geometry import square_pixels
+from napari_sam.masks import bounding_box
+from napari_sam.planes.crop import Crop
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_sam.prompts import PromptSet
+
+_WHOLE = 1.5
+"""A plane is looked at as a whole if its longer side is up to so many times the canvas: little detail is lost."""
+_ROOM = 0.125
+"""Room around a box or a known mask, as a share of its sides."""
+_GROWTH = 0.25
+"""By how much of its side a mask is taken to go on where its window cuts it off."""
+_GRIDS = (2, 8)
+"""Windows snap to so many parts of their side. In halves, neighbouring clicks share a window, and are a quarter of it
+away from its edges; what does not fit in that way may fit in eighths."""
+_SNAPS = 8
+"""A window on the screen snaps outwards to so many parts of its side, so that a nudge finds the same embedding."""
+_LEAST_SIDE = 64
+"""Data pixels: a window on the screen is no smaller, however far the person zoomed in."""
+
+
+def whole(plane: tuple[int, int]) -> Crop:
+    """Return the window that is a whole plane, pixel by pixel."""
+    return Crop((0, 0), plane)
+
+
+def fits(plane: tuple[int, int], side: int, spacing: tuple[float, float] = (1.0, 1.0)) -> bool:
+    """Whether a plane is looked at as a whole.
+
+    Parameters
+    ----------
+    plane : (int, int)
+        Height and width, data pixels.
+    side : int
+        Longest side of the model's canvas, model pixels.
+    spacing : (float, float)
+        Distance between pixels along y and x.
+    """
+    return max(square_pixels(plane, spacing)) <= _WHOLE * side
+
+
+def choose_window(
+    plane: tuple[int, int],
+    prompts: PromptSet,
+    side: int,
+    *,
+    known: tuple[tuple[float, float], tuple[float, float]] | None = None,
+    spacing: tuple[float, float] = (1.0, 1.0),
+    least: float = 1,
+) -> Crop:
+    """Lay a window around what is said and known of an object.
+
+    Parameters
+    ----------
+    plane : (int, int)
+        Height and width of the plane, data pixels.
+    prompts : PromptSet
+        Data pixels. What names the object must be in the window: points on it and its box. Background counts only where
+        nothing else was said.
+    side : int
+        Longest side of the model's canvas, model pixels.
+    known : ((float, float), (float, float)), optional
+        Corners, data pixels, of the box in which the object lies as far as is known.
+    spacing : (float, float)
+        Distance between pixels along y and x. The model sees square pixels, so windows are squares in space.
+    least : float
+        Data pixels, along the axis with the finer spacing, that a pixel of the picture covers at least.
+
+    Returns
+    -------
+    Crop
+        The whole plane, where it `fits`.
+    """
+    if fits(plane, side, spacing):
+        return whole(plane)
+    low, high = _span(prompts, known)
+    room = np.zeros(2) if prompts.box is None and known is None else _ROOM * (high - low)
+    step = 1
+    while True:
+        for parts in _GRIDS if step >= least else ():
+            window = _snapped(plane, (low + high) / 2, side, spacing, step, parts)
+            if window.covers(plane) or window.holds(low - room, high + room, plane):
+                return window
+        step *= 2
+
+
+def _span(
+    prompts: PromptSet, known: tuple[tuple[float, float], tuple[float, float]] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Find the corners of what must be in the window."""
+    corners = [point.position for point in prompts.points if point.positive]
+    if prompts.box is not None:
+        corners += [prompts.box.start, prompts.box.stop]
+    if known is not None:
+        corners += known
+    corners = corners or [point.position for point in prompts.points]
+    if not corners:
+        raise ValueError("a window needs a point, a box or a known place")
+    return np.min(corners, axis=0), np.max(corners, axis=0)
+
+
+def _snapped(
+    plane: tuple[int, int], centre: NDArray[np.float64], side: int, spacing: tuple[float, float], step: int, parts: int
+) -> Crop:
+    """Lay a window of `side` picture pixels around a place, its corner on a grid of so many parts of it."""
+    start, shape, steps = [], [], []
+    for size, middle, distance in zip(plane, centre, spacing, strict=True):
+        fine = min(spacing) / distance  # data pixels of this axis to one of the finer axis
+        own = 2 ** max(0, math.floor(math.log2(step * fine)))
+        grid = max(1, round(side * step * fine / (parts * own))) * own
+        extent = parts * grid
+        if extent >= size:
+            first, length = 0, size
+        else:
+            last = -((extent - size) // own) * own
+            first = min(max(0, round((middle + 0.5 - extent / 2) / grid) * grid), last)
+            length = min(extent, size - first)
+        start.append(first)
+        shape.append(length)
+        steps.append(own)
+    return Crop((start[0], start[1]), (shape[0], shape[1]), (steps[0], steps[1]))
+
+
+def grown(
+    window: Crop,
+    mask: NDArray[np.bool_],
+    plane: tuple[int, int],
+    prompts: PromptSet,
+    side: int,
+    spacing: tuple[float, float] = (1.0, 1.0),
+) -> Crop | None:
+    """Lay a larger window around an object whose mask is cut off by its window.
+
+    Parameters
+    ----------
+    window : Crop
+        Where the mask was found.
+    mask : numpy.ndarray, shape (h, w), bool
+        On the picture of `window`.
+    plane, prompts, side, spacing
+        As for `choose_window`.
+
+    Returns
+    -------
+    Crop or None
+        None where the mask is not cut off, or the window cannot grow.
+    """
+    cut = window.cut_sides(mask, plane)
+    box = bounding_box(mask)
+    if not any(cut) or box is None:
+        return None
+    low, high = window.to_plane(box[0]), window.to_plane(np.array(box[1]) - 1)
+    more = _GROWTH * (high - low + 1)
+    low, high = low - more * cut[:2], high + more * cut[2:]
+    known = (float(low[0]), float(low[1])), (float(high[0]), float(high[1]))
+    larger = choose_window(plane, prompts, side, known=known, spacing=spacing)
+    if larger.shape == window.shape and larger.start == window.start:
+        larger = choose_window(plane, prompts, side, known=known, spacing=spacing, least=2 * min(window.steps))
+    return None if larger.shape == window.shape and larger.start == window.start else larger
+
+
+def screen_window(
+    plane: tuple[int, int],
+    low: tuple[float, float],
+    high: tuple[float, float],
+    side: int,
+    spacing: tuple[float, float] = (1.0, 1.0),
+) -> Crop:
+    """Make a window of what is on the screen.
+
+    Parameters
+    ----------
+    plane : (int, int)
+        Height and width of the plane, data pixels.
+    low, high : (float, float)
+        Corners of what is visible, data pixels, (y, x); they may lie outside the plane.
+    side, spacing
+        As for `choose_window`.
+
+    Returns
+    -------
+    Crop
+        A little larger than what is visible, so that small moves of the camera find the same window.
+    """
+    start, shape = [], []
+    for size, first, last in zip(plane, low, high, strict=True):
+        extent = max(_LEAST_SIDE, last - first + 1)
+        grid = 2 ** max(0, round(math.log2(extent / _SNAPS)))
+        begin = min(max(0, math.floor(first / grid) * grid), max(0, size - 1))
+        end = min(max(begin + _LEAST_SIDE, math.ceil((last + 1) / grid) * grid), size)
+        begin = max(0, min(begin, end - _LEAST_SIDE))
+        start.append(begin)
+        shape.append(end - begin)
+    longest = max(square_pixels((shape[0], shape[1]), spacing))
+    step = 2 ** max(0, math.ceil(math.log2(longest / (_WHOLE * side))))
+    steps = [2 ** max(0, math.floor(math.log2(step * min(spacing) / distance))) for distance in spacing]
+    return Crop((start[0], start[1]), (shape[0], shape[1]), (steps[0], steps[1]))

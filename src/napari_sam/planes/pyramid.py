@@ -1,0 +1,158 @@
+"""Windows of a plane, read out of one resolution or of several: only what a window covers is touched.
+
+Data may be anything that NumPy indexing reads: numpy, memmap, dask, zarr, tensorstore. A window that is coarser than
+the resolution at hand is averaged, a band of rows at a time, so that even a window over a huge plane needs little
+memory.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam.progress import no_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from napari_sam.planes import Crop
+    from napari_sam.progress import Progress
+
+_MOST_AT_ONCE = 1 << 24
+"""Data pixels read at a time where they are averaged: 64 MiB as float32."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Level:
+    """One resolution of a plane.
+
+    Attributes
+    ----------
+    read : callable
+        Takes a slice of rows and one of columns of this level, and returns its pixels, (h, w) or (h, w, channels).
+    shape : (int, int)
+        Height and width, in pixels of this level.
+    factors : (float, float)
+        Data pixels that one of its pixels covers, along y and x.
+    """
+
+    read: Callable[[slice, slice], NDArray[Any]]
+    shape: tuple[int, int]
+    factors: tuple[float, float] = (1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pyramid:
+    """A plane in one or several resolutions.
+
+    Attributes
+    ----------
+    levels : tuple of Level
+        Finest first; the first one is the plane itself.
+    """
+
+    levels: tuple[Level, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the plane, in data pixels."""
+        return self.levels[0].shape
+
+    def fitted(self, window: Crop) -> Crop:
+        """Lay a window on the pixels of the level that it is read from; `read` takes such a window."""
+        level, averaged = self._level(window)
+        steps = tuple(factor * count for factor, count in zip(level.factors, averaged, strict=True))
+        start, shape = [], []
+        for first, last, factor, size in zip(window.start, window.stop, level.factors, self.shape, strict=True):
+            begin = math.floor(first / factor + 1e-9) * factor
+            start.append(begin)
+            shape.append(int(min(math.ceil(last / factor - 1e-9) * factor, size) - begin))
+        return replace(window, start=(start[0], start[1]), shape=(shape[0], shape[1]), steps=(steps[0], steps[1]))
+
+    def cost(self, window: Crop) -> int:
+        """Count the pixels that reading a window touches, at its level."""
+        level, _ = self._level(window)
+        return int(np.prod([side / factor for side, factor in zip(window.shape, level.factors, strict=True)]))
+
+    def read(self, window: Crop, progress: Progress = no_progress) -> NDArray[Any]:
+        """Read the picture of a window that `fitted` gave.
+
+        Parameters
+        ----------
+        window : Crop
+            What to read.
+        progress : Progress
+            Called between bands of rows where much is averaged; may raise `Cancelled`.
+
+        Returns
+        -------
+        numpy.ndarray, shape ``window.picture`` or with a last axis of channels
+            In the dtype of the data; float32 for bool that was averaged.
+        """
+        level, (down, across) = self._level(window)
+        top, left = (round(at / factor) for at, factor in zip(window.start, level.factors, strict=True))
+        bottom, right = (
+            min(math.ceil(at / factor - 1e-9), size)
+            for at, factor, size in zip(window.stop, level.factors, level.shape, strict=True)
+        )
+        if down == across == 1:
+            return _matched(level.read(slice(top, bottom), slice(left, right)), window.picture)
+        rows = max(1, _MOST_AT_ONCE // (down * (right - left))) * down
+        bands = []
+        for first in range(top, bottom, rows):
+            progress((first - top) / (bottom - top))
+            bands.append(
+                _averaged(level.read(slice(first, min(first + rows, bottom)), slice(left, right)), down, across)
+            )
+        return _matched(np.concatenate(bands), window.picture)
+
+    def _level(self, window: Crop) -> tuple[Level, tuple[int, int]]:
+        """Find the coarsest level that is fine enough, and how many of its pixels are averaged along y and x."""
+        enough = [
+            level
+            for level in self.levels
+            if all(factor <= 1.01 * step for factor, step in zip(level.factors, window.steps, strict=True))
+        ]
+        # The first of equals: a level that is coarser only across the plane is a blurred or another plane.
+        level = max(enough or [self.levels[0]], key=lambda level: math.prod(level.factors))
+        down, across = (max(1, round(step / factor)) for step, factor in zip(window.steps, level.factors, strict=True))
+        return level, (down, across)
+
+
+def level_factors(fine: tuple[int, ...], coarse: tuple[int, ...]) -> tuple[float, ...]:
+    """Tell how many pixels of the full resolution one of a coarser level covers, along each axis.
+
+    Sides that do not divide are rounded up or down by whoever made the level: 5001 pixels for 10001 are two to one.
+    """
+    found = []
+    for many, few in zip(fine, coarse, strict=True):
+        ratio = many / few
+        nearest = max(1, round(ratio))
+        found.append(float(nearest) if few in (many // nearest, -(-many // nearest)) else ratio)
+    return tuple(found)
+
+
+def _averaged(pixels: NDArray[Any], down: int, across: int) -> NDArray[Any]:
+    """Average blocks of pixels; those at the far ends may be smaller."""
+    wide = np.float64 if pixels.dtype.itemsize > 4 else np.float32
+    total = np.add.reduceat(pixels.astype(wide), np.arange(0, pixels.shape[0], down), axis=0)
+    total = np.add.reduceat(total, np.arange(0, pixels.shape[1], across), axis=1)
+    counts = [np.diff([*range(0, size, step), size]) for size, step in zip(pixels.shape, (down, across), strict=False)]
+    area = np.outer(*counts).reshape(*total.shape[:2], *[1] * (total.ndim - 2))
+    mean = total / area.astype(wide)
+    if pixels.dtype.kind in "ui":
+        mean = np.rint(mean)
+    averaged: NDArray[Any] = mean.astype(np.float32 if pixels.dtype.kind == "b" else pixels.dtype)
+    return averaged
+
+
+def _matched(pixels: NDArray[Any], picture: tuple[int, int]) -> NDArray[Any]:
+    """Give a picture the size that its window says: a level may be a pixel short of the plane it was made of."""
+    pixels = pixels[: picture[0], : picture[1]]
+    missing = [(0, max(0, wanted - got)) for wanted, got in zip(picture, pixels.shape, strict=False)]
+    return np.pad(pixels, [*missing, *[(0, 0)] * (pixels.ndim - 2)], mode="edge") if any(map(any, missing)) else pixels

@@ -1,0 +1,1 @@
+"""How a mask gets from one plane to the next."""

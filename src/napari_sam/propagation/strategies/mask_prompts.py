@@ -1,0 +1,115 @@
+"""Prompts out of a mask: what a strategy says to the model about an object that it expects somewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from napari_sam.prompts import BoxPrompt, PointPrompt, PromptSet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_sam.planes.plane import Plane
+    from napari_sam.predictor import Predictor
+    from napari_sam.prompts import Prompt
+
+_TOUCHING = np.ones((3, 3), bool)
+_DEBRIS = 0.05  # of the largest piece's area
+_MARGIN = 0.1  # of the object's size, the root of its area
+
+
+def pieces(mask: NDArray[np.bool_], least_share: float = _DEBRIS) -> list[NDArray[np.bool_]]:
+    """Take a mask apart into connected pieces, the largest first.
+
+    Parameters
+    ----------
+    mask : numpy.ndarray, shape (H, W), bool
+    least_share : float
+        Pieces smaller than this share of the largest one are debris, and left out.
+
+    Returns
+    -------
+    list of numpy.ndarray, shape (H, W), bool
+        Empty where the mask is.
+    """
+    labels, count = ndimage.label(mask, _TOUCHING)
+    areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    kept = [number for number in np.argsort(-areas, kind="stable") if areas[number] >= least_share * areas.max()]
+    return [labels == number + 1 for number in kept]
+
+
+def window(mask: NDArray[np.bool_], margin: float) -> tuple[slice, slice]:
+    """Rows and columns that a mask covers, not an empty one, and a margin, data pixels, as far as the plane goes."""
+    sides = []
+    for axis, length in enumerate(mask.shape):
+        used = np.flatnonzero(mask.any(1 - axis))
+        sides.append(slice(max(0, int(used[0] - margin)), min(length, int(used[-1] + margin) + 1)))
+    return sides[0], sides[1]
+
+
+def box_around(mask: NDArray[np.bool_], margin: float = 0.0) -> BoxPrompt:
+    """Draw a box along the outer edges of a mask that is not empty, and a margin, data pixels, farther out."""
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    return BoxPrompt(
+        (rows[0] - 0.5 - margin, columns[0] - 0.5 - margin), (rows[-1] + 0.5 + margin, columns[-1] + 0.5 + margin)
+    )
+
+
+def deepest_point(mask: NDArray[np.bool_]) -> PointPrompt:
+    """Click where a mask that is not empty is deepest; the edge of the plane is no border of the object."""
+    rows, columns = window(mask, 1)
+    part = mask[rows, columns]
+    if part.all():
+        y, x = ((side - 1) // 2 for side in part.shape)
+    else:
+        depth = ndimage.distance_transform_edt(part)
+        y, x = np.unravel_index(int(depth.argmax()), depth.shape)
+    return PointPrompt((float(rows.start + y), float(columns.start + x)))
+
+
+def box_margin(masks: Sequence[NDArray[np.bool_]]) -> float:
+    """Choose how far a box should stay away from the last mask, data pixels, as the object moved and grew before.
+
+    Parameters
+    ----------
+    masks : sequence of numpy.ndarray, shape (H, W), bool
+        The object on the last planes, the newest at the end; none is empty.
+    """
+    size = float(np.sqrt(np.count_nonzero(masks[-1])))
+    if len(masks) == 1:
+        return 1.0 + _MARGIN * size
+    boxes = [np.array([[side.start, side.stop] for side in window(mask, 0)]) for mask in masks[-2:]]
+    change = float(np.abs(boxes[1] - boxes[0]).max())
+    return 1.0 + min(change, _MARGIN * 2 * size)
+
+
+def prompts_for(predictor: Predictor, plane: Plane, mask: NDArray[np.bool_], margin: float) -> PromptSet:
+    """Say, as well as the model understands it, where an object is expected.
+
+    With a mask and a click; a box besides hurts, because the model then fills it (mean 3D IoU .71 instead of .76 with
+    the bundled model). With a box where one of the two is not understood.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    plane : Plane
+        The one to be answered.
+    mask : numpy.ndarray, shape (H, W), bool
+        Where the object is expected, in one piece; not empty.
+    margin : float
+        How far the box stays away from it, data pixels.
+    """
+    kinds = predictor.prompt_kinds
+    prompts: list[Prompt] = []
+    if "point" in kinds:
+        prompts.append(deepest_point(mask))
+    if "box" in kinds and not {"point", "mask"} <= kinds:
+        prompts.append(box_around(mask, margin))
+    if "mask" in kinds:
+        prompts.append(predictor.mask_prompt(plane, mask))
+    return PromptSet(tuple(prompts))

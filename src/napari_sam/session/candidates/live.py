@@ -1,0 +1,250 @@
+"""What is being said about one object, what the model answers, and which answer is shown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from napari_sam.inference.refinement import PreviousMask, Refinement
+from napari_sam.inference.request import PlaneRequest
+from napari_sam.prompts import MaskPrompt
+from napari_sam.session import messages
+from napari_sam.session.candidates.requests import PendingRequests
+from napari_sam.session.prompts.reader import PromptReading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_sam.inference.request import Candidate, PlaneAnswer, Region
+    from napari_sam.inference.segmenter import Segmenter
+    from napari_sam.inference.worker import Worker
+    from napari_sam.planes.source import PlaneSource
+    from napari_sam.prompts import PromptSet
+    from napari_sam.session.candidates.preview import Preview
+    from napari_sam.session.prompts.prompt_layers import PromptLayers
+    from napari_sam.session.viewing.active_image import ActiveImage
+
+
+class LivePrediction:
+    """The prompting of one object after the other.
+
+    Parameters
+    ----------
+    scene, prompts, preview
+        What is looked at, drawn, and shown.
+    worker, backend
+        What answers.
+    model, device : str
+        Which model, and where; change them, or `region`, and call `look_again`.
+    changed : callable
+        Called after anything here changed on its own.
+    """
+
+    def __init__(
+        self,
+        active: ActiveImage,
+        prompts: PromptLayers,
+        preview: Preview,
+        worker: Worker,
+        backend: Segmenter,
+        model: str,
+        device: str,
+        changed: Callable[[], None],
+    ) -> None:
+        self._active = active
+        self._prompts = prompts
+        self._preview = preview
+        self._changed = changed
+        self._refinement = Refinement()
+        self._asked: tuple[PromptSet, Hashable] | None = None
+        self.requests = PendingRequests(worker, backend, self._on_asker_answered, self._on_asker_changed)
+        self.model = model
+        self.device = device
+        self.region: Region = "object"
+        self.reading = PromptReading()
+        """What the prompt layers said when they were last read."""
+        self.answer: PlaneAnswer | None = None
+        """The answer that is shown; its request has prompts."""
+        self.ready: PlaneAnswer | None = None
+        """The newest answer of any kind: it tells about the plane and the device."""
+        self.device_text = ""
+        """Words for the device that answers; "" until the model is loaded."""
+        self.selected = -1
+        """Which candidate of the answer is shown; -1 for none."""
+        self.skipped = 0
+        """How many candidates of the answer under way are to be skipped."""
+
+    @property
+    def candidate(self) -> Candidate | None:
+        """The candidate that is shown."""
+        return None if self.answer is None or self.selected < 0 else self.answer.candidates[self.selected]
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the answer that is shown is one to the prompts as they are now."""
+        return self.answer is not None and self._asked == (self.answer.request.prompts, self.answer.request.context)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the prompts have no answer and none is under way, because it was cancelled or failed."""
+        prompts = self.reading.prompts
+        asked = bool(len(prompts)) and not messages.names_nothing(self.reading)
+        return asked and not self.is_answered and not self.requests.waits_for_prompts
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the candidate that is shown ends where the model looked no farther, and not by itself."""
+        return self.answer is not None and self.selected >= 0 and self.answer.found[self.selected].cut
+
+    @property
+    def refinement(self) -> Refinement:
+        """The answers so far for this object."""
+        return self._refinement
+
+    def look_again(self, delay: float = 0.0, *, drag: bool = False) -> None:
+        """Ask anew, because the plane, its looks or the model changed; nothing of before counts any more.
+
+        Parameters
+        ----------
+        delay : float
+            Seconds to wait, while more changes may follow.
+        drag : bool
+            Also wait until the person lets go of what is dragged.
+        """
+        self.requests.drop()
+        self._asked = self.ready = None
+        self._hide()
+        self.read(delay, drag=drag)
+
+    def read(self, delay: float = 0.0, *, drag: bool = False, ask: bool = True) -> None:
+        """Read the prompts, and ask if they say something new.
+
+        Parameters
+        ----------
+        delay, drag
+            As `look_again` takes them.
+        ask : bool
+            Whether to ask; prompts that are only read are as if they were asked for and stopped.
+        """
+        image, source = self._active.image, self._active.source()
+        if image is None or source is None:
+            self.reading = PromptReading()
+            self.requests.drop()
+            self._hide()
+            return
+        self.reading = self._prompts.read(image, source.view)
+        prompts = PromptReading().prompts if messages.names_nothing(self.reading) else self.reading.prompts
+        request = self.request(source, prompts)
+        if (prompts, request.context) == self._asked:
+            return
+        self._asked, self.skipped = (prompts, request.context), 0
+        if not len(prompts):
+            self.requests.drop("prompts")
+            self._hide()
+            if self.ready is None and ask:
+                self.requests.ask(request, delay, drag=drag)
+            return
+        if self.is_answered:  # a change is taken back before its answer: what is shown was asked for this
+            self.requests.drop("prompts")
+            return
+        if not ask:
+            self.stop()
+            return
+        earlier = self._refinement.previous_for(prompts, request.context)
+        self.requests.ask(replace(request, earlier=earlier), delay, drag=drag)
+
+    def request(self, source: PlaneSource, prompts: PromptSet) -> PlaneRequest:
+        """Make a request out of a plane and prompts, as things are now; without prompts, it is for the plane alone."""
+        return PlaneRequest(
+            self.model, self.device, source, prompts, region=self.region, visible=self._active.visible(source.view)
+        )
+
+    def select(self, index: int) -> None:
+        """Show another candidate; further prompts go on from it."""
+        answer = self.answer
+        if answer is None or not self.is_answered or not 0 <= index < len(answer.candidates):
+            return
+        self.selected = index
+        self._show(answer)
+
+    def skip(self) -> None:
+        """Show the next candidate, after the last one the first; of an answer under way, once it is there."""
+        if self.requests.waits_for_prompts:
+            self.skipped += 1
+        elif self.answer is not None and self.answer.candidates:
+            self.select((self.selected + 1) % len(self.answer.candidates))
+
+    def stop(self) -> None:
+        """Stop asking; a candidate for other prompts goes, so that what is shown can always be accepted."""
+        self.requests.drop()
+        self._drop_stale()
+
+    def ask_again(self) -> None:
+        """Ask for the same prompts again, the next time that they are read."""
+        self._asked = None
+
+    def show_again(self) -> None:
+        """Bring the preview back after its layer was removed: by asking, which is cheap on an encoded plane."""
+        if self.answer is not None:
+            self._asked = None
+            self._hide()
+            self.read()
+
+    def set_apart(
+        self, answered: Callable[[PlaneAnswer], None], failed: Callable[[BaseException], None]
+    ) -> PlaneRequest:
+        """Let the answer under way be for an object that is done with; see `PendingRequests.set_apart`."""
+
+        def arrived(answer: PlaneAnswer) -> None:
+            self.device_text = answer.device
+            answered(answer)
+
+        return self.requests.set_apart(arrived, failed)
+
+    def forget(self, refinement: Refinement | None = None) -> None:
+        """Turn to another object: a new one, or one that comes back with its answers."""
+        self._refinement = refinement or Refinement()
+        self._asked = None
+        self.requests.drop("prompts")
+        self._hide()
+
+    def _show(self, answer: PlaneAnswer) -> None:
+        """Show the selected candidate, and remember it as the answer to go on from."""
+        image, request = self._active.image, answer.request
+        if image is None:
+            raise RuntimeError("an answer to prompts has its image")
+        self._preview.need(image, request.source.view, [self._prompts.points, self._prompts.shapes])
+        self._preview.show(answer.candidates[self.selected], image, answer.backdrops[self.selected])
+        found, picture = answer.found[self.selected], answer.pictures[self.selected]
+        box = None if found.box is None else (_pair(found.box[0]), _pair(found.box[1]))
+        made = PreviousMask(MaskPrompt(found.logits), picture.digest, found.window, box)
+        self._refinement = self._refinement.answered(request.prompts, request.earlier, made, request.context)
+
+    def _hide(self) -> None:
+        self.answer, self.selected = None, -1
+        self._preview.clear()
+
+    def _on_asker_answered(self, answer: PlaneAnswer) -> None:
+        self.ready = answer
+        self.device_text = answer.device
+        if len(answer.request.prompts):
+            self.answer = answer
+            self.select(self.skipped % max(1, len(answer.candidates)))
+        self._changed()
+
+    def _on_asker_changed(self) -> None:
+        if not self.requests.waits_for_prompts:
+            self._drop_stale()
+        self._changed()
+
+    def _drop_stale(self) -> None:
+        """Show no candidate for other prompts than those on the screen."""
+        if self.answer is not None and not self.is_answered:
+            self._hide()
+
+
+def _pair(position: NDArray[np.float64]) -> tuple[float, float]:
+    return float(position[0]), float(position[1])

@@ -1,0 +1,100 @@
+"""Encodes the planes that the person is likely to scroll to, while nothing else is to be done."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from napari_sam.prompts import PromptSet
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from napari_sam.inference.request import PlaneRequest
+    from napari_sam.inference.segmenter import Segmenter
+    from napari_sam.inference.worker import Worker
+    from napari_sam.planes.source import PlaneIndex
+    from napari_sam.progress import Progress
+    from napari_sam.session.candidates.live import LivePrediction
+    from napari_sam.session.viewing.active_image import ActiveImage
+
+_LANE = "ahead"
+_IDLE_S = 0.4
+"""Seconds without work before planes are encoded ahead."""
+_TRAVELLING = (1, 2, 3, -1)
+_RESTING = (1, -1)
+"""Planes that are encoded ahead, relative to the one on screen: along the way of travel, or around it."""
+
+
+class Prefetch:
+    """Encodes neighbours of the plane on screen, in the direction of travel.
+
+    Nothing is shown of it, and it gives way at once: it is work ahead in the sense of `napari_sam.inference.worker`.
+
+    Parameters
+    ----------
+    worker, backend
+        What does it.
+    scene, dialogue
+        Which plane is on screen, and how it is asked for.
+    """
+
+    def __init__(self, worker: Worker, backend: Segmenter, active: ActiveImage, live: LivePrediction) -> None:
+        self._worker = worker
+        self._backend = backend
+        self._active = active
+        self._live = live
+        self._enabled = True
+        self._done: set[Hashable] = set()
+        self._under_way: tuple[Hashable, ...] = ()
+
+    @property
+    def enabled(self) -> bool:
+        """Whether planes are encoded ahead."""
+        return self._enabled
+
+    @enabled.setter
+    def enabled(self, enabled: bool) -> None:
+        self._enabled = bool(enabled)
+        if not enabled:
+            self._worker.cancel(_LANE)
+            self._under_way = ()
+
+    def start(self) -> None:
+        """Go on, if there is something to encode and nothing else to do."""
+        source = self._active.source()
+        # The next plane's window is not known where napari sets it by the plane that is shown.
+        if not self._enabled or source is None or not self._live.requests.idle or self._active.follows_contrast:
+            return
+        requests = [self._live.request(source.at(view), PromptSet()) for view in self._neighbours(source.view)]
+        missing = [request for request in requests if _key(request) not in self._done]
+        keys = tuple(_key(request) for request in missing)
+        if not missing or (keys == self._under_way and self._worker.busy(_LANE)):
+            return
+        self._under_way = keys
+        self._worker.submit(_LANE, partial(self._encode, missing), delay=_IDLE_S, ahead=True)
+
+    def _neighbours(self, view: PlaneIndex) -> list[PlaneIndex]:
+        """List the planes to encode, the most wanted first."""
+        axis, way = self._active.travel or (self._active.slider, 0)
+        if axis is None or (at := view.index[axis]) is None:
+            return []
+        places = [at + step * (way or 1) for step in (_TRAVELLING if way else _RESTING)]
+        return [view.at(axis, place) for place in places if 0 <= place < self._active.planes_along(axis)]
+
+    def _encode(self, requests: list[PlaneRequest], progress: Progress) -> None:
+        """Encode planes one after the other; runs on the inference thread."""
+        for request in requests:
+            self._backend.prepare(request, progress)
+            self._done.add(_key(request))
+        if len(self._done) > _REMEMBERED:
+            self._done.clear()
+
+
+_REMEMBERED = 1000
+"""Planes that are known to be encoded; looking again at one more only costs the reading."""
+
+
+def _key(request: PlaneRequest) -> Hashable:
+    """Name what is encoded for a request, as far as it does not change while the session looks away."""
+    return id(request.source.data), request.context

@@ -1,0 +1,82 @@
+"""The part of a plane that the preview covers: all of a normal plane, the surroundings of the mask on a huge one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_sam.inference.request import Candidate
+
+_WHOLE = 2**21
+"""Planes of up to this many pixels are covered as a whole: napari draws 1448 x 1448 pixels in some 50 ms."""
+_SIDE = 2**12
+"""The longest side of a sheet on a larger plane, in its own pixels."""
+_GRID = 256
+"""What sheets are snapped to, so that masks of about one place share one."""
+_MARGIN = 32
+"""Data pixels around a mask, so that its contour is closed and the next mask may be a little larger."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewArea:
+    """A rectangle of a plane, in pixels as large as those of the plane or several times larger.
+
+    Attributes
+    ----------
+    start : (int, int)
+        Its upper left pixel on the plane, data pixels, (y, x).
+    shape : (int, int)
+        Height and width, in its own pixels.
+    step : int
+        Data pixels that one of its pixels is high and wide.
+    """
+
+    start: tuple[int, int]
+    shape: tuple[int, int]
+    step: int = 1
+
+    @classmethod
+    def first(cls, plane: tuple[int, int]) -> PreviewArea:
+        """Return the sheet to begin with on a plane of a shape: all of it, or a corner of a huge one."""
+        if plane[0] * plane[1] <= _WHOLE:
+            return cls((0, 0), plane)
+        return cls((0, 0), (min(plane[0], _GRID), min(plane[1], _GRID)))
+
+    def for_mask(self, candidate: Candidate, plane: tuple[int, int]) -> PreviewArea:
+        """Return a sheet of a plane that covers a mask: this one where it will do."""
+        if self.shape == plane or not candidate.area:
+            return self
+        low, high = np.array(candidate.origin), np.add(candidate.origin, candidate.mask.shape)
+        low = np.maximum((low - _MARGIN) // _GRID * _GRID, 0)
+        high = np.minimum(-(-(high + _MARGIN) // _GRID) * _GRID, plane)
+        step = max(1, -(-int((high - low).max()) // _SIDE))
+        end = np.add(self.start, np.multiply(self.shape, self.step))
+        if step == self.step and (low >= self.start).all() and (high <= end).all():
+            return self
+        height, width = -(-(high - low) // step)
+        return PreviewArea((int(low[0]), int(low[1])), (int(height), int(width)), step)
+
+    def place(self, candidate: Candidate) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
+        """Tell which pixels of the sheet a mask lies on, and give its own for each of them, the middle one of many."""
+        inside, cut = [], []
+        for first, size, start, most in zip(
+            candidate.origin, candidate.mask.shape, self.start, self.shape, strict=True
+        ):
+            middle = start + self.step // 2
+            begin = max(0, -((middle - first) // self.step))
+            end = max(begin, min(most, -((middle - first - size) // self.step)))
+            inside.append(slice(begin, end))
+            at = middle + begin * self.step - first
+            cut.append(slice(at, at + (end - begin) * self.step, self.step))
+        return (inside[0], inside[1]), candidate.mask[cut[0], cut[1]]
+
+    def contour_width(self, plane: tuple[int, int]) -> int:
+        """Return the width of a contour in pixels of the sheet: visible when all of the sheet is on screen."""
+        if self.shape == plane:
+            return 1 if max(plane) <= 512 else 2
+        return max(2, round(max(self.shape) / 256))

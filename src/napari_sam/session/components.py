@@ -1,0 +1,68 @@
+"""The parts that a session is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_sam.journal import Journal
+from napari_sam.session.candidates.live import LivePrediction
+from napari_sam.session.candidates.preview import Preview
+from napari_sam.session.labels.targets import Targets
+from napari_sam.session.objects.log import ObjectLog
+from napari_sam.session.prompts.prompt_layers import PromptLayers
+from napari_sam.session.prompts.tools import Tools
+from napari_sam.session.viewing.active_image import ActiveImage
+from napari_sam.session.viewing.channels import Channels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+    from napari_sam.inference.segmenter import Segmenter
+    from napari_sam.inference.worker import Worker
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Components:
+    """What each part is for, its own docstring says; none of them knows the session."""
+
+    viewer: ViewerModel
+    active: ActiveImage
+    prompts: PromptLayers
+    preview: Preview
+    targets: Targets
+    tools: Tools
+    live: LivePrediction
+    log: ObjectLog
+    channels: Channels
+
+    @classmethod
+    def make(
+        cls,
+        viewer: ViewerModel,
+        worker: Worker,
+        backend: Segmenter,
+        model: str,
+        device: str,
+        on_live_changed: Callable[[], None],
+    ) -> Components:
+        """Make the parts for one viewer; the arguments are those of `ActiveImage`, `LivePrediction` and so on."""
+        active, prompts, preview = ActiveImage(viewer), PromptLayers(viewer), Preview(viewer)
+        tools = Tools(viewer, prompts)
+        live = LivePrediction(active, prompts, preview, worker, backend, model, device, on_live_changed)
+        targets = Targets(viewer, worker, on_live_changed)
+        log = ObjectLog(prompts, tools, live, Journal())
+        return cls(viewer, active, prompts, preview, targets, tools, live, log, Channels(viewer))
+
+    @property
+    def above_preview(self) -> list[Layer | None]:
+        """Layers that lie on top of the preview."""
+        return [self.prompts.points, self.prompts.shapes]
+
+    @property
+    def above_target(self) -> list[Layer | None]:
+        """Layers that lie on top of a target."""
+        return [self.preview.layer, *self.above_preview]

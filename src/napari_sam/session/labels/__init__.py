@@ -1,0 +1,1 @@
+"""Writing into Labels layers, of any size, and taking it back."""

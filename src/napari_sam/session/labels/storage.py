@@ -1,0 +1,200 @@
+"""Where the labels of large images live: in memory, in tiles on disk, or in tiles at several resolutions.
+
+On disk they are an OME-Zarr image (version 0.4), which napari and other programs open as it is. The folder stays when
+the session ends: what was not saved elsewhere is not lost.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import os
+import shutil
+import weakref
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels
+
+from napari_sam.checkpoints.receipts import home
+from napari_sam.errors import InputError
+from napari_sam.session.labels.tiled import TiledLabels
+from napari_sam.session.viewing.placement import placement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from napari.layers import Image
+    from numpy.typing import NDArray
+
+
+DENSE_BYTES = 2**28
+"""Labels of up to this many bytes are a plain array."""
+PLANE_PIXELS = 2**26
+"""Planes of more pixels than this have several resolutions: napari reads, and keeps, all of a plane that has one."""
+PLANE_SIDE = 2**14
+"""Planes with longer sides than this have several resolutions: graphics cards draw no more at once."""
+_COARSEST = 2**11
+"""The longest side of the coarsest resolution."""
+_DTYPE = np.dtype(np.int32)
+_KINDS = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
+
+
+def is_large(image: Image) -> bool:
+    """Tell whether labels of an image are kept on disk."""
+    return math.prod(int(n) for n in image.data.shape[: image.ndim]) * _DTYPE.itemsize > DENSE_BYTES
+
+
+def warm_up() -> None:
+    """Import what labels on disk need: a third of a second, which is better spent before somebody waits for it."""
+    importlib.import_module("zarr")
+
+
+def empty_labels(image: Image) -> NDArray[np.int32] | TiledLabels | list[TiledLabels]:
+    """Make room for the labels of an image, at full resolution; memory and disk are claimed only by what is written.
+
+    Returns
+    -------
+    numpy.ndarray, TiledLabels or list of TiledLabels
+        A plain array for most images; tiles on disk where that would be more than 256 MB; for planes that are too large
+        to be drawn at once, several resolutions, finest first.
+
+    Raises
+    ------
+    InputError
+        If the disk cannot be written.
+    """
+    shape = tuple(int(n) for n in image.data.shape[: image.ndim])
+    if not is_large(image):
+        return np.zeros(shape, dtype=_DTYPE)
+    try:
+        levels = make_levels(image, _shapes(shape))
+    except OSError as error:
+        raise InputError(
+            f"Labels of this size are kept on disk, and {home()} cannot be written ({error.strerror or error}). "
+            "Make room there, or set NAPARI_SAM_HOME to another folder."
+        ) from error
+    return levels if len(levels) > 1 else levels[0]
+
+
+def make_levels(image: Image, shapes: Sequence[tuple[int, ...]]) -> list[TiledLabels]:
+    """Make an OME-Zarr folder for labels of an image.
+
+    Parameters
+    ----------
+    image : Image
+        Says what the pixels measure.
+    shapes : sequence of tuple of int
+        Shape of each resolution, finest first.
+    """
+    return _tiled(new_folder(), shapes, [_chunks(shape) for shape in shapes], _metadata(image, shapes))
+
+
+def duplicate(labels: TiledLabels) -> TiledLabels:
+    """Copy labels, tile by tile, into a folder of their own."""
+    [twin] = _tiled(new_folder(), [labels.shape], [labels.chunks], {})
+    labels.pour_into(twin)
+    return twin
+
+
+def _tiled(
+    folder: Path, shapes: Sequence[tuple[int, ...]], chunks: Sequence[tuple[int, ...]], attributes: dict[str, Any]
+) -> list[TiledLabels]:
+    """Make empty labels in an empty folder, which goes with them if they stay empty."""
+    import zarr
+
+    group = zarr.open_group(str(folder), mode="w", zarr_format=2, attributes=attributes)
+    levels = [
+        TiledLabels(
+            group.create_array(
+                str(number),
+                shape=shape,
+                chunks=sides,
+                dtype=_DTYPE,
+                fill_value=0,
+                chunk_key_encoding={"name": "v2", "separator": "/"},
+                config={"write_empty_chunks": False},
+            ),
+            folder,
+        )
+        for number, (shape, sides) in enumerate(zip(shapes, chunks, strict=True))
+    ]
+    # The dictionary of tiles, not the labels: those have to be free to go.
+    weakref.finalize(levels[0], _remove_empty, folder, levels[0].tiles)
+    return levels
+
+
+def new_folder() -> Path:
+    """Make a folder that nobody uses."""
+    above = home() / "labels"
+    above.mkdir(parents=True, exist_ok=True)
+    stem = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
+    for number in range(10_000):
+        try:
+            (folder := above / f"{stem}-{number}.zarr").mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise FileExistsError(f"{above} is full of labels of this second")
+
+
+def _remove_empty(folder: Path, tiles: dict[Any, int]) -> None:
+    if not tiles:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Choose the tiles: wide in the plane that images are usually shown in, and thin, not flat, across it.
+
+    A slice along any of the last three axes then meets few of them.
+    """
+    wanted = [1] * len(shape)
+    for axis, side in zip((-1, -2, -3), (512, 512, 1) if len(shape) == 2 else (256, 256, 8), strict=True):
+        if len(shape) >= -axis:
+            wanted[axis] = side
+    return tuple(min(side, size) for side, size in zip(wanted, shape, strict=True))
+
+
+def _shapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Choose the resolutions: one where planes can be drawn at once, else halves of each other in the plane."""
+    shapes = [shape]
+    if shape[-2] * shape[-1] > PLANE_PIXELS or max(shape[-2:]) > PLANE_SIDE:
+        while max(shapes[-1][-2:]) > _COARSEST:
+            *others, height, width = shapes[-1]
+            shapes.append((*others, -(-height // 2), -(-width // 2)))
+    return shapes
+
+
+def _metadata(image: Image, shapes: Sequence[tuple[int, ...]]) -> dict[str, Any]:
+    """Describe labels as an OME-Zarr image (https://ngff.openmicroscopy.org/0.4/); {} where it has too many axes."""
+    if len(shapes[0]) > len(_KINDS):
+        return {}
+    names = [str(name) for name in image.axis_labels]
+    if len(set(names)) < len(names) or not set(names) <= set(_KINDS):
+        names = list("tczyx")[-len(names) :]
+    axes: list[dict[str, str]] = [{"name": name, "type": _KINDS[name]} for name in names]
+    for axis, unit in zip(axes, image.units, strict=True):
+        if str(unit) != "pixel" and axis["type"] != "channel":
+            axis["unit"] = str(unit)
+    datasets = []
+    for number, shape in enumerate(shapes):
+        ratio = np.divide(shapes[0], shape)
+        scale = np.abs(image.scale) * ratio
+        shift = np.asarray(image.translate) + np.abs(image.scale) * (ratio - 1) / 2
+        moves = [{"type": "scale", "scale": scale.tolist()}, {"type": "translation", "translation": shift.tolist()}]
+        datasets.append({"path": str(number), "coordinateTransformations": moves})
+    return {"multiscales": [{"version": "0.4", "name": image.name, "axes": axes, "datasets": datasets}]}
+
+
+def make_labels(image: Image) -> Labels:
+    """Make an empty layer for accepted objects. Memory is claimed only where something is written.
+
+    Raises
+    ------
+    InputError
+        If the labels are so large that they belong on the disk, and it cannot be written.
+    """
+    data = empty_labels(image)
+    return Labels(data, name="SAM labels", multiscale=isinstance(data, list), **placement(image))

@@ -1,0 +1,212 @@
+"""Which Labels layer accepted objects go to."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from napari.layers import Image, Labels
+
+from napari_sam.errors import InputError
+from napari_sam.io.layers import AFFINE
+from napari_sam.session.labels import storage
+from napari_sam.session.labels.remembered import recall, remember
+from napari_sam.session.labels.storage import make_labels
+from napari_sam.session.labels.undo_history import EarlierSteps
+from napari_sam.session.labels.writer import LabelWriter, fits, same_shape
+from napari_sam.session.viewing.placement import add_below, follow
+from napari_sam.session.viewing.transform import LayerTransform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+    from napari_sam.inference.worker import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A labels layer that would be a target of an image if it lay where the image does.
+
+    Attributes
+    ----------
+    layer : Labels
+        The layer.
+    differs : str
+        In what it differs: "scale" or "place".
+    """
+
+    layer: Labels
+    differs: str
+
+
+class Targets:
+    """The target layer of each image, and how objects are written there.
+
+    What is chosen is kept with the layers, and comes back with the next session.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Where the layers live.
+    worker : Worker
+        Counts the ids of large layers.
+    changed : callable
+        Called when they are counted.
+    """
+
+    def __init__(self, viewer: ViewerModel, worker: Worker, changed: Callable[[], None]) -> None:
+        self._viewer = viewer
+        self._worker = worker
+        self._changed = changed
+        self._writers: weakref.WeakKeyDictionary[Image, LabelWriter] = weakref.WeakKeyDictionary()
+        self._earlier: weakref.WeakKeyDictionary[Labels, EarlierSteps] = weakref.WeakKeyDictionary()
+        self._only_empty: bool | None = None
+
+    @property
+    def only_empty(self) -> bool:
+        """Whether pixels that carry a label are left alone."""
+        return self._only_empty is not False
+
+    @only_empty.setter
+    def only_empty(self, only_empty: bool) -> None:
+        self._only_empty = only_empty
+        for image in self._images():
+            remember(image, only_empty=only_empty)
+
+    def choices(self, image: Image, without: Labels | None) -> list[Labels]:
+        """List the layers that objects of an image can go to, lowest first.
+
+        Parameters
+        ----------
+        image : Image
+            The image.
+        without : Labels or None
+            The preview, which is no target.
+        """
+        return [layer for layer in self._labels() if layer is not without and fits(self._viewer, layer, image)]
+
+    def offers(self, image: Image, without: Labels | None) -> list[Offer]:
+        """List the layers that have the shape of an image and lie elsewhere, lowest first; parameters as of `choices`.
+
+        Such as labels that were saved by a program that keeps no scale. What another image's objects go to is that
+        image's.
+        """
+        grid = LayerTransform.of(self._viewer, image)
+        taken = {without, *(self._remembered(other) for other in self._images() if other is not image)}
+        found = []
+        for layer in self._labels():
+            if layer in taken or not same_shape(layer, image) or fits(self._viewer, layer, image):
+                continue
+            linear = LayerTransform.of(self._viewer, layer).linear
+            found.append(Offer(layer, "place" if np.allclose(linear, grid.linear) else "scale"))
+        return found
+
+    def fit(self, layer: Labels, image: Image) -> None:
+        """Put a layer of the same shape where an image is, because the person said so, and make it the target.
+
+        Raises
+        ------
+        InputError
+            If it has another shape.
+        """
+        if not (isinstance(layer, Labels) and layer in self._viewer.layers and same_shape(layer, image)):
+            raise InputError(f'This takes a labels layer of this viewer that has the shape of "{image.name}".')
+        follow(layer, image)
+        self.choose(layer, image)
+
+    def chosen(self, image: Image) -> Labels | None:
+        """Return the layer that is chosen for an image, whether it fits now or not; None when there is none."""
+        writer = self._writers.get(image)
+        if writer is not None and writer.layer not in self._viewer.layers:
+            self._drop(image)
+            return None
+        return None if writer is None else writer.layer
+
+    def writer(self, image: Image) -> LabelWriter | None:
+        """Return what writes the objects of an image; None when no target is chosen, or its pixels are elsewhere."""
+        layer = self.chosen(image)
+        return self._writers[image] if layer is not None and fits(self._viewer, layer, image) else None
+
+    def choose(self, layer: Labels | None, image: Image) -> None:
+        """Let objects of an image go to a layer from now on; None: to a new one, made when it is needed.
+
+        Raises
+        ------
+        InputError
+            If the layer is not in the viewer, or its pixels are not those of the image.
+        """
+        before = self._writers.get(image)
+        if before is not None and before.layer is layer:
+            return
+        if layer is not None and not (isinstance(layer, Labels) and layer in self._viewer.layers):
+            raise InputError("The target must be a labels layer of this viewer. Add it first.")
+        if layer is not None and not fits(self._viewer, layer, image):
+            raise InputError(
+                f'The pixels of "{layer.name}" are not those of "{image.name}": another shape, scale or place. '
+                "Choose another labels layer, or add a new one."
+            )
+        if before is not None:
+            self._drop(image)
+        if layer is not None:
+            if AFFINE in image.metadata:  # saved labels are to lie over the image in other programs, too
+                layer.metadata.setdefault(AFFINE, image.metadata[AFFINE])
+            self._writers[image] = LabelWriter(layer, self._worker, self._changed)
+        remember(image, target=None if layer is None else str(layer.unique_id))
+
+    def expect(self, image: Image) -> None:
+        """Take up what was chosen for an image, and get ready, on the worker, for what a new target will need."""
+        if self._only_empty is None:
+            known = [recall(one) for one in (image, *reversed(self._images()))]
+            self._only_empty = next((one["only_empty"] for one in known if "only_empty" in one), None)
+        if self._only_empty is not None:
+            remember(image, only_empty=self._only_empty)
+        layer = self._remembered(image)
+        if layer is not None and image not in self._writers:
+            self._writers[image] = LabelWriter(layer, self._worker, self._changed)
+            self._earlier[layer] = EarlierSteps(layer)
+        if storage.is_large(image):
+            self._worker.submit("labels", lambda _progress: storage.warm_up())
+
+    def _drop(self, image: Image) -> None:
+        self._writers.pop(image).stop()
+
+    def add(self, image: Image, above: list[Layer | None]) -> LabelWriter:
+        """Add an empty layer that fits an image, beneath the layers `above`, and make it the target."""
+        layer = make_labels(image)
+        remember(layer, made=True)
+        add_below(self._viewer, layer, above)
+        self.choose(layer, image)
+        self._writers[image].take_as_empty()
+        return self._writers[image]
+
+    def follow(self, image: Image) -> None:
+        """Keep the target where the image is, if the session made it; the person's own layers stay where they are."""
+        writer = self._writers.get(image)
+        if writer is not None and recall(writer.layer).get("made"):
+            follow(writer.layer, image)
+
+    def earlier(self, image: Image) -> tuple[bool, bool]:
+        """Tell whether napari's history of the target would undo, and redo, what was done before this session.
+
+        The session before has taken its own history with it.
+        """
+        writer = self.writer(image)
+        steps = None if writer is None else self._earlier.get(writer.layer)
+        if writer is None or steps is None:
+            return False, False
+        return steps.next_to_undo(writer.layer), steps.next_to_redo(writer.layer)
+
+    def _remembered(self, image: Image) -> Labels | None:
+        wanted = recall(image).get("target")
+        return next((layer for layer in self._labels() if str(layer.unique_id) == wanted), None)
+
+    def _images(self) -> list[Image]:
+        return [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+
+    def _labels(self) -> list[Labels]:
+        return [layer for layer in self._viewer.layers if isinstance(layer, Labels)]

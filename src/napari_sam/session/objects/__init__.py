@@ -1,0 +1,1 @@
+"""What was accepted: its history, the object in hand, the journal."""

@@ -1,0 +1,118 @@
+"""One history for prompts and accepted objects: what undo and redo go through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_sam.inference.refinement import Refinement
+    from napari_sam.session.labels.edit import LabelEdit, WrittenGroup
+    from napari_sam.session.objects.tracked import TrackedObject
+    from napari_sam.session.prompts.drawing import Contents
+
+LIMIT = 100
+"""Steps kept, as many as napari keeps of its own."""
+ROOM = 1 << 28
+"""Bytes that the steps of one image may hold, 256 MiB; a step that is larger alone is kept until the next one comes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HistoryStep:
+    """One thing that the person did.
+
+    Attributes
+    ----------
+    before, after : Contents
+        What was drawn before and after it.
+    written : LabelEdit or WrittenGroup or None
+        The object that it wrote, when it was an accept or a run through a stack.
+    entries : tuple of int
+        Numbers of what was written in the journal; -1 for what is in none.
+    refinement : Refinement
+        The answers for the object that was prompted before it.
+    held, holds : TrackedObject or None
+        The object in hand before and after it.
+    """
+
+    before: Contents
+    after: Contents
+    written: LabelEdit | WrittenGroup | None = None
+    entries: tuple[int, ...] = ()
+    refinement: Refinement | None = None
+    held: TrackedObject | None = None
+    holds: TrackedObject | None = None
+    nbytes: int = field(init=False)
+    """Bytes that this step holds; what it shares with the step before it counts there."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nbytes", _size(self))
+
+
+@dataclass(slots=True)
+class History:
+    """Steps that can be undone and redone, newest last.
+
+    Attributes
+    ----------
+    done, undone : list of HistoryStep
+        The steps.
+    shortened : bool
+        Whether older steps were let go, and nobody has told the person yet.
+    """
+
+    done: list[HistoryStep] = field(default_factory=list)
+    undone: list[HistoryStep] = field(default_factory=list)
+    shortened: bool = False
+
+    def add(self, step: HistoryStep) -> None:
+        """Note a new step; what was undone can no longer be redone."""
+        self.done = [*self.done, step]
+        self.undone.clear()
+        self._bound()
+
+    def change(self, step: HistoryStep, **changes: Any) -> HistoryStep:
+        """Put a changed step in the place of one that goes on, if it is still there; return it."""
+        changed = replace(step, **changes)
+        self.done = [changed if one is step else one for one in self.done]
+        self._bound()
+        return changed
+
+    def undo(self) -> HistoryStep | None:
+        """Move the newest step to the undone ones and return it; None when there is none."""
+        if not self.done:
+            return None
+        self.undone.append(self.done.pop())
+        return self.undone[-1]
+
+    def redo(self) -> HistoryStep | None:
+        """Move the step undone last back and return it; None when there is none."""
+        if not self.undone:
+            return None
+        self.done.append(self.undone.pop())
+        return self.done[-1]
+
+    def _bound(self) -> None:
+        """Let the oldest steps go where there are too many, or they hold too much; never the newest."""
+        held, kept = sum(step.nbytes for step in self.undone), 0
+        for step in reversed(self.done[-LIMIT:]):
+            held += step.nbytes
+            if kept and held > ROOM:
+                break
+            kept += 1
+        if kept < len(self.done):
+            self.done = self.done[-kept:]
+            self.shortened = True
+
+
+def _size(step: HistoryStep) -> int:
+    """Count the bytes that a step holds, and the step before it does not."""
+    older = set() if step.held is None else {id(record) for record in step.held.planes.values()}
+    hand = () if step.holds is None else step.holds.planes.values()
+    arrays = [record.drawn for record in hand if id(record) not in older]
+    for part in () if step.written is None else step.written.parts:
+        arrays += [part.drawn, part.change.pixels, part.change.before, part.change.after]
+    # The hand holds what was written, too, and what is drawn is mostly just what has changed.
+    arrays = list({id(array): array for array in arrays}.values())
+    refined = 0 if step.refinement is None else step.refinement.nbytes
+    return sum(array.nbytes for array in arrays) + refined + step.after.nbytes

@@ -1,0 +1,318 @@
+"""What the person did, and what became of it: every accepted object, and one history for undo and redo."""
+
+from __future__ import annotations
+
+import weakref
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from napari_sam.session import messages
+from napari_sam.session.objects.history import History, HistoryStep
+from napari_sam.session.objects.recording import Outcome, account, write_candidate
+from napari_sam.session.prompts.drawing import Contents
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.layers import Image
+
+    from napari_sam.inference.request import PlaneAnswer
+    from napari_sam.journal import Journal
+    from napari_sam.planes.source import PlaneIndex
+    from napari_sam.prompts import PromptSet
+    from napari_sam.session.candidates.live import LivePrediction
+    from napari_sam.session.labels.edit import LabelEdit
+    from napari_sam.session.objects.recording import WriteOrder
+    from napari_sam.session.objects.tracked import TrackedObject
+    from napari_sam.session.prompts.prompt_layers import PromptLayers
+    from napari_sam.session.prompts.reader import PromptReading
+    from napari_sam.session.prompts.tools import Tools
+
+
+class ObjectLog:
+    """Keeps the history of each image, and the journal.
+
+    Parameters
+    ----------
+    prompts, tools, dialogue
+        What is drawn, what is in hand, and what is answered.
+    journal : Journal
+        Where accepted objects are recorded.
+    """
+
+    def __init__(self, prompts: PromptLayers, tools: Tools, live: LivePrediction, journal: Journal) -> None:
+        self._prompts = prompts
+        self._tools = tools
+        self._live = live
+        self._journal = journal
+        self._histories: weakref.WeakKeyDictionary[Image, History] = weakref.WeakKeyDictionary()
+        self._contents = Contents()
+        self.accepted: int | None = None
+        """Label of the object that was accepted last, until something else is done."""
+        self.hand: TrackedObject | None = None
+        """The object in hand: the one that was accepted last, which runs and corrections go on with."""
+
+    @property
+    def unsaved(self) -> str:
+        """What the person should know while records cannot be written to the journal; "" when all are there."""
+        return "" if self._journal.trouble is None else messages.no_journal(self._journal.trouble)
+
+    @property
+    def drawn(self) -> Contents:
+        """What is drawn, as of the last look; another object after every change."""
+        return self._contents
+
+    def close(self) -> None:
+        """Try a last time to write what could not be written to the journal."""
+        self._journal.write_waiting()
+
+    def history(self, image: Image) -> History:
+        """Return the history of an image."""
+        return self._histories.setdefault(image, History())
+
+    def look(self) -> None:
+        """Take what is drawn now for granted: the next change is one to this."""
+        self._contents = self._prompts.contents()
+
+    def note_drawing(self, image: Image) -> bool:
+        """Note what the person drew since the last look as one step; tell whether anything changed."""
+        before, self._contents = self._contents, self._prompts.contents()
+        if self._contents.same(before):
+            return False
+        self.history(image).add(HistoryStep(before, self._contents))
+        self.accepted = None
+        return True
+
+    def accept(self, image: Image, order: WriteOrder) -> str:
+        """Write the candidate into a labels layer, record it, and delete its prompts.
+
+        Parameters
+        ----------
+        image : Image
+            The image.
+        order : WriteOrder
+            How to write it.
+
+        Returns
+        -------
+        str
+            What the person should know; "" when all went as expected.
+        """
+        answer = self._live.answer
+        if answer is None or not self._live.is_answered:
+            return messages.NO_CANDIDATE
+        done = write_candidate(image, answer, self._live.selected, order, self._record)
+        if isinstance(done, str):
+            return done
+        self._finish(image, [self._live.reading], done.written, done.entries, done.hand)
+        return done.trouble
+
+    def promise(self, image: Image) -> HistoryStep:
+        """Delete the prompts of an object that is accepted before its answer is there; `fulfil` writes it."""
+        return self._finish(image, [self._live.reading], hand=self.hand)
+
+    def fulfil(
+        self,
+        image: Image,
+        step: HistoryStep,
+        answer: PlaneAnswer,
+        index: int,
+        order: WriteOrder,
+        held: TrackedObject | None,
+    ) -> Outcome | str:
+        """Write an object that was promised, and record it.
+
+        Parameters
+        ----------
+        image : Image
+            The image.
+        step : HistoryStep
+            What `promise` returned.
+        answer, index
+            What the model said, and which of its candidates is meant.
+        order : WriteOrder
+            How to write it.
+        held : TrackedObject or None
+            The object in hand before this one.
+
+        Returns
+        -------
+        Outcome or str
+            What came of it; words for why nothing was written.
+        """
+        done = write_candidate(image, answer, index, order, self._record)
+        if isinstance(done, Outcome):
+            history = self.history(image)
+            newest = history.done[-1:] == [step]
+            history.change(step, written=done.written, entries=done.entries, held=held, holds=done.hand)
+            if newest and done.written is not None:
+                self.accepted = done.written.label
+        return done
+
+    def withdraw(self, image: Image, step: HistoryStep) -> bool:
+        """Take back a step as if it had never been made, if it is the newest; tell whether it was."""
+        if self.history(image).done[-1:] != [step]:
+            return False
+        self.undo(image)
+        self.history(image).undone.clear()
+        self.look()
+        return True
+
+    def note(
+        self, kind: str, image: Image, view: PlaneIndex, written: LabelEdit, said: PromptSet, **more: Any
+    ) -> tuple[int, str]:
+        """Record what was written on one plane, for `sync`; `begin` or `grow` then make it a part of a step.
+
+        Parameters
+        ----------
+        kind : str
+            "accepted", or "erased" where an object was taken off a plane.
+        image : Image
+            The image.
+        view : PlaneIndex
+            The plane.
+        written : LabelEdit
+            What was written.
+        said : PromptSet
+            What the person said about it; empty where nobody did.
+        **more
+            What else the journal should know.
+
+        Returns
+        -------
+        (int, str)
+            The number in the journal, and what the person should know.
+        """
+        return self._record(kind, **account(image, view, written, said), **more, on_disk=False)
+
+    def sync(self) -> None:
+        """Bring what was noted to the disk, which takes too long for the owner's thread; safe on any."""
+        # What cannot be written is told by the next record, on the owner's thread.
+        with suppress(OSError):
+            self._journal.sync()
+
+    def begin(
+        self,
+        image: Image,
+        readings: Sequence[PromptReading],
+        hand: TrackedObject | None,
+        written: LabelEdit | None,
+        entries: tuple[int, ...],
+    ) -> HistoryStep:
+        """Begin a step that grows: the run of an object through a stack.
+
+        Parameters
+        ----------
+        image : Image
+            The image.
+        readings : sequence of PromptReading
+            The planes whose prompts belong to the object, and are deleted.
+        hand : TrackedObject or None
+            The object, if it is written anywhere yet.
+        written : LabelEdit or None
+            The first plane, if it is written already.
+        entries : tuple of int
+            Its number in the journal.
+        """
+        return self._finish(image, readings, written, entries, hand)
+
+    def grow(self, image: Image, step: HistoryStep, written: LabelEdit, entry: int, hand: TrackedObject) -> HistoryStep:
+        """Add what was written on one more plane to a step; return the step as it is now.
+
+        Parameters
+        ----------
+        image : Image
+            The image.
+        step : HistoryStep
+            What `begin` or the call before returned.
+        written : LabelEdit
+            What was written.
+        entry : int
+            Its number in the journal.
+        hand : TrackedObject
+            The object as it is now.
+        """
+        joined = written.writer.join(step.written, written)
+        if self.hand is step.holds:  # else the person has taken another one in hand
+            self.hand = hand
+        return self.history(image).change(step, written=joined, entries=(*step.entries, entry), holds=hand)
+
+    def settle(self, image: Image, step: HistoryStep, hand: TrackedObject | None) -> None:
+        """End a step that grew; one in which nothing was written is no step, and its prompts come back."""
+        if step.written is not None:
+            if self.hand is step.holds:
+                self.hand = hand
+            self.history(image).change(step, holds=hand)
+        else:
+            self.withdraw(image, step)
+
+    def clear(self, image: Image, reading: PromptReading) -> None:
+        """Delete what is drawn, such as all that is on the plane on screen, and start over."""
+        if not reading.empty:
+            self._finish(image, [reading], hand=self.hand)
+
+    def undo(self, image: Image) -> str:
+        """Take back the newest step; return what the person should know."""
+        history = self.history(image)
+        if (step := history.undo()) is None:
+            told, history.shortened = history.shortened, False
+            return messages.NO_OLDER_STEPS if told else ""
+        trouble = ""
+        if step.written is not None:
+            step.written.writer.take_back(step.written)
+            trouble = self._record("withdrawn", of=_numbers(step))[1]
+        self._prompts.restore(step.before, image)
+        self.accepted = None
+        self._hold(step, step.held)
+        if step.refinement is not None:
+            self._live.forget(step.refinement)
+        return trouble
+
+    def redo(self, image: Image) -> str:
+        """Do the step undone last again; return what the person should know."""
+        if (step := self.history(image).redo()) is None:
+            return ""
+        trouble = ""
+        if step.written is not None:
+            step.written.writer.put_back(step.written)
+            trouble = self._record("restored", of=_numbers(step))[1]
+        self._prompts.restore(step.after, image)
+        self.accepted = None
+        self._hold(step, step.holds)
+        if step.refinement is not None:
+            self._live.forget()
+        return trouble
+
+    def _hold(self, step: HistoryStep, hand: TrackedObject | None) -> None:
+        """Take an object in hand again, if the step that is undone or redone is one that changed it."""
+        if step.held is not step.holds:
+            self.hand = hand
+
+    def _finish(
+        self,
+        image: Image,
+        readings: Sequence[PromptReading],
+        written: LabelEdit | None = None,
+        entries: tuple[int, ...] = (),
+        hand: TrackedObject | None = None,
+    ) -> HistoryStep:
+        """Delete the prompts of some planes as one step, and turn to the next object."""
+        before, refinement, held = self._contents, self._live.refinement, self.hand
+        self._prompts.clear(*readings)
+        self._tools.start_object()
+        self._live.forget()
+        self.look()
+        self.hand = hand
+        step = HistoryStep(before, self._contents, written, entries, refinement, held, hand)
+        self.history(image).add(step)
+        self.accepted = None if written is None else written.label
+        return step
+
+    def _record(self, kind: str, **fields: Any) -> tuple[int, str]:
+        """Add to the journal: the number of the entry, and what to tell the person if that failed."""
+        return self._journal.add(kind, **fields), self.unsaved
+
+
+def _numbers(step: HistoryStep) -> int | list[int]:
+    """Name what a step wrote by its numbers in the journal."""
+    return step.entries[0] if len(step.entries) == 1 else list(step.entries)

@@ -1,0 +1,55 @@
+"""Tells whether what is prompted on a plane is the object in hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam.session.labels.pixels import full
+from napari_sam.session.objects.tracked import is_there
+
+if TYPE_CHECKING:
+    from napari_sam.inference.request import Candidate
+    from napari_sam.planes.source import PlaneIndex
+    from napari_sam.prompts import PromptSet
+    from napari_sam.session.objects.tracked import TrackedObject
+
+
+def belongs(hand: TrackedObject, view: PlaneIndex, prompts: PromptSet, candidate: Candidate | None) -> bool:
+    """Tell whether what is prompted on a plane belongs to an object.
+
+    Where a run has written the object, it does when a click on the object lies on its pixels, or when more than half of
+    the candidate, or of what the plane carries, is in both: a new object would be a sliver beside the old one. Where
+    the person said it, something inside of it may be meant: there the greater of the two has to be in both for the most
+    part.
+
+    Parameters
+    ----------
+    hand : TrackedObject
+        The object.
+    view : PlaneIndex
+        The plane.
+    prompts : PromptSet
+        What is drawn there.
+    candidate : Candidate or None
+        What was answered; None while that is under way.
+    """
+    record = hand.planes.get(view.index)
+    if record is None or full(hand.layer).ndim != len(view.index) or not is_there(hand, view, record):
+        return False
+    if not record.annotated and any(_carries(hand, view, point.position) for point in prompts.points if point.positive):
+        return True
+    if candidate is None or not candidate.area:
+        return False
+    size = (candidate.mask.shape[0], candidate.mask.shape[1])
+    present = np.asarray(full(hand.layer)[view.slices(candidate.origin, size)]) == hand.label
+    areas = candidate.area, int(np.count_nonzero(record.mask))
+    shared = np.count_nonzero(present & candidate.mask)
+    return bool(shared > (max(areas) if record.annotated else min(areas)) / 2)
+
+
+def _carries(hand: TrackedObject, view: PlaneIndex, position: tuple[float, float]) -> bool:
+    y, x = (round(at) for at in position)
+    inside = 0 <= y < view.shape[0] and 0 <= x < view.shape[1]
+    return inside and bool((np.asarray(full(hand.layer)[view.slices((y, x), (1, 1))]) == hand.label).any())

@@ -1,0 +1,290 @@
+"""Accepts that were pressed before the answer was there: each belongs to the prompts that it was pressed for.
+
+Their prompts leave the prompt layers at once, so that the next click begins the next object. They are written in the
+order in which they were pressed. One that cannot be written gives its prompts back, as soon as nothing else is drawn on
+its plane: prompts of two objects would make one of them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_sam.errors import InputError
+from napari_sam.session import messages
+from napari_sam.session.candidates.requests import describe
+from napari_sam.session.objects.matching import belongs
+from napari_sam.session.objects.recording import WriteOrder
+from napari_sam.session.state import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from napari.layers import Image
+
+    from napari_sam.inference.request import PlaneAnswer, PlaneRequest
+    from napari_sam.session.components import Components
+    from napari_sam.session.labels.writer import LabelWriter
+    from napari_sam.session.objects.history import HistoryStep
+    from napari_sam.session.objects.tracked import TrackedObject
+    from napari_sam.session.propagation.controller import PropagationController
+
+
+@dataclass(slots=True, eq=False)
+class PendingAccept:
+    """One accept.
+
+    Attributes
+    ----------
+    image : Image
+        The image that it was pressed on.
+    request : PlaneRequest
+        What was asked for its object.
+    choice : int
+        Which candidate; counted on from the first after the last one.
+    writer : LabelWriter or None
+        Writes into the target of that moment; None when there was none.
+    only_empty : bool
+        Whether to leave pixels alone that carry a label.
+    again : TrackedObject or None
+        The object to write again; None for a new one.
+    undecided : bool
+        Whether the mask, once it is there, may tell that it is the object in hand after all.
+    step : HistoryStep
+        The step in the history.
+    answer : PlaneAnswer or None
+        The answer, once it is there.
+    error : BaseException or None
+        Why there is none.
+    """
+
+    image: Image
+    request: PlaneRequest
+    choice: int
+    writer: LabelWriter | None
+    only_empty: bool
+    again: TrackedObject | None
+    undecided: bool
+    step: HistoryStep
+    answer: PlaneAnswer | None = None
+    error: BaseException | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether its answer, or the failure, is there."""
+        return self.answer is not None or self.error is not None
+
+
+class PendingAccepts:
+    """The accepts of a session that wait, oldest first.
+
+    Parameters
+    ----------
+    components, stack
+        The components of the session.
+    quiet : callable
+        Gives a context in which changes of layers are the session's own.
+    told : callable
+        Called after accepts were written or failed, with what the person should know; None when there is nothing.
+    """
+
+    def __init__(
+        self,
+        components: Components,
+        stack: PropagationController,
+        quiet: Callable[[], AbstractContextManager[None]],
+        told: Callable[[Status | None], None],
+    ) -> None:
+        self._components = components
+        self._stack = stack
+        self._quiet = quiet
+        self._told = told
+        self._waiting: deque[PendingAccept] = deque()
+        self._unwritten: list[PendingAccept] = []
+
+    @property
+    def waiting(self) -> int:
+        """How many objects wait to be written."""
+        return len(self._waiting)
+
+    @property
+    def unwritten(self) -> int:
+        """How many could not be written, and have not given their prompts back yet."""
+        return len(self._unwritten)
+
+    def ids(self, image: Image) -> int:
+        """Count the new ids that the waiting accepts will take in the target of an image."""
+        target = self._components.targets.chosen(image)
+        layers = [None if one.writer is None else one.writer.layer for one in self._waiting if one.again is None]
+        return sum(layer is None or layer is target for layer in layers)
+
+    def press(
+        self,
+        image: Image,
+        writer: LabelWriter | None,
+        *,
+        only_empty: bool,
+        again: TrackedObject | None,
+        undecided: bool,
+    ) -> None:
+        """Accept the object that is prompted, as soon as its answer is there and all before it are written."""
+        live, log = self._components.live, self._components.log
+        answer = live.answer if live.is_answered else None
+        if answer is not None:
+            choice, request = live.selected, answer.request
+            step = log.promise(image)
+            self._waiting.append(
+                PendingAccept(image, request, choice, writer, only_empty, again, undecided, step, answer)
+            )
+            return
+        choice = live.skipped
+        request = live.set_apart(
+            lambda answer: self._on_answered(request, answer), lambda error: self._on_failed(request, error)
+        )
+        self._waiting.append(
+            PendingAccept(image, request, choice, writer, only_empty, again, undecided, log.promise(image))
+        )
+
+    def take_back(self, image: Image) -> bool:
+        """Take back the newest step, if it is an accept that was not written: its prompts come back.
+
+        Returns
+        -------
+        bool
+            Whether it was one.
+        """
+        newest = self._components.log.history(image).done[-1:]
+        accept = next((one for one in (*self._waiting, *self._unwritten) if [one.step] == newest), None)
+        if accept is None:
+            return False
+        self._drop(accept)
+        self._components.log.withdraw(image, accept.step)
+        return True
+
+    def cancel(self) -> str:
+        """Take back all accepts that wait; return words for that, "" when there was none."""
+        accepts = list(self._waiting)
+        for accept in accepts:
+            self._drop(accept)
+        return self._fail(accepts, ask=False)
+
+    def release(self) -> int:
+        """Wait no longer: all prompts go back into their layers, where other prompts may be; return of how many."""
+        prompts, drawn = self._components.prompts, 0
+        for accept in [*self._waiting, *self._unwritten]:
+            self._drop(accept)
+            layers = [layer for layer in (prompts.points, prompts.shapes) if layer is not None]
+            if accept.image in self._components.viewer.layers and all(one.ndim == accept.image.ndim for one in layers):
+                prompts.draw(accept.image, accept.request.source.view, accept.request.prompts)
+                drawn += 1
+        return drawn
+
+    def give_back(self, *, ask: bool = True) -> None:
+        """Draw the prompts of what could not be written, where nothing else is drawn now.
+
+        Parameters
+        ----------
+        ask : bool
+            Whether to ask for their objects again.
+        """
+        components = self._components
+        for accept in list(self._unwritten):
+            view = accept.request.source.view
+            if accept.image not in components.viewer.layers:
+                self._unwritten.remove(accept)
+            elif accept.image is components.active.image and components.prompts.read(accept.image, view).empty:
+                self._unwritten.remove(accept)
+                if not components.log.withdraw(accept.image, accept.step):
+                    components.prompts.draw(accept.image, view, accept.request.prompts)
+                    components.log.note_drawing(accept.image)
+                components.live.read(ask=ask or view != components.active.view)
+
+    # -- answers ----------------------------------------------------------------------------------
+
+    def _on_answered(self, request: PlaneRequest, answer: PlaneAnswer) -> None:
+        self._find(request).answer = answer
+        self._settle()
+
+    def _on_failed(self, request: PlaneRequest, error: BaseException) -> None:
+        self._find(request).error = error
+        self._settle()
+
+    def _find(self, request: PlaneRequest) -> PendingAccept:
+        return next(accept for accept in self._waiting if accept.request is request)
+
+    def _settle(self) -> None:
+        """Write what has its turn, and tell what came of it."""
+        with self._quiet():
+            notice = self._advance()
+        self._told(notice)
+
+    def _advance(self) -> Status | None:
+        """Write what has its turn; return what the person should know."""
+        notice, failed = None, []
+        while self._waiting and self._waiting[0].settled:
+            accept = self._waiting.popleft()
+            try:
+                status = self._write(accept)
+            except Exception as error:
+                status = describe(error)
+                failed.append(accept)
+            notice = status or notice
+        if notice is None or not failed:
+            return notice
+        more = self._fail(failed, ask=all(accept.error is None for accept in failed))
+        return Status(notice.kind, f"{notice.text} {more}")
+
+    def _write(self, accept: PendingAccept) -> Status | None:
+        """Write one object; return what the person should know.
+
+        Raises
+        ------
+        Exception
+            If it cannot be written.
+        """
+        if accept.answer is None:
+            raise accept.error or InputError(messages.NO_CANDIDATE)
+        components, hands, image, answer = self._components, self._stack.hands, accept.image, accept.answer
+        writer, again, held = self._writer(accept), accept.again, hands.of(accept.image)
+        if again is not None and held is not None and (held.layer, held.label) == (again.layer, again.label):
+            again = held
+        index = accept.choice % max(1, len(answer.candidates))
+        view = answer.request.source.view
+        in_stack = any(at is not None for at in view.index)
+        if accept.undecided and in_stack and held is not None and held.layer is writer.layer:
+            again = held if belongs(held, view, answer.request.prompts, answer.candidates[index]) else None
+        order = WriteOrder(writer, accept.only_empty, again)
+        done = components.log.fulfil(image, accept.step, answer, index, order, held)
+        if isinstance(done, str):
+            raise InputError(done)
+        hands.give(image, done.hand)
+        return Status("attention", done.trouble) if done.trouble else None
+
+    def _writer(self, accept: PendingAccept) -> LabelWriter:
+        """Return what writes the object: into the target of the moment at which it was accepted."""
+        components, image, writer = self._components, accept.image, accept.writer
+        there = image in components.viewer.layers
+        if there and (writer is None or writer.layer is components.targets.chosen(image)):
+            return components.targets.writer(image) or components.targets.add(image, components.above_target)
+        if writer is None:
+            raise InputError(messages.IMAGE_GONE)
+        if writer.layer not in components.viewer.layers or writer.layer.data.shape != image.data.shape[: image.ndim]:
+            raise InputError(messages.TARGET_GONE)
+        return writer
+
+    def _fail(self, accepts: list[PendingAccept], *, ask: bool) -> str:
+        """Give the prompts of accepts back, or keep them until there is room; return words for that."""
+        self._unwritten += accepts
+        lost = [accept for accept in accepts if accept.image not in self._components.viewer.layers]
+        self.give_back(ask=ask)
+        return messages.not_written(len(accepts), self.unwritten, lost=len(lost))
+
+    def _drop(self, accept: PendingAccept) -> None:
+        """Stop waiting for an accept."""
+        self._components.live.requests.withdraw(accept.request)
+        if accept in self._waiting:
+            self._waiting.remove(accept)
+        if accept in self._unwritten:
+            self._unwritten.remove(accept)

@@ -1,0 +1,56 @@
+"""What undo and redo change is brought on screen: nothing happens behind the person's back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from napari_sam.session import messages
+from napari_sam.session.viewing.locations import Location
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from napari_sam.session.components import Components
+    from napari_sam.session.objects.history import HistoryStep
+    from napari_sam.session.prompts.drawing import Contents
+
+
+def reveal(components: Components, image: Image, before: Contents, step: HistoryStep | None) -> str:
+    """Go to a plane of what has just changed, unless the one on screen shows any of it.
+
+    Prompts that came count more than what went, and than what was written: who undoes a run goes on with its prompts.
+
+    Parameters
+    ----------
+    components : Components
+        The components of the session.
+    image : Image
+        The image.
+    before : Contents
+        What was drawn before.
+    step : HistoryStep or None
+        The step that was undone or redone; None for one that was taken back as if it had never been made.
+
+    Returns
+    -------
+    str
+        Where it is, if that is a plane along other axes than those on screen; else "".
+    """
+    view = components.active.view
+    if view is None:
+        return ""
+    after = components.prompts.contents()
+    came = components.prompts.spots(image, view, before, after)
+    went = components.prompts.spots(image, view, after, before)
+    written = () if step is None or step.written is None else step.written.parts
+    # Of the prompts, the one that was drawn last: there the person was at work.
+    spots = came[::-1] or [*went[::-1], *map(Location.of_written, written)]
+    if not spots or any(spot.seen_on(view) for spot in spots):
+        return ""
+    there = next((spot for spot in spots if spot.axes == view.axes), None)
+    if there is None:
+        plane = replace(view, index=spots[0].index)
+        return messages.along_other_axes(plane.words(components.active.axis_names))
+    components.active.go_to(there.index)
+    return ""

@@ -1,0 +1,261 @@
+"""From the prompt layers to prompts: re-read as a whole after every change, because events do not say enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam.prompts import BoxPrompt, PointPrompt, PromptSet
+from napari_sam.session.prompts.style import read_polarity
+from napari_sam.session.viewing.transform import LayerTransform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.components import ViewerModel
+    from napari.layers import Image, Layer, Points, Shapes
+    from numpy.typing import NDArray
+
+    from napari_sam.planes.source import PlaneIndex
+
+_AREAS = ("rectangle", "ellipse", "polygon")
+
+
+@dataclass(frozen=True, slots=True)
+class PromptReading:
+    """What the prompt layers say about the plane on screen.
+
+    Attributes
+    ----------
+    prompts : PromptSet
+        All points inside the image, and the newest box.
+    outside : int
+        Points and boxes of this plane that lie outside the image, and are left out.
+    boxes : int
+        Boxes on this plane, the unused older ones included.
+    lines : int
+        Lines and paths on this plane, which enclose nothing and are left out.
+    slivers : int
+        Traces of plain clicks in a drawing mode on this plane, left out.
+    point_rows, shape_rows : tuple of int
+        Indices, in their layers, of everything drawn on this plane, used or not.
+    spent_rows : tuple of int
+        Those of `shape_rows` that say nothing any more: boxes that a newer one replaces, and slivers.
+    """
+
+    prompts: PromptSet = field(default_factory=PromptSet)
+    outside: int = 0
+    boxes: int = 0
+    lines: int = 0
+    slivers: int = 0
+    point_rows: tuple[int, ...] = ()
+    shape_rows: tuple[int, ...] = ()
+    spent_rows: tuple[int, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is drawn on this plane."""
+        return not self.point_rows and not self.shape_rows
+
+    @property
+    def warning(self) -> str:
+        """What the person should know about prompts that are not used; "" when all are."""
+        if self.outside == 1:
+            return "1 prompt lies outside the image and is not used. Move or delete it."
+        if self.outside:
+            return f"{self.outside} prompts lie outside the image and are not used. Move or delete them."
+        if self.boxes > 1:
+            return f"{self.boxes} boxes are drawn here; the newest one counts. One object takes one box."
+        if self.lines:
+            return "Lines and paths enclose nothing and are not used. Draw a box, an ellipse or a polygon."
+        if self.slivers and not self.boxes:
+            return "A click makes no box. Drag from one corner of the object to the other."
+        return ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DrawnPrompts:
+    """All that is drawn in the prompt layers, on all planes.
+
+    Attributes
+    ----------
+    clicks : numpy.ndarray, shape (N, D), float64
+        The points, in data pixels of the image.
+    positive : numpy.ndarray, shape (N,), bool
+        Their polarity.
+    shapes : tuple of (numpy.ndarray, str)
+        Vertices of each shape, (M, D) data pixels of the image, and its kind.
+    """
+
+    clicks: NDArray[np.float64]
+    positive: NDArray[np.bool_]
+    shapes: tuple[tuple[NDArray[np.float64], str], ...]
+
+    @classmethod
+    def of(cls, viewer: ViewerModel, image: Image, points: Points | None, shapes: Shapes | None) -> DrawnPrompts:
+        """Read the prompt layers. One that lies elsewhere than the image is converted through the world."""
+        clicks, positive = np.empty((0, image.ndim)), np.empty(0, dtype=bool)
+        if points is not None and len(points.data):
+            clicks = to_image(viewer, points, image, np.asarray(points.data, dtype=np.float64))
+            positive = read_polarity(points)
+        found: tuple[tuple[NDArray[np.float64], str], ...] = ()
+        if shapes is not None and len(shapes.data):
+            vertices = [np.asarray(one, dtype=np.float64) for one in shapes.data]
+            ends = np.cumsum([len(one) for one in vertices])[:-1]
+            placed = np.split(to_image(viewer, shapes, image, np.concatenate(vertices)), ends)
+            found = tuple(zip(placed, map(str, shapes.shape_type), strict=True))
+        return cls(clicks, positive, found)
+
+    def on(
+        self,
+        view: PlaneIndex,
+        is_sliver: Callable[[NDArray[np.float64]], bool],
+        counts: NDArray[np.bool_] | None = None,
+    ) -> PromptReading:
+        """Read the prompts of a plane.
+
+        Parameters
+        ----------
+        view : PlaneIndex
+            The plane.
+        is_sliver : callable
+            Takes the (N, 2) corners of a shape, data pixels (y, x), and tells whether it is the trace of a plain click.
+        counts : numpy.ndarray, shape (N,), bool, optional
+            Which points count; by default all.
+
+        Returns
+        -------
+        PromptReading
+            Positions in data pixels of the plane, (y, x).
+        """
+        there = view.holds(self.clicks) if counts is None else view.holds(self.clicks) & counts
+        point_rows = tuple(int(row) for row in np.flatnonzero(there))
+        clicks = [
+            PointPrompt(_pair(self.clicks[row, list(view.axes)]), bool(self.positive[row]))
+            for row in point_rows
+            if np.isfinite(self.clicks[row]).all()
+        ]
+        found = self._shapes_on(view, is_sliver)
+        inside = [click for click in clicks if _inside(click.position, view.shape)]
+        touching = {row: box for row, box in found.boxes.items() if _touches(box, view.shape)}
+        return PromptReading(
+            prompts=PromptSet((*inside, *list(touching.values())[-1:])),
+            outside=len(point_rows) - len(inside) + len(found.boxes) - len(touching),
+            boxes=len(touching),
+            lines=found.lines,
+            slivers=len(found.slivers),
+            point_rows=point_rows,
+            shape_rows=tuple(found.rows),
+            spent_rows=(*list(touching)[:-1], *found.slivers),
+        )
+
+    def places(self, view: PlaneIndex, axis: int, size: int) -> set[int]:
+        """Find the planes that follow a plane along an axis and have prompts on them: their indices along it.
+
+        Parameters
+        ----------
+        view : PlaneIndex
+            The plane.
+        axis : int
+            A data axis of the image.
+        size : int
+            Planes along it.
+        """
+        others = [other for other, at in enumerate(view.index) if at is not None and other != axis]
+        wanted = np.array([view.index[other] for other in others], dtype=np.float64)
+        places = np.round(np.concatenate([self.clicks, *(vertices for vertices, _ in self.shapes)]))
+        near = np.isfinite(places[:, axis]) & np.all(places[:, others] == wanted, axis=1)
+        return {int(place) for place in places[near, axis] if 0 <= place < size}
+
+    def _shapes_on(self, view: PlaneIndex, is_sliver: Callable[[NDArray[np.float64]], bool]) -> _Shapes:
+        """Find the shapes on a plane."""
+        found = _Shapes()
+        for row, (vertices, kind) in enumerate(self.shapes):
+            if not view.holds(vertices).all():
+                continue
+            found.rows.append(row)
+            corners = vertices[:, list(view.axes)]
+            if kind not in _AREAS:
+                found.lines += 1
+            elif is_sliver(corners):
+                found.slivers.append(row)
+            else:
+                found.boxes[row] = BoxPrompt(_pair(corners.min(axis=0)), _pair(corners.max(axis=0)))
+        return found
+
+
+@dataclass(slots=True)
+class _Shapes:
+    """The shapes on a plane: all their rows, the bounding boxes of areas by row, oldest first, and the others."""
+
+    rows: list[int] = field(default_factory=list)
+    boxes: dict[int, BoxPrompt] = field(default_factory=dict)
+    lines: int = 0
+    slivers: list[int] = field(default_factory=list)
+
+
+class SliverMemory:
+    """Tells the trace of a plain click in a drawing mode from a box that somebody drew.
+
+    A click without a drag leaves a square of a few pixels of the *screen*, whatever the zoom, so a shape is judged by
+    the zoom at which it is first seen; zooming later changes nothing. A changed shape is judged anew.
+
+    Parameters
+    ----------
+    least : float
+        Sides shorter than this many screen pixels make a sliver.
+    """
+
+    def __init__(self, least: float = 4.0) -> None:
+        self._least = least
+        self._verdicts: dict[bytes, bool] = {}
+
+    def judge(self, corners: NDArray[np.float64], pixel: float) -> bool:
+        """Tell whether a shape is a sliver.
+
+        Parameters
+        ----------
+        corners : numpy.ndarray, shape (N, 2)
+            Data pixels.
+        pixel : float
+            Side of a screen pixel, in data pixels, now.
+        """
+        key = corners.tobytes()
+        if key not in self._verdicts:
+            sides = corners.max(axis=0) - corners.min(axis=0)
+            # A quarter of a data pixel encloses nothing at any zoom.
+            self._verdicts[key] = bool(sides.min() < max(self._least * pixel, 0.25))
+        return self._verdicts[key]
+
+    def clear(self) -> None:
+        """Forget all verdicts."""
+        self._verdicts.clear()
+
+
+def to_image(viewer: ViewerModel, layer: Layer, image: Image, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Convert data pixels of a prompt layer to data pixels of the image."""
+    own, target = LayerTransform.of(viewer, layer), LayerTransform.of(viewer, image)
+    # Exact where nothing has to be converted: a click must not move by a rounding error.
+    return positions if own.matches(target) else target.to_data(own.to_world(positions))
+
+
+def from_image(viewer: ViewerModel, layer: Layer, image: Image, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Convert data pixels of the image to data pixels of a prompt layer."""
+    own, target = LayerTransform.of(viewer, layer), LayerTransform.of(viewer, image)
+    return positions if own.matches(target) else own.to_data(target.to_world(positions))
+
+
+def _pair(position: NDArray[np.float64]) -> tuple[float, float]:
+    return float(position[0]), float(position[1])
+
+
+def _inside(position: tuple[float, float], shape: tuple[int, int]) -> bool:
+    """Tell whether a point lies on a pixel."""
+    return all(-0.5 <= at <= size - 0.5 for at, size in zip(position, shape, strict=True))
+
+
+def _touches(box: BoxPrompt, shape: tuple[int, int]) -> bool:
+    """Tell whether a box and a plane overlap."""
+    return all(high > -0.5 and low < size - 0.5 for low, high, size in zip(box.start, box.stop, shape, strict=True))

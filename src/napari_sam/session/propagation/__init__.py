@@ -1,0 +1,1 @@
+"""Carrying an object through a stack."""

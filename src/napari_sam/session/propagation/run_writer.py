@@ -1,0 +1,270 @@
+"""Writes what a run through a stack finds, plane by plane, as one step that can be undone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam.inference.request import candidate_of
+from napari_sam.masks import overlap
+from napari_sam.prompts import PromptSet
+from napari_sam.propagation import Annotated, PropagationStep, Reason, weak_planes
+from napari_sam.session import messages
+from napari_sam.session.labels.compressed import CompressedArray
+from napari_sam.session.labels.pixels import drawn
+from napari_sam.session.objects.tracked import PlaneRecord, TrackedObject, is_there
+from napari_sam.session.propagation import messages as propagation_messages
+from napari_sam.session.propagation.job import Stale
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.layers import Image
+    from numpy.typing import NDArray
+
+    from napari_sam.propagation import Ending
+    from napari_sam.session.components import Components
+    from napari_sam.session.labels.edit import LabelEdit
+    from napari_sam.session.labels.writer import LabelWriter
+    from napari_sam.session.objects.history import HistoryStep as Deed
+    from napari_sam.session.objects.tracked import PlaneLine
+    from napari_sam.session.prompts.reader import PromptReading
+    from napari_sam.session.propagation.job import PlaneResult, PropagationJob
+    from napari_sam.session.propagation.remainder import RunRemainder
+
+_AGREES = 0.8
+"""IoU from which a plane that was good before counts as found again."""
+
+
+class RunWriter:
+    """One run, as its image and its target see it.
+
+    Parameters
+    ----------
+    components : Components
+        The components of the session.
+    image : Image
+        The image.
+    line : PlaneLine
+        The planes.
+    name : str
+        Name of their axis.
+    writer : LabelWriter
+        Writes into the target.
+    job : PropagationJob
+        What the run does.
+    hand : TrackedObject or None
+        The object, if it is written anywhere yet.
+    only_empty : bool
+        Leave pixels alone that carry another label.
+    """
+
+    def __init__(
+        self,
+        components: Components,
+        image: Image,
+        line: PlaneLine,
+        name: str,
+        writer: LabelWriter,
+        job: PropagationJob,
+        hand: TrackedObject | None,
+        *,
+        only_empty: bool,
+    ) -> None:
+        self.image = image
+        self.hand = hand
+        self.trouble = ""
+        """What the person should know about the journal; "" when it is well."""
+        self._viewer, self._log = components.viewer, components.log
+        self._line, self._name, self._writer, self._job = line, name, writer, job
+        self._before = job.trail.places
+        self._only_empty = only_empty
+        self._shape = tuple(writer.layer.data.shape)
+        self._step: Deed | None = None
+        self._carried: list[int] = []
+        self._endings: list[Ending] = []
+        self._newest: int | None = None
+
+    @property
+    def step(self) -> Deed | None:
+        """The step in the history of the image."""
+        return self._step
+
+    @property
+    def count(self) -> int:
+        """Planes that were written."""
+        return 0 if self._step is None else len(self._step.entries)
+
+    # -- doing ------------------------------------------------------------------------------------
+
+    def begin(self, readings: Sequence[PromptReading], shown: NDArray[np.bool_] | None) -> str:
+        """Write the candidate on screen, if there is one, and clear the prompts of the object.
+
+        Parameters
+        ----------
+        readings : sequence of PromptReading
+            What is drawn for it.
+        shown : numpy.ndarray, shape (H, W), bool, or None
+            The candidate.
+
+        Returns
+        -------
+        str
+            Why the run cannot begin; "" when it can.
+        """
+        written: LabelEdit | None = None
+        entries: tuple[int, ...] = ()
+        before = self.hand
+        if shown is not None:
+            prompts = next(one.prompts for one in self._job.known if one.index == self._line.place)
+            written, entries = self._say(self._line.place, shown, prompts)
+            if written is None and self.hand is before:
+                return messages.NOTHING_FREE
+        self._keep_marks()
+        self._step = self._log.begin(self.image, readings, self.hand, written, entries)
+        return ""
+
+    @property
+    def obstacle(self) -> str:
+        """Why the run cannot go on; "" when it can."""
+        layer, hand = self._writer.layer, self.hand
+        if layer not in self._viewer.layers or tuple(layer.data.shape) != self._shape:
+            return propagation_messages.TARGET_GONE
+        if hand is not None and self._newest is not None:
+            view = self._line.at(self._newest)
+            if not is_there(hand, view, hand.planes[view.index]):
+                return propagation_messages.TAKEN_BACK
+        return ""
+
+    def take(self, found: PlaneResult) -> bool:
+        """Write what was found; tell whether to leave this leg of the run.
+
+        Raises
+        ------
+        InputError
+            If the target cannot be written.
+        """
+        match found:
+            case Annotated():
+                written, entries = self._say(found.index, found.mask, found.prompts)
+                self._keep_marks()
+                self._grow(written, entries)
+            case PropagationStep():
+                return self._carry(found)
+            case Stale():
+                self._erase(found.index)
+            case _:
+                if found.reason not in (Reason.MET, Reason.RANGE_END):
+                    self._endings.append(found)
+        return False
+
+    def end(self, rest: RunRemainder | None = None) -> str:
+        """End the step; return words for what was done.
+
+        Parameters
+        ----------
+        rest : RunRemainder, optional
+            What is left to do, if the run was broken off.
+        """
+        if self._step is None:
+            return ""
+        if self.hand is not None:
+            done = {index for index in self.hand.fresh if self._line.find(index) is not None}
+            self.hand = replace(self.hand, fresh=self.hand.fresh - (done if rest is None else set()), rest=rest)
+        self._log.settle(self.image, self._step, self.hand)
+        if self.hand is None:
+            return propagation_messages.NOT_FOUND
+        weak = sum(self.hand.planes[self._line.at(place).index].weak for place in self._carried)
+        return propagation_messages.carried(self.hand.label, self._name, self._carried, weak)
+
+    @property
+    def stopped(self) -> str:
+        """Words for where the run ended by a rule; "" when it did not."""
+        return propagation_messages.stopped(self._name, self._endings)
+
+    # -- planes -----------------------------------------------------------------------------------
+
+    def _say(self, place: int, mask: NDArray[np.bool_], prompts: PromptSet) -> tuple[LabelEdit | None, tuple[int, ...]]:
+        """Write a plane that the person said."""
+        view, cut = self._line.at(place), candidate_of(mask, 1.0)
+        again = self.hand is not None
+        written = self._writer.write(
+            view, cut.mask, cut.origin, only_empty=self._only_empty, label=self._label, replace=again
+        )
+        if written is None:
+            if self.hand is not None and drawn(self._writer.layer, view, self.hand.label).any():
+                self.hand = self.hand.with_prompted(view.index, PlaneRecord.prompted(cut.origin, cut.mask, prompts))
+            return None, ()
+        entry = self._note("accepted", place, written, prompts)
+        hand = self.hand or TrackedObject(self._writer.layer, written.label)
+        self.hand = hand.with_prompted(view.index, PlaneRecord.of(written, prompts))
+        return written, (entry,)
+
+    def _carry(self, step: PropagationStep) -> bool:
+        """Write a plane that the object was carried to, unless it is good as it is."""
+        if self.hand is None:
+            return False
+        view, cut = self._line.at(step.index), candidate_of(step.mask, step.score)
+        leg = self._job.leg_from(step.index, step.direction)
+        record = self.hand.planes.get(view.index)
+        if record is not None and not is_there(self.hand, view, record):
+            record = None  # it was undone, or erased
+        if record is not None:
+            present, before = drawn(self._writer.layer, view, self.hand.label), record.whole(view.shape)
+            if not np.array_equal(present, before):  # painted in, or erased, by the person: theirs
+                return leg is not None
+            repeated = step.index in self._before  # what this run wrote before it was broken off is not to end it
+            if not repeated and leg is not None and not record.weak and overlap(before, step.mask) >= _AGREES:
+                return True
+        written = self._writer.write(
+            view, cut.mask, cut.origin, only_empty=self._only_empty, label=self._label, replace=record is not None
+        )
+        if written is None and record is None:
+            return False
+        self._carried.append(step.index)
+        place, mask = (cut.origin, CompressedArray.of(cut.mask)) if written is None else (written.origin, written.drawn)
+        new = PlaneRecord(place, mask, step.score, bool(weak_planes([step])), annotated=False)
+        self.hand = self.hand.carried(view.index, new)
+        if written is not None:
+            self._newest = step.index
+            more = {"score": step.score, "overlap": step.overlap, "carried": step.direction}
+            self._grow(written, (self._note("accepted", step.index, written, PromptSet(), **more),))
+        return False
+
+    def _erase(self, place: int) -> None:
+        """Take the object off a plane that an earlier run wrote, if it is there as that run wrote it."""
+        view = self._line.at(place)
+        record = None if self.hand is None else self.hand.planes.get(view.index)
+        if self.hand is None or record is None:
+            return
+        present = drawn(self._writer.layer, view, self.hand.label)
+        if not np.array_equal(present, record.whole(view.shape)):
+            return
+        nothing = np.zeros_like(record.mask)
+        written = self._writer.write(view, nothing, record.origin, only_empty=True, label=self.hand.label, replace=True)
+        self.hand = self.hand.without(view.index)
+        if written is not None:
+            self._grow(written, (self._note("erased", place, written, PromptSet()),))
+
+    @property
+    def _label(self) -> int | None:
+        return None if self.hand is None else self.hand.label
+
+    def _keep_marks(self) -> None:
+        """Remember the stop marks with the object, for later runs."""
+        if self.hand is not None and self._job.marks:
+            marks = {self._line.at(place).index: places for place, places in self._job.marks.items()}
+            self.hand = replace(self.hand, marks={**self.hand.marks, **marks})
+
+    def _note(self, kind: str, place: int, written: LabelEdit, prompts: PromptSet, **more: float) -> int:
+        entry, trouble = self._log.note(
+            kind, self.image, self._line.at(place), written, prompts, model=self._job.model, **more
+        )
+        self.trouble = trouble
+        return entry
+
+    def _grow(self, written: LabelEdit | None, entries: tuple[int, ...]) -> None:
+        if self._step is not None and self.hand is not None and written is not None:
+            self._step = self._log.grow(self.image, self._step, written, entries[0], self.hand)

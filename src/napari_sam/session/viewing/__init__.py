@@ -1,0 +1,1 @@
+"""What is on screen: the image, the plane of it, where it lies and which channel is read."""

@@ -1,0 +1,226 @@
+"""What the person works on: the image, the plane of it on screen, and the window it is seen with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from napari.layers import Image
+from psygnal import Signal
+
+from napari_sam.errors import InputError
+from napari_sam.session.connections import Connections
+from napari_sam.session.viewing.placement import PLACING
+from napari_sam.session.viewing.plane_on_screen import ViewError, axis_names, find_view, plane_source, visible_box
+from napari_sam.session.viewing.transform import LayerTransform
+from napari_sam.session.viewing.viewer_events import ViewerEvents
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+    from numpy.typing import NDArray
+
+    from napari_sam.planes.source import PlaneIndex, PlaneSource
+    from napari_sam.session.objects.tracked import Index
+
+
+PixelChange = Literal["data", "window", "plane"]
+"""Other pixels; another window of grey values, which comes in bursts; or one that napari sets for every plane anew."""
+
+
+class ActiveImage:
+    """Follows a viewer: its active image until one is chosen, and the plane on screen.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        The viewer, unwrapped.
+    """
+
+    image_changed = Signal()
+    """Another image, or none, is worked on."""
+    view_changed = Signal()
+    """Another plane is on screen, or none that can be segmented."""
+    pixels_changed = Signal(str)
+    """The plane looks different; a `PixelChange` says by what."""
+    place_changed = Signal()
+    """The image lies elsewhere in the world."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self._viewer = viewer
+        self.viewer_events = ViewerEvents(viewer)
+        """What happens to the viewer's layers and sliders."""
+        self._connections = Connections()
+        self._pinned = False
+        self._version = 0
+        self._window: tuple[float, ...] = ()
+        self.travel: tuple[int, int] | None = None
+        """The data axis that the person last scrolled along, and +1 or -1; None before that."""
+        self.image: Image | None = None
+        self.view: PlaneIndex | None = None
+        self.problem = ""
+        """Why there is no view although there is an image; "" when there is one."""
+        self._connections.connect("viewer", self.viewer_events.removed, self._on_viewer_removed)
+        self._connections.connect("viewer", self.viewer_events.active_changed, self._on_viewer_active)
+        self._connections.connect("viewer", self.viewer_events.dims_changed, self._on_viewer_dims)
+
+    def start(self) -> None:
+        """Begin with the active image, or else with the uppermost one."""
+        self._use(self._follow())
+
+    def release(self) -> None:
+        """Stop following."""
+        self._connections.release()
+        self.viewer_events.release()
+
+    def choices(self) -> list[Image]:
+        """List the images of the viewer, lowest first."""
+        return [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+
+    def choose(self, image: Image | None) -> None:
+        """Work on an image from now on; None: follow the active layer again.
+
+        Raises
+        ------
+        InputError
+            If it is not an image layer of the viewer.
+        """
+        if image is not None and not (isinstance(image, Image) and image in self._viewer.layers):
+            raise InputError("The image must be an image layer of this viewer. Add it first.")
+        self._pinned = image is not None
+        if image is None:
+            self._on_viewer_active()
+        else:
+            self._use(image)
+
+    def source(self) -> PlaneSource | None:
+        """Return how to read the plane on screen as it is seen now; None when there is none."""
+        if self.image is None or self.view is None:
+            return None
+        return plane_source(self.image, self.view, self._version)
+
+    @property
+    def axis_names(self) -> tuple[str, ...]:
+        """Names of the image's data axes, as the viewer's sliders are labelled; none without an image."""
+        return () if self.image is None else axis_names(self._viewer, self.image)
+
+    @property
+    def slider(self) -> int | None:
+        """The data axis of the slider that was used last, or of the first that there is; None where there is none."""
+        if self.image is None or self.view is None:
+            return None
+        axes = [axis for axis, at in enumerate(self.view.index) if at is not None and self.planes_along(axis) > 1]
+        last = self._viewer.dims.last_used - (self._viewer.dims.ndim - self.image.ndim)
+        return last if last in axes else next(iter(axes), None)
+
+    def planes_along(self, axis: int) -> int:
+        """Count the planes along a data axis."""
+        return 0 if self.image is None else int(self.image.data.shape[axis])
+
+    def visible(self, view: PlaneIndex) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Return the corners of the part of a plane that is on the screen, data pixels; None when there is none."""
+        return None if self.image is None else visible_box(self._viewer, self.image, view)
+
+    def go_to(self, index: Index) -> None:
+        """Move the sliders to a plane of the image, named by its `PlaneIndex.index`."""
+        if self.image is None:
+            return
+        dims, first = self._viewer.dims, self._viewer.dims.ndim - self.image.ndim
+        others = [axis for axis, at in enumerate(index) if at is not None]
+        place = np.array([0 if at is None else at for at in index], dtype=np.float64)
+        world = LayerTransform.of(self._viewer, self.image).to_world(place)
+        dims.set_point([first + axis for axis in others], [float(world[axis]) for axis in others])
+
+    def _follow(self) -> Image | None:
+        """Find the image to work on where nobody says which: the active one, or else the uppermost."""
+        active: Layer | None = self._viewer.layers.selection.active
+        return active if isinstance(active, Image) else next(reversed(self.choices()), None)
+
+    def _use(self, image: Image | None) -> None:
+        if image is self.image:
+            return
+        self._connections.release("image")
+        self.image, self.travel = image, None
+        if image is not None:
+            events: Any = image.events
+            for name in PLACING:
+                self._connections.connect("image", events[name], self._on_image_place)
+            for name in ("contrast_limits", "gamma"):
+                self._connections.connect("image", events[name], self._on_image_window)
+            self._window = _window_of(image)
+            self._connections.connect("image", events.data, self._on_image_data)
+            self._connections.connect("image", events.set_data, self._on_image_set_data)
+        self._find()
+        self.image_changed.emit()
+
+    def _find(self) -> bool:
+        """Find the view anew; tell whether it is another one."""
+        before = self.view, self.problem
+        self.view, self.problem = None, ""
+        if self.image is not None:
+            try:
+                self.view = find_view(self._viewer, self.image)
+            except ViewError as error:
+                self.problem = str(error)
+        self._note_travel(before[0])
+        return (self.view, self.problem) != before
+
+    def _note_travel(self, before: PlaneIndex | None) -> None:
+        """Remember which way the person goes through the stack."""
+        view = self.view
+        if before is None or view is None or before.axes != view.axes or len(before.index) != len(view.index):
+            return
+        steps = [
+            (axis, (now or 0) - (was or 0))
+            for axis, (was, now) in enumerate(zip(before.index, view.index, strict=True))
+        ]
+        moved = [(axis, 1 if step > 0 else -1) for axis, step in steps if step]
+        if len(moved) == 1:
+            self.travel = moved[0]
+
+    def _on_viewer_dims(self) -> None:
+        if self._find():
+            self.view_changed.emit()
+
+    def _on_viewer_active(self) -> None:
+        active: Layer | None = self._viewer.layers.selection.active
+        if isinstance(active, Image) and not self._pinned:
+            self._use(active)
+
+    def _on_viewer_removed(self, _layers: tuple[Layer, ...]) -> None:
+        if self.image is not None and self.image not in self._viewer.layers:
+            self._pinned = False
+            self._use(self._follow())
+
+    def _on_image_place(self) -> None:
+        self.place_changed.emit()
+        if self._find():
+            self.view_changed.emit()
+
+    def _on_image_window(self) -> None:
+        if self.image is None or (window := _window_of(self.image)) == self._window:
+            return
+        self._window = window
+        self.pixels_changed.emit("plane" if self.follows_contrast else "window")
+
+    @property
+    def follows_contrast(self) -> bool:
+        """Whether napari sets the contrast limits anew for every plane that is shown."""
+        return bool(getattr(self.image, "auto_contrast", False))  # since napari 0.9
+
+    def _on_image_data(self) -> None:
+        self._version += 1
+        if self._find():
+            self.view_changed.emit()
+        else:
+            self.pixels_changed.emit("data")
+
+    def _on_image_set_data(self) -> None:
+        # Sent after every slicing, and also when a program changed pixels in place and refreshed the layer: the next
+        # request reads the plane anew. Embeddings go by content, so nothing is computed twice.
+        self._version += 1
+
+
+def _window_of(image: Image) -> tuple[float, ...]:
+    """Return what grey values are shown as."""
+    return float(image.contrast_limits[0]), float(image.contrast_limits[1]), float(image.gamma)

@@ -1,0 +1,101 @@
+"""Images that lie over one another, as channels do: the model reads one of them, and a person sees them all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from napari.layers import Image
+
+from napari_sam.session.viewing.transform import LayerTransform
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from napari.components import ViewerModel
+    from numpy.typing import NDArray
+
+    from napari_sam.planes.source import PlaneIndex
+
+_DARK, _BRIGHT = 0.15, 0.35
+"""Shares of the window of grey values: below the first there is nothing to see, above the second there is."""
+_AROUND = np.array([(y, x) for y in (-4, -2, 0, 2, 4) for x in (-4, -2, 0, 2, 4)], dtype=np.float64)
+"""Places around a click that are looked at, data pixels, (y, x)."""
+
+
+class Channels:
+    """Tells when a person points at something that the model cannot see, because it is in another image.
+
+    A few pixels are looked at, in what napari has drawn already; nothing is read from the data.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Where the images are.
+    """
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self._viewer = viewer
+        self._asked: Hashable = None
+        self._found: Image | None = None
+
+    def several(self, image: Image) -> bool:
+        """Whether other images are seen beside the one that is read."""
+        return any(layer is not image for layer in self._seen())
+
+    def seen_elsewhere(self, image: Image, view: PlaneIndex, position: tuple[float, float] | None) -> Image | None:
+        """Find the image that shows something at a click where the one that is read shows nothing.
+
+        Parameters
+        ----------
+        image : Image
+            The image that is read.
+        view : PlaneIndex
+            Its plane on screen.
+        position : (float, float) or None
+            Where the person points, data pixels of the plane, (y, x).
+
+        Returns
+        -------
+        Image or None
+            The brightest of the others; None where the image that is read shows something, or no other does.
+        """
+        seen = self._seen()
+        if position is None or image.rgb or all(layer is image for layer in seen):
+            return None
+        looks = tuple((id(layer), tuple(layer.contrast_limits)) for layer in (image, *seen))
+        if (asked := (view, position, looks)) != self._asked:
+            self._asked, self._found = asked, self._find(image, view, position, seen)
+        return self._found
+
+    def _seen(self) -> list[Image]:
+        layers = (layer for layer in self._viewer.layers if isinstance(layer, Image))
+        return [layer for layer in layers if layer.visible and layer.opacity > 0]
+
+    def _find(self, image: Image, view: PlaneIndex, position: tuple[float, float], seen: list[Image]) -> Image | None:
+        places = np.array([[0 if at is None else at for at in view.index]] * len(_AROUND), dtype=np.float64)
+        places[:, list(view.axes)] = np.asarray(position) + _AROUND
+        here = _levels(image, places)
+        if not len(here) or np.median(here) > _DARK or here.max() > _BRIGHT:
+            return None
+        world = np.tile(np.asarray(self._viewer.dims.point, dtype=np.float64), (len(places), 1))
+        world[:, -image.ndim :] = LayerTransform.of(self._viewer, image).to_world(places)
+        best, level = None, _BRIGHT
+        for layer in seen:
+            if layer is not image:
+                there = _levels(layer, LayerTransform.of(self._viewer, layer).to_data(world[:, -layer.ndim :]))
+                if len(there) and np.median(there) > level:
+                    best, level = layer, float(np.median(there))
+        return best
+
+
+def _levels(layer: Image, places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how bright an image is drawn at some of its data pixels, (N,) from 0 to 1, where it is drawn at all."""
+    low, high = (0, 255) if layer.rgb else layer.contrast_limits
+    found = []
+    for place in places:
+        value = layer.get_value(place)
+        value = value[1] if layer.multiscale and value is not None else value
+        if value is not None:
+            found.append(float(np.mean(np.asarray(value, dtype=np.float64)[..., :3] if layer.rgb else value)))
+    return np.clip((np.array(found) - low) / ((high - low) or 1), 0, 1)

@@ -1,0 +1,71 @@
+"""The layers that a session adds: how they look, where they lie, and how they get into the viewer.
+
+Colours go by meaning and are told apart by people with any kind of colour vision (the set of Okabe and Ito, 2008);
+positive and negative points also differ in shape.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari.components import ViewerModel
+    from napari.layers import Image, Layer
+
+
+PLACING = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+"""Attributes, and names of events, that say where a layer lies."""
+
+
+def placement(image: Image) -> dict[str, Any]:
+    """Return the arguments that put a new layer exactly where an image is.
+
+    Units and axis labels must be among them: a layer without units beside one that has some makes napari drop the
+    units of all.
+    """
+    return {name: _value(image, name) for name in PLACING}
+
+
+def follow(layer: Layer, image: Image) -> None:
+    """Put a layer where an image is now, touching only what differs."""
+    _place(layer, placement(image))
+
+
+def _place(layer: Layer, wanted: dict[str, Any]) -> None:
+    """Set attributes of a layer's placement that differ: napari draws a layer anew for each."""
+    for name, value in wanted.items():
+        if not np.array_equal(value, _value(layer, name)):
+            setattr(layer, name, value)
+
+
+def _value(layer: Layer, name: str) -> Any:
+    """Copy one attribute of a layer's placement, so that no array is shared between two layers."""
+    value = getattr(layer, name)
+    if name in ("units", "axis_labels"):
+        return tuple(value)
+    return np.array(value.affine_matrix if name == "affine" else value)
+
+
+@contextmanager
+def keeping_selection(viewer: ViewerModel) -> Iterator[None]:
+    """Leave the selection of layers as it was: adding a layer selects it."""
+    layers = viewer.layers
+    before, active = set(layers.selection), layers.selection.active
+    yield
+    kept = {layer for layer in before if layer in layers}
+    if set(layers.selection) != kept:
+        layers.selection = kept
+    if active in kept and layers.selection.active is not active:
+        layers.selection.active = active
+
+
+def add_below(viewer: ViewerModel, layer: Layer, above: list[Layer | None]) -> None:
+    """Add a layer beneath the lowest of the layers `above`, or on top when none of them is there."""
+    places = [viewer.layers.index(other) for other in above if other is not None and other in viewer.layers]
+    with keeping_selection(viewer):
+        viewer.layers.insert(min(places, default=len(viewer.layers)), layer)

@@ -1,0 +1,1 @@
+"""The bundled model from data to file."""

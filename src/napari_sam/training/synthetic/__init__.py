@@ -1,0 +1,1 @@
+"""Synthetic scenes, for training and for validation."""

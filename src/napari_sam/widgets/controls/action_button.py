@@ -1,0 +1,70 @@
+"""A button made from a row of the table of actions: its words, its keys and when it may be pressed come from there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QKeySequence
+from qtpy.QtWidgets import QPushButton, QSizePolicy
+
+from napari_sam.widgets.controls.narrow import line_height
+
+if TYPE_CHECKING:
+    from napari_sam.session import Session
+    from napari_sam.session.actions import Action
+    from napari_sam.session.state import SessionState
+
+
+def keys_text(keys: tuple[str, ...]) -> str:
+    """Return the keys of an action as this platform writes them, such as "Ctrl+Z"; "" when there are none.
+
+    Parameters
+    ----------
+    keys : tuple of str
+        As napari writes them, such as "Shift-X" or "Control-Z".
+    """
+    names = (key.replace("Control", "Ctrl").replace("-", "+") for key in keys)
+    return " or ".join(QKeySequence(name).toString(QKeySequence.SequenceFormat.NativeText) for name in names)
+
+
+class ActionButton(QPushButton):
+    """A push button for one action.
+
+    Parameters
+    ----------
+    action : Action
+        The row of the table.
+    session : Session
+        What the action acts on.
+    """
+
+    def __init__(self, action: Action, session: Session) -> None:
+        super().__init__(action.title)
+        self._action = action
+        self._session = session
+        keys = keys_text(action.keys)
+        self.setToolTip(f"{action.tooltip}\nKey: {keys}" if keys else action.tooltip)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        # The keyboard stays with the canvas: a click on a button must not turn Enter or Space into another click.
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.clicked.connect(self._on_clicked)
+
+    def sizeHint(self) -> QSize:
+        """Return room for the words; Qt's styles ask for more, which four buttons in a row have not."""
+        return self._size(12)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return as little room as the words can do with."""
+        return self._size(4)
+
+    def _size(self, padding: int) -> QSize:
+        return QSize(self.fontMetrics().horizontalAdvance(self.text()) + padding, line_height(self))
+
+    def draw(self, state: SessionState) -> None:
+        """Enable the button when the action would do something."""
+        self.setEnabled(self._action.enabled(state))
+
+    def _on_clicked(self) -> None:
+        self._action.run(self._session)
+        self.draw(self._session.state)

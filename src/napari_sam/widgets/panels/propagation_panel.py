@@ -1,0 +1,195 @@
+"""Carrying an object through a stack: along which axis, how far and how, and what came of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
+
+from napari_sam.propagation import STRATEGIES
+from napari_sam.widgets.controls.action_button import ActionButton, keys_text
+from napari_sam.widgets.controls.collapsible import Fold
+from napari_sam.widgets.controls.narrow import ButtonGrid, ComboRow, NarrowCombo, line_height
+from napari_sam.widgets.controls.score_strip import ScoreStrip
+from napari_sam.widgets.controls.wrapped_label import WrappedLabel
+from napari_sam.widgets.keyboard import give_to_canvas
+
+if TYPE_CHECKING:
+    from qtpy.QtGui import QKeyEvent, QMouseEvent, QResizeEvent, QWheelEvent
+
+    from napari_sam.session import Session
+    from napari_sam.session.propagation.state import StackState
+    from napari_sam.session.state import SessionState
+
+_DIGITS, _BUTTONS = 46, 40  # widths of a number and of the buttons beside it, logical pixels
+_COMMANDS = ("propagate", "cancel", "copy_prompts", "next_weak_plane")
+
+
+class PlaneBox(QSpinBox):
+    """The index of a plane. It has the keyboard while somebody types in it, and gives it back to the canvas."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.setAccessibleName(name)
+        self.setToolTip(f"{name} to go through")
+        self.setKeyboardTracking(False)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setStyleSheet("QSpinBox { min-width: 0px; }")  # napari's asks for more than a narrow dock has
+
+    def show_range(self, value: int, low: int, high: int) -> None:
+        """Show a plane, and which others can be chosen; nothing is signalled to the outside."""
+        self.blockSignals(True)
+        self.setRange(low, high)
+        self.setValue(value)
+        self.blockSignals(False)
+
+    def sizeHint(self) -> QSize:
+        """Return room for some digits and the two buttons."""
+        return QSize(_DIGITS + _BUTTONS, line_height(self))
+
+    def minimumSizeHint(self) -> QSize:
+        """Return room for the digits."""
+        return QSize(_DIGITS, line_height(self))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Show the two buttons where there is room for them beside the digits."""
+        super().resizeEvent(event)
+        symbols = QSpinBox.ButtonSymbols
+        room = self.width() >= self.sizeHint().width()
+        self.setButtonSymbols(symbols.UpDownArrows if room else symbols.NoButtons)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Take the number with Enter, or go back to the last one with Escape; either is the end of typing."""
+        if event is None:
+            return
+        if event.key() == Qt.Key.Key_Escape and (field := self.lineEdit()) is not None:
+            field.setText(self.textFromValue(self.value()))
+        else:
+            super().keyPressEvent(event)
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Escape):
+            event.accept()  # or the window would have the canvas accept the mask
+            give_to_canvas(self)
+
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
+        """Give the keyboard back after a click on one of the two buttons; the number itself is a widget of its own."""
+        super().mouseReleaseEvent(event)
+        give_to_canvas(self)
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        """Leave the wheel to the scroll area."""
+        if event is not None:
+            event.ignore()
+
+
+class StackPanel(Fold):
+    """Draws the Stack section, folded away until somebody asks.
+
+    Parameters
+    ----------
+    session : Session
+        What it acts on.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__("Stack")
+        self._session = session
+        self.axis = NarrowCombo("No stack")
+        self.axis.set_help("The axis that the object is carried along: depth, time or another one.")
+        self.axis.activated.connect(self._on_axis_activated)
+        self.first, self.last = PlaneBox("First plane"), PlaneBox("Last plane")
+        self.first.valueChanged.connect(self._on_first_changed)
+        self.last.valueChanged.connect(self._on_last_changed)
+        self.strategy = NarrowCombo()
+        self.strategy.activated.connect(self._on_strategy_activated)
+        self.buttons = {name: ActionButton(session.actions[name], session) for name in _COMMANDS}
+        same = session.actions["toggle_same_object"]
+        self.same = QCheckBox(same.title)
+        self.same.setToolTip(
+            "On: Accept writes the last object again, in place of what this plane carries of it.\n"
+            "Off: Accept writes a new object.\nIt is on by itself when what you click is the last object.\n"
+            f"Key: {keys_text(same.keys)}"
+        )
+        self.same.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.same.clicked.connect(self._on_same_clicked)
+        self.strip = ScoreStrip(session.go_to_plane)
+        self.words = WrappedLabel(lines=4, narrow_lines=7)
+        self._controls = QWidget()
+        self._build()
+
+    def draw(self, state: SessionState) -> None:
+        """Show the stack of `state`."""
+        stack = state.stack
+        self._controls.setEnabled(stack.axis is not None)
+        self._draw_choices(stack)
+        for button in self.buttons.values():
+            button.draw(state)
+        self.buttons["cancel"].setEnabled(stack.running)
+        self.same.setChecked(stack.same_object)
+        self.same.setEnabled(stack.label is not None)
+        self.same.setText("Same object" if stack.label is None else f"Same object: {stack.label}")
+        self.strip.draw(stack)
+        self.words.show_text(stack.text)
+
+    def _draw_choices(self, stack: StackState) -> None:
+        rows = [ComboRow(axis.name, axis.axis, f"{axis.size} planes") for axis in stack.axes]
+        self.axis.show_rows(rows, None if stack.axis is None else stack.axis.axis)
+        self.strategy.show_rows(
+            [ComboRow(strategy.title, name, strategy.description) for name, strategy in STRATEGIES.items()],
+            stack.strategy,
+        )
+        if stack.strategy in STRATEGIES:
+            self.strategy.set_help(STRATEGIES[stack.strategy].description)
+        last = max(0, stack.stop - 1)
+        self.first.show_range(stack.start, 0, last)
+        self.last.show_range(last, stack.start, 0 if stack.axis is None else stack.axis.size - 1)
+
+    def _build(self) -> None:
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(6)
+        grid.setVerticalSpacing(4)
+        grid.setColumnStretch(1, 1)
+        span = QWidget()
+        planes = QHBoxLayout(span)
+        planes.setContentsMargins(0, 0, 0, 0)
+        planes.setSpacing(6)
+        planes.addWidget(self.first, 1)
+        planes.addWidget(QLabel("to"))
+        planes.addWidget(self.last, 1)
+        rows: tuple[tuple[str, QWidget], ...] = (("Along", self.axis), ("Planes", span), ("How", self.strategy))
+        for row, (text, what) in enumerate(rows):
+            grid.addWidget(QLabel(text), row, 0)
+            grid.addWidget(what, row, 1)
+        column = QVBoxLayout(self._controls)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        column.addLayout(grid)
+        column.addWidget(ButtonGrid(list(self.buttons.values())))
+        column.addWidget(self.strip)
+        column.addWidget(self.same)
+        section = QWidget()
+        layout = QVBoxLayout(section)
+        layout.setContentsMargins(4, 0, 0, 4)
+        layout.setSpacing(4)
+        layout.addWidget(self._controls)
+        layout.addWidget(self.words)
+        self.addWidget(section)
+
+    def _on_axis_activated(self, index: int) -> None:
+        axes = self._session.state.stack.axes
+        self._session.set_stack(axis=axes[index].axis)
+        self.draw(self._session.state)
+
+    def _on_strategy_activated(self, index: int) -> None:
+        self._session.set_stack(strategy=list(STRATEGIES)[index])
+
+    def _on_first_changed(self, place: int) -> None:
+        self._session.set_stack(start=place)
+
+    def _on_last_changed(self, place: int) -> None:
+        self._session.set_stack(stop=place + 1)
+
+    def _on_same_clicked(self, checked: bool) -> None:
+        self._session.same_object = checked
+        self.draw(self._session.state)

@@ -1,0 +1,90 @@
+"""A command line with a predictor that answers at once."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from napari_sam.cli import app
+from napari_sam.geometry import stretched_frame
+from napari_sam.predictor import Embedding, Prediction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from click.testing import Result
+
+    from napari_sam.planes.plane import Plane
+    from napari_sam.prompts import PromptSet
+
+
+class DiscPredictor:
+    """Answers with a disc around the last positive point, or with the inside of the box."""
+
+    notes = ()
+    device_text = "CPU (fake)"
+    canvas_side = 1024
+
+    def __init__(self) -> None:
+        self.planes: list[Plane] = []
+        self.prompts: list[PromptSet] = []
+        self.radius = 5.0
+
+    def embed(self, image: Plane, *, progress: Callable[[float], None]) -> Embedding:
+        self.planes.append(image)
+        progress(1.0)
+        return Embedding("key", "weights", stretched_frame(image.shape, 64), (torch.zeros(1),))
+
+    def predict(self, embedding: Embedding, prompts: PromptSet) -> Prediction:
+        self.prompts.append(prompts)
+        y, x = np.indices(embedding.shape)
+        mask = np.zeros(embedding.shape, bool)
+        if prompts.box is not None:
+            (y0, x0), (y1, x1) = prompts.box.start, prompts.box.stop
+            mask |= (y >= y0) & (y <= y1) & (x >= x0) & (x <= x1)
+        for point in prompts.points:
+            near = np.hypot(y - point.position[0], x - point.position[1]) <= self.radius
+            mask = (mask | near) if point.positive else (mask & ~near)
+        return Prediction(mask[None], np.array([0.875], np.float32), np.zeros((1, 4, 4), np.float32))
+
+
+@pytest.fixture
+def predictor(monkeypatch: pytest.MonkeyPatch) -> DiscPredictor:
+    import napari_sam.predictor as module
+
+    fake = DiscPredictor()
+    fake.loaded = []
+
+    def load(model: str, device: str, *, progress: object) -> DiscPredictor:
+        fake.loaded.append((model, device))
+        return fake
+
+    monkeypatch.setattr(module, "load_predictor", load)
+    return fake
+
+
+@pytest.fixture
+def run() -> Callable[..., Result]:
+    """Run `napari-sam` with these arguments."""
+
+    def call(*arguments: object, **options: Any) -> Result:
+        return CliRunner().invoke(app, [str(a) for a in arguments], **options)
+
+    return call
+
+
+@pytest.fixture
+def read_json() -> Callable[[str], Any]:
+    return json.loads
+
+
+@pytest.fixture
+def blob() -> bytes:
+    """A small file that passes for a checkpoint of the old torch format."""
+    return b"\x80\x02" + random.Random(3).randbytes(3000)

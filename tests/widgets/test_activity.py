@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+from napari.utils import progress
+
+from napari_sam.session.state import Status
+from napari_sam.widgets import activity
+from napari_sam.widgets.activity import Activity
+
+
+@pytest.fixture
+def window(make_napari_viewer):
+    return make_napari_viewer()
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(activity, "LONG_MS", 50)
+    monkeypatch.setattr(activity, "_REDRAW_MS", 10)
+
+
+def entries() -> list:
+    return list(progress._all_instances)
+
+
+def work(fraction: float | None = None, text: str = "Downloading SAM") -> Status:
+    return Status("working", text, fraction, cancellable=True)
+
+
+def test_short_work_does_not_appear(window, quick, qtbot):
+    shown = Activity(lambda: None)
+    shown.show(work())
+    shown.show(Status())
+    qtbot.wait(120)
+    assert entries() == []
+
+
+def test_long_work_appears_moves_and_goes(window, quick, qtbot):
+    shown = Activity(lambda: None)
+    shown.show(work())
+    qtbot.waitUntil(lambda: len(entries()) == 1, timeout=2000)
+    [entry] = entries()
+    assert entry.desc.startswith("Downloading SAM")
+    shown.show(work(0.4))
+    qtbot.waitUntil(lambda: entry.n == 40, timeout=2000)
+    shown.show(work(0.7, "Loading SAM"))
+    qtbot.waitUntil(lambda: entry.n == 70 and entry.desc.startswith("Loading SAM"), timeout=2000)
+    shown.show(Status("idle", "Ready."))
+    qtbot.waitUntil(lambda: entries() == [], timeout=2000)
+
+
+def test_its_cancel_button_acts_at_once(window, quick, qtbot):
+    cancelled = []
+    shown = Activity(lambda: cancelled.append(True))
+    shown.show(work(0.1))
+    qtbot.waitUntil(lambda: len(entries()) == 1, timeout=2000)
+    entries()[0].cancel()  # what napari's button calls
+    assert cancelled == [True]
+    shown.close()
+    assert entries() == []
+
+
+def test_work_that_ends_while_napari_draws_leaves_no_entry(window, quick, qtbot, monkeypatch):
+    shown = Activity(lambda: None)
+    made = []
+
+    class Pumping(activity._ProgressEntry):
+        def __init__(self, *args, **kwargs) -> None:
+            super().__init__(*args, **kwargs)
+            made.append(self)
+            shown.close()  # as if napari's pumping of events had closed the dock
+
+    monkeypatch.setattr(activity, "_Entry", Pumping)
+    shown.show(work(0.5))
+    qtbot.waitUntil(lambda: bool(made), timeout=2000)
+    qtbot.wait(50)
+    assert entries() == []
