@@ -98,7 +98,7 @@ class PlaneRequest:
     said : PromptSet
         Prompts of the person; empty: only get the plane ready.
     earlier : PreviousMask or None
-        PreviousMask answer for the same object, to go with them.
+        Earlier answer for the same object, to go with them.
     region : {"object", "screen"}
         What to look at where the plane is not looked at as a whole.
     visible : (array, array) or None

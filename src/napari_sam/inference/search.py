@@ -150,7 +150,7 @@ def search_object(
 
     Returns
     -------
-    tuple of Found
+    tuple of CropCandidate
         Best first, as many as one window gives. Candidates that are cut off are left out where others are not, unless
         windows do not grow.
     """

@@ -139,7 +139,7 @@ class PlaneSource:
     view : PlaneIndex
         The plane.
     contrast_limits : (float, float) or None
-        Crop of the layer; None for RGB.
+        Window of grey values of the layer; None for RGB.
     gamma : float
         Exponent of the layer.
     version : int
