@@ -1,17 +1,81 @@
-"""Masks as arrays: boxes around them, and how far two of them agree."""
+"""Masks as arrays: boxes around them, how far two agree, where one is deepest, and the runs that they are stored as."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from scipy import ndimage
+
+from napari_sam.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 
-def overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Return the IoU of two masks of one plane; 1 when both are empty."""
+@dataclass(frozen=True, slots=True, eq=False)
+class BoxedMask:
+    """A mask of a plane, of which only a box is kept: hundreds of whole planes would not fit into memory.
+
+    Attributes
+    ----------
+    origin : (int, int)
+        Upper left pixel of `mask` on the plane, data pixels, (y, x).
+    mask : numpy.ndarray, shape (h, w), bool
+        The mask in the box.
+    plane : (int, int)
+        Height and width of the plane, data pixels.
+    """
+
+    origin: tuple[int, int]
+    mask: NDArray[np.bool_]
+    plane: tuple[int, int]
+
+    @classmethod
+    def of(cls, mask: NDArray[np.bool_]) -> Self:
+        """Copy what the bounding box of a mask, (H, W) bool, holds; an empty mask has a box of (0, 0) pixels."""
+        (top, left), (bottom, right) = bounding_box(mask) or ((0, 0), (0, 0))
+        return cls((top, left), np.array(mask[top:bottom, left:right], dtype=bool), (mask.shape[0], mask.shape[1]))
+
+    @property
+    def area(self) -> int:
+        """Pixels inside."""
+        return int(np.count_nonzero(self.mask))
+
+    @property
+    def box(self) -> tuple[slice, slice]:
+        """Rows and columns of the plane that are kept."""
+        rows, columns = (slice(at, at + side) for at, side in zip(self.origin, self.mask.shape, strict=True))
+        return rows, columns
+
+    def whole(self) -> NDArray[np.bool_]:
+        """Lay the mask on an empty plane, (H, W) bool."""
+        laid = np.zeros(self.plane, dtype=bool)
+        laid[self.box] = self.mask
+        return laid
+
+    def iou(self, other: BoxedMask) -> float:
+        """Return what `iou` says of the two whole masks, without laying them out."""
+        low = np.maximum(self.origin, other.origin)
+        high = np.minimum(np.add(self.origin, self.mask.shape), np.add(other.origin, other.mask.shape))
+        common = 0
+        if (low < high).all():
+            one, two = (
+                boxed.mask[tuple(map(slice, low - boxed.origin, high - boxed.origin))] for boxed in (self, other)
+            )
+            common = int(np.count_nonzero(one & two))
+        union = self.area + other.area - common
+        return common / union if union else 1.0
+
+
+def iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """Return the intersection over union of two masks of one shape.
+
+    It is 1 where both are empty: nothing was expected and nothing was found, which is no disagreement.
+    """
     union = np.count_nonzero(one | other)
     return float(np.count_nonzero(one & other) / union) if union else 1.0
 
@@ -22,3 +86,104 @@ def bounding_box(mask: NDArray[np.bool_]) -> tuple[tuple[int, int], tuple[int, i
     if not len(rows):
         return None
     return (int(rows[0]), int(columns[0])), (int(rows[-1]) + 1, int(columns[-1]) + 1)
+
+
+def box_slices(mask: NDArray[np.bool_], margin: float = 0) -> tuple[slice, slice]:
+    """Return the rows and columns that a mask covers, and a margin, data pixels, as far as the plane goes.
+
+    Raises
+    ------
+    ValueError
+        If the mask is empty.
+    """
+    box = bounding_box(mask)
+    if box is None:
+        raise ValueError("an empty mask has no box")
+    rows, columns = (
+        slice(max(0, int(first - margin)), min(side, int(stop - 1 + margin) + 1))
+        for first, stop, side in zip(*box, mask.shape, strict=True)
+    )
+    return rows, columns
+
+
+def deepest_pixel(mask: NDArray[np.bool_], *, closed: bool) -> tuple[int, int]:
+    """Return the pixel of a mask, which is not empty, that is farthest from what is not the mask.
+
+    Parameters
+    ----------
+    mask : numpy.ndarray, shape (H, W), bool
+    closed : bool
+        Whether the object ends at the edge of the plane. Where it does not, it goes on beyond the edge for ever.
+
+    Returns
+    -------
+    (int, int)
+        Data pixels, (y, x); the first of several in the order of rows.
+    """
+    # A row of background around is all that depth depends on: an object is often a thousandth of its plane.
+    rows, columns = box_slices(mask, 0 if closed else 1)
+    part = mask[rows, columns]
+    if closed:
+        depth = ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1]
+    elif part.all():  # nothing that is not the mask, and so no depth
+        return rows.start + (part.shape[0] - 1) // 2, columns.start + (part.shape[1] - 1) // 2
+    else:
+        depth = ndimage.distance_transform_edt(part)
+    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
+    return rows.start + int(y), columns.start + int(x)
+
+
+def encode_mask(mask: NDArray[np.bool_], origin: tuple[int, int], shape: tuple[int, int]) -> dict[str, Any]:
+    """Encode a mask of a plane as COCO's uncompressed RLE.
+
+    Parameters
+    ----------
+    mask : numpy.ndarray, shape (h, w), bool
+        The mask, cut to a box.
+    origin : (int, int)
+        Upper left pixel of the box on the plane, (y, x).
+    shape : (int, int)
+        Height and width of the plane.
+
+    Returns
+    -------
+    dict
+        ``{"size": [H, W], "counts": [...]}``: lengths of runs of background and object in turns, column by column,
+        starting with background.
+    """
+    height, width = shape
+    # A row of background above and below ends every run within its column.
+    padded = np.zeros((mask.shape[0] + 2, mask.shape[1]), dtype=np.int8)
+    padded[1:-1] = mask
+    change = np.diff(padded, axis=0).T
+    column, start = np.nonzero(change == 1)
+    _, stop = np.nonzero(change == -1)
+    first = (origin[1] + column) * height + origin[0]
+    begins, ends = first + start, first + stop
+    # A run that reaches the bottom goes on at the top of the next column.
+    joined = ends[:-1] == begins[1:]
+    begins, ends = begins[np.r_[True, ~joined][: len(begins)]], ends[np.r_[~joined, True][: len(ends)]]
+    edges = np.concatenate([[0], np.stack([begins, ends], axis=1).ravel(), [height * width]])
+    counts = np.diff(edges)
+    return {"size": [height, width], "counts": [int(c) for c in (counts if counts[-1] else counts[:-1])]}
+
+
+def decode_mask(encoded: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """Decode what `encode_mask` gave, to the whole plane, (H, W) bool.
+
+    Raises
+    ------
+    InputError
+        If the runs do not fill the plane, or are no runs.
+    """
+    try:
+        height, width = encoded["size"]
+        counts = np.asarray(encoded["counts"], dtype=np.int64)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise InputError("This mask is damaged: it has no runs.") from error
+    if counts.ndim != 1:
+        raise InputError("This mask is damaged: it has no runs.")
+    if counts.sum() != height * width or (counts < 0).any():
+        raise InputError(f"This mask is damaged: its runs cover {counts.sum()} of {height * width} pixels.")
+    flat = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
+    return flat.reshape((width, height)).T

@@ -101,13 +101,6 @@ class TestNextClick:
             assert simulated_user.next_click(truth, answer) == plainly(truth, answer)
 
 
-def test_intersection_over_union():
-    one, other = rectangle((20, 20), (0, 10), (0, 10)), rectangle((20, 20), (5, 15), (0, 10))
-    assert simulated_user.intersection_over_union(one, other) == pytest.approx(1 / 3)
-    assert simulated_user.intersection_over_union(one, one) == 1
-    assert simulated_user.intersection_over_union(one, np.zeros_like(one)) == 0
-
-
 def test_tight_box_goes_through_the_outermost_pixels():
     assert simulated_user.tight_box(rectangle((30, 30), (3, 8), (10, 21))) == BoxPrompt((3, 10), (7, 20))
 

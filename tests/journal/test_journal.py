@@ -1,4 +1,4 @@
-"""The journal: a file that is only added to, and masks that come back."""
+"""The journal: a file that is only added to."""
 
 from __future__ import annotations
 
@@ -15,41 +15,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from napari_sam.errors import InputError
-from napari_sam.journal import Journal, decode_mask, encode_mask, read_journal, read_lines
-
-
-@settings(deadline=None, max_examples=200)
-@given(
-    mask=hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=6)),
-    before=st.tuples(st.integers(0, 3), st.integers(0, 3)),
-    after=st.tuples(st.integers(0, 3), st.integers(0, 3)),
-)
-def test_masks_come_back(mask, before, after):
-    shape = tuple(max(1, a + n + b) for a, n, b in zip(before, mask.shape, after, strict=True))
-    plane = np.zeros(shape, dtype=bool)
-    plane[before[0] : before[0] + mask.shape[0], before[1] : before[1] + mask.shape[1]] = mask
-    encoded = encode_mask(mask, before, shape)
-    assert encoded["size"] == list(shape)
-    assert sum(encoded["counts"]) == plane.size
-    assert all(count > 0 for count in encoded["counts"][1:])
-    assert np.array_equal(decode_mask(encoded), plane)
-
-
-def test_runs_are_those_of_coco():
-    # column by column, background first
-    assert encode_mask(np.array([[0, 1], [1, 1]], bool), (0, 0), (2, 2))["counts"] == [1, 3]
-    assert encode_mask(np.array([[1, 0], [0, 1]], bool), (0, 0), (2, 2))["counts"] == [0, 1, 2, 1]
-    assert encode_mask(np.ones((1, 1), bool), (1, 1), (3, 3))["counts"] == [4, 1, 4]
-
-
-def test_damaged_masks_are_refused():
-    with pytest.raises(InputError, match="damaged"):
-        decode_mask({"size": [2, 2], "counts": [1, 2]})
-    with pytest.raises(InputError, match="damaged"):
-        decode_mask({"size": [2, 2], "counts": [5, -1]})
+from napari_sam.journal import Journal, encode_mask, read_journal, read_lines
 
 
 def test_records_come_back_in_order(tmp_path):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from sam_reference import TOLERANCE, largest_difference, ours_like, reference_vit, shortened
 
 from napari_sam.model.sam.sam import VIT_B, VIT_H, VIT_L
+from sam_reference import TOLERANCE, largest_difference, ours_like, reference_vit, shortened
 
 
 @pytest.mark.parametrize("config", [VIT_L.encoder, VIT_H.encoder], ids=["L", "H"])

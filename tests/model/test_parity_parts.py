@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from sam_reference import TINY, TOLERANCE, largest_difference, ours_like, reference_vit, tiny_sam
 
 from napari_sam.model.protocol import PromptTensors
+from sam_reference import TINY, TOLERANCE, largest_difference, ours_like, reference_vit, tiny_sam
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from segment_anything import SamPredictor
+
+from napari_sam.model.sam.sam import VIT_B
 from sam_reference import (
     TOLERANCE,
     Prompted,
@@ -19,9 +22,6 @@ from sam_reference import (
     reference_vit,
     shortened,
 )
-from segment_anything import SamPredictor
-
-from napari_sam.model.sam.sam import VIT_B
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from sam_reference import picture, randomise, tiny_sam
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -17,6 +16,7 @@ from napari_sam.model.encoders.vit import Block, ViTConfig
 from napari_sam.model.protocol import PromptTensors
 from napari_sam.model.sam.medsam import MedSam
 from napari_sam.model.sam.sam import MOBILE, SamConfig
+from sam_reference import picture, randomise, tiny_sam
 
 
 class Watch(TorchDispatchMode):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fake_engine import FakeEngine
 from napari.components import ViewerModel
 from session_scenery import DISCS, SHAPE, discs
 
+from fake_engine import FakeEngine
 from fake_propagation import FakePropagation
 from napari_sam.session import Session
 

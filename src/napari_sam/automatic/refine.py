@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from napari_sam.masks import box_slices, deepest_pixel
 from napari_sam.prompts import PointPrompt, PromptSet
 
 if TYPE_CHECKING:
@@ -82,18 +83,16 @@ def refine(
 def deepest_points(objects: NDArray[np.int32]) -> Iterator[tuple[float, float]]:
     """Give the pixel of each object, labelled 1 to n, that is farthest from all others: data pixels, (y, x)."""
     for label, place in enumerate(ndimage.find_objects(objects), 1):
-        depth = ndimage.distance_transform_edt(np.pad(objects[place] == label, 1))[1:-1, 1:-1]
-        y, x = np.unravel_index(int(depth.argmax()), depth.shape)
+        y, x = deepest_pixel(objects[place] == label, closed=True)
         yield float(place[0].start + y), float(place[1].start + x)
 
 
 def _candidate(answer: Prediction, foreground: NDArray[np.float32], settings: DenseSettings) -> _Candidate | None:
     """Make a candidate of the best mask of an answer, if it is good enough."""
     [whole], [score], [logits] = answer.masks, answer.scores, answer.logits
-    rows, columns = np.flatnonzero(whole.any(1)), np.flatnonzero(whole.any(0))
-    if score < settings.least_score or not len(rows):
+    if score < settings.least_score or not whole.any():
         return None
-    place = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    place = box_slices(whole)
     mask = whole[place]
     area = np.count_nonzero(mask)
     if area < settings.least_area or foreground[place][mask].mean() < settings.certainty:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from napari_sam.evaluation.metrics import object_measures
-from napari_sam.evaluation.simulated_user import intersection_over_union, next_click, tight_box
+from napari_sam.evaluation.simulated_user import next_click, tight_box
+from napari_sam.masks import iou
 from napari_sam.progress import no_progress
 from napari_sam.prompts import MaskPrompt
 
@@ -149,10 +150,10 @@ def click_curve(
         prediction = segmenter.predict(embedding, [*points, *earlier])
         answer = prediction.masks[0]
         earlier = [MaskPrompt(prediction.logits[0])] if carry else []
-        measured.append(intersection_over_union(answer, truth))
+        measured.append(iou(answer, truth))
         predicted.append(float(prediction.scores[0]))
         if click == 0:
-            best = max(intersection_over_union(mask, truth) for mask in prediction.masks)
+            best = max(iou(mask, truth) for mask in prediction.masks)
     return ClickCurve(tuple(measured), tuple(predicted), best)
 
 
@@ -219,7 +220,7 @@ def _score(
     box = box_predicted = None
     if "box" in segmenter.prompt_kinds:
         answer = segmenter.predict(embedding, [tight_box(truth)])
-        box, box_predicted = intersection_over_union(answer.masks[0], truth), float(answer.scores[0])
+        box, box_predicted = iou(answer.masks[0], truth), float(answer.scores[0])
     area = int(np.count_nonzero(truth))
     return ObjectScore(
         item.name, item.kind, label, area, curve.measured, curve.predicted, best, box=box, box_predicted=box_predicted

@@ -12,7 +12,8 @@ import numpy as np
 
 from napari_sam.errors import InputError
 from napari_sam.evaluation.metrics import bootstrap_interval
-from napari_sam.evaluation.simulated_user import intersection_over_union, next_click
+from napari_sam.evaluation.simulated_user import next_click
+from napari_sam.masks import iou
 from napari_sam.planes.source import ArrayPlanes
 from napari_sam.progress import no_progress
 from napari_sam.prompts import PromptSet
@@ -190,13 +191,13 @@ def _score(volume: Volume, label: int, method: str, truth: NDArray[np.bool_], fo
         answer[index] = mask
     real, drawn = truth.any(axis=(1, 2)), answer.any(axis=(1, 2))
     either = np.flatnonzero(real | drawn)
-    bad = sum(bool(intersection_over_union(truth[index], answer[index]) < GOOD) for index in either)
+    bad = sum(bool(iou(truth[index], answer[index]) < GOOD) for index in either)
     return VolumeScore(
         volume.name,
         volume.kind,
         label,
         method,
-        intersection_over_union(truth, answer),
+        iou(truth, answer),
         int(real.sum()),
         bad,
         int((drawn & ~real).sum()),

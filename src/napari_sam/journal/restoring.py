@@ -10,7 +10,7 @@ import numpy as np
 from napari_sam.errors import InputError
 from napari_sam.io.axes import PIXEL, unit_name
 from napari_sam.io.stack import ImageStack
-from napari_sam.journal.masks import decode_mask
+from napari_sam.masks import decode_mask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

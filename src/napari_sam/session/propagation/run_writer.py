@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam.inference.request import candidate_of
-from napari_sam.masks import overlap
+from napari_sam.masks import iou
 from napari_sam.prompts import PromptSet
 from napari_sam.propagation import Annotated, PropagationStep, Reason, weak_planes
 from napari_sam.session import messages
@@ -216,7 +216,7 @@ class RunWriter:
             if not np.array_equal(present, before):  # painted in, or erased, by the person: theirs
                 return leg is not None
             repeated = step.index in self._before  # what this run wrote before it was broken off is not to end it
-            if not repeated and leg is not None and not record.weak and overlap(before, step.mask) >= _AGREES:
+            if not repeated and leg is not None and not record.weak and iou(before, step.mask) >= _AGREES:
                 return True
         written = self._writer.write(
             view, cut.mask, cut.origin, only_empty=self._only_empty, label=self._label, replace=record is not None
