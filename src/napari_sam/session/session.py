@@ -23,6 +23,7 @@ from napari_sam.session.candidates.prefetch import Prefetch
 from napari_sam.session.components import Components
 from napari_sam.session.events import Listener
 from napari_sam.session.keys import KeyBindings
+from napari_sam.session.napari_private import unwrapped
 from napari_sam.session.objects.pending_accepts import PendingAccepts
 from napari_sam.session.objects.recording import WriteOrder
 from napari_sam.session.objects.reveal import reveal
@@ -105,7 +106,7 @@ class Session(StackCommands):
         self._worker = Worker(post)
         backend = Segmenter(engine_factory or load_engine)
         self._components = Components.make(
-            _unwrapped(viewer), self._worker, backend, model, device, self._on_live_changed
+            unwrapped(viewer), self._worker, backend, model, device, self._on_live_changed
         )
         self._active, self._live = self._components.active, self._components.live
         self._live.requests.held = held
@@ -126,7 +127,7 @@ class Session(StackCommands):
         self._stack.changed.connect(self._publish)
         self._stack.told.connect(self._on_stack_told)
         if image is not None:
-            self._active.choose(_unwrapped(image))
+            self._active.choose(unwrapped(image))
         else:
             self._active.start()
         self._publish()
@@ -145,7 +146,7 @@ class Session(StackCommands):
 
     @image.setter
     def image(self, image: Image | None) -> None:
-        self._active.choose(_unwrapped(image))
+        self._active.choose(unwrapped(image))
         self._publish()
 
     @property
@@ -201,7 +202,7 @@ class Session(StackCommands):
 
     @target.setter
     def target(self, layer: Labels | None) -> None:
-        self._components.targets.choose(_unwrapped(layer), self._need_image())
+        self._components.targets.choose(unwrapped(layer), self._need_image())
         self._listener.tie()
         self._publish()
 
@@ -415,7 +416,7 @@ class Session(StackCommands):
         layer : Labels
             One of `target_offers`.
         """
-        layer = _unwrapped(layer)
+        layer = unwrapped(layer)
         with self._command() as image:
             if image is not None:
                 self._components.targets.fit(layer, image)
@@ -554,7 +555,7 @@ class Session(StackCommands):
         return self.image
 
     def _adopt(self, layer: Any, kind: type[Layer]) -> None:
-        layer = _unwrapped(layer)
+        layer = unwrapped(layer)
         if not isinstance(layer, kind):
             raise InputError(f"This takes a {kind.__name__} layer; got {type(layer).__name__}.")
         self._components.prompts.adopt(layer, self._need_image())
@@ -591,12 +592,3 @@ class Session(StackCommands):
         if state != self._state:
             self._state = state
             self.events.state_changed.emit(state)
-
-
-def _unwrapped(thing: Any) -> Any:
-    """Return the napari object itself.
-
-    napari hands plugins a proxy that warns of private access. What it returns are new proxies every time, which are
-    neither identical nor weakly referable; only public names are used here all the same.
-    """
-    return getattr(thing, "__wrapped__", thing)

@@ -22,7 +22,8 @@ from napari_sam.inference.worker import Worker
 from napari_sam.session.candidates import preview_area
 from napari_sam.session.candidates.preview_area import PreviewArea
 from napari_sam.session.labels import max_label, storage
-from napari_sam.session.labels.pixels import full, write_levels
+from napari_sam.session.labels.edit import join_edits
+from napari_sam.session.labels.pixels import full_resolution, write_levels
 from napari_sam.session.labels.tiled import TiledLabels
 from napari_sam.session.labels.writer import LabelWriter
 from napari_sam.session.viewing.plane_on_screen import find_view
@@ -54,7 +55,7 @@ def test_tiles_read_and_write_as_numpy_does(seed):
     shape = tuple(int(n) for n in rng.integers(1, 12, rng.integers(1, 5)))
     store = array(shape, chunks=tuple(int(n) for n in rng.integers(1, 6, len(shape))))
     ours, theirs = TiledLabels(store), np.zeros(shape, np.int32)
-    ours._room = 2  # so that tiles come back from the store
+    ours._cached_tiles = 2  # so that tiles come back from the store
     for _ in range(20):
         key = any_key(rng, shape)
         value = rng.integers(0, 3, theirs[key].shape) if rng.random() < 0.5 and not listed(key) else rng.integers(0, 3)
@@ -63,7 +64,7 @@ def test_tiles_read_and_write_as_numpy_does(seed):
             theirs[key] = value
         assert np.array_equal(ours[key], theirs[key]) and np.shape(ours[key]) == np.shape(theirs[key])
     assert np.array_equal(ours, theirs) and np.array_equal(store[...], theirs)
-    assert ours.largest == theirs.max()
+    assert ours.max_label == theirs.max()
 
 
 def listed(key):
@@ -103,9 +104,9 @@ def test_tiles_refuse_what_they_do_not_hold(tiles, key):
 
 def test_a_tile_that_is_emptied_leaves_the_disk(tiles):
     tiles[3, 5:9, 7] = 4
-    assert len(tiles.tiles) == 2 and tiles.largest == 4
+    assert len(tiles.tiles) == 2 and tiles.max_label == 4
     tiles[:] = 0
-    assert not tiles.tiles and tiles.largest == 0 and tiles.store.nchunks_initialized == 0
+    assert not tiles.tiles and tiles.max_label == 0 and tiles.store.nchunks_initialized == 0
 
 
 def test_a_full_disk_changes_nothing(tiles, monkeypatch):
@@ -118,7 +119,7 @@ def test_a_full_disk_changes_nothing(tiles, monkeypatch):
     monkeypatch.setattr(tiles, "store", Full())
     with pytest.raises(OSError, match="No space"):
         tiles[0, 0, :3] = 7
-    assert np.array_equal(tiles[0, 0, :3], [1, 0, 0]) and tiles.largest == 1
+    assert np.array_equal(tiles[0, 0, :3], [1, 0, 0]) and tiles.max_label == 1
 
 
 def test_a_disk_that_is_full_in_the_middle_of_an_object_takes_nothing_of_it(tiles, monkeypatch):
@@ -149,7 +150,7 @@ def test_a_disk_that_is_full_in_the_middle_of_an_object_takes_nothing_of_it(tile
         tiles[np.arange(12), np.full(12, 6), np.zeros(12, int)] = 9
     monkeypatch.setattr(tiles, "store", real)
     assert np.array_equal(np.asarray(tiles), before)
-    assert tiles.largest == 4
+    assert tiles.max_label == 4
 
 
 # -- where new labels go --------------------------------------------------------------------------
@@ -218,7 +219,7 @@ def test_a_duplicated_layer_has_a_folder_of_its_own(large, open_session):
     data = session.target.data
     twin = copy.deepcopy(data)
     twin[2, 0, 0] = 9
-    assert twin.folder != data.folder and data[2, 0, 0] == 0 and twin.largest == 9
+    assert twin.folder != data.folder and data[2, 0, 0] == 0 and twin.max_label == 9
     assert np.array_equal(np.asarray(twin)[2] == 1, np.asarray(data)[2] == 1)
 
 
@@ -228,7 +229,7 @@ def test_painting_in_labels_on_disk_is_undone_by_napari(large, open_session, dis
     layer = session.target
     layer.brush_size, layer.selected_label = 5, 9
     layer.paint((2, 50, 10), 9)
-    assert layer.data.largest == 9 and session.state.next_id == 10
+    assert layer.data.max_label == 9 and session.state.next_id == 10
     layer.undo()
     assert np.array_equal(np.asarray(layer.data)[2] > 0, disc[0])
     layer.undo()
@@ -403,12 +404,12 @@ def test_a_full_disk_under_labels_is_called_that_and_costs_no_prompt(large, open
     session = open_session()
     session.points.add((2, *DISCS[0]))
     session.wait(20)
-    with monkeypatch.context() as full:
+    with monkeypatch.context() as full_disk:
 
         def fail(*_):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        full.setattr(TiledLabels, "_keep", fail)
+        full_disk.setattr(TiledLabels, "_write_tile", fail)
         session.accept()
         assert session.state.status.kind == "failed"
         assert session.state.status.text.startswith("The disk is full")
@@ -483,16 +484,16 @@ def test_a_run_through_a_stack_is_one_step(viewer, stack, disc):
     step = None
     for view in planes(viewer, image):
         written = writer.write(view, disc[0], (0, 0), only_empty=True, label=8 if step is None else step.label)
-        step = writer.join(step, written)
+        step = join_edits(step, written)
     assert (layer.data == 8).sum() == 6 * disc[0].sum()
     for _ in range(2):
         layer.undo()
         assert np.unique(layer.data).tolist() == [0, 7]
         layer.redo()
         assert (layer.data == 8).sum() == 6 * disc[0].sum()
-    writer.take_back(step)
+    step.undo()
     assert np.unique(layer.data).tolist() == [0, 7]
-    writer.put_back(step)
+    step.redo()
     assert (layer.data == 8).sum() == 6 * disc[0].sum()
     layer.undo()
     layer.undo()
@@ -505,7 +506,7 @@ def test_more_planes_than_napari_keeps_steps_are_one_step(viewer, disc):
     writer, view, step = LabelWriter(layer), find_view(viewer, image), None
     for z in range(150):
         at = type(view)(view.axes, (z, None, None), view.shape)
-        step = writer.join(step, writer.write(at, disc[0], (0, 0), only_empty=True, label=1))
+        step = join_edits(step, writer.write(at, disc[0], (0, 0), only_empty=True, label=1))
     layer.undo()
     assert not layer.data.any()
 
@@ -514,17 +515,17 @@ def test_strokes_in_the_middle_of_a_run_survive_its_undo(viewer, stack, disc):
     image, layer = stack
     writer, step = LabelWriter(layer), None
     for number, view in enumerate(planes(viewer, image)):
-        step = writer.join(step, writer.write(view, disc[0], (0, 0), only_empty=True, label=1))
+        step = join_edits(step, writer.write(view, disc[0], (0, 0), only_empty=True, label=1))
         if number == 3:
             layer.brush_size = 3
             layer.paint((3, 15, 20), 9)  # across the object
     painted = layer.data == 9
     assert painted.any()
-    writer.take_back(step)
+    step.undo()
     assert np.array_equal(layer.data, 9 * painted)
-    writer.put_back(step)
+    step.redo()
     assert np.array_equal(layer.data == 9, painted) and (layer.data == 1).sum() == 6 * disc[0].sum() - painted.sum()
-    writer.take_back(step)
+    step.undo()
     layer.undo()
     assert (layer.data == 1).any()  # napari's own undo takes back what was done last
 
@@ -541,7 +542,7 @@ def test_an_object_that_is_corrected_leaves_its_old_pixels(viewer, stack, disc):
     laid[top : top + height, left : left + width] = written.drawn.array()
     assert np.array_equal(laid, disc[1])
     assert writer.write(view, disc[1], (0, 0), only_empty=True, label=4, replace=True) is None
-    writer.take_back(written)
+    written.undo()
     assert np.array_equal(layer.data[0] == 4, disc[0])
 
 
@@ -627,13 +628,13 @@ def test_a_volume_of_30_gb_takes_a_click_and_an_accept(viewer, open_session, dis
     opened = time.perf_counter() - start
     accept(session, 4000, *DISCS[0])
     assert session.state.next_id == 2
-    data = full(session.target)
+    data = full_resolution(session.target)
     assert isinstance(data, TiledLabels) and data.shape == shape
     assert np.array_equal(data[4000, : SHAPE[0], : SHAPE[1]] > 0, disc[0])
     viewer.dims.set_current_step(0, 4001)
     session.undo()
     session.redo()
-    assert data.largest == 1
+    assert data.max_label == 1
     assert resident() - before < 500e6
     assert opened < 20
     assert len(reads) < 40

@@ -24,7 +24,7 @@ from napari_sam.progress import no_progress
 from napari_sam.session import Session
 from napari_sam.session.candidates import preview_area
 from napari_sam.session.labels import storage as label_store
-from napari_sam.session.labels.pixels import full
+from napari_sam.session.labels.pixels import full_resolution
 
 # napari slices every layer once along its first axes, before a viewer says which are on screen.
 pytestmark = pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
@@ -245,7 +245,7 @@ def test_what_is_clicked_is_what_is_written(case):
         session.accept()
         target = session.target
         assert target.multiscale == (case.target == "pyramid" and max(case.pixels.shape[-2:]) > 6)
-        assert np.array_equal(np.asarray(full(target)), case.expected.astype(int))
+        assert np.array_equal(np.asarray(full_resolution(target)), case.expected.astype(int))
         assert np.allclose(target.data_to_world(case.clicked), session.image.data_to_world(case.clicked))
         assert shows_its_data(target)
         if target.multiscale:
@@ -255,9 +255,9 @@ def test_what_is_clicked_is_what_is_written(case):
 
         session.undo()
         session.wait(30)
-        assert not np.asarray(full(target)).any() and shows_its_data(target)
+        assert not np.asarray(full_resolution(target)).any() and shows_its_data(target)
         session.redo()
-        assert np.array_equal(np.asarray(full(target)), case.expected.astype(int)) and shows_its_data(target)
+        assert np.array_equal(np.asarray(full_resolution(target)), case.expected.astype(int)) and shows_its_data(target)
         if not target.multiscale:
             target.undo()
             assert not np.asarray(target.data).any()

@@ -133,24 +133,24 @@ def test_what_was_painted_since_stays_and_the_step_that_says_so_is_compact():
     layer, writer, view = active((1300, 1300))
     written = writer.write(view, np.ones((1000, 1000), bool), (0, 0), only_empty=True)
     layer.data_setitem((np.array([5]), np.array([5])), 9)
-    writer.take_back(written)
+    written.undo()
     assert np.argwhere(layer.data).tolist() == [[5, 5]]
-    assert undo_history._size(layer._undo_history[-1]) < 10_000
+    assert undo_history.held_bytes(layer._undo_history[-1]) < 10_000
     layer.undo()
     assert np.count_nonzero(layer.data == written.label) == 999_999
     layer.redo()
-    writer.put_back(written)
+    written.redo()
     assert np.count_nonzero(layer.data == written.label) == 999_999 and layer.data[5, 5] == 9
 
 
 def test_napari_without_the_compact_form_keeps_its_own(monkeypatch):
-    monkeypatch.setattr(undo_history, "_KNOWN", False)
+    monkeypatch.setattr(undo_history, "_PAINT_RECORD", None)
     layer, writer, view = active((60, 80))
     written = writer.write(view, np.ones((10, 10), bool), (0, 0), only_empty=True)
-    assert undo_history._size(layer._undo_history[-1]) >= 2 * 4 * 100  # coordinates
-    writer.take_back(written)
+    assert undo_history.held_bytes(layer._undo_history[-1]) >= 2 * 4 * 100  # coordinates
+    written.undo()
     assert not layer.data.any()
-    writer.put_back(written)
+    written.redo()
     assert layer.data.sum() == 100
 
 
@@ -161,7 +161,7 @@ def test_data_that_were_replaced_are_not_kept_for_undo():
     layer.data = layer.data.copy()
     gc.collect()
     assert old() is None
-    writer.take_back(written)
+    written.undo()
     assert not layer.data.any()
 
 
@@ -175,14 +175,14 @@ def noise(writer, view, seed):
 def test_the_oldest_steps_of_napari_go_when_they_take_too_much(monkeypatch):
     layer, writer, view = active((200, 200))
     noise(writer, view, 0)
-    size = undo_history._size(layer._undo_history[-1])
-    monkeypatch.setattr(undo_history, "ROOM", 10 * size)
+    size = undo_history.held_bytes(layer._undo_history[-1])
+    monkeypatch.setattr(undo_history, "MAX_BYTES", 10 * size)
     for seed in range(1, 15):
         noise(writer, view, seed)
         newest = layer._undo_history[-1]
-    held = sum(map(undo_history._size, layer._undo_history))
+    held = sum(map(undo_history.held_bytes, layer._undo_history))
     assert 1 < len(layer._undo_history) < 15 and held <= 10 * size
-    monkeypatch.setattr(undo_history, "ROOM", 0)
+    monkeypatch.setattr(undo_history, "MAX_BYTES", 0)
     noise(writer, view, 8)
     assert len(layer._undo_history) == 1 and layer._undo_history[-1] is not newest  # the newest is never let go
 
@@ -190,19 +190,19 @@ def test_the_oldest_steps_of_napari_go_when_they_take_too_much(monkeypatch):
 def test_strokes_of_the_person_count(monkeypatch):
     layer, writer, view = active((200, 200))
     layer.data_setitem(np.nonzero(np.ones((200, 200))), 5)  # napari's own lists of coordinates
-    assert undo_history._size(layer._undo_history[-1]) >= 200 * 200 * 2 * 8
-    monkeypatch.setattr(undo_history, "ROOM", 100_000)
+    assert undo_history.held_bytes(layer._undo_history[-1]) >= 200 * 200 * 2 * 8
+    monkeypatch.setattr(undo_history, "MAX_BYTES", 100_000)
     noise(writer, view, 0)
     assert len(layer._undo_history) == 1
 
 
 def test_a_step_that_fell_off_is_undone_and_nothing_else_is_redone(monkeypatch):
     layer, writer, view = active((60, 80))
-    monkeypatch.setattr(undo_history, "ROOM", 0)
+    monkeypatch.setattr(undo_history, "MAX_BYTES", 0)
     older = writer.write(view, np.ones((10, 10), bool), (0, 0), only_empty=True)
     writer.write(view, np.ones((10, 10), bool), (20, 20), only_empty=True)
     layer.undo()  # napari's, of the newer one
-    writer.take_back(older)
+    older.undo()
     assert not layer.data.any()
 
 
@@ -210,10 +210,10 @@ def test_steps_of_an_earlier_session_are_not_kept_after_napari_let_them_go(monke
     layer, writer, view = active((200, 200))
     noise(writer, view, 0)
     earlier = EarlierSteps(layer)
-    assert earlier.next_to_undo(layer) and len(earlier._components) == 1
-    monkeypatch.setattr(undo_history, "ROOM", 0)
+    assert earlier.next_to_undo(layer) and len(earlier._changes) == 1
+    monkeypatch.setattr(undo_history, "MAX_BYTES", 0)
     noise(writer, view, 1)
-    assert not earlier.next_to_undo(layer) and not earlier._components
+    assert not earlier.next_to_undo(layer) and not earlier._changes
 
 
 # -- the session's history ------------------------------------------------------------------------

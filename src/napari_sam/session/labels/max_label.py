@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam.session.labels.pixels import full
+from napari_sam.session.labels.pixels import full_resolution
 from napari_sam.session.labels.tiled import TiledLabels
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _TURN_S = 0.05
 """Seconds of counting after which other work on the worker has its turn."""
 
 
-class LargestLabel:
+class MaxLabel:
     """Knows the largest id in a layer, or counts on.
 
     Parameters
@@ -56,9 +56,9 @@ class LargestLabel:
     @property
     def value(self) -> int | None:
         """The largest id, 0 when there is none; None while it is being counted."""
-        data = full(self._layer)
+        data = full_resolution(self._layer)
         if isinstance(data, TiledLabels):
-            return data.largest
+            return data.max_label
         if self._known is not None:
             return self._known
         if _is_small(data):
@@ -78,13 +78,13 @@ class LargestLabel:
         """Why the count came to nothing; "" while all is well."""
         return "" if self._count is None else self._count.problem
 
-    def note(self, label: int) -> None:
+    def note_written(self, label: int) -> None:
         """Take note of an id that was written."""
         if self._known is not None:
             self._known = max(self._known, label)
         self._noted = max(self._noted, label)
 
-    def take_as_empty(self) -> None:
+    def assume_empty(self) -> None:
         """Know that there is no id yet, as in a layer that was just made: nothing needs to be counted."""
         self._known, self._count = 0, None
 
@@ -117,7 +117,7 @@ class LargestLabel:
             self._count.problem = " ".join(f"{type(error).__name__}: {error}".split())
 
     def _on_layer_paint(self) -> None:
-        self.note(int(self._layer.selected_label))
+        self.note_written(int(self._layer.selected_label))
 
     def _on_layer_data(self) -> None:
         self._known = self._count = None
@@ -125,7 +125,7 @@ class LargestLabel:
 
     def _on_layer_drawn(self) -> None:
         # Sent after strokes and after napari's undo and redo, but also after every slicing.
-        if _is_small(full(self._layer)):
+        if _is_small(full_resolution(self._layer)):
             self._known = None
 
 

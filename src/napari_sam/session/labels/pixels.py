@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam.session.napari_private import forget_coarsest_level
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -14,13 +16,27 @@ if TYPE_CHECKING:
 
     from napari_sam.planes.source import PlaneIndex
 
+_PIXELS_AT_A_TIME = 2**22
+"""Pixels of a plane that are compared at a time."""
 
-def full(layer: Labels) -> Any:
+
+def full_resolution(layer: Labels) -> Any:
     """Return the data of a layer at full resolution: anything that NumPy indexing reads."""
     return layer.data[0] if layer.multiscale else layer.data
 
 
-def refusal(layer: Labels, label: int) -> str:
+def label_mask(layer: Labels, view: PlaneIndex, label: int) -> NDArray[np.bool_]:
+    """Read which pixels of a plane carry a label now, (H, W) bool."""
+    height, width = view.shape
+    found = np.zeros(view.shape, dtype=bool)
+    step = max(1, _PIXELS_AT_A_TIME // width)
+    for top in range(0, height, step):
+        rows = np.asarray(full_resolution(layer)[view.slices((top, 0), (min(step, height - top), width))])
+        found[top : top + step] = rows == label
+    return found
+
+
+def write_problem(layer: Labels, label: int) -> str:
     """Say why an id cannot be written into a layer; "" when it can.
 
     napari itself would fail half-way, after it has noted the change in its history.
@@ -69,14 +85,9 @@ def write_levels(levels: Sequence[Any], region: tuple[int | slice, ...], block: 
             level[index] = block[inside]
 
 
-def draw_levels(layer: Labels) -> None:
-    """Draw a layer of several resolutions anew, after its data were written.
-
-    Of a pyramid of planes, napari keeps a copy of the coarsest resolution, and forgets it only when all data are
-    replaced, with the place and the zoom of what is shown.
-    """
-    if (forget := getattr(layer, "_reset_thumbnail_level_data", None)) is not None:
-        forget()
+def redraw_levels(layer: Labels) -> None:
+    """Draw a layer of several resolutions anew, after its data were written."""
+    forget_coarsest_level(layer)
     layer.refresh(extent=False)
 
 
@@ -117,18 +128,3 @@ def _takes_pixels(data: Any) -> bool:
         return tuple(data[(np.array([0, 0]),) * data.ndim].shape) == (2,)
     except Exception:  # each library has exceptions of its own for what it does not do
         return False
-
-
-_ROWS = 2**22
-"""Pixels of a plane that are compared at a time."""
-
-
-def drawn(layer: Labels, view: PlaneIndex, label: int) -> NDArray[np.bool_]:
-    """Read which pixels of a plane carry a label now, (H, W) bool."""
-    height, width = view.shape
-    found = np.zeros(view.shape, dtype=bool)
-    step = max(1, _ROWS // width)
-    for top in range(0, height, step):
-        rows = np.asarray(full(layer)[view.slices((top, 0), (min(step, height - top), width))])
-        found[top : top + step] = rows == label
-    return found

@@ -17,12 +17,12 @@ _LAYER = "layer"
 """Which layer the choices are for: a copy of the layer has its metadata, but nobody chose anything for it yet."""
 
 
-def remember(layer: Layer, **choices: Any) -> None:
+def remember_choices(layer: Layer, **choices: Any) -> None:
     """Keep choices with a layer, beside those that are kept already."""
-    layer.metadata[_KEY] = {**recall(layer), **choices, _LAYER: str(layer.unique_id)}
+    layer.metadata[_KEY] = {**recall_choices(layer), **choices, _LAYER: str(layer.unique_id)}
 
 
-def recall(layer: Layer) -> Mapping[str, Any]:
+def recall_choices(layer: Layer) -> Mapping[str, Any]:
     """Return the choices that are kept with a layer."""
     found = layer.metadata.get(_KEY)
     return found if isinstance(found, dict) and found.get(_LAYER) == str(layer.unique_id) else {}

@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import importlib
 import math
-import os
-import shutil
-import weakref
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,12 +15,11 @@ from napari.layers import Labels
 
 from napari_sam.checkpoints.receipts import home
 from napari_sam.errors import InputError
-from napari_sam.session.labels.tiled import TiledLabels
+from napari_sam.session.labels.tiled import DTYPE, TiledLabels, make_tiled
 from napari_sam.session.viewing.placement import placement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from napari.layers import Image
     from numpy.typing import NDArray
@@ -38,13 +33,12 @@ PLANE_SIDE = 2**14
 """Planes with longer sides than this have several resolutions: graphics cards draw no more at once."""
 _COARSEST = 2**11
 """The longest side of the coarsest resolution."""
-_DTYPE = np.dtype(np.int32)
-_KINDS = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
+_AXIS_TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 
 
 def is_large(image: Image) -> bool:
     """Tell whether labels of an image are kept on disk."""
-    return math.prod(int(n) for n in image.data.shape[: image.ndim]) * _DTYPE.itemsize > DENSE_BYTES
+    return math.prod(int(n) for n in image.data.shape[: image.ndim]) * DTYPE.itemsize > DENSE_BYTES
 
 
 def warm_up() -> None:
@@ -68,7 +62,7 @@ def empty_labels(image: Image) -> NDArray[np.int32] | TiledLabels | list[TiledLa
     """
     shape = tuple(int(n) for n in image.data.shape[: image.ndim])
     if not is_large(image):
-        return np.zeros(shape, dtype=_DTYPE)
+        return np.zeros(shape, dtype=DTYPE)
     try:
         levels = make_levels(image, _shapes(shape))
     except OSError as error:
@@ -89,60 +83,7 @@ def make_levels(image: Image, shapes: Sequence[tuple[int, ...]]) -> list[TiledLa
     shapes : sequence of tuple of int
         Shape of each resolution, finest first.
     """
-    return _tiled(new_folder(), shapes, [_chunks(shape) for shape in shapes], _metadata(image, shapes))
-
-
-def duplicate(labels: TiledLabels) -> TiledLabels:
-    """Copy labels, tile by tile, into a folder of their own."""
-    [twin] = _tiled(new_folder(), [labels.shape], [labels.chunks], {})
-    labels.pour_into(twin)
-    return twin
-
-
-def _tiled(
-    folder: Path, shapes: Sequence[tuple[int, ...]], chunks: Sequence[tuple[int, ...]], attributes: dict[str, Any]
-) -> list[TiledLabels]:
-    """Make empty labels in an empty folder, which goes with them if they stay empty."""
-    import zarr
-
-    group = zarr.open_group(str(folder), mode="w", zarr_format=2, attributes=attributes)
-    levels = [
-        TiledLabels(
-            group.create_array(
-                str(number),
-                shape=shape,
-                chunks=sides,
-                dtype=_DTYPE,
-                fill_value=0,
-                chunk_key_encoding={"name": "v2", "separator": "/"},
-                config={"write_empty_chunks": False},
-            ),
-            folder,
-        )
-        for number, (shape, sides) in enumerate(zip(shapes, chunks, strict=True))
-    ]
-    # The dictionary of tiles, not the labels: those have to be free to go.
-    weakref.finalize(levels[0], _remove_empty, folder, levels[0].tiles)
-    return levels
-
-
-def new_folder() -> Path:
-    """Make a folder that nobody uses."""
-    above = home() / "labels"
-    above.mkdir(parents=True, exist_ok=True)
-    stem = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
-    for number in range(10_000):
-        try:
-            (folder := above / f"{stem}-{number}.zarr").mkdir()
-        except FileExistsError:
-            continue
-        return folder
-    raise FileExistsError(f"{above} is full of labels of this second")
-
-
-def _remove_empty(folder: Path, tiles: dict[Any, int]) -> None:
-    if not tiles:
-        shutil.rmtree(folder, ignore_errors=True)
+    return make_tiled(shapes, [_chunks(shape) for shape in shapes], _metadata(image, shapes))
 
 
 def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -169,12 +110,12 @@ def _shapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
 
 def _metadata(image: Image, shapes: Sequence[tuple[int, ...]]) -> dict[str, Any]:
     """Describe labels as an OME-Zarr image (https://ngff.openmicroscopy.org/0.4/); {} where it has too many axes."""
-    if len(shapes[0]) > len(_KINDS):
+    if len(shapes[0]) > len(_AXIS_TYPES):
         return {}
     names = [str(name) for name in image.axis_labels]
-    if len(set(names)) < len(names) or not set(names) <= set(_KINDS):
+    if len(set(names)) < len(names) or not set(names) <= set(_AXIS_TYPES):
         names = list("tczyx")[-len(names) :]
-    axes: list[dict[str, str]] = [{"name": name, "type": _KINDS[name]} for name in names]
+    axes: list[dict[str, str]] = [{"name": name, "type": _AXIS_TYPES[name]} for name in names]
     for axis, unit in zip(axes, image.units, strict=True):
         if str(unit) != "pixel" and axis["type"] != "channel":
             axis["unit"] = str(unit)

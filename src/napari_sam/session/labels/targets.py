@@ -12,7 +12,7 @@ from napari.layers import Image, Labels
 from napari_sam.errors import InputError
 from napari_sam.io.layers import AFFINE
 from napari_sam.session.labels import storage
-from napari_sam.session.labels.remembered import recall, remember
+from napari_sam.session.labels.remembered import recall_choices, remember_choices
 from napari_sam.session.labels.storage import make_labels
 from napari_sam.session.labels.undo_history import EarlierSteps
 from napari_sam.session.labels.writer import LabelWriter, fits, same_shape
@@ -76,7 +76,7 @@ class Targets:
     def only_empty(self, only_empty: bool) -> None:
         self._only_empty = only_empty
         for image in self._images():
-            remember(image, only_empty=only_empty)
+            remember_choices(image, only_empty=only_empty)
 
     def choices(self, image: Image, without: Labels | None) -> list[Labels]:
         """List the layers that objects of an image can go to, lowest first.
@@ -156,15 +156,15 @@ class Targets:
             if AFFINE in image.metadata:  # saved labels are to lie over the image in other programs, too
                 layer.metadata.setdefault(AFFINE, image.metadata[AFFINE])
             self._writers[image] = LabelWriter(layer, self._worker, self._changed)
-        remember(image, target=None if layer is None else str(layer.unique_id))
+        remember_choices(image, target=None if layer is None else str(layer.unique_id))
 
     def expect(self, image: Image) -> None:
         """Take up what was chosen for an image, and get ready, on the worker, for what a new target will need."""
         if self._only_empty is None:
-            known = [recall(one) for one in (image, *reversed(self._images()))]
+            known = [recall_choices(one) for one in (image, *reversed(self._images()))]
             self._only_empty = next((one["only_empty"] for one in known if "only_empty" in one), None)
         if self._only_empty is not None:
-            remember(image, only_empty=self._only_empty)
+            remember_choices(image, only_empty=self._only_empty)
         layer = self._remembered(image)
         if layer is not None and image not in self._writers:
             self._writers[image] = LabelWriter(layer, self._worker, self._changed)
@@ -178,16 +178,16 @@ class Targets:
     def add(self, image: Image, above: list[Layer | None]) -> LabelWriter:
         """Add an empty layer that fits an image, beneath the layers `above`, and make it the target."""
         layer = make_labels(image)
-        remember(layer, made=True)
+        remember_choices(layer, made=True)
         add_below(self._viewer, layer, above)
         self.choose(layer, image)
-        self._writers[image].take_as_empty()
+        self._writers[image].assume_empty()
         return self._writers[image]
 
     def follow(self, image: Image) -> None:
         """Keep the target where the image is, if the session made it; the person's own layers stay where they are."""
         writer = self._writers.get(image)
-        if writer is not None and recall(writer.layer).get("made"):
+        if writer is not None and recall_choices(writer.layer).get("made"):
             follow(writer.layer, image)
 
     def earlier(self, image: Image) -> tuple[bool, bool]:
@@ -202,7 +202,7 @@ class Targets:
         return steps.next_to_undo(writer.layer), steps.next_to_redo(writer.layer)
 
     def _remembered(self, image: Image) -> Labels | None:
-        wanted = recall(image).get("target")
+        wanted = recall_choices(image).get("target")
         return next((layer for layer in self._labels() if str(layer.unique_id) == wanted), None)
 
     def _images(self) -> list[Image]:

@@ -6,24 +6,32 @@ thousands of them, and napari reads on the GUI thread. This knows which there ar
 
 from __future__ import annotations
 
-import itertools
 import math
-import operator
+import os
+import shutil
 import threading
+import weakref
 from collections import OrderedDict, deque
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam.checkpoints.receipts import home
+from napari_sam.session.labels.tile_index import group_by_tile, overlapping_tiles, parse_coordinates, parse_ranges
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import DTypeLike, NDArray
 
-Tile = tuple[int, ...]
-_MEMORY = 2**28
+    from napari_sam.session.labels.tile_index import Tile
+
+DTYPE = np.dtype(np.int32)
+"""Type of labels that are made here."""
+_CACHE_BYTES = 2**28
 """Bytes of tiles that are kept in memory."""
 _PUT_BACK = 256
 """Tiles of one write that are put back when a later one fails; more would not fit into memory."""
@@ -49,8 +57,8 @@ class TiledLabels:
         self.chunks = tuple(int(n) for n in store.chunks)
         self.dtype: np.dtype[Any] = np.dtype(store.dtype)
         self.ndim = len(self.shape)
-        self._kept: OrderedDict[Tile, NDArray[Any]] = OrderedDict()
-        self._room = max(1, _MEMORY // (math.prod(self.chunks) * self.dtype.itemsize))
+        self._cache: OrderedDict[Tile, NDArray[Any]] = OrderedDict()
+        self._cached_tiles = max(1, _CACHE_BYTES // (math.prod(self.chunks) * self.dtype.itemsize))
         self.tiles: dict[Tile, int] = {}
         """The tiles that hold labels, by their place in the grid of tiles, and the largest label in each."""
         # napari may slice layers on a thread of its own.
@@ -62,7 +70,7 @@ class TiledLabels:
         return math.prod(self.shape)
 
     @property
-    def largest(self) -> int:
+    def max_label(self) -> int:
         """The largest label; 0 when there is none."""
         with self._lock:
             return max(self.tiles.values(), default=0)
@@ -75,83 +83,52 @@ class TiledLabels:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TiledLabels:
         # napari duplicates layers by copying their data; two layers must not write into one folder.
-        from napari_sam.session.labels.storage import duplicate
+        return self.duplicate()
 
-        return duplicate(self)
-
-    def pour_into(self, other: TiledLabels) -> None:
-        """Copy all tiles into labels of the same shape and tiles."""
+    def duplicate(self) -> TiledLabels:
+        """Copy these labels, tile by tile, into a folder of their own."""
+        [twin] = make_tiled([self.shape], [self.chunks], {})
         with self._lock:
             for tile in self.tiles:
-                other._keep(tile, self._tile(tile))
+                twin[self._region(tile)] = self._tile(tile)
+        return twin
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self[...], dtype=dtype)
 
     def __getitem__(self, key: Any) -> Any:
         with self._lock:
-            if (points := self._points(key)) is not None:
+            if (points := parse_coordinates(key, self.shape)) is not None:
                 return self._read_points(points)
-            _, ranges, shape = self._ranges(key)
+            _, ranges, shape = parse_ranges(key, self.shape)
             out = np.zeros([len(r) for r in ranges], dtype=self.dtype)
-            for tile, inside, outside in self._overlaps(ranges):
+            for tile, inside, outside in overlapping_tiles(ranges, self.chunks, self.tiles):
                 if tile in self.tiles:
                     out[outside] = self._tile(tile)[inside]
             return out.reshape(shape)[()]
 
     def __setitem__(self, key: Any, value: Any) -> None:
         with self._lock:
-            if (points := self._points(key)) is not None:
+            if (points := parse_coordinates(key, self.shape)) is not None:
                 self._write_points(points, np.asarray(value, dtype=self.dtype))
                 return
-            axes, ranges, shape = self._ranges(key)
+            axes, ranges, shape = parse_ranges(key, self.shape)
             given = np.asarray(value, dtype=self.dtype)
             values = np.broadcast_to(given, shape)
             # Axes of ints come back, as those that hold one pixel.
             values = values[tuple(np.newaxis if isinstance(at, int) else slice(None) for at in axes)]
-            with self._all_or_nothing() as keep:
-                for tile, inside, outside in self._overlaps(ranges, only_existing=not given.any()):
+            with self._all_or_nothing() as write:
+                # Zeros change nothing in tiles that do not exist.
+                existing = None if given.any() else self.tiles
+                for tile, inside, outside in overlapping_tiles(ranges, self.chunks, existing):
                     if tile in self.tiles or values[outside].any():
                         changed = self._tile(tile).copy()
                         changed[inside] = values[outside]
-                        keep(tile, changed)
-
-    # -- by lists of coordinates ------------------------------------------------------------------
-
-    def _points(self, key: Any) -> list[NDArray[np.int64]] | None:
-        """Return the coordinates that a key lists, one array an axis; None for a key of ints and slices."""
-        parts = key if isinstance(key, tuple) else (key,)
-        if not any(isinstance(part, (np.ndarray, list)) and np.ndim(part) for part in parts):
-            return None
-        if len(parts) != self.ndim or any(isinstance(part, slice) or part is Ellipsis for part in parts):
-            raise IndexError("large labels take one list of coordinates for each axis, or ints and slices")
-        arrays = np.broadcast_arrays(*parts)
-        if any(a.dtype.kind not in "iu" for a in arrays):
-            raise IndexError("coordinates of pixels are integers")
-        points = []
-        for array, size in zip(arrays, self.shape, strict=True):
-            at = array.astype(np.int64)
-            if at.size and not -size <= at.min() <= at.max() < size:
-                raise IndexError(f"a coordinate lies outside an axis of {size} pixels")
-            points.append(np.where(at < 0, at + size, at))
-        return points
-
-    def _by_tile(self, points: list[NDArray[np.int64]]) -> Iterator[tuple[Tile, NDArray[np.intp], Any]]:
-        """Sort coordinates by the tile that they lie in: the tile, which ones they are, and their places within it."""
-        flat = [at.ravel() for at in points]
-        if not len(flat[0]):
-            return
-        grid = [-(-size // side) for size, side in zip(self.shape, self.chunks, strict=True)]
-        numbers = np.ravel_multi_index(tuple(at // side for at, side in zip(flat, self.chunks, strict=True)), grid)
-        order = np.argsort(numbers, kind="stable")
-        starts = np.flatnonzero(np.diff(numbers[order], prepend=-1))
-        for which in np.split(order, starts[1:]):
-            tile = tuple(int(i) for i in np.unravel_index(numbers[which[0]], grid))
-            yield tile, which, tuple(at[which] % side for at, side in zip(flat, self.chunks, strict=True))
+                        write(tile, changed)
 
     def _read_points(self, points: list[NDArray[np.int64]]) -> NDArray[Any]:
         out = np.zeros(points[0].size, dtype=self.dtype)
-        for tile, which, inside in self._by_tile(points):
+        for tile, which, inside in group_by_tile(points, self.shape, self.chunks):
             if tile in self.tiles:
                 out[which] = self._tile(tile)[inside]
         return out.reshape(points[0].shape)
@@ -159,54 +136,15 @@ class TiledLabels:
     def _write_points(self, points: list[NDArray[np.int64]], value: NDArray[Any]) -> None:
         values = np.broadcast_to(value, points[0].shape)
         flat = values.reshape(-1) if value.ndim else None
-        with self._all_or_nothing() as keep:
-            for tile, which, inside in self._by_tile(points):
+        with self._all_or_nothing() as write:
+            for tile, which, inside in group_by_tile(points, self.shape, self.chunks):
                 changed = self._tile(tile).copy()
                 changed[inside] = value if flat is None else flat[which]
-                keep(tile, changed)
-
-    # -- by ints and slices -----------------------------------------------------------------------
-
-    def _ranges(self, key: Any) -> tuple[list[int | slice], list[range], tuple[int, ...]]:
-        """Return what a key says for each axis, the pixels that this means, and the shape of what it gives."""
-        parts = list(key if isinstance(key, tuple) else (key,))
-        if sum(part is Ellipsis for part in parts) > 1 or len(parts) - (Ellipsis in parts) > self.ndim:
-            raise IndexError(f"too many indices for labels of {self.ndim} axes")
-        gap = parts.index(Ellipsis) if Ellipsis in parts else len(parts)
-        rest = [slice(None)] * (self.ndim - len(parts) + (Ellipsis in parts))
-        parts[gap : gap + 1] = rest
-        axes = [part if isinstance(part, slice) else operator.index(part) for part in parts]
-        ranges = []
-        for at, size in zip(axes, self.shape, strict=True):
-            if isinstance(at, slice):
-                ranges.append(range(*at.indices(size)))
-            elif -size <= at < size:
-                ranges.append(range(at % size, at % size + 1))
-            else:
-                raise IndexError(f"{at} lies outside an axis of {size} pixels")
-        if any(found.step < 0 for found in ranges):
-            raise IndexError("large labels are read forwards only")
-        shape = tuple(len(found) for found, at in zip(ranges, axes, strict=True) if isinstance(at, slice))
-        return axes, ranges, shape
-
-    def _overlaps(
-        self, ranges: list[range], *, only_existing: bool = True
-    ) -> Iterator[tuple[Tile, tuple[slice, ...], tuple[slice, ...]]]:
-        """Find the tiles that hold some pixels: each with where they are in it, and where among all that are meant."""
-        if not all(ranges):
-            return
-        spans = [range(r[0] // side, r[-1] // side + 1) for r, side in zip(ranges, self.chunks, strict=True)]
-        tiles: Any = itertools.product(*spans)
-        if only_existing and len(self.tiles) < math.prod(len(span) for span in spans):
-            tiles = [t for t in self.tiles if all(at in span for at, span in zip(t, spans, strict=True))]
-        for tile in tiles:
-            parts = [_overlap(r, at * side, side) for r, at, side in zip(ranges, tile, self.chunks, strict=True)]
-            if all(outside.stop > outside.start for _, outside in parts):
-                yield tile, tuple(inside for inside, _ in parts), tuple(outside for _, outside in parts)
+                write(tile, changed)
 
     # -- tiles ------------------------------------------------------------------------------------
 
-    def _place(self, tile: Tile) -> tuple[slice, ...]:
+    def _region(self, tile: Tile) -> tuple[slice, ...]:
         """Return where a tile lies; those at the far edges are cut."""
         edges = zip(tile, self.chunks, self.shape, strict=True)
         return tuple(slice(at * side, min((at + 1) * side, size)) for at, side, size in edges)
@@ -214,51 +152,100 @@ class TiledLabels:
     def _tile(self, tile: Tile) -> NDArray[Any]:
         """Return the pixels of a tile, not to be written."""
         if tile not in self.tiles:
-            return np.zeros([at.stop - at.start for at in self._place(tile)], dtype=self.dtype)
-        if tile in self._kept:
-            self._kept.move_to_end(tile)
+            return np.zeros([at.stop - at.start for at in self._region(tile)], dtype=self.dtype)
+        if tile in self._cache:
+            self._cache.move_to_end(tile)
         else:
-            self._remember(tile, np.asarray(self.store[self._place(tile)]))
-        return self._kept[tile]
+            self._cache_tile(tile, np.asarray(self.store[self._region(tile)]))
+        return self._cache[tile]
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[Callable[[Tile, NDArray[Any]], None]]:
-        """Give a function that keeps tiles; if one cannot be written, those before it are put back."""
+        """Give a function that writes tiles; if one cannot be written, those before it are put back."""
         before: deque[tuple[Tile, NDArray[Any]]] = deque(maxlen=_PUT_BACK)
 
-        def keep(tile: Tile, pixels: NDArray[Any]) -> None:
+        def write(tile: Tile, pixels: NDArray[Any]) -> None:
             old = self._tile(tile)
-            self._keep(tile, pixels)
+            self._write_tile(tile, pixels)
             before.append((tile, old))
 
         try:
-            yield keep
+            yield write
         except OSError:
             for tile, old in reversed(before):
                 with suppress(OSError):
-                    self._keep(tile, old)
+                    self._write_tile(tile, old)
             raise
 
-    def _keep(self, tile: Tile, pixels: NDArray[Any]) -> None:
+    def _write_tile(self, tile: Tile, pixels: NDArray[Any]) -> None:
         """Replace the pixels of a tile, on the disk first: a full disk then changes nothing."""
-        self.store[self._place(tile)] = pixels
-        if largest := int(pixels.max(initial=0)):
-            self.tiles[tile] = largest
-            self._remember(tile, pixels)
+        self.store[self._region(tile)] = pixels
+        if highest := int(pixels.max(initial=0)):
+            self.tiles[tile] = highest
+            self._cache_tile(tile, pixels)
         else:
             self.tiles.pop(tile, None)
-            self._kept.pop(tile, None)
+            self._cache.pop(tile, None)
 
-    def _remember(self, tile: Tile, pixels: NDArray[Any]) -> None:
-        self._kept[tile] = pixels
-        self._kept.move_to_end(tile)
-        while len(self._kept) > self._room:
-            self._kept.popitem(last=False)
+    def _cache_tile(self, tile: Tile, pixels: NDArray[Any]) -> None:
+        self._cache[tile] = pixels
+        self._cache.move_to_end(tile)
+        while len(self._cache) > self._cached_tiles:
+            self._cache.popitem(last=False)
 
 
-def _overlap(wanted: range, start: int, side: int) -> tuple[slice, slice]:
-    """Find which of some pixels of an axis lie in a tile: where they are in it, and which ones they are."""
-    first = max(0, -((wanted.start - start) // wanted.step))
-    last = min(len(wanted), -((wanted.start - start - side) // wanted.step))
-    inside = wanted.start + first * wanted.step - start
-    return slice(inside, inside + max(0, last - first) * wanted.step, wanted.step), slice(first, last)
+def make_tiled(
+    shapes: Sequence[tuple[int, ...]], chunks: Sequence[tuple[int, ...]], attributes: dict[str, Any]
+) -> list[TiledLabels]:
+    """Make empty labels in a new folder, which goes with them if they stay empty.
+
+    Parameters
+    ----------
+    shapes : sequence of tuple of int
+        Shape of each resolution, finest first.
+    chunks : sequence of tuple of int
+        Sides of the tiles of each.
+    attributes : dict
+        What the folder says of itself, as zarr attributes.
+    """
+    import zarr  # a third of a second, which most sessions need not spend
+
+    folder = _new_folder()
+    group = zarr.open_group(str(folder), mode="w", zarr_format=2, attributes=attributes)
+    levels = [
+        TiledLabels(
+            group.create_array(
+                str(number),
+                shape=shape,
+                chunks=sides,
+                dtype=DTYPE,
+                fill_value=0,
+                chunk_key_encoding={"name": "v2", "separator": "/"},
+                config={"write_empty_chunks": False},
+            ),
+            folder,
+        )
+        for number, (shape, sides) in enumerate(zip(shapes, chunks, strict=True))
+    ]
+    # The dictionary of tiles, not the labels: those have to be free to go.
+    weakref.finalize(levels[0], _remove_if_empty, folder, levels[0].tiles)
+    return levels
+
+
+def _new_folder() -> Path:
+    """Make a folder that nobody uses."""
+    above = home() / "labels"
+    above.mkdir(parents=True, exist_ok=True)
+    stem = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
+    for number in range(10_000):
+        try:
+            (folder := above / f"{stem}-{number}.zarr").mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise FileExistsError(f"{above} is full of labels of this second")
+
+
+def _remove_if_empty(folder: Path, tiles: dict[Any, int]) -> None:
+    if not tiles:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,13 +1,16 @@
-"""napari's own undo history of a Labels layer, which has no public names: lists of changes, in a deque of steps."""
+"""napari's own undo history of a Labels layer, made small: it keeps as much of every change as the image is large.
+
+A step of it is a list of changes.
+"""
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from napari.layers.labels import labels as napari_labels
+from napari_sam.session.napari_private import paint_record, redo_steps, undo_steps
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Sequence
 
     import numpy as np
@@ -16,16 +19,14 @@ if TYPE_CHECKING:
 
     from napari_sam.session.labels.compressed import Change
 
-ROOM = 1 << 28
+MAX_BYTES = 1 << 28
 """Bytes that napari's history of one layer may hold: 256 MiB."""
 
-_Paint: Any = getattr(napari_labels, "_MaskedPaintAtom", tuple)
-_FIELDS = ("slice_key", "mask", "old_values", "new_value")
-_KNOWN = getattr(_Paint, "_fields", None) == _FIELDS
-"""Whether napari's record of a stroke is the one that is known here; if not, its records of ours stay as they are."""
+_PAINT_RECORD: Any = paint_record()
+"""napari's own record of a stroke; None where it is not the one that is known here."""
 
 
-class CompressedPaint(_Paint):  # type: ignore[misc]
+class CompressedPaint(_PAINT_RECORD or tuple):  # type: ignore[misc]
     """A change as napari replays it, which unpacks its pixels only then.
 
     napari's own record of what `Labels.data_setitem` changed lists the coordinates of every pixel.
@@ -63,49 +64,49 @@ class CompressedPaint(_Paint):  # type: ignore[misc]
         return values
 
 
-def compress(item: list[Any] | None, changes: Sequence[Change]) -> None:
+def compress_step(step: list[Any] | None, changes: Sequence[Change]) -> None:
     """Put compressed records of changes in the place of napari's own, if a step consists of these.
 
     Parameters
     ----------
-    item : list or None
+    step : list or None
         The step in napari's history; None where napari keeps none.
     changes : sequence of Change
         What was changed, in the order in which it was.
     """
-    if not _KNOWN or item is None or len(item) != len(changes):
+    if _PAINT_RECORD is None or step is None or len(step) != len(changes):
         return
-    if all(len(part[1]) == change.before.shape[0] for part, change in zip(item, changes, strict=True)):
-        item[:] = [CompressedPaint.of(change) for change in changes]
+    if all(len(record[1]) == change.before.shape[0] for record, change in zip(step, changes, strict=True)):
+        step[:] = [CompressedPaint.of(change) for change in changes]
 
 
-def bound(layer: Labels) -> None:
-    """Let the oldest steps of napari's history go until the rest takes no more than `ROOM`; the newest stays."""
-    steps = _steps(layer, "_undo_history")
-    held = sum(map(_size, steps)) + sum(map(_size, _steps(layer, "_redo_history")))
-    while held > ROOM and len(steps) > 1:
-        held -= _size(steps.popleft())
+def drop_oldest(layer: Labels) -> None:
+    """Drop the oldest steps of napari's history until the rest holds no more than `MAX_BYTES`; the newest stays."""
+    steps = undo_steps(layer)
+    held = sum(map(held_bytes, steps)) + sum(map(held_bytes, redo_steps(layer)))
+    while held > MAX_BYTES and len(steps) > 1:
+        held -= held_bytes(steps.popleft())
 
 
-def merged(layer: Labels, earlier: list[Any] | None, newest: list[Any] | None) -> list[Any] | None:
+def merge_newest(layer: Labels, earlier: list[Any] | None, newest: list[Any] | None) -> list[Any] | None:
     """Make the newest two steps of napari's history one, if they are these; None where they stay apart.
 
     napari groups changes that are made within one call (`Labels.block_history`), not those that come one by one while
     the person works on.
     """
-    history = _steps(layer, "_undo_history")
-    if earlier is None or newest is None or len(history) < 2:
+    steps = undo_steps(layer)
+    if earlier is None or newest is None or len(steps) < 2:
         return None
-    if history[-1] is not newest or history[-2] is not earlier:
+    if steps[-1] is not newest or steps[-2] is not earlier:
         return None
-    history.pop()
+    steps.pop()
     earlier.extend(newest)
     return earlier
 
 
 def can_undo(layer: Labels) -> bool:
     """Tell whether there is anything that napari's own undo would take back."""
-    return bool(_steps(layer, "_undo_history"))
+    return bool(undo_steps(layer))
 
 
 class EarlierSteps:
@@ -118,33 +119,26 @@ class EarlierSteps:
     """
 
     def __init__(self, layer: Labels) -> None:
-        self._components = {id(part): part for step in _steps(layer, "_undo_history") for part in step}
+        self._changes = {id(change): change for step in undo_steps(layer) for change in step}
 
     def next_to_undo(self, layer: Labels) -> bool:
         """Tell whether napari's own undo would take back one of these steps."""
-        return self._next(layer, "_undo_history")
+        return self._is_next(layer, undo_steps(layer))
 
     def next_to_redo(self, layer: Labels) -> bool:
         """Tell whether napari's own redo would put one of these steps back."""
-        return self._next(layer, "_redo_history")
+        return self._is_next(layer, redo_steps(layer))
 
-    def _next(self, layer: Labels, name: str) -> bool:
-        undo, redo = (_steps(layer, each) for each in ("_undo_history", "_redo_history"))
+    def _is_next(self, layer: Labels, steps: deque[list[Any]]) -> bool:
         # What has fallen off napari's history would be held by nothing but this.
-        there = {id(part) for steps in (undo, redo) for step in steps for part in step}
-        self._components = {number: part for number, part in self._components.items() if number in there}
-        steps = _steps(layer, name)
-        # An undone step is another list of the same parts.
-        return bool(steps) and any(id(part) in self._components for part in steps[-1])
+        present = {id(change) for each in (undo_steps(layer), redo_steps(layer)) for step in each for change in step}
+        self._changes = {number: change for number, change in self._changes.items() if number in present}
+        # An undone step is another list of the same changes.
+        return bool(steps) and any(id(change) in self._changes for change in steps[-1])
 
 
-def _steps(layer: Labels, name: str) -> deque[list[Any]]:
-    steps: deque[list[Any]] = getattr(layer, name, deque())
-    return steps
-
-
-def _size(held: Any) -> int:
-    """Count the bytes of a step, or of one of its parts."""
+def held_bytes(held: Any) -> int:
+    """Count the bytes of a step, or of one of its changes."""
     if isinstance(size := getattr(held, "nbytes", None), int):
         return size
-    return sum(map(_size, held)) if isinstance(held, (list, tuple)) else 0
+    return sum(map(held_bytes, held)) if isinstance(held, (list, tuple)) else 0

@@ -6,7 +6,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 from napari_sam.session.connections import Connections
-from napari_sam.session.labels.pixels import full
+from napari_sam.session.labels.pixels import full_resolution
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ class CurrentObjects:
         hand, image = self._components.log.hand, self._components.active.image
         if hand is None or image is None or self._components.targets.chosen(image) is not hand.layer:
             return None
-        same = tuple(full(hand.layer).shape) == tuple(image.data.shape[: image.ndim])
+        same = tuple(full_resolution(hand.layer).shape) == tuple(image.data.shape[: image.ndim])
         return hand if same else None
 
     def of(self, image: Image) -> TrackedObject | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_sam.inference.refinement import Refinement
-    from napari_sam.session.labels.edit import LabelEdit, WrittenGroup
+    from napari_sam.session.labels.edit import EditGroup, LabelEdit
     from napari_sam.session.objects.tracked import TrackedObject
     from napari_sam.session.prompts.drawing import Contents
 
@@ -25,7 +25,7 @@ class HistoryStep:
     ----------
     before, after : Contents
         What was drawn before and after it.
-    written : LabelEdit or WrittenGroup or None
+    written : LabelEdit or EditGroup or None
         The object that it wrote, when it was an accept or a run through a stack.
     entries : tuple of int
         Numbers of what was written in the journal; -1 for what is in none.
@@ -37,7 +37,7 @@ class HistoryStep:
 
     before: Contents
     after: Contents
-    written: LabelEdit | WrittenGroup | None = None
+    written: LabelEdit | EditGroup | None = None
     entries: tuple[int, ...] = ()
     refinement: Refinement | None = None
     held: TrackedObject | None = None

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from napari_sam.session import messages
+from napari_sam.session.labels.edit import join_edits
 from napari_sam.session.objects.history import History, HistoryStep
 from napari_sam.session.objects.recording import Outcome, account, write_candidate
 from napari_sam.session.prompts.drawing import Contents
@@ -232,7 +233,7 @@ class ObjectLog:
         hand : TrackedObject
             The object as it is now.
         """
-        joined = written.writer.join(step.written, written)
+        joined = join_edits(step.written, written)
         if self.hand is step.holds:  # else the person has taken another one in hand
             self.hand = hand
         return self.history(image).change(step, written=joined, entries=(*step.entries, entry), holds=hand)
@@ -259,7 +260,7 @@ class ObjectLog:
             return messages.NO_OLDER_STEPS if told else ""
         trouble = ""
         if step.written is not None:
-            step.written.writer.take_back(step.written)
+            step.written.undo()
             trouble = self._record("withdrawn", of=_numbers(step))[1]
         self._prompts.restore(step.before, image)
         self.accepted = None
@@ -274,7 +275,7 @@ class ObjectLog:
             return ""
         trouble = ""
         if step.written is not None:
-            step.written.writer.put_back(step.written)
+            step.written.redo()
             trouble = self._record("restored", of=_numbers(step))[1]
         self._prompts.restore(step.after, image)
         self.accepted = None

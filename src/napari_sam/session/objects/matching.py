@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam.session.labels.pixels import full
+from napari_sam.session.labels.pixels import full_resolution
 from napari_sam.session.objects.tracked import is_there
 
 if TYPE_CHECKING:
@@ -36,14 +36,14 @@ def belongs(hand: TrackedObject, view: PlaneIndex, prompts: PromptSet, candidate
         What was answered; None while that is under way.
     """
     record = hand.planes.get(view.index)
-    if record is None or full(hand.layer).ndim != len(view.index) or not is_there(hand, view, record):
+    if record is None or full_resolution(hand.layer).ndim != len(view.index) or not is_there(hand, view, record):
         return False
     if not record.annotated and any(_carries(hand, view, point.position) for point in prompts.points if point.positive):
         return True
     if candidate is None or not candidate.area:
         return False
     size = (candidate.mask.shape[0], candidate.mask.shape[1])
-    present = np.asarray(full(hand.layer)[view.slices(candidate.origin, size)]) == hand.label
+    present = np.asarray(full_resolution(hand.layer)[view.slices(candidate.origin, size)]) == hand.label
     areas = candidate.area, int(np.count_nonzero(record.mask))
     shared = np.count_nonzero(present & candidate.mask)
     return bool(shared > (max(areas) if record.annotated else min(areas)) / 2)
@@ -52,4 +52,4 @@ def belongs(hand: TrackedObject, view: PlaneIndex, prompts: PromptSet, candidate
 def _carries(hand: TrackedObject, view: PlaneIndex, position: tuple[float, float]) -> bool:
     y, x = (round(at) for at in position)
     inside = 0 <= y < view.shape[0] and 0 <= x < view.shape[1]
-    return inside and bool((np.asarray(full(hand.layer)[view.slices((y, x), (1, 1))]) == hand.label).any())
+    return inside and bool((np.asarray(full_resolution(hand.layer)[view.slices((y, x), (1, 1))]) == hand.label).any())

@@ -11,7 +11,7 @@ import numpy as np
 from napari_sam.inference.request import candidate_of
 from napari_sam.journal import encode_mask
 from napari_sam.session import messages
-from napari_sam.session.labels.pixels import drawn
+from napari_sam.session.labels.pixels import label_mask
 from napari_sam.session.objects.tracked import PlaneRecord, TrackedObject
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def write_candidate(
         view, candidate.mask, candidate.origin, only_empty=order.only_empty, label=label, replace=again is not None
     )
     if written is None:
-        if again is None or not drawn(writer.layer, view, again.label).any():
+        if again is None or not label_mask(writer.layer, view, again.label).any():
             return messages.NOTHING_FREE
         # The plane is as the person wants it: that is worth to be known all the same.
         return Outcome(again.with_prompted(view.index, PlaneRecord.prompted(candidate.origin, candidate.mask, prompts)))
@@ -117,7 +117,7 @@ def write_candidate(
     hand = (again or TrackedObject(writer.layer, written.label)).with_prompted(
         view.index, PlaneRecord.of(written, prompts)
     )
-    return Outcome(hand, written, (entry,), trouble or writer.introduce())
+    return Outcome(hand, written, (entry,), trouble or writer.first_notice())
 
 
 def account(image: Image, view: PlaneIndex, written: LabelEdit, prompts: PromptSet, digest: str = "") -> dict[str, Any]:
@@ -134,7 +134,7 @@ def account(image: Image, view: PlaneIndex, written: LabelEdit, prompts: PromptS
         },
         "plane": {"axes": view.axes, "index": view.index, "digest": digest},
         "prompts": json.loads(prompts.to_json()),
-        "target": written.writer.layer.name,
+        "target": written.layer.name,
         "label": written.label,
         "box": [top, left, top + height, left + width],
         "mask": encode_mask(cut.mask, (top, left), view.shape),

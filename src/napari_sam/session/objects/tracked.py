@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_sam.prompts import PromptSet
 from napari_sam.session.labels.compressed import CompressedArray
-from napari_sam.session.labels.pixels import full
+from napari_sam.session.labels.pixels import full_resolution
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -167,7 +167,7 @@ class TrackedObject:
 
 def is_there(hand: TrackedObject, view: PlaneIndex, record: PlaneRecord) -> bool:
     """Tell whether a plane still carries anything of an object, where it was written."""
-    if full(hand.layer).ndim != len(view.index):
+    if full_resolution(hand.layer).ndim != len(view.index):
         return False
     region = view.slices(record.origin, (record.drawn.shape[0], record.drawn.shape[1]))
-    return bool((np.asarray(full(hand.layer)[region]) == hand.label).any())
+    return bool((np.asarray(full_resolution(hand.layer)[region]) == hand.label).any())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from napari_sam.planes.source import ArrayPlanes
 from napari_sam.propagation import Annotated
 from napari_sam.session import messages
-from napari_sam.session.labels.pixels import drawn
+from napari_sam.session.labels.pixels import label_mask
 from napari_sam.session.propagation.job import PropagationJob, RunLeg
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def annotated_planes(hand: TrackedObject, line: PlaneLine) -> list[Annotated]:
     """Read the planes of an object that a person said, as they are in its layer now: they may have been painted in."""
     found = []
     for place, record in hand.on(line):
-        if record.annotated and (mask := drawn(hand.layer, line.at(place), hand.label)).any():
+        if record.annotated and (mask := label_mask(hand.layer, line.at(place), hand.label)).any():
             found.append(Annotated(place, mask, record.prompts))
     return found
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_sam.inference.request import candidate_of
 from napari_sam.propagation import Ending, PropagationStep
-from napari_sam.session.labels.pixels import drawn
+from napari_sam.session.labels.pixels import label_mask
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping
@@ -159,6 +159,8 @@ def _untouched(hand: TrackedObject, line: PlaneLine, known: tuple[Annotated, ...
     said = {place: record for place, record in hand.on(line) if record.annotated}
     return said.keys() == {one.index for one in known} and all(
         said[one.index].prompts is one.prompts
-        and np.array_equal(drawn(hand.layer, line.at(one.index), hand.label), said[one.index].whole(line.view.shape))
+        and np.array_equal(
+            label_mask(hand.layer, line.at(one.index), hand.label), said[one.index].whole(line.view.shape)
+        )
         for one in known
     )

@@ -13,7 +13,7 @@ from napari_sam.prompts import PromptSet
 from napari_sam.propagation import Annotated, PropagationStep, Reason, weak_planes
 from napari_sam.session import messages
 from napari_sam.session.labels.compressed import CompressedArray
-from napari_sam.session.labels.pixels import drawn
+from napari_sam.session.labels.pixels import label_mask
 from napari_sam.session.objects.tracked import PlaneRecord, TrackedObject, is_there
 from napari_sam.session.propagation import messages as propagation_messages
 from napari_sam.session.propagation.job import Stale
@@ -194,7 +194,7 @@ class RunWriter:
             view, cut.mask, cut.origin, only_empty=self._only_empty, label=self._label, replace=again
         )
         if written is None:
-            if self.hand is not None and drawn(self._writer.layer, view, self.hand.label).any():
+            if self.hand is not None and label_mask(self._writer.layer, view, self.hand.label).any():
                 self.hand = self.hand.with_prompted(view.index, PlaneRecord.prompted(cut.origin, cut.mask, prompts))
             return None, ()
         entry = self._note("accepted", place, written, prompts)
@@ -212,7 +212,7 @@ class RunWriter:
         if record is not None and not is_there(self.hand, view, record):
             record = None  # it was undone, or erased
         if record is not None:
-            present, before = drawn(self._writer.layer, view, self.hand.label), record.whole(view.shape)
+            present, before = label_mask(self._writer.layer, view, self.hand.label), record.whole(view.shape)
             if not np.array_equal(present, before):  # painted in, or erased, by the person: theirs
                 return leg is not None
             repeated = step.index in self._before  # what this run wrote before it was broken off is not to end it
@@ -239,7 +239,7 @@ class RunWriter:
         record = None if self.hand is None else self.hand.planes.get(view.index)
         if self.hand is None or record is None:
             return
-        present = drawn(self._writer.layer, view, self.hand.label)
+        present = label_mask(self._writer.layer, view, self.hand.label)
         if not np.array_equal(present, record.whole(view.shape)):
             return
         nothing = np.zeros_like(record.mask)

@@ -1,0 +1,79 @@
+"""Every name of napari's that is used here although it is not public, each behind one function.
+
+napari may drop or change them in any release. What a function here gives then, says its docstring: something works less
+well, and nothing fails. A test tells which of them is gone, and what for.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+
+_PAINT_FIELDS = ("slice_key", "mask", "old_values", "new_value")
+
+
+def undo_steps(layer: Labels) -> deque[list[Any]]:
+    """Return the steps that napari's undo of a layer would take back, newest last; each is a list of changes.
+
+    `Labels.undo` takes the newest step back, whatever it is. Public names do not tell what that is, how much memory the
+    steps hold, or make one of two.
+
+    Without it: an empty deque of no one's. Undo then writes the old values as a change of its own, a run through a
+    stack is as many steps of napari's undo as it has planes, and napari's history may hold a hundred large objects.
+    """
+    return _steps(layer, "_undo_history")
+
+
+def redo_steps(layer: Labels) -> deque[list[Any]]:
+    """Return the steps that napari's redo of a layer would do again, newest last.
+
+    Without it: an empty deque of no one's. Redo then does not know the changes of an earlier session, and what they
+    hold is not counted.
+    """
+    return _steps(layer, "_redo_history")
+
+
+def paint_record() -> type[tuple[Any, ...]] | None:
+    """Return the class of a change in napari's undo history that keeps a box and a mask, instead of coordinates.
+
+    It is what `Labels.undo` takes for such a change. What `Labels.data_setitem` records lists the coordinates of every
+    pixel, 25 times as much memory for a large object.
+
+    Without it, or with other fields: None. The changes stay as napari recorded them.
+    """
+    from napari.layers.labels import labels
+
+    record = getattr(labels, "_MaskedPaintAtom", None)
+    return record if getattr(record, "_fields", None) == _PAINT_FIELDS else None
+
+
+def forget_coarsest_level(layer: Labels) -> None:
+    """Let napari read the coarsest level of a layer of several resolutions anew, after its data were written.
+
+    napari keeps a copy of that level, and publicly forgets it only when all data are replaced, with the place and the
+    zoom of what is shown.
+
+    Without it: nothing happens. The coarsest level shows what was there before, until one zooms in.
+    """
+    forget = getattr(layer, "_reset_thumbnail_level_data", None)
+    if callable(forget):
+        forget()
+
+
+def unwrapped(thing: Any) -> Any:
+    """Return the napari object itself that a plugin was handed a proxy of; any other thing as it is.
+
+    What a proxy returns are new proxies every time, which are neither identical nor weakly referable, so layers could
+    not be told apart. The proxy warns of private access, which only this module does.
+
+    Without it: the proxy. What is remembered for a layer is then lost.
+    """
+    return getattr(thing, "__wrapped__", thing)
+
+
+def _steps(layer: Labels, name: str) -> deque[list[Any]]:
+    steps = getattr(layer, name, None)
+    return steps if isinstance(steps, deque) else deque()
