@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OURS = ("napari_sam", "napari-sam")
-GRACE = 3.0  # seconds that a closed worker may take to end
+GRACE = 60.0  # seconds that a closed worker may take to end, on a machine that is busy with other things
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BODY = random.Random(7).randbytes(300_000)
-QUICK = Limits(connect=1.0, stall=0.5, attempts=2, backoff=0.01)
+QUICK = Limits(connect=60.0, stall=60.0, attempts=2, backoff=0.01)
 
 
 def source(*urls: str, **known: object) -> DownloadSource:

@@ -16,7 +16,7 @@ from napari_sam.checkpoints.registry import get_model, list_models
 from napari_sam.checkpoints.weights import State
 from napari_sam.errors import Cancelled, WeightsError
 
-QUICK = Limits(connect=1.0, stall=0.5, attempts=1, backoff=0.0)
+QUICK = Limits(connect=60.0, stall=60.0, attempts=1, backoff=0.0)
 
 
 def put(spec, body: bytes) -> Path:

@@ -33,7 +33,7 @@ def test_a_click_on_a_nucleus_becomes_an_object(make_napari_viewer, qtbot):
     assert desk.session.state.model == "bundled" and desk.session.state.status.kind == "idle"
     middle, mask = nucleus(np.asarray(pixels))
     desk.click(middle)
-    qtbot.waitUntil(lambda: bool(desk.session.state.candidates), timeout=30_000)
+    qtbot.waitUntil(lambda: bool(desk.session.state.candidates), timeout=60_000)
     preview = desk.preview()
     assert (preview & mask).sum() / (preview | mask).sum() > 0.7
     assert dock.candidates.cards[0].isVisible()

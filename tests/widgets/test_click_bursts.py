@@ -76,7 +76,7 @@ def answer(desk: Desk) -> None:
     """Let the engine answer once, and wait until the object is written."""
     left = desk.session.state.waiting - 1
     desk.engine.gate.release()
-    desk.qtbot.waitUntil(lambda: desk.session.state.waiting == left, timeout=10_000)
+    desk.qtbot.waitUntil(lambda: desk.session.state.waiting == left, timeout=60_000)
 
 
 def looks_busy(desk: Desk, waiting: int) -> bool:
@@ -107,7 +107,7 @@ def test_a_burst_gives_the_objects_that_slow_clicks_give(open_desk):
             answered, waiting = answered + 1, waiting - 1
             assert np.asarray(desk.session.target.data).max() == answered
     for left in range(waiting, 0, -1):
-        desk.qtbot.waitUntil(lambda left=left: looks_busy(desk, left), timeout=10_000)
+        desk.qtbot.waitUntil(lambda left=left: looks_busy(desk, left), timeout=60_000)
         assert desk.dock.target.next_id.text() == f"Next id: {COUNT + 1}"
         answer(desk)
     desk.settle()

@@ -143,7 +143,7 @@ def test_a_failure_says_why_and_the_way_out_works(open_desk, engine: DiscEngine)
 def test_devices_are_found_off_the_gui_thread(open_desk):
     desk = open_desk()
     device = desk.dock.source.device
-    desk.qtbot.waitUntil(lambda: any("thread" in device.itemText(i) for i in range(1, device.count())), timeout=30_000)
+    desk.qtbot.waitUntil(lambda: any("thread" in device.itemText(i) for i in range(1, device.count())), timeout=60_000)
     assert device.row(0).data == "auto"
     assert "cpu" in [device.row(i).data for i in range(device.count())]
 

@@ -148,7 +148,7 @@ def test_a_section_that_is_opened_is_seen(open_stack, size, section):
         top = place.intersected(view.rect()).height() == min(place.height(), view.height())
         return fold.isExpanded() and top and place.top() >= 0
 
-    desk.qtbot.waitUntil(seen, timeout=5000)
+    desk.qtbot.waitUntil(seen, timeout=60_000)
     assert cut(desk) == []
     if section == "stack":
         strip = desk.dock.stack.strip

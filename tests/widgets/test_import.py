@@ -33,12 +33,12 @@ def choose_import(desk: Desk) -> QFileDialog:
     combo = desk.dock.source.model.combo
     combo.showPopup()
     view = combo.view()
-    desk.qtbot.waitUntil(view.isVisible, timeout=5000)
+    desk.qtbot.waitUntil(view.isVisible, timeout=60_000)
     last = view.model().index(combo.count() - 1, 0)
     view.scrollTo(last)
     desk.qtbot.wait(QApplication.doubleClickInterval())  # Qt takes an earlier release for that of the opening click
     QTest.mouseClick(view.viewport(), LEFT_BUTTON, pos=view.visualRect(last).center())
-    desk.qtbot.waitUntil(lambda: bool(desk.dock.findChildren(QFileDialog)), timeout=5000)
+    desk.qtbot.waitUntil(lambda: bool(desk.dock.findChildren(QFileDialog)), timeout=60_000)
     [dialog] = desk.dock.findChildren(QFileDialog)
     return dialog
 
@@ -54,7 +54,7 @@ def test_a_checkpoint_is_chosen_in_a_dialog_and_used_at_once(open_desk, stick, h
     dialog = choose_import(desk)
     assert panel.combo.currentText() == "Bundled compact"  # until there is another one
     answer(dialog, stick)
-    desk.qtbot.waitUntil(lambda: desk.session.model == "my-cells-2", timeout=30_000)
+    desk.qtbot.waitUntil(lambda: desk.session.model == "my-cells-2", timeout=60_000)
     assert panel.combo.currentText() == "my-cells-2"
     assert "my cells (2).safetensors is imported as my-cells-2" in panel.importing.text.text()
     assert not panel.importing.progress.isVisible() and not panel.importing.again_button.isVisible()
@@ -70,13 +70,13 @@ def test_a_file_that_is_no_checkpoint_is_refused_in_words_and_another_can_be_cho
     panel = desk.dock.source.model
     stick.write_bytes(b"not a checkpoint")
     answer(choose_import(desk), stick)
-    desk.qtbot.waitUntil(panel.importing.again_button.isVisible, timeout=30_000)
+    desk.qtbot.waitUntil(panel.importing.again_button.isVisible, timeout=60_000)
     assert "cannot be imported" in panel.importing.text.text().replace("\u200b", "")
     assert desk.session.model == "bundled" and panel.combo.count() == len(MODELS) + 1
     desk.press_button(panel.importing.again_button)
     [dialog] = desk.dock.findChildren(QFileDialog)
     dialog.reject()
-    desk.qtbot.waitUntil(lambda: not desk.dock.findChildren(QFileDialog), timeout=5000)
+    desk.qtbot.waitUntil(lambda: not desk.dock.findChildren(QFileDialog), timeout=60_000)
     assert desk.session.model == "bundled"
 
 
@@ -94,10 +94,10 @@ def test_it_shows_its_progress_and_can_be_stopped(open_desk, stick, monkeypatch)
     desk = open_desk()
     panel = desk.dock.source.model.importing
     panel.start(stick)
-    desk.qtbot.waitUntil(lambda: panel.progress.bar.value() == 250, timeout=5000)
+    desk.qtbot.waitUntil(lambda: panel.progress.bar.value() == 250, timeout=60_000)
     assert "Importing" in panel.text.text() and not panel.close_button.isVisible()
     QTest.mouseClick(panel.progress.cancel_button, LEFT_BUTTON)
-    desk.qtbot.waitUntil(panel.close_button.isVisible, timeout=5000)
+    desk.qtbot.waitUntil(panel.close_button.isVisible, timeout=60_000)
     assert "stopped" in panel.text.text() and desk.session.model == "bundled"
     free.set()
 
@@ -122,8 +122,8 @@ def test_a_checkpoint_can_be_dropped_onto_the_dock(open_desk, stick, tmp_path):
     picture.write_bytes(b"")
     assert not drop(desk, picture) and not drop(desk, stick, stick)
     assert drop(desk, stick)
-    desk.qtbot.waitUntil(lambda: desk.session.model == "my-cells-2", timeout=30_000)
+    desk.qtbot.waitUntil(lambda: desk.session.model == "my-cells-2", timeout=60_000)
     assert drop(desk, stick)  # again: it is the same model
-    desk.qtbot.waitUntil(lambda: desk.dock.source.model.importing.close_button.isVisible(), timeout=30_000)
+    desk.qtbot.waitUntil(lambda: desk.dock.source.model.importing.close_button.isVisible(), timeout=60_000)
     assert desk.session.model == "my-cells-2"
     assert desk.dock.source.model.combo.count() == len(MODELS) + 2

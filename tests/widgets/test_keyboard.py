@@ -34,7 +34,7 @@ def open_stacks(make_napari_viewer, qtbot, engine) -> Callable[[], Desk]:
         desk.dock.stack.expand(animate=False)
         desk.session.use_tool("positive")
         viewer.window._qt_window.activateWindow()
-        qtbot.waitUntil(viewer.window._qt_window.isActiveWindow, timeout=5000)
+        qtbot.waitUntil(viewer.window._qt_window.isActiveWindow, timeout=60_000)
         desk.canvas.native.setFocus()
         desk.settle()
         return desk
@@ -62,12 +62,12 @@ def press(key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoMod
 
 def open_list(desk: Desk, box: QComboBox) -> None:
     QTest.mouseClick(box, LEFT_BUTTON)
-    desk.qtbot.waitUntil(box.view().isVisible, timeout=5000)
+    desk.qtbot.waitUntil(box.view().isVisible, timeout=60_000)
 
 
 def close_list(desk: Desk, box: QComboBox) -> None:
-    desk.qtbot.waitUntil(lambda: not box.view().isVisible(), timeout=5000)
-    desk.qtbot.waitUntil(desk.canvas.native.hasFocus, timeout=5000)
+    desk.qtbot.waitUntil(lambda: not box.view().isVisible(), timeout=60_000)
+    desk.qtbot.waitUntil(desk.canvas.native.hasFocus, timeout=60_000)
 
 
 def test_after_escape_the_keys_are_those_of_the_canvas(open_stacks):
@@ -129,7 +129,7 @@ def test_tab_leads_to_a_combo_and_only_asking_opens_it(open_stacks):
         for key, modifier in OPENING:
             box.setFocus(Qt.FocusReason.TabFocusReason)
             press(key, modifier)
-            desk.qtbot.waitUntil(box.view().isVisible, timeout=5000)
+            desk.qtbot.waitUntil(box.view().isVisible, timeout=60_000)
             QTest.keyClick(box.view(), Qt.Key.Key_Escape)
             close_list(desk, box)
 

@@ -67,13 +67,13 @@ def test_closing_at_any_moment_leaves_no_thread_and_no_error(open_desk, engine, 
         setattr(engine, f"{moment}_s", 20.0)
         desk = open_desk(settle=False)
         if moment == "encode":
-            qtbot.waitUntil(engine.encoding.is_set, timeout=10_000)
+            qtbot.waitUntil(engine.encoding.is_set, timeout=60_000)
         else:
-            qtbot.waitUntil(lambda: bool(engine.loaded), timeout=10_000)
+            qtbot.waitUntil(lambda: bool(engine.loaded), timeout=60_000)
     dock = desk.dock
     close(desk)
     QApplication.processEvents()
-    qtbot.waitUntil(lambda: not ours(), timeout=3000)
+    qtbot.waitUntil(lambda: not ours(), timeout=60_000)
     assert dock._closed
     QApplication.processEvents()
     assert not progress._all_instances
@@ -178,7 +178,7 @@ def test_a_dock_that_nobody_keeps_ends_its_session(make_napari_viewer, engine, q
     del dock
     gc.collect()
     assert closed == [True]
-    qtbot.waitUntil(lambda: not ours(), timeout=3000)
+    qtbot.waitUntil(lambda: not ours(), timeout=60_000)
 
 
 def test_a_dock_that_was_never_shown_ends_with_its_window(make_napari_viewer, engine, qtbot):
@@ -190,4 +190,4 @@ def test_a_dock_that_was_never_shown_ends_with_its_window(make_napari_viewer, en
     viewer.close()
     QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     assert closed == [True]
-    qtbot.waitUntil(lambda: not ours(), timeout=3000)
+    qtbot.waitUntil(lambda: not ours(), timeout=60_000)

@@ -1,40 +1,45 @@
-"""The window goes on drawing while the engine works."""
+"""The window goes on while the engine works: what it does meanwhile is what lets the engine end."""
 
 from __future__ import annotations
 
-import time
-from itertools import pairwise
-
 from qtpy.QtCore import QTimer
+
+from napari_sam.widgets.panels import status_panel
+
+BEATS = 20
 
 
 def test_the_gui_thread_is_not_blocked_while_a_plane_is_encoded(open_desk, engine, qtbot):
-    engine.embed_s = 1.5
+    """A window that waited for the encoder would never come to the beat that lets it go on."""
+    engine.free.clear()
     desk = open_desk(settle=False)
-    qtbot.waitUntil(engine.encoding.is_set, timeout=10_000)
-    beats: list[float] = []
+    qtbot.waitUntil(engine.encoding.is_set, timeout=60_000)
+    beats: list[int] = []
     heart = QTimer()
-    heart.setInterval(5)
-    heart.timeout.connect(lambda: beats.append(time.perf_counter()))
-    heart.start()
-    qtbot.waitUntil(lambda: desk.session.state.status.kind == "idle", timeout=10_000)
+
+    def beat() -> None:
+        beats.append(engine.embedded)
+        if len(beats) == BEATS:
+            engine.free.set()
+
+    heart.timeout.connect(beat)
+    heart.start(5)
+    qtbot.waitUntil(lambda: desk.session.state.status.kind == "idle", timeout=60_000)
     heart.stop()
-    lasted = beats[-1] - beats[0]
-    assert lasted > 0.8  # else nothing was measured
-    # Other processes may take the core away for a moment; a blocked window would not beat at all.
-    gaps = sorted(after - before for before, after in pairwise(beats))
-    assert gaps[len(gaps) // 2] < 0.05 and gaps[-1] < 0.5 * lasted
+    assert beats[:BEATS] == [0] * BEATS
+    assert engine.embedded == 1
 
 
-def test_the_bar_and_cancel_appear_while_a_plane_is_encoded(open_desk, engine, qtbot):
-    engine.embed_s = 30.0
+def test_the_bar_and_cancel_appear_while_a_plane_is_encoded(open_desk, engine, qtbot, monkeypatch):
+    monkeypatch.setattr(status_panel, "BUSY_MS", 10)
+    monkeypatch.setattr(status_panel, "BAR_MS", 50)
+    engine.free.clear()  # it never is: only the cancel ends it
     desk = open_desk(settle=False)
-    qtbot.waitUntil(engine.encoding.is_set, timeout=10_000)
+    qtbot.waitUntil(engine.encoding.is_set, timeout=60_000)
     progress = desk.dock.status.progress
-    qtbot.waitUntil(progress.isVisible, timeout=4000)
+    qtbot.waitUntil(progress.isVisible, timeout=60_000)
     assert desk.dock.status.mark.kind == "working"
-    start = time.perf_counter()
     progress.cancel_button.click()
-    qtbot.waitUntil(lambda: desk.session.state.status.kind != "working", timeout=3000)
-    assert time.perf_counter() - start < 1.0
+    qtbot.waitUntil(lambda: desk.session.state.status.kind != "working", timeout=60_000)
     assert not progress.isVisible()
+    assert engine.embedded == 0 and not engine.free.is_set()

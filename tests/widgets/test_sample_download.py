@@ -25,7 +25,7 @@ def network(monkeypatch):
 
         def __call__(self):
             self.thread = threading.current_thread()
-            assert self.answer.wait(20)
+            assert self.answer.wait(60)
             if not self.online:
                 raise ConnectionError("no internet connection is available.")
             return np.zeros((60, 2, 256, 256), np.uint16)
@@ -75,7 +75,7 @@ def test_without_a_network_a_message_stays(make_napari_viewer, network, qtbot):
     viewer.add_image(np.zeros((9, 9)))  # the window goes on beneath it
     assert box.isVisible()
     QTest.mouseClick(box.buttons()[0], Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: not viewer.window._qt_window.findChildren(QMessageBox), timeout=5000)
+    qtbot.waitUntil(lambda: not viewer.window._qt_window.findChildren(QMessageBox), timeout=60_000)
 
 
 def test_it_can_be_cancelled_at_once(make_napari_viewer, network):

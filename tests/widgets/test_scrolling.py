@@ -1,82 +1,65 @@
-"""Scrolling through a stack while planes are encoded ahead: the window must not notice."""
+"""Scrolling through a stack while planes are encoded ahead: the window goes on.
+
+How long it is held up at most is measured by `benchmarks/scroll_window.py`.
+"""
 
 from __future__ import annotations
 
-import time
+import threading
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QTimer
+from desk import DiscEngine
+from qtpy.QtWidgets import QApplication
 
-from napari_sam.cache.memory import EmbeddingCache
-from napari_sam.inference.engine import Engine
 from napari_sam.session import Session
 from napari_sam.session.viewing.plane_on_screen import find_view, visible_box
 from napari_sam.widgets.gui_thread import GuiThread, mouse_held
 
-PLANES = 50
-STEP_MS = 40
-MOST_S = 0.05
+PLANES = 20
 
 
-@pytest.fixture(scope="module")
-def engine():
-    return Engine.load("bundled", "cpu", cache=EmbeddingCache())
+class WatchedEngine(DiscEngine):
+    """Notes which threads it worked on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: set[threading.Thread] = set()
+        self.ahead = threading.Event()
+
+    def embed(self, *args, **options):
+        self.threads.add(threading.current_thread())
+        return super().embed(*args, **options)
+
+    def prepare(self, *args, **options):
+        self.threads.add(threading.current_thread())
+        self.ahead.set()
+        return super().prepare(*args, **options)
 
 
-def scroll(viewer, qtbot):
-    """Scroll through all planes; return how long the event loop was away at most: by the clock, and by its own work.
-
-    Its own work is the processor time of the GUI thread, which does not count what other processes take.
-    """
-    beats: list[tuple[float, float]] = []
-    heart, wheel = QTimer(), QTimer()
-    heart.setInterval(2)
-    heart.timeout.connect(lambda: beats.append((time.perf_counter(), time.thread_time())))
-    wheel.setInterval(STEP_MS)
-    left = iter(range(PLANES))
-
-    def step():
-        if (plane := next(left, None)) is None:
-            wheel.stop()
-        else:
-            viewer.dims.set_point(0, plane)
-
-    wheel.timeout.connect(step)
-    heart.start()
-    wheel.start()
-    qtbot.waitUntil(lambda: not wheel.isActive(), timeout=60_000)
-    qtbot.wait(600)  # planes are encoded ahead once the scrolling rests
-    heart.stop()
-    return np.max(np.diff(np.array(beats), axis=0), axis=0)
-
-
-@pytest.mark.timeout(600)
-def test_scrolling_with_planes_encoded_ahead_never_blocks_the_window(make_napari_viewer, qtbot, engine, monkeypatch):
-    # So that planes are encoded between any two steps, not only when the scrolling rests.
+def test_scrolling_goes_on_while_a_plane_is_encoded_ahead(make_napari_viewer, qtbot, monkeypatch):
     monkeypatch.setattr("napari_sam.session.events._SCROLL_S", 0.0)
     monkeypatch.setattr("napari_sam.session.candidates.prefetch._IDLE_S", 0.0)
     viewer = make_napari_viewer(show=True)
-    volume = np.random.default_rng(0).integers(0, 255, (PLANES, 256, 256), dtype=np.uint8)
-    image = viewer.add_image(volume, contrast_limits=(0, 255))
-    scroll(viewer, qtbot)  # napari compiles its shaders
-    letter_box = GuiThread()
-    rounds = []
-    for _ in range(3):
-        # What napari needs by itself, and how busy the machine is, is measured beside it.
-        alone = scroll(viewer, qtbot)
-        session = Session(viewer, image=image, post=letter_box.post, engine_factory=lambda *_: engine, held=mouse_held)
-        session.wait(60)
-        together = scroll(viewer, qtbot)
-        session.wait(60)
-        session.close()
-        rounds.append((alone, together))
-        (clock_alone, work_alone), (clock, work) = alone, together
-        if work <= work_alone + MOST_S and clock <= max(MOST_S, 3 * clock_alone):
-            break
-    else:
-        pytest.fail(f"the window was blocked (clock, own work; alone and with a session): {rounds}")
+    image = viewer.add_image(np.zeros((PLANES, 64, 64), np.uint8), contrast_limits=(0, 255))
+    letter_box, engine = GuiThread(), WatchedEngine()
+    session = Session(viewer, image=image, post=letter_box.post, engine_factory=engine.load, held=mouse_held)
+    session.wait(60)
+    engine.free.clear()
+    viewer.dims.set_point(0, 0)
+    session.wait(60)
+    qtbot.waitUntil(engine.ahead.is_set, timeout=60_000)
+    shown = []
+    for plane in range(PLANES):  # a window that waited for what is encoded ahead would never come to the end
+        viewer.dims.set_point(0, plane)
+        QApplication.processEvents()
+        shown.append(viewer.dims.current_step[0])
+    assert shown == list(range(PLANES)) and not engine.free.is_set()
+    engine.free.set()
+    session.wait(60)
+    session.close()
     letter_box.close()
+    assert engine.threads and threading.main_thread() not in engine.threads
 
 
 @pytest.mark.parametrize("button", [True, False])
@@ -105,5 +88,5 @@ def test_what_the_canvas_shows_is_known(make_napari_viewer, qtbot):
     qtbot.wait(200)
     low, high = visible_box(viewer, image, find_view(viewer, image))
     # napari notes the same when it draws, in whole pixels.
-    qtbot.waitUntil(lambda: bool(np.abs(np.array([low, high]) - image.corner_pixels).max() < 3), timeout=5000)
+    qtbot.waitUntil(lambda: bool(np.abs(np.array([low, high]) - image.corner_pixels).max() < 3), timeout=60_000)
     assert (high - low < (900, 1200)).all()
