@@ -172,6 +172,11 @@ class PromptSet:
         """
         return len(self.prompts) == 1 and isinstance(self.prompts[0], PointPrompt)
 
+    @property
+    def is_background_only(self) -> bool:
+        """Whether there are prompts, but none that says where the object is."""
+        return bool(self.prompts) and self.box is None and not any(point.positive for point in self.points)
+
     def require_inside(self, shape: tuple[int, int]) -> None:
         """Check that every prompt touches a plane, and that there are not too many.
 

@@ -13,7 +13,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QToolTip
 
 from fake_propagation import CENTRE, SHAPE, FakePropagation, ball, volume
-from napari_sam.session.propagation.state import StackAxis, StackState, StripPlane
+from napari_sam.session.state import StackAxis, StackState, StripPlane
 from napari_sam.widgets.controls.score_strip import ScoreStrip
 
 WHOLE = list(range(2, 11))

@@ -3,13 +3,59 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_sam.session.session import Session
-    from napari_sam.session.state import SessionState
+    from napari_sam.session.state import SessionState, Tool
+
+
+class Commands(Protocol):
+    """What an action may run: the part of `napari_sam.session.Session` that has words and keys."""
+
+    @property
+    def state(self) -> SessionState:
+        """What the panels show; it tells which actions would do something."""
+
+    def use_tool(self, tool: Tool) -> None:
+        """Select the prompt layer of a tool, in the mode for it."""
+
+    def toggle_polarity(self) -> None:
+        """Turn the next click from object to background, or back."""
+
+    def next_candidate(self) -> None:
+        """Show the next candidate."""
+
+    def accept(self) -> None:
+        """Write the candidate into the target."""
+
+    def clear(self) -> None:
+        """Delete what is drawn on this plane."""
+
+    def clear_all(self) -> None:
+        """Delete what is drawn on all planes."""
+
+    def undo(self) -> None:
+        """Take back the last step."""
+
+    def redo(self) -> None:
+        """Do again what was undone last."""
+
+    def cancel(self) -> None:
+        """Stop the work that is under way."""
+
+    def propagate(self) -> None:
+        """Carry the object through the stack."""
+
+    def next_weak_plane(self) -> None:
+        """Go to the next plane where the current object is weak."""
+
+    def copy_prompts(self, step: int = 1) -> None:
+        """Write this plane, and set its prompts on a neighbouring one."""
+
+    def toggle_same_object(self) -> None:
+        """Let accept write the current object again, or a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +74,7 @@ class Action:
         Its keys, as napari writes them. Each works wherever napari does not use it itself (see `KeyBindings`); the last
         one is free on every layer that a person stands on.
     run : callable
-        Takes the session.
+        Takes the commands of a session.
     enabled : callable
         Takes the state, and tells whether the command would do something.
     """
@@ -37,7 +83,7 @@ class Action:
     title: str
     tooltip: str
     keys: tuple[str, ...]
-    run: Callable[[Session], None]
+    run: Callable[[Commands], None]
     enabled: Callable[[SessionState], bool]
 
 
@@ -51,7 +97,7 @@ _TABLE = (
         "Point +",
         "Click what belongs to the object.",
         ("Q",),
-        lambda session: session.use_tool("positive"),
+        lambda commands: commands.use_tool("positive"),
         _has_image,
     ),
     Action(
@@ -59,7 +105,7 @@ _TABLE = (
         "Point −",  # noqa: RUF001  # a minus sign, not a hyphen
         "Click what does not belong to the object.",
         ("Shift-Q",),
-        lambda session: session.use_tool("negative"),
+        lambda commands: commands.use_tool("negative"),
         _has_image,
     ),
     Action(
@@ -67,7 +113,7 @@ _TABLE = (
         "Box",
         "Drag a box around the object.",
         ("W",),
-        lambda session: session.use_tool("box"),
+        lambda commands: commands.use_tool("box"),
         _has_image,
     ),
     Action(
@@ -75,7 +121,7 @@ _TABLE = (
         "Flip + and −",  # noqa: RUF001  # a minus sign, not a hyphen
         "Make the next click the other kind: object or background.",
         ("X", "Shift-X"),
-        lambda session: session.toggle_polarity(),
+        lambda commands: commands.toggle_polarity(),
         _has_image,
     ),
     Action(
@@ -83,7 +129,7 @@ _TABLE = (
         "Next candidate",
         "Show the next of the masks that the model offers.",
         ("N",),
-        lambda session: session.next_candidate(),
+        lambda commands: commands.next_candidate(),
         lambda state: len(state.candidates) > 1 or state.asking,
     ),
     Action(
@@ -91,7 +137,7 @@ _TABLE = (
         "Accept",
         "Write the mask into the labels layer as a new object, and start the next one.",
         ("Enter", "Shift-Enter"),
-        lambda session: session.accept(),
+        lambda commands: commands.accept(),
         lambda state: state.can_accept,
     ),
     Action(
@@ -99,7 +145,7 @@ _TABLE = (
         "Clear",
         "Delete the prompts of this plane and start over.",
         ("Shift-C",),
-        lambda session: session.clear(),
+        lambda commands: commands.clear(),
         lambda state: state.can_clear,
     ),
     Action(
@@ -107,7 +153,7 @@ _TABLE = (
         "Clear all",
         "Delete the prompts of all planes and start over.",
         ("Shift-Delete", "Shift-Backspace"),
-        lambda session: session.clear_all(),
+        lambda commands: commands.clear_all(),
         lambda state: state.can_clear_all,
     ),
     Action(
@@ -115,7 +161,7 @@ _TABLE = (
         "Undo",
         "Take back the last prompt or the last accepted object.",
         ("Ctrl-Z",),
-        lambda session: session.undo(),
+        lambda commands: commands.undo(),
         lambda state: state.can_undo,
     ),
     Action(
@@ -123,7 +169,7 @@ _TABLE = (
         "Redo",
         "Do again what was undone.",
         ("Ctrl-Shift-Z",),
-        lambda session: session.redo(),
+        lambda commands: commands.redo(),
         lambda state: state.can_redo,
     ),
     Action(
@@ -131,7 +177,7 @@ _TABLE = (
         "Propagate",
         "Carry the object through the stack, both ways from the planes where you showed it.",
         ("G",),
-        lambda session: session.propagate(),
+        lambda commands: commands.propagate(),
         lambda state: state.stack.can_propagate,
     ),
     Action(
@@ -139,7 +185,7 @@ _TABLE = (
         "Next weak plane",
         "Go to the next plane where the carried object should be looked at; Accept then writes it anew there.",
         ("J",),
-        lambda session: session.next_weak_plane(),
+        lambda commands: commands.next_weak_plane(),
         lambda state: state.stack.can_jump,
     ),
     Action(
@@ -147,7 +193,7 @@ _TABLE = (
         "Copy to next",
         "Write this plane, and set its prompts on the next plane or time point, for the same object.",
         ("K",),
-        lambda session: session.copy_prompts(),
+        lambda commands: commands.copy_prompts(),
         lambda state: state.stack.can_copy,
     ),
     Action(
@@ -155,7 +201,7 @@ _TABLE = (
         "Copy to previous",
         "Write this plane, and set its prompts on the plane or time point before, for the same object.",
         ("Shift-K",),
-        lambda session: session.copy_prompts(-1),
+        lambda commands: commands.copy_prompts(-1),
         lambda state: state.stack.can_copy,
     ),
     Action(
@@ -163,7 +209,7 @@ _TABLE = (
         "Same object",
         "Let Accept write the last object again on this plane, or a new object.",
         ("U",),
-        lambda session: session.toggle_same_object(),
+        lambda commands: commands.toggle_same_object(),
         lambda state: state.stack.label is not None,
     ),
     Action(
@@ -171,7 +217,7 @@ _TABLE = (
         "Cancel",
         "Stop the work that is under way.",
         ("Escape", "Shift-Escape"),
-        lambda session: session.cancel(),
+        lambda commands: commands.cancel(),
         lambda state: state.status.cancellable,
     ),
 )

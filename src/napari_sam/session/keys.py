@@ -13,8 +13,7 @@ from napari_sam.session.actions import ACTIONS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_sam.session.actions import Action
-    from napari_sam.session.session import Session
+    from napari_sam.session.actions import Action, Commands
 
 _VERTEX_MODES = frozenset({"add_path", "add_polyline", "add_polygon", "add_polygon_lasso"})
 """Modes of a Shapes layer in which napari's Enter and Escape end a shape; in the others these keys do nothing."""
@@ -29,12 +28,12 @@ class KeyBindings:
 
     Parameters
     ----------
-    session : Session
-        Whose commands run; held weakly, because viewers keep their bindings.
+    commands : Commands
+        What runs, such as a session; held weakly, because viewers keep their bindings.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = weakref.ref(session)
+    def __init__(self, commands: Commands) -> None:
+        self._commands = weakref.ref(commands)
         self._bound: list[tuple[Any, str]] = []
 
     def bind(self, place: Any) -> None:
@@ -55,11 +54,11 @@ class KeyBindings:
 
     def _call(self, place: Any, key: str, action: Action) -> Callable[[Any], None] | None:
         """Make what a key calls at a place; None where the key is not free."""
-        session = self._session
+        find = self._commands
 
         def run(_place: Any) -> None:
-            if (mine := session()) is not None and action.enabled(mine.state):
-                action.run(mine)
+            if (commands := find()) is not None and action.enabled(commands.state):
+                action.run(commands)
 
         binding = coerce_keybinding(key)
         if binding in place.keymap:

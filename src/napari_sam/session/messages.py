@@ -11,7 +11,6 @@ from napari_sam.session.state import Status
 
 if TYPE_CHECKING:
     from napari_sam.inference.request import Stage
-    from napari_sam.session.prompts.reader import PromptReading
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -145,19 +144,6 @@ def undone_earlier(labels: str) -> str:
 def redone_earlier(labels: str) -> str:
     """Say what was done again that was done before the dock was opened."""
     return f'The change of "{labels}" that was undone last is back.'
-
-
-def warning(reading: PromptReading) -> str:
-    """Say what about the prompts needs the person; "" when nothing does."""
-    if names_nothing(reading):
-        return BACKGROUND_ONLY
-    return reading.warning
-
-
-def names_nothing(reading: PromptReading) -> bool:
-    """Tell whether there are prompts but none that says where the object is."""
-    said = reading.prompts
-    return bool(len(said)) and said.box is None and not any(point.positive for point in said.points)
 
 
 def ready(plane: str, accepted: int | None, *, encoded: bool = True, image: str = "") -> str:

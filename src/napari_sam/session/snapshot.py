@@ -104,8 +104,10 @@ def _status(
         return Status("attention", held)
     if unsaved := components.log.unsaved:
         return Status("attention", unsaved)
-    if warning := messages.warning(live.reading):
-        return Status("attention", warning)
+    if live.reading.prompts.is_background_only:
+        return Status("attention", messages.BACKGROUND_ONLY)
+    if live.reading.warning:
+        return Status("attention", live.reading.warning)
     if live.ready is None:
         return Status()
     if live.ready.notice:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from napari_sam.inference.refinement import PreviousMask, Refinement
 from napari_sam.inference.request import PlaneRequest
 from napari_sam.prompts import MaskPrompt
-from napari_sam.session import messages
 from napari_sam.session.candidates.requests import PendingRequests
 from napari_sam.session.prompts.reader import PromptReading
 
@@ -91,7 +90,7 @@ class LivePrediction:
     def is_stopped(self) -> bool:
         """Whether the prompts have no answer and none is under way, because it was cancelled or failed."""
         prompts = self.reading.prompts
-        asked = bool(len(prompts)) and not messages.names_nothing(self.reading)
+        asked = bool(len(prompts)) and not self.reading.prompts.is_background_only
         return asked and not self.is_answered and not self.requests.waits_for_prompts
 
     @property
@@ -136,7 +135,7 @@ class LivePrediction:
             self._hide()
             return
         self.reading = self._prompts.read(image, source.view)
-        prompts = PromptReading().prompts if messages.names_nothing(self.reading) else self.reading.prompts
+        prompts = PromptReading().prompts if self.reading.prompts.is_background_only else self.reading.prompts
         request = self.request(source, prompts)
         if (prompts, request.context) == self._asked:
             return

@@ -1,4 +1,4 @@
-"""Tells whether what is prompted on a plane is the object in hand."""
+"""Tells whether what is prompted on a plane is the current object."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_sam.session.objects.tracked import TrackedObject
 
 
-def belongs(hand: TrackedObject, view: PlaneIndex, prompts: PromptSet, candidate: Candidate | None) -> bool:
+def belongs(current: TrackedObject, view: PlaneIndex, prompts: PromptSet, candidate: Candidate | None) -> bool:
     """Tell whether what is prompted on a plane belongs to an object.
 
     Where a run has written the object, it does when a click on the object lies on its pixels, or when more than half of
@@ -26,7 +26,7 @@ def belongs(hand: TrackedObject, view: PlaneIndex, prompts: PromptSet, candidate
 
     Parameters
     ----------
-    hand : TrackedObject
+    current : TrackedObject
         The object.
     view : PlaneIndex
         The plane.
@@ -35,21 +35,25 @@ def belongs(hand: TrackedObject, view: PlaneIndex, prompts: PromptSet, candidate
     candidate : Candidate or None
         What was answered; None while that is under way.
     """
-    record = hand.planes.get(view.index)
-    if record is None or full_resolution(hand.layer).ndim != len(view.index) or not is_there(hand, view, record):
+    record = current.planes.get(view.index)
+    if record is None or full_resolution(current.layer).ndim != len(view.index) or not is_there(current, view, record):
         return False
-    if not record.annotated and any(_carries(hand, view, point.position) for point in prompts.points if point.positive):
+    if not record.annotated and any(
+        _carries(current, view, point.position) for point in prompts.points if point.positive
+    ):
         return True
     if candidate is None or not candidate.area:
         return False
     size = (candidate.mask.shape[0], candidate.mask.shape[1])
-    present = np.asarray(full_resolution(hand.layer)[view.slices(candidate.origin, size)]) == hand.label
+    present = np.asarray(full_resolution(current.layer)[view.slices(candidate.origin, size)]) == current.label
     areas = candidate.area, int(np.count_nonzero(record.mask))
     shared = np.count_nonzero(present & candidate.mask)
     return bool(shared > (max(areas) if record.annotated else min(areas)) / 2)
 
 
-def _carries(hand: TrackedObject, view: PlaneIndex, position: tuple[float, float]) -> bool:
+def _carries(current: TrackedObject, view: PlaneIndex, position: tuple[float, float]) -> bool:
     y, x = (round(at) for at in position)
     inside = 0 <= y < view.shape[0] and 0 <= x < view.shape[1]
-    return inside and bool((np.asarray(full_resolution(hand.layer)[view.slices((y, x), (1, 1))]) == hand.label).any())
+    return inside and bool(
+        (np.asarray(full_resolution(current.layer)[view.slices((y, x), (1, 1))]) == current.label).any()
+    )

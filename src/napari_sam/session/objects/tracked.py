@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari_sam.planes.source import PlaneIndex
     from napari_sam.session.labels.edit import LabelEdit
-    from napari_sam.session.propagation.remainder import RunRemainder
+    from napari_sam.session.objects.remainder import RunRemainder
 
 Index = tuple[int | None, ...]
 """What names a plane of an image: `PlaneIndex.index`."""
@@ -124,7 +124,7 @@ class TrackedObject:
         Those that a person said, and that no run has started from yet.
     marks : mapping
         By `PlaneIndex.index`, stop marks: positions that are not the object's, data pixels, (y, x).
-    rest : RunRemainder or None
+    remainder : RunRemainder or None
         What its last run had not done when it was broken off; None when it came to its end.
     """
 
@@ -133,7 +133,7 @@ class TrackedObject:
     planes: dict[Index, PlaneRecord] = field(default_factory=dict)
     fresh: frozenset[Index] = frozenset()
     marks: Mapping[Index, tuple[tuple[float, float], ...]] = field(default_factory=dict)
-    rest: RunRemainder | None = None
+    remainder: RunRemainder | None = None
 
     def with_prompted(self, index: Index, record: PlaneRecord) -> TrackedObject:
         """Return this with a plane that a person said; stop marks on it are no longer true."""
@@ -165,9 +165,9 @@ class TrackedObject:
         return {place: places for place, places in found if place is not None}
 
 
-def is_there(hand: TrackedObject, view: PlaneIndex, record: PlaneRecord) -> bool:
+def is_there(current: TrackedObject, view: PlaneIndex, record: PlaneRecord) -> bool:
     """Tell whether a plane still carries anything of an object, where it was written."""
-    if full_resolution(hand.layer).ndim != len(view.index):
+    if full_resolution(current.layer).ndim != len(view.index):
         return False
     region = view.slices(record.origin, (record.drawn.shape[0], record.drawn.shape[1]))
-    return bool((np.asarray(full_resolution(hand.layer)[region]) == hand.label).any())
+    return bool((np.asarray(full_resolution(current.layer)[region]) == current.label).any())

@@ -11,10 +11,10 @@ from napari_sam.session import messages
 from napari_sam.session.connections import Connections
 from napari_sam.session.objects.current import CurrentObjects
 from napari_sam.session.objects.matching import belongs
+from napari_sam.session.objects.remainder import RunRemainder
 from napari_sam.session.propagation import messages as propagation_messages
 from napari_sam.session.propagation.options import PropagationOptions
-from napari_sam.session.propagation.plan import make_job, read_line
-from napari_sam.session.propagation.remainder import RunRemainder
+from napari_sam.session.propagation.plan import make_job, read_line, resumed_job
 from napari_sam.session.propagation.run_writer import RunWriter
 from napari_sam.session.propagation.runner import PropagationRunner
 from napari_sam.session.propagation.snapshot import Strip
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
     from napari_sam.inference.segmenter import Segmenter
     from napari_sam.inference.worker import Worker
+    from napari_sam.propagation.job import PlaneResult
     from napari_sam.session.components import Components
     from napari_sam.session.objects.tracked import TrackedObject
-    from napari_sam.session.propagation.job import PlaneResult
-    from napari_sam.session.propagation.state import StackState
+    from napari_sam.session.state import StackState
 
 
 class PropagationController:
@@ -172,8 +172,8 @@ class PropagationController:
         if hand is not None and not job.known and not job.asked:
             return propagation_messages.not_here(hand.label, axis.name)
         self._start = "new"
-        if hand is not None and hand.rest is not None:
-            on = hand.rest.job_for(hand, line, job)
+        if hand is not None and hand.remainder is not None:
+            on = resumed_job(hand, line, job)
             self._start, job = ("again", job) if on is None else ("on", on)
         writer = writer or components.targets.add(image, components.above_target)
         run_writer = RunWriter(components, image, line, axis.name, writer, job, hand, only_empty=only_empty)
@@ -238,7 +238,7 @@ class PropagationController:
             return self.state().text
         if not 0 <= line.place + step < line.size:
             return propagation_messages.no_neighbour(axis.name, line.place + step)
-        if not messages.names_nothing(components.live.reading) and len(components.live.reading.prompts):
+        if not components.live.reading.prompts.is_background_only and len(components.live.reading.prompts):
             if not components.live.is_answered:
                 return propagation_messages.STILL_ASKED
             if trouble := accept():

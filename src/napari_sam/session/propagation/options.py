@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from napari_sam.errors import InputError
 from napari_sam.propagation import DEFAULT_STRATEGY, STRATEGIES
 from napari_sam.session.objects.tracked import PlaneLine
-from napari_sam.session.propagation.state import StackAxis
+from napari_sam.session.state import StackAxis
 
 if TYPE_CHECKING:
     from napari_sam.session.viewing.active_image import ActiveImage

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_sam.planes.source import ArrayPlanes
 from napari_sam.propagation import Annotated
-from napari_sam.session import messages
+from napari_sam.propagation.job import PropagationJob, RunLeg
 from napari_sam.session.labels.pixels import label_mask
-from napari_sam.session.propagation.job import PropagationJob, RunLeg
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
     from napari.layers import Image
     from numpy.typing import NDArray
 
@@ -53,7 +53,7 @@ def read_line(prompts: PromptLayers, image: Image, line: PlaneLine) -> PromptedP
     marks: Marks = {}
     readings = []
     for place, reading in prompts.read_along(image, line.view, line.axis).items():
-        if messages.names_nothing(reading):
+        if reading.prompts.is_background_only:
             marks[place] = tuple(point.position for point in reading.prompts.points)
         elif len(reading.prompts):
             objects[place] = reading.prompts
@@ -63,11 +63,11 @@ def read_line(prompts: PromptLayers, image: Image, line: PlaneLine) -> PromptedP
     return PromptedPlanes(objects, marks, tuple(readings))
 
 
-def annotated_planes(hand: TrackedObject, line: PlaneLine) -> list[Annotated]:
+def annotated_planes(current: TrackedObject, line: PlaneLine) -> list[Annotated]:
     """Read the planes of an object that a person said, as they are in its layer now: they may have been painted in."""
     found = []
-    for place, record in hand.on(line):
-        if record.annotated and (mask := label_mask(hand.layer, line.at(place), hand.label)).any():
+    for place, record in current.on(line):
+        if record.annotated and (mask := label_mask(current.layer, line.at(place), current.label)).any():
             found.append(Annotated(place, mask, record.prompts))
     return found
 
@@ -75,7 +75,7 @@ def annotated_planes(hand: TrackedObject, line: PlaneLine) -> list[Annotated]:
 def make_job(
     source: PlaneSource,
     line: PlaneLine,
-    hand: TrackedObject | None,
+    current: TrackedObject | None,
     prompted: PromptedPlanes,
     shown: NDArray[np.bool_] | None,
     span: range,
@@ -95,9 +95,9 @@ def make_job(
         The plane on screen, as it is seen.
     line : PlaneLine
         The planes.
-    hand : TrackedObject or None
+    current : TrackedObject or None
         The object, if there is one yet.
-    said : PromptedPlanes
+    prompted : PromptedPlanes
         What is drawn.
     shown : numpy.ndarray, shape (H, W), bool, or None
         The candidate on the plane on screen, if there is one.
@@ -106,14 +106,16 @@ def make_job(
     model, device, strategy : str
         What answers, and how.
     """
-    known = [] if hand is None else [one for one in annotated_planes(hand, line) if one.index not in prompted.objects]
+    known = (
+        [] if current is None else [one for one in annotated_planes(current, line) if one.index not in prompted.objects]
+    )
     fresh = set(prompted.objects)
     earlier: frozenset[int] = frozenset()
     marks = dict(prompted.marks)
-    if hand is not None:
-        fresh |= {place for place in (line.find(index) for index in hand.fresh) if place is not None}
-        earlier = frozenset(place for place, record in hand.on(line) if not record.annotated)
-        marks = {**hand.marks_on(line), **marks}
+    if current is not None:
+        fresh |= {place for place in (line.find(index) for index in current.fresh) if place is not None}
+        earlier = frozenset(place for place, record in current.on(line) if not record.annotated)
+        marks = {**current.marks_on(line), **marks}
     asked = []
     for place, shown_prompts in prompted.objects.items():
         if place == line.place and shown is not None:
@@ -121,13 +123,41 @@ def make_job(
         else:
             asked.append((place, shown_prompts))
     starts = sorted({one.index for one in known} | set(prompted.objects))
-    corrected = hand is not None and hand.rest is None and earlier and fresh and not prompted.marks
+    corrected = current is not None and current.remainder is None and earlier and fresh and not prompted.marks
     legs = _legs(starts, fresh, span) if corrected else (RunLeg((), span),)
     planes = ArrayPlanes(
         source.data, line.axis, line.view.index, source.contrast_limits, source.gamma, line.view.spacing
     )
     known.sort(key=lambda one: one.index)
     return PropagationJob(model, device, planes, span, tuple(known), tuple(asked), legs, strategy, marks, earlier)
+
+
+def resumed_job(current: TrackedObject, line: PlaneLine, new: PropagationJob) -> PropagationJob | None:
+    """Return what the last run of an object has left to do; None where a run has to start again.
+
+    Parameters
+    ----------
+    current : TrackedObject
+        The object.
+    line : PlaneLine
+        The planes.
+    new : PropagationJob
+        What a run would do that starts again.
+    """
+    left = None if current.remainder is None else current.remainder.job_for(new)
+    return left if left is not None and _is_untouched(current, line, left.known) else None
+
+
+def _is_untouched(current: TrackedObject, line: PlaneLine, known: tuple[Annotated, ...]) -> bool:
+    """Tell whether what a person annotated is what the run started from, and is in the labels as it was written."""
+    annotated = {place: record for place, record in current.on(line) if record.annotated}
+    return annotated.keys() == {one.index for one in known} and all(
+        annotated[one.index].prompts is one.prompts
+        and np.array_equal(
+            label_mask(current.layer, line.at(one.index), current.label), annotated[one.index].whole(line.view.shape)
+        )
+        for one in known
+    )
 
 
 def _legs(starts: list[int], fresh: set[int], span: range) -> tuple[RunLeg, ...]:

@@ -11,12 +11,12 @@ from napari_sam.inference.request import candidate_of
 from napari_sam.masks import iou
 from napari_sam.prompts import PromptSet
 from napari_sam.propagation import Annotated, PropagationStep, Reason, weak_planes
+from napari_sam.propagation.job import Stale
 from napari_sam.session import messages
 from napari_sam.session.labels.compressed import CompressedArray
 from napari_sam.session.labels.pixels import label_mask
 from napari_sam.session.objects.tracked import PlaneRecord, TrackedObject, is_there
 from napari_sam.session.propagation import messages as propagation_messages
-from napari_sam.session.propagation.job import Stale
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam.propagation import Ending
+    from napari_sam.propagation.job import PlaneResult, PropagationJob
     from napari_sam.session.components import Components
     from napari_sam.session.labels.edit import LabelEdit
     from napari_sam.session.labels.writer import LabelWriter
     from napari_sam.session.objects.history import HistoryStep as Deed
+    from napari_sam.session.objects.remainder import RunRemainder
     from napari_sam.session.objects.tracked import PlaneLine
     from napari_sam.session.prompts.reader import PromptReading
-    from napari_sam.session.propagation.job import PlaneResult, PropagationJob
-    from napari_sam.session.propagation.remainder import RunRemainder
 
 _AGREES = 0.8
 """IoU from which a plane that was good before counts as found again."""
@@ -172,7 +172,7 @@ class RunWriter:
             return ""
         if self.hand is not None:
             done = {index for index in self.hand.fresh if self._line.find(index) is not None}
-            self.hand = replace(self.hand, fresh=self.hand.fresh - (done if rest is None else set()), rest=rest)
+            self.hand = replace(self.hand, fresh=self.hand.fresh - (done if rest is None else set()), remainder=rest)
         self._log.settle(self.image, self._step, self.hand)
         if self.hand is None:
             return propagation_messages.NOT_FOUND

@@ -14,8 +14,8 @@ import numpy as np
 
 from napari_sam.progress import no_progress
 from napari_sam.propagation import Annotated, Ending, PropagationStep, Reason, propagate
-from napari_sam.session.propagation.job import Stale
-from napari_sam.session.propagation.remainder import TrailLog
+from napari_sam.propagation.job import Stale
+from napari_sam.propagation.trail import TrailLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_sam.inference.request import EngineFactory, EngineLike
     from napari_sam.inference.worker import Worker
     from napari_sam.progress import Progress
-    from napari_sam.session.propagation.job import PlaneResult, PropagationJob
+    from napari_sam.propagation.job import PlaneResult, PropagationJob
 
 LANE = "stack"
 

@@ -9,7 +9,7 @@ from napari_sam.session import messages
 from napari_sam.session.objects.tracked import is_there
 from napari_sam.session.propagation import messages as propagation_messages
 from napari_sam.session.propagation.plan import read_line
-from napari_sam.session.propagation.state import StackState, StripPlane
+from napari_sam.session.state import StackState, StripPlane
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -40,7 +40,7 @@ class Strip:
             return StackState(strategy=course.strategy, running=stack.running, text=text)
         self._read(hand, line)
         reading = components.live.reading
-        prompts = len(reading.prompts) > 0 and not messages.names_nothing(reading)
+        prompts = len(reading.prompts) > 0 and not reading.prompts.is_background_only
         here = hand is not None and line.view.index in hand.planes
         shown = self._read_shown(components, active.image, line)
         joining = propagation_messages.shown(course.axis.name, shown, line.place)
@@ -107,7 +107,7 @@ def _text(stack: PropagationController, hand: TrackedObject | None, *, prompts: 
         return stack.message
     if hand is None:
         return propagation_messages.PROMPTED if prompts else propagation_messages.NO_OBJECT
-    if hand.rest is not None and not prompts:
+    if hand.remainder is not None and not prompts:
         return propagation_messages.in_part(hand.label)
     if hand.fresh and any(not record.annotated for record in hand.planes.values()):
         return propagation_messages.corrected(hand.label)

@@ -8,7 +8,7 @@ from qtpy.QtCore import QEvent, QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QHelpEvent, QPainter, QPalette, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from napari_sam.session.propagation.state import StackState
+from napari_sam.session.state import StackState
 from napari_sam.widgets.controls.icons import GREEN, ORANGE, VERMILLION, YELLOW
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from qtpy.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QPaintEvent
 
-    from napari_sam.session.propagation.state import StripPlane
+    from napari_sam.session.state import StripPlane
 
 _MARKS, _BARS, _CURSOR = 11, 30, 8
 """Heights of the lane of marks above, of the bars, and of the pointer below, logical pixels."""

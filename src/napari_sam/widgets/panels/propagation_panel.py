@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QKeyEvent, QMouseEvent, QResizeEvent, QWheelEvent
 
     from napari_sam.session import Session
-    from napari_sam.session.propagation.state import StackState
-    from napari_sam.session.state import SessionState
+    from napari_sam.session.state import SessionState, StackState
 
 _DIGITS, _BUTTONS = 46, 40  # widths of a number and of the buttons beside it, logical pixels
 _COMMANDS = ("propagate", "cancel", "copy_prompts", "next_weak_plane")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from napari_sam.propagation import DEFAULT_STRATEGY, Annotated, Ending, PropagationStep
-from napari_sam.session.propagation.remainder import Trail
+from napari_sam.propagation.results import Annotated, Ending, PropagationStep
+from napari_sam.propagation.strategies.table import DEFAULT_STRATEGY
+from napari_sam.propagation.trail import Trail
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
