@@ -1,19 +1,63 @@
-"""Files in places where others may put something: only plain files are opened, and links are never written through."""
+"""Files of the person's, and in places where others may put something.
+
+Only plain files are opened, links are never written through, and what is written takes its name when it is whole.
+"""
 
 from __future__ import annotations
 
 import os
+import re
+import secrets
+import shutil
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import platformdirs
+
+from napari_sam.errors import InputError
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from io import BufferedReader
-    from pathlib import Path
 
+HOME_VARIABLE = "NAPARI_SAM_HOME"
 
+_SIZE = re.compile(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*(bytes|[kMGT]B)?\s*", re.IGNORECASE)
+_UNITS = {"bytes": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _NOT_LINKS = getattr(os, "O_NOFOLLOW", 0)  # Windows has neither flag, and no pipes or devices in folders
 _NOT_WAITING = getattr(os, "O_NONBLOCK", 0)
+
+
+def home() -> Path:
+    """Folder of everything that this plugin keeps for the person; it may not exist yet."""
+    chosen = os.environ.get(HOME_VARIABLE)
+    return Path(chosen).expanduser() if chosen else platformdirs.user_data_path("napari-sam-live", appauthor=False)
+
+
+def format_bytes(count: int) -> str:
+    """Write a number of bytes as a person says it, in powers of ten: 375_042_383 is ``375 MB``."""
+    if count < 1_000:
+        return f"{count} bytes"
+    for unit, scale in (("kB", 1e3), ("MB", 1e6)):
+        if count < 999.5 * scale:
+            return f"{count / scale:.3g} {unit}"
+    return f"{count / 1e9:.2f} GB"
+
+
+def parse_bytes(text: str) -> int:
+    """Read a number of bytes, such as "500 MB" or "20GB", in powers of ten.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    match = _SIZE.fullmatch(text)
+    if match is None or not (match[2] or float(match[1]) == 0):  # a number alone is a slip: 5 bytes hold nothing
+        raise InputError(f"{text!r} is not a size. Write a number with a unit, such as 500MB or 20GB.")
+    return int(float(match[1]) * _UNITS[(match[2] or "bytes").lower()])
 
 
 class NotPlainError(OSError):
@@ -71,17 +115,69 @@ def read_small(path: Path, most: int = 1 << 16) -> str:
     return data.decode("utf-8")
 
 
+def part_path(path: Path) -> Path:
+    """Name the place of a file that is not whole yet, where the next attempt finds it and goes on, or clears it up."""
+    return path.with_name(path.name + ".part")
+
+
+@contextmanager
+def replacing(path: Path, temporary: Path | None = None) -> Iterator[Path]:
+    """Give a place to write to; when the block ends well, what it wrote takes the place of `path`.
+
+    A crash leaves what was there. A link of that name is replaced, not written through.
+
+    Parameters
+    ----------
+    path : Path
+        A file; or a folder, where the block makes one.
+    temporary : Path, optional
+        The place to write to, in the same folder; what lies there is deleted first. Default: named after the process.
+
+    Yields
+    ------
+    Path
+        Nothing is there.
+
+    Raises
+    ------
+    OSError
+        If what was written cannot take its name.
+    """
+    place = temporary or path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    _discard(place)  # of a process that was killed; or a link, put there by somebody else
+    try:
+        yield place
+        if place.is_dir() and path.is_dir():
+            _replace_folder(place, path)
+        else:
+            os.replace(place, path)
+    finally:
+        _discard(place)
+
+
+def _replace_folder(new: Path, path: Path) -> None:
+    """Put a folder in the place of another, which no system does in one step: aside first, and back if need be."""
+    aside = new.with_name(f".{os.getpid()}-{secrets.token_hex(3)}.old")
+    os.replace(path, aside)
+    try:
+        os.replace(new, path)
+    except OSError:
+        os.replace(aside, path)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _discard(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write a text file in one step; a link of that name is replaced, not written through."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
-    try:
-        with temporary.open("x", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, temporary.open("x", encoding="utf-8") as file:
+        file.write(text)
 
 
 def clear_way(path: Path) -> None:

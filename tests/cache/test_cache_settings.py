@@ -11,7 +11,7 @@ import pytest
 from napari_sam.cache import settings
 from napari_sam.cache.disk import DiskStore
 from napari_sam.cache.memory import EmbeddingCache
-from napari_sam.errors import CacheError, InputError
+from napari_sam.errors import CacheError
 
 
 @pytest.fixture(scope="module")
@@ -39,27 +39,6 @@ def test_the_cache_on_disk_can_be_switched_off(word, monkeypatch):
     assert EmbeddingCache.default().disk is None
     with pytest.raises(CacheError, match="NAPARI_SAM_CACHE"):
         settings.required_folder()
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [
-        ("0", 0),
-        ("12 bytes", 12),
-        ("7 bytes", 7),
-        ("500 MB", 500_000_000),
-        ("1.5gb", 1_500_000_000),
-        (" 2 TB ", 2 * 10**12),
-    ],
-)
-def test_sizes_are_read_in_powers_of_ten(text, size):
-    assert settings.parse_size(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "much", "-1 GB", "5 GiB", "1e9", "GB", "5", "5000000000"])
-def test_what_is_no_size_is_refused_with_an_example(text):
-    with pytest.raises(InputError, match="20GB"):
-        settings.parse_size(text)
 
 
 def test_the_limit_is_what_was_said_last_of_all_by_the_environment(tmp_path, monkeypatch):

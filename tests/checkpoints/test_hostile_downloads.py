@@ -12,8 +12,9 @@ import requests
 
 from napari_sam.checkpoints import importing, weights
 from napari_sam.checkpoints.download import DownloadSource, Limits, download, partial_size
-from napari_sam.checkpoints.download.partial import note_path, part_path
+from napari_sam.checkpoints.download.partial import note_path
 from napari_sam.errors import WeightsError
+from napari_sam.files import part_path
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import napari_sam
-from napari_sam.checkpoints.registry import ARCHITECTURES, ModelSpec, format_bytes, get_model, list_models
+from napari_sam.checkpoints.registry import ARCHITECTURES, ModelSpec, get_model, list_models
 from napari_sam.errors import WeightsError
 
 LENGTHS = {"sha256": 64, "md5": 32, "xxh128": 32}
@@ -90,22 +90,6 @@ def test_mistyped_name_is_helped(typed, meant):
 def test_name_like_none_points_to_the_list():
     with pytest.raises(WeightsError, match="napari-sam models list"):
         get_model("qqqq")
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [
-        (0, "0 bytes"),
-        (999, "999 bytes"),
-        (1_500, "1.5 kB"),
-        (40_728_226, "40.7 MB"),
-        (375_042_383, "375 MB"),
-        (999_600_000, "1.00 GB"),
-        (2_564_550_879, "2.56 GB"),
-    ],
-)
-def test_sizes_as_people_say_them(count, text):
-    assert format_bytes(count) == text
 
 
 def test_size_that_is_not_published_carries_a_tilde():

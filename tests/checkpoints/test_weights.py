@@ -55,19 +55,8 @@ def loads(monkeypatch):
     return asked
 
 
-class TestHome:
-    def test_variable_decides(self, home):
-        assert receipts.home() == home
-        assert receipts.weights_folder() == home / "weights"
-
-    def test_tilde_is_the_person(self, monkeypatch):
-        monkeypatch.setenv("NAPARI_SAM_HOME", "~/models")
-        assert receipts.home() == Path.home() / "models"
-
-    def test_default_is_the_folder_of_the_platform(self, monkeypatch):
-        monkeypatch.delenv("NAPARI_SAM_HOME")
-        assert receipts.home().name == "napari-sam-live"
-        assert receipts.home().is_absolute()
+def test_weights_lie_in_the_home(home):
+    assert receipts.weights_folder() == home / "weights"
 
 
 class TestStatus:

@@ -7,8 +7,8 @@ import pytest
 import tifffile
 from stack_files import AFFINE, MICROMETERS, MILLIMETERS, SPACING, VOLUME, dicom, imagej, metaimage, nifti, ome_zarr
 
+from napari_sam import files
 from napari_sam.errors import InputError
-from napari_sam.io import writing
 from napari_sam.io.stack import make_stack
 from napari_sam.io.stacks import open_stack, write_stack_labels
 
@@ -223,14 +223,14 @@ def test_orders_that_a_format_does_not_have(tmp_path):
 def test_a_folder_that_cannot_be_moved_into_place_is_put_back(tmp_path, stack, monkeypatch):
     pytest.importorskip("zarr")
     write_stack_labels(tmp_path / "l.zarr", LABELS, stack)
-    replace = writing.os.replace
+    replace = files.os.replace
 
     def failing(source, target):
         if ".tmp." in str(source):
             raise OSError(28, "No space left on device")
         replace(source, target)
 
-    monkeypatch.setattr(writing.os, "replace", failing)
+    monkeypatch.setattr(files.os, "replace", failing)
     with pytest.raises(InputError, match="No space left"):
         write_stack_labels(tmp_path / "l.zarr", LABELS + 1, stack)
     with open_stack(tmp_path / "l.zarr") as written:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from napari_sam.cache import settings
 from napari_sam.cache.file_format import LARGEST, DamagedEntry, largest_size, read_entry, write_entry
+from napari_sam.files import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -177,8 +178,8 @@ class DiskStore:
         unfinished = self.folder / f"{packed.key}.{writer}.unfinished"
         path = self._path(packed.key)
         try:
-            write_entry(unfinished, packed)
-            os.replace(unfinished, path)
+            with replacing(path, unfinished):
+                write_entry(unfinished, packed)
         except FileNotFoundError:  # somebody took the writer for dead, or has deleted the folder
             return False
         except (PermissionError, IsADirectoryError):
@@ -189,8 +190,6 @@ class DiskStore:
                 raise
             _log.info("%s is a folder: that embedding is not kept on disk.", path)
             return False
-        finally:
-            _drop(unfinished)
         return True
 
     def _make_room(self, wanted: int) -> None:

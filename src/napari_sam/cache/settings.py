@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
 
-from napari_sam.checkpoints.receipts import HOME_VARIABLE, home
 from napari_sam.errors import CacheError, InputError
-from napari_sam.files import read_small, write_whole
+from napari_sam.files import HOME_VARIABLE, home, parse_bytes, read_small, write_whole
 
 _log = logging.getLogger(__name__)
 
@@ -31,8 +29,6 @@ MOST = 10_000_000_000
 _SHARE = 10  # of what could be free on the disk, one part in so many
 _OFF = {"off", "0", "no", "false"}
 _LIMIT_FILE = "limit.txt"
-_SIZE = re.compile(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*(bytes|[kMGT]B)?\s*", re.IGNORECASE)
-_UNITS = {"bytes": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
 
 def folder() -> Path | None:
@@ -61,20 +57,6 @@ def required_folder() -> Path:
     return found
 
 
-def parse_size(text: str) -> int:
-    """Read a number of bytes, such as "500 MB" or "20GB", in powers of ten.
-
-    Raises
-    ------
-    InputError
-        If it is none.
-    """
-    match = _SIZE.fullmatch(text)
-    if match is None or not (match[2] or float(match[1]) == 0):  # a number alone is a slip: 5 bytes hold nothing
-        raise InputError(f"{text!r} is not a size. Write a number with a unit, such as 500MB or 20GB.")
-    return int(float(match[1]) * _UNITS[(match[2] or "bytes").lower()])
-
-
 def chosen_limit(place: Path) -> int | None:
     """Bytes that the person allows in a folder; None where nothing was said."""
     said = os.environ.get(SIZE_VARIABLE, "").strip()
@@ -82,7 +64,7 @@ def chosen_limit(place: Path) -> int | None:
         with suppress(OSError, ValueError):
             said = read_small(place / _LIMIT_FILE, 1000).strip()
     try:
-        return parse_size(said) if said else None
+        return parse_bytes(said) if said else None
     except InputError as error:
         _log.warning("The size of the cache of embeddings is left at its default: %s", error)
         return None

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
 from napari_sam.checkpoints.checksums import file_digests, new_hasher
 from napari_sam.checkpoints.container import container_problem
-from napari_sam.checkpoints.receipts import HOME_VARIABLE, read_receipt, weights_folder, write_receipt
-from napari_sam.checkpoints.registry import ARCHITECTURES, CHECKPOINT_SUFFIXES, ModelSpec, format_bytes, list_models
+from napari_sam.checkpoints.receipts import read_receipt, weights_folder, write_receipt
+from napari_sam.checkpoints.registry import ARCHITECTURES, CHECKPOINT_SUFFIXES, ModelSpec, list_models
 from napari_sam.checkpoints.weights import imported, lookup, recognise, target_path
 from napari_sam.errors import WeightsError
-from napari_sam.files import absence, open_plain, printable
+from napari_sam.files import HOME_VARIABLE, absence, format_bytes, open_plain, printable, replacing
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
@@ -125,7 +124,6 @@ def _check_loads(path: Path, architecture: str | None, progress: Progress) -> No
 
 def _copy(source: Path, target: Path, progress: Progress) -> str:
     """Copy under a temporary name, then rename; return the SHA-256. A copy onto itself only reads."""
-    temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() and target.samefile(source):
@@ -136,8 +134,7 @@ def _copy(source: Path, target: Path, progress: Progress) -> str:
                 f"There is not enough space in {target.parent}: {format_bytes(size)} are needed. Free some, or set "
                 f"{HOME_VARIABLE} to a folder on another disk."
             )
-        temporary.unlink(missing_ok=True)
-        with open_plain(source) as reading, temporary.open("xb") as writing:  # never through a link
+        with replacing(target) as temporary, open_plain(source) as reading, temporary.open("xb") as writing:
             while block := reading.read(_BLOCK):
                 writing.write(block)
                 hasher.update(block)
@@ -145,13 +142,9 @@ def _copy(source: Path, target: Path, progress: Progress) -> str:
                 progress(min(done / size, 1.0))
             writing.flush()
             os.fsync(writing.fileno())
-        os.replace(temporary, target)
     except OSError as error:
         raise WeightsError(
             f"{source} could not be copied to {target.parent}: {error.strerror or error}. Check the disk and its "
             f"permissions, or set {HOME_VARIABLE} to another folder."
         ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
     return hasher.hexdigest()

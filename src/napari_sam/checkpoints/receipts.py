@@ -8,16 +8,12 @@ keeps the architecture of a file that a person imported.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import platformdirs
-
 from napari_sam.errors import WeightsError
-from napari_sam.files import read_small, write_whole
+from napari_sam.files import HOME_VARIABLE, home, read_small, write_whole
 
-HOME_VARIABLE = "NAPARI_SAM_HOME"
 _SUFFIX = ".receipt.json"
 
 
@@ -47,12 +43,6 @@ class Receipt:
     sha256: str
     architecture: str | None
     source: str
-
-
-def home() -> Path:
-    """Folder of everything that this plugin keeps for the person; it may not exist yet."""
-    chosen = os.environ.get(HOME_VARIABLE)
-    return Path(chosen).expanduser() if chosen else platformdirs.user_data_path("napari-sam-live", appauthor=False)
 
 
 def weights_folder() -> Path:

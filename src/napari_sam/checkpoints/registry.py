@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from napari_sam.errors import WeightsError
+from napari_sam.files import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -447,13 +448,3 @@ def _did_you_mean(name: str, known: Iterable[str]) -> str:
     if close:
         return f" Did you mean {' or '.join(close)}?"
     return " `napari-sam models list` shows those there are."
-
-
-def format_bytes(count: int) -> str:
-    """Write a number of bytes as a person says it, in powers of ten: 375_042_383 is ``375 MB``."""
-    if count < 1_000:
-        return f"{count} bytes"
-    for unit, scale in (("kB", 1e3), ("MB", 1e6)):
-        if count < 999.5 * scale:
-            return f"{count / scale:.3g} {unit}"
-    return f"{count / 1e9:.2f} GB"

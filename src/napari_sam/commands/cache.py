@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from napari_sam.checkpoints.registry import format_bytes
 from napari_sam.commands.common import Debug, reported
+from napari_sam.files import format_bytes, parse_bytes
 
 app = typer.Typer(no_args_is_help=True, help="Show, limit and clear the embeddings that are kept on disk.")
 
@@ -43,7 +43,7 @@ def limit(
 
     with reported(debug):
         folder = settings.required_folder()
-        settings.choose_limit(folder, None if size == "default" else settings.parse_size(size))
+        settings.choose_limit(folder, None if size == "default" else parse_bytes(size))
         store = DiskStore(folder)
         store.make_room()
         typer.echo(f"{folder} holds {format_bytes(store.limit)} at most from now on.")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_sam.checkpoints.registry import format_bytes
 from napari_sam.commands.common import Debug, getting, limits, reported, work_bar
 from napari_sam.commands.stack_options import find_axis, find_span
 from napari_sam.errors import CacheError, Cancelled, InputError
+from napari_sam.files import format_bytes
 
 if TYPE_CHECKING:
     from napari_sam.cache.disk import DiskStore

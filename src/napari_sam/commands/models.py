@@ -8,9 +8,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from napari_sam.checkpoints.registry import ARCHITECTURES, ModelSpec, format_bytes, list_models
+from napari_sam.checkpoints.registry import ARCHITECTURES, ModelSpec, list_models
 from napari_sam.commands.common import Debug, reported, table_console, transfer_bar, work_bar
 from napari_sam.errors import Cancelled, WeightsError
+from napari_sam.files import format_bytes
 
 app = typer.Typer(no_args_is_help=True, help="List, download, import, verify and remove models.")
 

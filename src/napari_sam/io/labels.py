@@ -10,7 +10,7 @@ import tifffile
 
 from napari_sam.errors import InputError
 from napari_sam.io.axes import PIXEL, is_length
-from napari_sam.io.writing import replacing
+from napari_sam.io.writing import replacing_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,7 +125,7 @@ def write_labels(path: Path, labels: NDArray[np.integer[Any]]) -> None:
         If it has not the suffix of a TIFF, or the folder cannot be written to.
     """
     require_tiff(path)
-    with replacing(path) as temporary:
+    with replacing_result(path) as temporary:
         tifffile.imwrite(temporary, labels, compression="zlib", metadata={"axes": "YX"})
 
 

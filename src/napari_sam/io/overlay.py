@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from napari_sam.errors import InputError
-from napari_sam.io.writing import replacing
+from napari_sam.io.writing import replacing_result
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,5 +91,5 @@ def write_overlay(path: Path, picture: NDArray[np.uint8], mask: NDArray[np.bool_
         If it is of another suffix, or cannot be written.
     """
     require_picture(path)
-    with replacing(path) as temporary:
+    with replacing_result(path) as temporary:
         Image.fromarray(draw_overlay(picture, mask, prompts)).save(temporary)

@@ -13,7 +13,7 @@ from napari_sam.io.labels import write_tiff_labels
 from napari_sam.io.outputs import require_replaceable, same_place
 from napari_sam.io.reading import reading, require_path
 from napari_sam.io.stack import ImageStack
-from napari_sam.io.writing import checked, label_planes, replacing
+from napari_sam.io.writing import checked, label_planes, replacing_result
 
 if TYPE_CHECKING:
     import os
@@ -113,7 +113,7 @@ def write_stack_labels(
     place = Path(path)
     write = _writer(place)
     dtype, planes = label_planes(labels, like.shape, largest)
-    with replacing(place) as temporary:
+    with replacing_result(place) as temporary:
         write(temporary, checked(planes, like.shape, dtype), dtype, like)
         if next(planes, None) is not None:
             raise InputError("There are more planes of labels than the stack has.")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam.errors import InputError
+from napari_sam.files import replacing
 from napari_sam.io.outputs import reason, remedy, require_replaceable
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _TYPES = (np.uint8, np.uint16, np.uint32)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing_result(path: Path) -> Iterator[Path]:
     """Give a place to write to; when the block ends well, what it wrote takes the place of `path`.
 
     Parameters
@@ -44,29 +44,12 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     require_replaceable(path)
     # Short, because `path` may have the longest name that there can be.
-    mark = f".{os.getpid()}-{secrets.token_hex(3)}"
-    temporary = path.with_name(f"{mark}.tmp{_suffixes(path)}")
+    temporary = path.with_name(f".{os.getpid()}-{secrets.token_hex(3)}.tmp{_suffixes(path)}")
     try:
-        yield temporary
-        if path.is_dir():
-            # A folder cannot be replaced in one step: it is moved aside first, and back if need be.
-            aside = path.with_name(f"{mark}.old{_suffixes(path)}")
-            os.replace(path, aside)
-            try:
-                os.replace(temporary, path)
-            except OSError:
-                os.replace(aside, path)
-                raise
-            shutil.rmtree(aside, ignore_errors=True)
-        else:
-            os.replace(temporary, path)
+        with replacing(path, temporary):
+            yield temporary
     except OSError as error:
         raise InputError(f"{path} cannot be written: {reason(error)}. {remedy(error)}") from error
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _suffixes(path: PurePath) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_sam.checkpoints.receipts import home
 from napari_sam.errors import InputError
+from napari_sam.files import home
 from napari_sam.journal.lines import FORMAT, VERSION, decode_line, is_checked
 
 if TYPE_CHECKING:

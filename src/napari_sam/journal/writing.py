@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_sam.checkpoints.receipts import home
+from napari_sam.files import home
 from napari_sam.journal.lines import FORMAT, VERSION, encode_line
 
 if TYPE_CHECKING:

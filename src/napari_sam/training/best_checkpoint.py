@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import torch
+
+from napari_sam.files import part_path, replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,6 +71,5 @@ class Best:
         self.score, self.checks_since, self._state = float("-inf"), 0, {}
 
     def _save(self) -> None:
-        part = self.path.with_name(self.path.name + ".part")
-        torch.save(self._state | {"score": self.score, "checks_since": self.checks_since}, part)
-        os.replace(part, self.path)
+        with replacing(self.path, part_path(self.path)) as part:
+            torch.save(self._state | {"score": self.score, "checks_since": self.checks_since}, part)

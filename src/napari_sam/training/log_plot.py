@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from napari_sam.errors import InputError
+from napari_sam.files import part_path, replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,9 +107,8 @@ def draw_log(log: Path, picture: Path | None = None) -> Path:
     hours = lines[-1].get("seconds", 0.0) / 3600
     figure.suptitle(f"{lines[-1]['step']:,.0f} steps in {hours:.1f} h", fontsize=11)
     picture = picture or log.with_name(PICTURE)
-    part = picture.with_name(picture.name + ".part")
-    figure.savefig(part, format="png", dpi=110)
-    part.replace(picture)
+    with replacing(picture, part_path(picture)) as part:
+        figure.savefig(part, format="png", dpi=110)
     return picture
 
 

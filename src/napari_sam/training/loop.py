@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ import numpy as np
 import torch
 
 from napari_sam.errors import Cancelled
+from napari_sam.files import part_path, replacing
 from napari_sam.model.compact.model import CompactConfig, CompactSam
 from napari_sam.progress import no_progress
 from napari_sam.training.best_checkpoint import Best
@@ -230,9 +230,8 @@ class Trainer:
     def save(self) -> None:
         """Write the checkpoint; the one before stands until the new one is whole."""
         state = self._weights() | {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
-        part = self.folder / (CHECKPOINT + ".part")
-        torch.save(state, part)
-        os.replace(part, self.folder / CHECKPOINT)
+        with replacing(self.folder / CHECKPOINT, part_path(self.folder / CHECKPOINT)) as part:
+            torch.save(state, part)
 
     def _load(self) -> None:
         state: dict[str, Any] = torch.load(self.folder / CHECKPOINT, map_location=self.device, weights_only=True)

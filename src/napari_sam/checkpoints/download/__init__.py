@@ -19,11 +19,10 @@ from urllib.parse import urlsplit
 from filelock import FileLock, Timeout
 
 from napari_sam.checkpoints.container import container_problem, is_web_page
-from napari_sam.checkpoints.download.partial import Partial, forget, part_path
+from napari_sam.checkpoints.download.partial import Partial, forget
 from napari_sam.checkpoints.download.transport import Head, Limits, RangeError, RefusedError, Stream, TransferError
-from napari_sam.checkpoints.registry import format_bytes
 from napari_sam.errors import WeightsError
-from napari_sam.files import clear_way
+from napari_sam.files import clear_way, format_bytes, part_path
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:

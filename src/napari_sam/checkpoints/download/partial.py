@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
 from napari_sam.checkpoints.checksums import Hasher, new_hasher
-from napari_sam.files import clear_way, read_small, without_links, write_whole
+from napari_sam.files import clear_way, part_path, read_small, without_links, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from napari_sam.checkpoints.registry import Algorithm
 
 _BLOCK = 1 << 20
-
-
-def part_path(target: Path) -> Path:
-    """Where the part of a file that will become `target` lies."""
-    return target.with_name(target.name + ".part")
 
 
 def note_path(target: Path) -> Path:

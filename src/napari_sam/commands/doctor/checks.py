@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from napari_sam import _conflict
 from napari_sam.checkpoints import receipts, weights
-from napari_sam.checkpoints.registry import BUNDLED, format_bytes, list_models
+from napari_sam.checkpoints.registry import BUNDLED, list_models
 from napari_sam.errors import Cancelled
+from napari_sam.files import HOME_VARIABLE, format_bytes
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
@@ -151,8 +152,7 @@ def _folder() -> Finding:
         return Finding(
             "weights folder",
             Verdict.NOTE,
-            f"{words}, which cannot be written to: models cannot be downloaded. "
-            f"Set {receipts.HOME_VARIABLE} to another.",
+            f"{words}, which cannot be written to: models cannot be downloaded. Set {HOME_VARIABLE} to another.",
         )
     return Finding("weights folder", Verdict.OK, words)
 

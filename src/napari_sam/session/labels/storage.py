@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Labels
 
-from napari_sam.checkpoints.receipts import home
 from napari_sam.errors import InputError
+from napari_sam.files import home
 from napari_sam.session.labels.tiled import DTYPE, TiledLabels, make_tiled
 from napari_sam.session.viewing.placement import placement
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam.checkpoints.receipts import home
+from napari_sam.files import home
 from napari_sam.session.labels.tile_index import group_by_tile, overlapping_tiles, parse_coordinates, parse_ranges
 
 if TYPE_CHECKING:

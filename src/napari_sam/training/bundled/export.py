@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +16,7 @@ from safetensors.torch import save as to_safetensors
 import napari_sam
 from napari_sam.checkpoints.checksums import file_digests
 from napari_sam.errors import InputError
+from napari_sam.files import part_path, replacing
 from napari_sam.model.compact.model import CompactConfig, CompactSam
 
 if TYPE_CHECKING:
@@ -207,6 +207,5 @@ def digest(archive: Path) -> str | None:
 
 def _write(path: Path, contents: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(contents)
-    os.replace(part, path)
+    with replacing(path, part_path(path)) as part:
+        part.write_bytes(contents)

@@ -20,10 +20,9 @@ import numpy as np
 from PIL import Image
 
 from napari_sam.checkpoints import download
-from napari_sam.checkpoints.receipts import home
 from napari_sam.errors import InputError, NapariSamError, WeightsError
 from napari_sam.evaluation.dataset import LabelledImage, image_kind
-from napari_sam.files import open_plain
+from napari_sam.files import home, open_plain
 from napari_sam.io.formats.archives import archive_problem, open_archive, read_member
 from napari_sam.progress import no_progress
 

@@ -6,7 +6,6 @@ nothing. A GPU is fast enough to wait for a single process, so there batches are
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
@@ -16,6 +15,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from napari_sam.evaluation.dataset import LabelledImage
+from napari_sam.files import part_path, replacing
 from napari_sam.training.data.batches import Batch
 from napari_sam.training.processes import deaf_to_interrupts, set_up
 
@@ -150,15 +150,13 @@ class SharedImages(Sequence[LabelledImage]):
 def share_images(images: Sequence[LabelledImage], file: Path) -> SharedImages:
     """Write the pixels and labels of images to one file, and open it."""
     entries = []
-    part = file.with_name(file.name + ".part")
-    with part.open("wb") as stream:
+    with replacing(file, part_path(file)) as part, part.open("wb") as stream:
         for item in images:
             height, width = item.labels.shape
             entries.append((item.name, item.kind, (height, width), stream.tell()))
             stream.write(np.ascontiguousarray(item.labels, np.uint16).tobytes())
             stream.write(np.ascontiguousarray(item.image, np.uint8).tobytes())
             stream.write(bytes(-stream.tell() % _ALIGNED))
-    os.replace(part, file)
     return SharedImages(file, tuple(entries))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from napari_sam.files import replacing
 from napari_sam.progress import no_progress
 from napari_sam.training.processes import deaf_to_interrupts, set_up
 from napari_sam.training.synthetic.scenes import draw_scene
@@ -150,7 +150,5 @@ def _render(first: int, count: int, side: int, seed: int) -> _Rendered:
 def _write(shard: _Shard, parts: dict[int, _Rendered]) -> None:
     ordered = [parts[start] for start in sorted(parts)]
     for file, arrays in zip(shard.files, zip(*ordered, strict=True), strict=True):
-        part = file.with_suffix(".part")
-        with part.open("wb") as stream:
+        with replacing(file, file.with_suffix(".part")) as part, part.open("wb") as stream:
             np.save(stream, np.concatenate(arrays))
-        os.replace(part, file)

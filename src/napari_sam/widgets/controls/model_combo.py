@@ -10,8 +10,9 @@ from qtpy.QtCore import QRect, QSize, Qt
 from qtpy.QtGui import QFont, QFontMetrics, QPalette
 from qtpy.QtWidgets import QApplication, QStyle, QStyledItemDelegate
 
-from napari_sam.checkpoints.registry import format_bytes, list_models
+from napari_sam.checkpoints.registry import list_models
 from napari_sam.checkpoints.weights import State, imported, status
+from napari_sam.files import format_bytes
 from napari_sam.widgets.controls.narrow import ComboRow, NarrowCombo
 
 if TYPE_CHECKING:
