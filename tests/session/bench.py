@@ -97,7 +97,7 @@ class Bench:
 
     @property
     def _prompts(self):
-        return self.session._components.prompts
+        return self.session._components.prompt_layers
 
     def _index(self):
         """The plane on screen: for each axis of the image its index, None for those shown; None when there is none."""

@@ -42,7 +42,7 @@ def test_a_closed_session_is_collected_and_leaves_nothing(viewer, image, factory
     gone = [weakref.ref(session), weakref.ref(session.events)]
     inside = session._components
     parts = [session._worker, session._listener, inside.active, inside.prompts, inside.preview, inside.targets]
-    parts += [inside.tools, inside.live, inside.log, inside.targets.writer(image)]
+    parts += [inside.tools, inside.live, inside.log, inside.targets.find_writer(image)]
     gone += [weakref.ref(part) for part in parts]
     del parts, inside
     del session

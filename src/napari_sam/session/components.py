@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from napari_sam.journal import Journal
 from napari_sam.session.candidates.live import LivePrediction
 from napari_sam.session.candidates.preview import Preview
-from napari_sam.session.labels.targets import Targets
+from napari_sam.session.labels.targets import TargetLayers
 from napari_sam.session.objects.log import ObjectLog
+from napari_sam.session.prompts.editor import PromptEditor
 from napari_sam.session.prompts.prompt_layers import PromptLayers
-from napari_sam.session.prompts.tools import Tools
+from napari_sam.session.prompts.tools import PromptTools
 from napari_sam.session.viewing.active_image import ActiveImage
 from napari_sam.session.viewing.channels import Channels
 
@@ -31,10 +32,11 @@ class Components:
 
     viewer: ViewerModel
     active: ActiveImage
-    prompts: PromptLayers
+    prompt_layers: PromptLayers
+    prompts: PromptEditor
     preview: Preview
-    targets: Targets
-    tools: Tools
+    targets: TargetLayers
+    tools: PromptTools
     live: LivePrediction
     log: ObjectLog
     channels: Channels
@@ -50,17 +52,17 @@ class Components:
         on_live_changed: Callable[[], None],
     ) -> Components:
         """Make the parts for one viewer; the arguments are those of `ActiveImage`, `LivePrediction` and so on."""
-        active, prompts, preview = ActiveImage(viewer), PromptLayers(viewer), Preview(viewer)
-        tools = Tools(viewer, prompts)
+        active, layers, preview = ActiveImage(viewer), PromptLayers(viewer), Preview(viewer)
+        prompts, tools = PromptEditor(viewer, layers), PromptTools(viewer, layers)
         live = LivePrediction(active, prompts, preview, worker, backend, model, device, on_live_changed)
-        targets = Targets(viewer, worker, on_live_changed)
+        targets = TargetLayers(viewer, worker, on_live_changed)
         log = ObjectLog(prompts, tools, live, Journal())
-        return cls(viewer, active, prompts, preview, targets, tools, live, log, Channels(viewer))
+        return cls(viewer, active, layers, prompts, preview, targets, tools, live, log, Channels(viewer))
 
     @property
     def above_preview(self) -> list[Layer | None]:
         """Layers that lie on top of the preview."""
-        return [self.prompts.points, self.prompts.shapes]
+        return [self.prompt_layers.points, self.prompt_layers.shapes]
 
     @property
     def above_target(self) -> list[Layer | None]:

@@ -92,7 +92,7 @@ class Listener:
         """Listen to the layers that are in use now, and to no others."""
         components = self._components
         image = components.active.image
-        for group, layer in (("points", components.prompts.points), ("shapes", components.prompts.shapes)):
+        for group, layer in (("points", components.prompt_layers.points), ("shapes", components.prompt_layers.shapes)):
             before = self._tied[group]
             if self._tie(group, layer, (*PLACING, "data", "features"), self.on_prompts_changed):
                 if before is not None:
@@ -101,7 +101,7 @@ class Listener:
                     for name in ("mode", "feature_defaults"):
                         self._connections.connect(group, layer.events[name], self._on_shown_changed)
                     self._keys.bind(layer)
-        target = None if image is None else components.targets.chosen(image)
+        target = None if image is None else components.targets.chosen_layer(image)
         if self._tie("target", target, (*PLACING, "data", "labels_update", "set_data"), self._on_shown_changed):
             self._layers_changed()
 
@@ -128,10 +128,10 @@ class Listener:
         if self._deaf or image is None or getattr(event, "action", None) in _BEGINNINGS:
             return
         with self.deaf():
-            components.prompts.tidy()
+            components.prompts.mend_points()
             if components.active.view is not None:
-                components.prompts.note(components.active.view)
-                components.prompts.drop_spent(image, components.active.view)
+                components.prompts.note_new_points(components.active.view)
+                components.prompts.delete_spent(image, components.active.view)
         if components.log.note_drawing(image):
             self._acted()
         components.live.read()
@@ -148,9 +148,9 @@ class Listener:
 
     def _on_viewer_removed(self, layers: tuple[Layer, ...]) -> None:
         components = self._components
-        prompts = [layer for layer in layers if layer in components.prompts]
+        prompts = [layer for layer in layers if layer in components.prompt_layers]
         for layer in prompts:
-            components.prompts.lose(layer)
+            components.prompt_layers.forget_layer(layer)
         if components.preview.layer in layers:
             components.preview.lose()
             components.live.show_again()
@@ -171,10 +171,10 @@ class Listener:
             components.live.forget()
             components.preview.remove()
             if image is None:
-                components.prompts.put_by()
+                components.prompt_layers.set_aside()
             else:
-                components.prompts.move_to(image)
-                components.targets.expect(image)
+                components.prompt_layers.move_to_image(image)
+                components.targets.restore_choices(image)
         self.tie()
         components.log.look()
         components.log.accepted = None
@@ -198,7 +198,7 @@ class Listener:
         if image is None:
             return
         with self.deaf():
-            components.prompts.follow(image)
+            components.prompt_layers.follow_image(image)
             components.preview.follow(image)
-            components.targets.follow(image)
+            components.targets.follow_image(image)
         self.on_prompts_changed()

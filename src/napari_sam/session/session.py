@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from napari_sam.inference.request import Candidate, EngineFactory, Region
     from napari_sam.session.actions import Action
-    from napari_sam.session.labels.targets import Offer
+    from napari_sam.session.labels.targets import TargetOffer
     from napari_sam.session.objects.tracked import TrackedObject
     from napari_sam.session.state import Tool
 
@@ -157,10 +157,10 @@ class Session(StackCommands):
         world.
         """
         image = self._need_image()
-        if self._components.prompts.points is None:
+        if self._components.prompt_layers.points is None:
             with self._command():
-                self._components.prompts.need_points(image)
-        return self._components.prompts.need_points(image)
+                self._components.prompt_layers.need_points(image)
+        return self._components.prompt_layers.need_points(image)
 
     @points.setter
     def points(self, layer: Points) -> None:
@@ -173,10 +173,10 @@ class Session(StackCommands):
         Set it to work with a layer of the person's.
         """
         image = self._need_image()
-        if self._components.prompts.shapes is None:
+        if self._components.prompt_layers.shapes is None:
             with self._command():
-                self._components.prompts.need_shapes(image)
-        return self._components.prompts.need_shapes(image)
+                self._components.prompt_layers.need_shapes(image)
+        return self._components.prompt_layers.need_shapes(image)
 
     @shapes.setter
     def shapes(self, layer: Shapes) -> None:
@@ -197,12 +197,12 @@ class Session(StackCommands):
     @property
     def target(self) -> Labels | None:
         """Layer that accepted objects go to; None: a new one, made by the first accept. Set it to choose another."""
-        writer = None if self.image is None else self._components.targets.writer(self.image)
+        writer = None if self.image is None else self._components.targets.find_writer(self.image)
         return None if writer is None else writer.layer
 
     @target.setter
     def target(self, layer: Labels | None) -> None:
-        self._components.targets.choose(unwrapped(layer), self._need_image())
+        self._components.targets.choose_layer(unwrapped(layer), self._need_image())
         self._listener.tie()
         self._publish()
 
@@ -269,12 +269,18 @@ class Session(StackCommands):
     def target_choices(self) -> list[Labels]:
         """List the labels layers whose pixels are those of the image, lowest first."""
         return (
-            [] if self.image is None else self._components.targets.choices(self.image, self._components.preview.layer)
+            []
+            if self.image is None
+            else self._components.targets.list_choices(self.image, self._components.preview.layer)
         )
 
-    def target_offers(self) -> list[Offer]:
+    def target_offers(self) -> list[TargetOffer]:
         """List the labels layers that have the shape of the image but another scale or place, lowest first."""
-        return [] if self.image is None else self._components.targets.offers(self.image, self._components.preview.layer)
+        return (
+            []
+            if self.image is None
+            else self._components.targets.list_offers(self.image, self._components.preview.layer)
+        )
 
     def shown_pixels(self) -> NDArray[np.uint8] | None:
         """Return what the model saw around the candidate that is shown, (H, W, 3); None when there is none.
@@ -304,7 +310,7 @@ class Session(StackCommands):
         """
         with self._command() as image:
             if image is not None:
-                self._components.tools.take(tool, image)
+                self._components.tools.select_tool(tool, image)
 
     def resume_tool(self) -> None:
         """Take the kind of tool that was used last, as for an image that was just opened.
@@ -313,13 +319,13 @@ class Session(StackCommands):
         """
         with self._command() as image:
             if image is not None:
-                self._components.tools.resume(image)
+                self._components.tools.resume_tool(image)
 
     def toggle_polarity(self) -> None:
         """Turn the next click from object to background, or back. Points that are there keep their polarity."""
         with self._command() as image:
             if image is not None:
-                self._components.tools.flip(image)
+                self._components.tools.toggle_polarity(image)
 
     def select_candidate(self, index: int) -> None:
         """Show candidate `index`; further prompts go on from it."""
@@ -367,7 +373,7 @@ class Session(StackCommands):
         """Delete what is drawn on all planes of the image, and start over."""
         with self._command() as image:
             if image is not None:
-                self._components.log.clear(image, self._components.prompts.everything())
+                self._components.log.clear(image, self._components.prompts.read_everything())
 
     def undo(self) -> None:
         """Take back the last prompt, clear or accept.
@@ -406,7 +412,7 @@ class Session(StackCommands):
         """Add an empty labels layer that fits the image, and make it the target."""
         with self._command() as image:
             if image is not None:
-                self._components.targets.add(image, self._components.above_target)
+                self._components.targets.add_layer(image, self._components.above_target)
 
     def fit_target(self, layer: Labels) -> None:
         """Put a labels layer that has the image's shape where the image is, and make it the target.
@@ -419,7 +425,7 @@ class Session(StackCommands):
         layer = unwrapped(layer)
         with self._command() as image:
             if image is not None:
-                self._components.targets.fit(layer, image)
+                self._components.targets.fit_layer(layer, image)
                 self._say(messages.fitted(layer.name, image.name))
 
     def wait(self, timeout: float = 60) -> None:
@@ -450,8 +456,8 @@ class Session(StackCommands):
         unwritten = self._accepts.release()
         self._worker.close()
         self._components.log.close()
-        self._components.tools.give_back()
-        self._components.prompts.release()
+        self._components.tools.restore_selection()
+        self._components.prompt_layers.release_layers()
         self._components.preview.remove()
         if unwritten:
             show_warning(messages.closed_early(unwritten))
@@ -491,7 +497,7 @@ class Session(StackCommands):
 
     def _accept_later(self, image: Image, *, answered: bool) -> None:
         """Let what is prompted be written when its turn comes; `answered`: whether its mask is known."""
-        writer = self._components.targets.writer(image)
+        writer = self._components.targets.find_writer(image)
         again = self._object_again(None if writer is None else writer.layer)
         undecided = again is None and not answered and not self._stack.is_decided
         self._accepts.press(image, writer, only_empty=self.only_empty, again=again, undecided=undecided)
@@ -503,7 +509,7 @@ class Session(StackCommands):
         return hand if hand is not None and hand.layer is target else None
 
     def _accept_now(self, image: Image) -> str:
-        writer = self._components.targets.writer(image) or self._components.targets.add(
+        writer = self._components.targets.find_writer(image) or self._components.targets.add_layer(
             image, self._components.above_target
         )
         before = self._components.log.hand
@@ -516,11 +522,15 @@ class Session(StackCommands):
     def _prompts_left(self, image: Image) -> str:
         """Say that planes which are not on screen hold prompts; "" when none does."""
         view = self._active.view
-        return "" if view is None else messages.prompts_left(self._components.prompts.planes(image, view))
+        return "" if view is None else messages.prompts_left(self._components.prompts.count_planes(image, view))
 
     def _undo_now(self, image: Image) -> str:
         target = self.target
-        if self._components.log.history(image).done or target is None or not self._components.targets.earlier(image)[0]:
+        if (
+            self._components.log.history(image).done
+            or target is None
+            or not self._components.targets.earlier_steps(image)[0]
+        ):
             return self._components.log.undo(image)
         target.undo()
         return messages.undone_earlier(target.name)
@@ -530,7 +540,7 @@ class Session(StackCommands):
         if (
             self._components.log.history(image).undone
             or target is None
-            or not self._components.targets.earlier(image)[1]
+            or not self._components.targets.earlier_steps(image)[1]
         ):
             return self._components.log.redo(image)
         target.redo()
@@ -558,7 +568,7 @@ class Session(StackCommands):
         layer = unwrapped(layer)
         if not isinstance(layer, kind):
             raise InputError(f"This takes a {kind.__name__} layer; got {type(layer).__name__}.")
-        self._components.prompts.adopt(layer, self._need_image())
+        self._components.prompt_layers.adopt_layer(layer, self._need_image())
         self._listener.tie()
         self._listener.on_prompts_changed()
 

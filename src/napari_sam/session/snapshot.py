@@ -32,10 +32,10 @@ def report(
         What the last command had to say.
     """
     active, live, log = components.active, components.live, components.log
-    image, answer, tool = active.image, live.answer, components.tools.current
+    image, answer, tool = active.image, live.answer, components.tools.current_tool
     candidates = () if answer is None else answer.candidates
     history = None if image is None else log.history(image)
-    undo, redo = (False, False) if image is None else components.targets.earlier(image)
+    undo, redo = (False, False) if image is None else components.targets.earlier_steps(image)
     hand = stack.hand if stack.again else None
     next_id = _next_id(components, accepts, hand)
     section = stack.state()
@@ -64,7 +64,7 @@ def report(
         waiting=accepts.waiting,
         can_accept=live.candidate is not None or live.requests.waits_for_prompts or live.is_stopped,
         can_clear=not live.reading.empty,
-        can_clear_all=image is not None and not components.prompts.everything().empty,
+        can_clear_all=image is not None and not components.prompts.read_everything().empty,
         can_undo=history is not None and bool(history.done or undo or history.shortened),
         can_redo=history is not None and bool(history.undone or redo),
         stack=section,
@@ -74,7 +74,7 @@ def report(
 def _next_id(components: Components, accepts: PendingAccepts, hand: TrackedObject | None) -> int | None:
     """Tell what label accept would write, after the objects that wait to be written."""
     image = components.active.image
-    writer = None if image is None else components.targets.writer(image)
+    writer = None if image is None else components.targets.find_writer(image)
     if hand is not None:
         return hand.label
     free = 1 if writer is None else writer.known_label

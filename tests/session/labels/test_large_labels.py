@@ -362,7 +362,7 @@ def test_the_ids_of_large_labels_are_counted_on_the_worker(session, viewer, monk
     session.target = viewer.add_labels(labels)
     assert session.state.next_id is None
     with pytest.raises(InputError, match="still being read"):
-        _ = session._components.targets.writer(session.image).next_label
+        _ = session._components.targets.find_writer(session.image).next_label
     session.wait(20)
     assert session.state.next_id == 42
 

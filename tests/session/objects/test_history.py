@@ -21,7 +21,7 @@ from napari_sam.session.labels.undo_history import EarlierSteps
 from napari_sam.session.labels.writer import LabelWriter
 from napari_sam.session.objects import history
 from napari_sam.session.objects.history import History, HistoryStep
-from napari_sam.session.prompts.drawing import Contents
+from napari_sam.session.prompts.drawing import PromptContents
 from napari_sam.session.viewing.plane_on_screen import find_view
 
 ROOM = 1_000_000
@@ -36,7 +36,7 @@ class Sized(Refinement):
 
 
 def step(of=None):
-    return HistoryStep(Contents(), Contents(), refinement=Sized() if of is None else of)
+    return HistoryStep(PromptContents(), PromptContents(), refinement=Sized() if of is None else of)
 
 
 def active(shape, make=lambda values: values, seed=None):

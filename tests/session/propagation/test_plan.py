@@ -7,7 +7,7 @@ import pytest
 from session_scenery import click
 
 from fake_propagation import volume
-from napari_sam.session.prompts.prompt_layers import PromptLayers
+from napari_sam.session.prompts.editor import PromptEditor
 
 DEPTH = (0, 1, 2)
 ACROSS = (1, 0, 2)
@@ -218,8 +218,8 @@ def test_what_does_not_join_is_not_named(ready, viewer):
 def test_it_is_read_once_for_a_change_however_often_a_state_is_made(ready, viewer, monkeypatch):
     prompt(ready, viewer, (6.0, 20.3, 24.1))
     read = []
-    reads = PromptLayers.read_along
-    monkeypatch.setattr(PromptLayers, "read_along", lambda *given: read.append(given) or reads(*given))
+    reads = PromptEditor.read_along
+    monkeypatch.setattr(PromptEditor, "read_along", lambda *given: read.append(given) or reads(*given))
     ready.next_candidate()
     read.clear()
     for _ in range(3):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_sam.planes.source import PlaneSource
     from napari_sam.prompts import PromptSet
     from napari_sam.session.candidates.preview import Preview
-    from napari_sam.session.prompts.prompt_layers import PromptLayers
+    from napari_sam.session.prompts.editor import PromptEditor
     from napari_sam.session.viewing.active_image import ActiveImage
 
 
@@ -45,7 +45,7 @@ class LivePrediction:
     def __init__(
         self,
         active: ActiveImage,
-        prompts: PromptLayers,
+        prompts: PromptEditor,
         preview: Preview,
         worker: Worker,
         backend: Segmenter,
@@ -134,7 +134,7 @@ class LivePrediction:
             self.requests.drop()
             self._hide()
             return
-        self.reading = self._prompts.read(image, source.view)
+        self.reading = self._prompts.read_plane(image, source.view)
         prompts = PromptReading().prompts if self.reading.prompts.is_background_only else self.reading.prompts
         request = self.request(source, prompts)
         if (prompts, request.context) == self._asked:
@@ -215,7 +215,7 @@ class LivePrediction:
         image, request = self._active.image, answer.request
         if image is None:
             raise RuntimeError("an answer to prompts has its image")
-        self._preview.need(image, request.source.view, [self._prompts.points, self._prompts.shapes])
+        self._preview.need(image, request.source.view, self._prompts.layers.present)
         self._preview.show(answer.candidates[self.selected], image, answer.backdrops[self.selected])
         found, picture = answer.found[self.selected], answer.pictures[self.selected]
         box = None if found.box is None else (_pair(found.box[0]), _pair(found.box[1]))

@@ -10,7 +10,7 @@ from napari.utils.colormaps import CyclicLabelColormap
 from napari.utils.transforms import Affine
 
 from napari_sam.session.candidates.preview_area import PreviewArea
-from napari_sam.session.viewing.placement import _place, add_below, keeping_selection, placement
+from napari_sam.session.viewing.placement import add_below, keeping_selection, placement_of, set_placement
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -196,7 +196,7 @@ def preview_data(view: PlaneIndex, pixels: NDArray[np.uint8]) -> NDArray[np.uint
 
 def preview_placement(image: Image, view: PlaneIndex, area: PreviewArea) -> dict[str, Any]:
     """Return the arguments that put the preview on its part of a plane."""
-    place = placement(image)
+    place = placement_of(image)
     own = Affine(**{name: place[name] for name in ("scale", "rotate", "shear", "translate")})
     origin = np.array([0 if index is None else index for index in view.index], dtype=float)
     for axis, start in zip(view.axes, area.start, strict=True):
@@ -207,7 +207,7 @@ def preview_placement(image: Image, view: PlaneIndex, area: PreviewArea) -> dict
 
 def place_preview(preview: Labels, image: Image, view: PlaneIndex, area: PreviewArea) -> None:
     """Move the preview to its part of a plane."""
-    _place(preview, preview_placement(image, view, area))
+    set_placement(preview, preview_placement(image, view, area))
 
 
 def contour_colours(bright: bool) -> CyclicLabelColormap:

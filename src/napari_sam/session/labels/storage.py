@@ -16,7 +16,7 @@ from napari.layers import Labels
 from napari_sam.errors import InputError
 from napari_sam.files import home
 from napari_sam.session.labels.tiled import DTYPE, TiledLabels, make_tiled
-from napari_sam.session.viewing.placement import placement
+from napari_sam.session.viewing.placement import placement_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,4 +138,4 @@ def make_labels(image: Image) -> Labels:
         If the labels are so large that they belong on the disk, and it cannot be written.
     """
     data = empty_labels(image)
-    return Labels(data, name="SAM labels", multiscale=isinstance(data, list), **placement(image))
+    return Labels(data, name="SAM labels", multiscale=isinstance(data, list), **placement_of(image))

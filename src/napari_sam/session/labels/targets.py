@@ -16,7 +16,7 @@ from napari_sam.session.labels.remembered import recall_choices, remember_choice
 from napari_sam.session.labels.storage import make_labels
 from napari_sam.session.labels.undo_history import EarlierSteps
 from napari_sam.session.labels.writer import LabelWriter, fits, same_shape
-from napari_sam.session.viewing.placement import add_below, follow
+from napari_sam.session.viewing.placement import add_below, align_to_image
 from napari_sam.session.viewing.transform import LayerTransform
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class TargetOffer:
     """A labels layer that would be a target of an image if it lay where the image does.
 
     Attributes
@@ -44,7 +44,7 @@ class Offer:
     differs: str
 
 
-class Targets:
+class TargetLayers:
     """The target layer of each image, and how objects are written there.
 
     What is chosen is kept with the layers, and comes back with the next session.
@@ -78,7 +78,7 @@ class Targets:
         for image in self._images():
             remember_choices(image, only_empty=only_empty)
 
-    def choices(self, image: Image, without: Labels | None) -> list[Labels]:
+    def list_choices(self, image: Image, without: Labels | None) -> list[Labels]:
         """List the layers that objects of an image can go to, lowest first.
 
         Parameters
@@ -90,8 +90,8 @@ class Targets:
         """
         return [layer for layer in self._labels() if layer is not without and fits(self._viewer, layer, image)]
 
-    def offers(self, image: Image, without: Labels | None) -> list[Offer]:
-        """List the layers that have the shape of an image and lie elsewhere, lowest first; parameters as of `choices`.
+    def list_offers(self, image: Image, without: Labels | None) -> list[TargetOffer]:
+        """List the layers that have the shape of an image and lie elsewhere, lowest first; `without` as above.
 
         Such as labels that were saved by a program that keeps no scale. What another image's objects go to is that
         image's.
@@ -103,10 +103,10 @@ class Targets:
             if layer in taken or not same_shape(layer, image) or fits(self._viewer, layer, image):
                 continue
             linear = LayerTransform.of(self._viewer, layer).linear
-            found.append(Offer(layer, "place" if np.allclose(linear, grid.linear) else "scale"))
+            found.append(TargetOffer(layer, "place" if np.allclose(linear, grid.linear) else "scale"))
         return found
 
-    def fit(self, layer: Labels, image: Image) -> None:
+    def fit_layer(self, layer: Labels, image: Image) -> None:
         """Put a layer of the same shape where an image is, because the person said so, and make it the target.
 
         Raises
@@ -116,23 +116,23 @@ class Targets:
         """
         if not (isinstance(layer, Labels) and layer in self._viewer.layers and same_shape(layer, image)):
             raise InputError(f'This takes a labels layer of this viewer that has the shape of "{image.name}".')
-        follow(layer, image)
-        self.choose(layer, image)
+        align_to_image(layer, image)
+        self.choose_layer(layer, image)
 
-    def chosen(self, image: Image) -> Labels | None:
+    def chosen_layer(self, image: Image) -> Labels | None:
         """Return the layer that is chosen for an image, whether it fits now or not; None when there is none."""
         writer = self._writers.get(image)
         if writer is not None and writer.layer not in self._viewer.layers:
-            self._drop(image)
+            self._drop_writer(image)
             return None
         return None if writer is None else writer.layer
 
-    def writer(self, image: Image) -> LabelWriter | None:
+    def find_writer(self, image: Image) -> LabelWriter | None:
         """Return what writes the objects of an image; None when no target is chosen, or its pixels are elsewhere."""
-        layer = self.chosen(image)
+        layer = self.chosen_layer(image)
         return self._writers[image] if layer is not None and fits(self._viewer, layer, image) else None
 
-    def choose(self, layer: Labels | None, image: Image) -> None:
+    def choose_layer(self, layer: Labels | None, image: Image) -> None:
         """Let objects of an image go to a layer from now on; None: to a new one, made when it is needed.
 
         Raises
@@ -151,14 +151,14 @@ class Targets:
                 "Choose another labels layer, or add a new one."
             )
         if before is not None:
-            self._drop(image)
+            self._drop_writer(image)
         if layer is not None:
             if AFFINE in image.metadata:  # saved labels are to lie over the image in other programs, too
                 layer.metadata.setdefault(AFFINE, image.metadata[AFFINE])
             self._writers[image] = LabelWriter(layer, self._worker, self._changed)
         remember_choices(image, target=None if layer is None else str(layer.unique_id))
 
-    def expect(self, image: Image) -> None:
+    def restore_choices(self, image: Image) -> None:
         """Take up what was chosen for an image, and get ready, on the worker, for what a new target will need."""
         if self._only_empty is None:
             known = [recall_choices(one) for one in (image, *reversed(self._images()))]
@@ -172,30 +172,30 @@ class Targets:
         if storage.is_large(image):
             self._worker.submit("labels", lambda _progress: storage.warm_up())
 
-    def _drop(self, image: Image) -> None:
+    def _drop_writer(self, image: Image) -> None:
         self._writers.pop(image).stop()
 
-    def add(self, image: Image, above: list[Layer | None]) -> LabelWriter:
+    def add_layer(self, image: Image, above: list[Layer | None]) -> LabelWriter:
         """Add an empty layer that fits an image, beneath the layers `above`, and make it the target."""
         layer = make_labels(image)
         remember_choices(layer, made=True)
         add_below(self._viewer, layer, above)
-        self.choose(layer, image)
+        self.choose_layer(layer, image)
         self._writers[image].assume_empty()
         return self._writers[image]
 
-    def follow(self, image: Image) -> None:
+    def follow_image(self, image: Image) -> None:
         """Keep the target where the image is, if the session made it; the person's own layers stay where they are."""
         writer = self._writers.get(image)
         if writer is not None and recall_choices(writer.layer).get("made"):
-            follow(writer.layer, image)
+            align_to_image(writer.layer, image)
 
-    def earlier(self, image: Image) -> tuple[bool, bool]:
+    def earlier_steps(self, image: Image) -> tuple[bool, bool]:
         """Tell whether napari's history of the target would undo, and redo, what was done before this session.
 
         The session before has taken its own history with it.
         """
-        writer = self.writer(image)
+        writer = self.find_writer(image)
         steps = None if writer is None else self._earlier.get(writer.layer)
         if writer is None or steps is None:
             return False, False

@@ -45,7 +45,7 @@ class CurrentObjects:
     def hand(self) -> TrackedObject | None:
         """The object in hand; None where there is none, or it is in another layer than the target."""
         hand, image = self._components.log.hand, self._components.active.image
-        if hand is None or image is None or self._components.targets.chosen(image) is not hand.layer:
+        if hand is None or image is None or self._components.targets.chosen_layer(image) is not hand.layer:
             return None
         same = tuple(full_resolution(hand.layer).shape) == tuple(image.data.shape[: image.ndim])
         return hand if same else None

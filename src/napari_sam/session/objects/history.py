@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from napari_sam.inference.refinement import Refinement
     from napari_sam.session.labels.edit import EditGroup, LabelEdit
     from napari_sam.session.objects.tracked import TrackedObject
-    from napari_sam.session.prompts.drawing import Contents
+    from napari_sam.session.prompts.drawing import PromptContents
 
 LIMIT = 100
 """Steps kept, as many as napari keeps of its own."""
@@ -23,7 +23,7 @@ class HistoryStep:
 
     Attributes
     ----------
-    before, after : Contents
+    before, after : PromptContents
         What was drawn before and after it.
     written : LabelEdit or EditGroup or None
         The object that it wrote, when it was an accept or a run through a stack.
@@ -35,8 +35,8 @@ class HistoryStep:
         The object in hand before and after it.
     """
 
-    before: Contents
-    after: Contents
+    before: PromptContents
+    after: PromptContents
     written: LabelEdit | EditGroup | None = None
     entries: tuple[int, ...] = ()
     refinement: Refinement | None = None

@@ -10,7 +10,7 @@ from napari_sam.session import messages
 from napari_sam.session.labels.edit import join_edits
 from napari_sam.session.objects.history import History, HistoryStep
 from napari_sam.session.objects.recording import Outcome, account, write_candidate
-from napari_sam.session.prompts.drawing import Contents
+from napari_sam.session.prompts.drawing import PromptContents
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from napari_sam.session.labels.edit import LabelEdit
     from napari_sam.session.objects.recording import WriteOrder
     from napari_sam.session.objects.tracked import TrackedObject
-    from napari_sam.session.prompts.prompt_layers import PromptLayers
+    from napari_sam.session.prompts.editor import PromptEditor
     from napari_sam.session.prompts.reader import PromptReading
-    from napari_sam.session.prompts.tools import Tools
+    from napari_sam.session.prompts.tools import PromptTools
 
 
 class ObjectLog:
@@ -41,13 +41,13 @@ class ObjectLog:
         Where accepted objects are recorded.
     """
 
-    def __init__(self, prompts: PromptLayers, tools: Tools, live: LivePrediction, journal: Journal) -> None:
+    def __init__(self, prompts: PromptEditor, tools: PromptTools, live: LivePrediction, journal: Journal) -> None:
         self._prompts = prompts
         self._tools = tools
         self._live = live
         self._journal = journal
         self._histories: weakref.WeakKeyDictionary[Image, History] = weakref.WeakKeyDictionary()
-        self._contents = Contents()
+        self._contents = PromptContents()
         self.accepted: int | None = None
         """Label of the object that was accepted last, until something else is done."""
         self.hand: TrackedObject | None = None
@@ -59,7 +59,7 @@ class ObjectLog:
         return "" if self._journal.trouble is None else messages.no_journal(self._journal.trouble)
 
     @property
-    def drawn(self) -> Contents:
+    def drawn(self) -> PromptContents:
         """What is drawn, as of the last look; another object after every change."""
         return self._contents
 
@@ -73,12 +73,12 @@ class ObjectLog:
 
     def look(self) -> None:
         """Take what is drawn now for granted: the next change is one to this."""
-        self._contents = self._prompts.contents()
+        self._contents = self._prompts.copy_contents()
 
     def note_drawing(self, image: Image) -> bool:
         """Note what the person drew since the last look as one step; tell whether anything changed."""
-        before, self._contents = self._contents, self._prompts.contents()
-        if self._contents.same(before):
+        before, self._contents = self._contents, self._prompts.copy_contents()
+        if self._contents.shows_same(before):
             return False
         self.history(image).add(HistoryStep(before, self._contents))
         self.accepted = None
@@ -262,7 +262,7 @@ class ObjectLog:
         if step.written is not None:
             step.written.undo()
             trouble = self._record("withdrawn", of=_numbers(step))[1]
-        self._prompts.restore(step.before, image)
+        self._prompts.restore_contents(step.before, image)
         self.accepted = None
         self._hold(step, step.held)
         if step.refinement is not None:
@@ -277,7 +277,7 @@ class ObjectLog:
         if step.written is not None:
             step.written.redo()
             trouble = self._record("restored", of=_numbers(step))[1]
-        self._prompts.restore(step.after, image)
+        self._prompts.restore_contents(step.after, image)
         self.accepted = None
         self._hold(step, step.holds)
         if step.refinement is not None:
@@ -299,7 +299,7 @@ class ObjectLog:
     ) -> HistoryStep:
         """Delete the prompts of some planes as one step, and turn to the next object."""
         before, refinement, held = self._contents, self._live.refinement, self.hand
-        self._prompts.clear(*readings)
+        self._prompts.delete_drawn(*readings)
         self._tools.start_object()
         self._live.forget()
         self.look()

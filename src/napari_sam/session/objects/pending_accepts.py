@@ -116,7 +116,7 @@ class PendingAccepts:
 
     def ids(self, image: Image) -> int:
         """Count the new ids that the waiting accepts will take in the target of an image."""
-        target = self._components.targets.chosen(image)
+        target = self._components.targets.chosen_layer(image)
         layers = [None if one.writer is None else one.writer.layer for one in self._waiting if one.again is None]
         return sum(layer is None or layer is target for layer in layers)
 
@@ -175,9 +175,9 @@ class PendingAccepts:
         prompts, drawn = self._components.prompts, 0
         for accept in [*self._waiting, *self._unwritten]:
             self._drop(accept)
-            layers = [layer for layer in (prompts.points, prompts.shapes) if layer is not None]
+            layers = self._components.prompt_layers.present
             if accept.image in self._components.viewer.layers and all(one.ndim == accept.image.ndim for one in layers):
-                prompts.draw(accept.image, accept.request.source.view, accept.request.prompts)
+                prompts.draw_prompts(accept.image, accept.request.source.view, accept.request.prompts)
                 drawn += 1
         return drawn
 
@@ -194,10 +194,10 @@ class PendingAccepts:
             view = accept.request.source.view
             if accept.image not in components.viewer.layers:
                 self._unwritten.remove(accept)
-            elif accept.image is components.active.image and components.prompts.read(accept.image, view).empty:
+            elif accept.image is components.active.image and components.prompts.read_plane(accept.image, view).empty:
                 self._unwritten.remove(accept)
                 if not components.log.withdraw(accept.image, accept.step):
-                    components.prompts.draw(accept.image, view, accept.request.prompts)
+                    components.prompts.draw_prompts(accept.image, view, accept.request.prompts)
                     components.log.note_drawing(accept.image)
                 components.live.read(ask=ask or view != components.active.view)
 
@@ -266,8 +266,8 @@ class PendingAccepts:
         """Return what writes the object: into the target of the moment at which it was accepted."""
         components, image, writer = self._components, accept.image, accept.writer
         there = image in components.viewer.layers
-        if there and (writer is None or writer.layer is components.targets.chosen(image)):
-            return components.targets.writer(image) or components.targets.add(image, components.above_target)
+        if there and (writer is None or writer.layer is components.targets.chosen_layer(image)):
+            return components.targets.find_writer(image) or components.targets.add_layer(image, components.above_target)
         if writer is None:
             raise InputError(messages.IMAGE_GONE)
         if writer.layer not in components.viewer.layers or writer.layer.data.shape != image.data.shape[: image.ndim]:

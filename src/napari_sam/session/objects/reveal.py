@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from napari_sam.session.components import Components
     from napari_sam.session.objects.history import HistoryStep
-    from napari_sam.session.prompts.drawing import Contents
+    from napari_sam.session.prompts.drawing import PromptContents
 
 
-def reveal(components: Components, image: Image, before: Contents, step: HistoryStep | None) -> str:
+def reveal(components: Components, image: Image, before: PromptContents, step: HistoryStep | None) -> str:
     """Go to a plane of what has just changed, unless the one on screen shows any of it.
 
     Prompts that came count more than what went, and than what was written: who undoes a run goes on with its prompts.
@@ -27,7 +27,7 @@ def reveal(components: Components, image: Image, before: Contents, step: History
         The components of the session.
     image : Image
         The image.
-    before : Contents
+    before : PromptContents
         What was drawn before.
     step : HistoryStep or None
         The step that was undone or redone; None for one that was taken back as if it had never been made.
@@ -40,13 +40,13 @@ def reveal(components: Components, image: Image, before: Contents, step: History
     view = components.active.view
     if view is None:
         return ""
-    after = components.prompts.contents()
-    came = components.prompts.spots(image, view, before, after)
-    went = components.prompts.spots(image, view, after, before)
+    after = components.prompts.copy_contents()
+    came = components.prompts.locate_new(image, view, before, after)
+    went = components.prompts.locate_new(image, view, after, before)
     written = () if step is None or step.written is None else step.written.parts
     # Of the prompts, the one that was drawn last: there the person was at work.
-    spots = came[::-1] or [*went[::-1], *map(Location.of_written, written)]
-    if not spots or any(spot.seen_on(view) for spot in spots):
+    spots = came[::-1] or [*went[::-1], *(Location.of_region(part.change.region) for part in written)]
+    if not spots or any(spot.is_seen_on(view) for spot in spots):
         return ""
     there = next((spot for spot in spots if spot.axes == view.axes), None)
     if there is None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam.session.prompts.style import dress_points, read_polarity
+from napari_sam.session.prompts.style import read_polarity, style_points
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +46,7 @@ class DrawnPoints:
         """Bytes that are held; of texts in the person's own columns, only the references."""
         return self.positions.nbytes + self.positive.nbytes + int(self.features.memory_usage().sum())
 
-    def same(self, other: DrawnPoints | None) -> bool:
+    def shows_same(self, other: DrawnPoints | None) -> bool:
         """Whether the same points with the same polarity are drawn; no layer counts as an empty one."""
         if other is None:
             return not len(self.positions)
@@ -53,17 +54,26 @@ class DrawnPoints:
             self.positive, other.positive
         )
 
+    def rows_beyond(self, older: DrawnPoints | None) -> list[int]:
+        """List the rows of points that are not among older ones, or have another polarity than there."""
+        return _rows_beyond([] if older is None else older.keys(), self.keys())
+
+    def keys(self) -> list[bytes]:
+        """Return what tells the points apart: position and polarity."""
+        pairs = zip(self.positions, self.positive.tolist(), strict=True)
+        return [at.tobytes() + bytes([positive]) for at, positive in pairs]
+
     def moved(self, move: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> DrawnPoints:
         """Return this with the positions put through `move`, which takes and gives (..., D) data pixels."""
         return DrawnPoints(move(self.positions), self.positive, self.features)
 
-    def draw(self, layer: Points) -> None:
+    def draw_into(self, layer: Points) -> None:
         """Put this into a layer, in place of what is there."""
         # A selection would outlive its points, and napari then fails at the next change of the current values.
         layer.selected_data = set()
         layer.data = self.positions
         layer.features = self.features.copy()
-        dress_points(layer)
+        style_points(layer)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +99,7 @@ class DrawnShapes:
         """Bytes that are held."""
         return sum(vertices.nbytes for vertices, _kind in self.shapes)
 
-    def same(self, other: DrawnShapes | None) -> bool:
+    def shows_same(self, other: DrawnShapes | None) -> bool:
         """Whether the same shapes are drawn; no layer counts as an empty one."""
         theirs = () if other is None else other.shapes
         return len(self.shapes) == len(theirs) and all(
@@ -97,11 +107,19 @@ class DrawnShapes:
             for (vertices, kind), (their_vertices, their_kind) in zip(self.shapes, theirs, strict=True)
         )
 
+    def rows_beyond(self, older: DrawnShapes | None) -> list[int]:
+        """List the rows of shapes that are not among older ones."""
+        return _rows_beyond([] if older is None else older.keys(), self.keys())
+
+    def keys(self) -> list[bytes]:
+        """Return what tells the shapes apart: vertices and kind."""
+        return [vertices.tobytes() + kind.encode() for vertices, kind in self.shapes]
+
     def moved(self, move: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> DrawnShapes:
         """Return this with the vertices put through `move`, which takes and gives (..., D) data pixels."""
         return DrawnShapes(tuple((move(vertices), kind) for vertices, kind in self.shapes))
 
-    def draw(self, layer: Shapes) -> None:
+    def draw_into(self, layer: Shapes) -> None:
         """Put this into a layer, in place of what is there."""
         layer.selected_data = set()
         layer.remove(list(range(len(layer.data))))
@@ -110,14 +128,14 @@ class DrawnShapes:
 
 
 @dataclass(frozen=True, eq=False)
-class Contents:
+class PromptContents:
     """What is drawn in both prompt layers; None for a layer that does not exist."""
 
     points: DrawnPoints | None = None
     shapes: DrawnShapes | None = None
 
     @classmethod
-    def of(cls, points: Points | None, shapes: Shapes | None) -> Contents:
+    def of(cls, points: Points | None, shapes: Shapes | None) -> PromptContents:
         """Copy what the layers hold."""
         return cls(
             None if points is None else DrawnPoints.of(points), None if shapes is None else DrawnShapes.of(shapes)
@@ -128,8 +146,24 @@ class Contents:
         """Bytes that are held."""
         return sum(drawn.nbytes for drawn in (self.points, self.shapes) if drawn is not None)
 
-    def same(self, other: Contents) -> bool:
+    def shows_same(self, other: PromptContents) -> bool:
         """Whether both show the same."""
-        points = self.points.same(other.points) if self.points else not (other.points and len(other.points.positions))
-        shapes = self.shapes.same(other.shapes) if self.shapes else not (other.shapes and other.shapes.shapes)
+        points = self.points is None or self.points.shows_same(other.points)
+        shapes = self.shapes is None or self.shapes.shows_same(other.shapes)
+        if self.points is None and other.points is not None:
+            points = other.points.shows_same(None)
+        if self.shapes is None and other.shapes is not None:
+            shapes = other.shapes.shows_same(None)
         return points and shapes
+
+
+def _rows_beyond(older: list[bytes], newer: list[bytes]) -> list[int]:
+    """List the places in `newer` of what is not in `older`; what is there twice counts twice."""
+    left = Counter(older)
+    found = []
+    for row, key in enumerate(newer):
+        if left[key]:
+            left[key] -= 1
+        else:
+            found.append(row)
+    return found

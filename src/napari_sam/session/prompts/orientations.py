@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Axes = tuple[int, int]
-"""The data axes on screen, in ascending order: `View.axes`."""
+"""The data axes on screen, in ascending order: `PlaneIndex.axes`."""
 
 _DRAWN_IN = "napari-sam-live: drawn in"
 """Key in the metadata of a prompt layer, so that the next session knows as well."""
@@ -22,7 +22,7 @@ _LIMIT = 10_000
 """Positions that are remembered."""
 
 
-class Orientations:
+class PointOrientations:
     """Remembers by its exact position, in data pixels of the layer, in which orientation a point was drawn.
 
     So a point that comes back by undo is what it was, and one that was dragged belongs to where it was dropped.
@@ -32,18 +32,18 @@ class Orientations:
         self._axes: dict[bytes, Axes] = {}
         self._seen: Counter[bytes] = Counter()
 
-    def tie(self, points: Points) -> None:
+    def attach_layer(self, points: Points) -> None:
         """Work with a layer from now on, and remember what a session before knew of it."""
         self._axes.update(points.metadata.get(_DRAWN_IN, {}))
         points.metadata[_DRAWN_IN] = self._axes
-        self.look(points)
+        self.mark_known(points)
 
-    def look(self, points: Points | None) -> None:
-        """Take the points that are there for old ones."""
+    def mark_known(self, points: Points | None) -> None:
+        """Take the points that are there for known ones."""
         self._seen = Counter(_keys(points))
 
-    def note(self, points: Points | None, axes: Axes) -> None:
-        """Remember the axes on screen for the points that are new since the last look."""
+    def note_new(self, points: Points | None, axes: Axes) -> None:
+        """Remember the axes on screen for the points that are new since the points were last marked as known."""
         now = Counter(_keys(points))
         for key in now - self._seen:
             self._axes.pop(key, None)  # the newest are last
@@ -52,7 +52,7 @@ class Orientations:
         for key in list(self._axes)[:-_LIMIT]:
             del self._axes[key]
 
-    def moved(self, points: Points, before: NDArray[np.float64]) -> None:
+    def follow_moved(self, points: Points, before: NDArray[np.float64]) -> None:
         """Go on with points that lie elsewhere in their layer now, because the layer was laid elsewhere.
 
         Parameters
@@ -65,13 +65,13 @@ class Orientations:
         for old, new in zip(before, _keys(points), strict=True):
             if (axes := self._axes.get(_key(old))) is not None:
                 self._axes[new] = axes
-        self.look(points)
+        self.mark_known(points)
 
-    def of(self, position: NDArray[np.float64]) -> Axes | None:
+    def axes_of(self, position: NDArray[np.float64]) -> Axes | None:
         """Return the axes on screen when a point was drawn, (D,) data pixels of its layer; None where nobody knows."""
         return self._axes.get(_key(position))
 
-    def match(self, points: Points | None, axes: Axes) -> NDArray[np.bool_]:
+    def drawn_along(self, points: Points | None, axes: Axes) -> NDArray[np.bool_]:
         """Tell which points, (N,), were drawn with these axes on screen; those of which nobody knows, were."""
         return np.array([self._axes.get(key, axes) == axes for key in _keys(points)], dtype=bool)
 

@@ -9,13 +9,13 @@ import numpy as np
 
 from napari_sam.prompts import BoxPrompt, PointPrompt, PromptSet
 from napari_sam.session.prompts.style import read_polarity
-from napari_sam.session.viewing.transform import LayerTransform
+from napari_sam.session.viewing.transform import convert_positions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari.components import ViewerModel
-    from napari.layers import Image, Layer, Points, Shapes
+    from napari.layers import Image, Points, Shapes
     from numpy.typing import NDArray
 
     from napari_sam.planes.source import PlaneIndex
@@ -98,17 +98,17 @@ class DrawnPrompts:
         """Read the prompt layers. One that lies elsewhere than the image is converted through the world."""
         clicks, positive = np.empty((0, image.ndim)), np.empty(0, dtype=bool)
         if points is not None and len(points.data):
-            clicks = to_image(viewer, points, image, np.asarray(points.data, dtype=np.float64))
+            clicks = convert_positions(viewer, np.asarray(points.data, dtype=np.float64), points, image)
             positive = read_polarity(points)
         found: tuple[tuple[NDArray[np.float64], str], ...] = ()
         if shapes is not None and len(shapes.data):
             vertices = [np.asarray(one, dtype=np.float64) for one in shapes.data]
             ends = np.cumsum([len(one) for one in vertices])[:-1]
-            placed = np.split(to_image(viewer, shapes, image, np.concatenate(vertices)), ends)
+            placed = np.split(convert_positions(viewer, np.concatenate(vertices), shapes, image), ends)
             found = tuple(zip(placed, map(str, shapes.shape_type), strict=True))
         return cls(clicks, positive, found)
 
-    def on(
+    def on_plane(
         self,
         view: PlaneIndex,
         is_sliver: Callable[[NDArray[np.float64]], bool],
@@ -151,7 +151,7 @@ class DrawnPrompts:
             spent_rows=(*list(touching)[:-1], *found.slivers),
         )
 
-    def places(self, view: PlaneIndex, axis: int, size: int) -> set[int]:
+    def places_along(self, view: PlaneIndex, axis: int, size: int) -> set[int]:
         """Find the planes that follow a plane along an axis and have prompts on them: their indices along it.
 
         Parameters
@@ -194,57 +194,6 @@ class _Shapes:
     boxes: dict[int, BoxPrompt] = field(default_factory=dict)
     lines: int = 0
     slivers: list[int] = field(default_factory=list)
-
-
-class SliverMemory:
-    """Tells the trace of a plain click in a drawing mode from a box that somebody drew.
-
-    A click without a drag leaves a square of a few pixels of the *screen*, whatever the zoom, so a shape is judged by
-    the zoom at which it is first seen; zooming later changes nothing. A changed shape is judged anew.
-
-    Parameters
-    ----------
-    least : float
-        Sides shorter than this many screen pixels make a sliver.
-    """
-
-    def __init__(self, least: float = 4.0) -> None:
-        self._least = least
-        self._verdicts: dict[bytes, bool] = {}
-
-    def judge(self, corners: NDArray[np.float64], pixel: float) -> bool:
-        """Tell whether a shape is a sliver.
-
-        Parameters
-        ----------
-        corners : numpy.ndarray, shape (N, 2)
-            Data pixels.
-        pixel : float
-            Side of a screen pixel, in data pixels, now.
-        """
-        key = corners.tobytes()
-        if key not in self._verdicts:
-            sides = corners.max(axis=0) - corners.min(axis=0)
-            # A quarter of a data pixel encloses nothing at any zoom.
-            self._verdicts[key] = bool(sides.min() < max(self._least * pixel, 0.25))
-        return self._verdicts[key]
-
-    def clear(self) -> None:
-        """Forget all verdicts."""
-        self._verdicts.clear()
-
-
-def to_image(viewer: ViewerModel, layer: Layer, image: Image, positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Convert data pixels of a prompt layer to data pixels of the image."""
-    own, target = LayerTransform.of(viewer, layer), LayerTransform.of(viewer, image)
-    # Exact where nothing has to be converted: a click must not move by a rounding error.
-    return positions if own.matches(target) else target.to_data(own.to_world(positions))
-
-
-def from_image(viewer: ViewerModel, layer: Layer, image: Image, positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Convert data pixels of the image to data pixels of a prompt layer."""
-    own, target = LayerTransform.of(viewer, layer), LayerTransform.of(viewer, image)
-    return positions if own.matches(target) else own.to_data(target.to_world(positions))
 
 
 def _pair(position: NDArray[np.float64]) -> tuple[float, float]:

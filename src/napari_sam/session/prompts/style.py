@@ -9,7 +9,7 @@ import pandas as pd
 from napari.layers import Points, Shapes
 from napari.utils.colormaps.standardize_color import transform_color
 
-from napari_sam.session.viewing.placement import placement
+from napari_sam.session.viewing.placement import placement_of
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -52,7 +52,7 @@ def make_points(image: Image) -> Points:
         size=_pixels(image, 1 / 40),
         canvas_size_limits=(2, 8),
         name="SAM points",
-        **placement(image),
+        **placement_of(image),
     )
     set_current_polarity(points, True)
     return points
@@ -68,7 +68,7 @@ def make_shapes(image: Image) -> Shapes:
         face_color="transparent",
         edge_width=_pixels(image, 1 / 300),
         name="SAM boxes",
-        **placement(image),
+        **placement_of(image),
     )
 
 
@@ -103,7 +103,7 @@ def set_current_polarity(points: Points, positive: bool) -> None:
     points.current_symbol = _SYMBOLS[positive]
 
 
-def dress_points(points: Points) -> None:
+def style_points(points: Points) -> None:
     """Make colour and shape of every point tell its polarity again, after a program or an undo changed the table."""
     positive = read_polarity(points)
     symbols = np.array([_SYMBOLS[bool(p)] for p in positive], dtype=object)

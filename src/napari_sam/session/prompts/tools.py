@@ -16,27 +16,27 @@ if TYPE_CHECKING:
 _BOX_MODES = frozenset({"add_rectangle", "add_ellipse", "add_polygon", "add_polygon_lasso"})
 
 
-class Tools:
+class PromptTools:
     """Puts tools into the person's hand, and gives back what was there before.
 
     Parameters
     ----------
     viewer : ViewerModel
         Whose selection of layers it is.
-    prompts : PromptLayers
+    layers : PromptLayers
         The layers of the tools.
     """
 
-    def __init__(self, viewer: ViewerModel, prompts: PromptLayers) -> None:
+    def __init__(self, viewer: ViewerModel, layers: PromptLayers) -> None:
         self._viewer = viewer
-        self._prompts = prompts
+        self._layers = layers
         self._before: tuple[set[Layer], Layer | None] | None = None
         self._boxes = False  # whether the tool taken last draws boxes
 
     @property
-    def current(self) -> Tool | None:
+    def current_tool(self) -> Tool | None:
         """What a click does now; None when it is napari's own business."""
-        active, points, shapes = self._viewer.layers.selection.active, self._prompts.points, self._prompts.shapes
+        active, points, shapes = self._viewer.layers.selection.active, self._layers.points, self._layers.shapes
         if active is None:
             return None
         if active is points and str(points.mode) == "add":
@@ -45,43 +45,43 @@ class Tools:
             return "box"
         return None
 
-    def take(self, tool: Tool, image: Image) -> None:
+    def select_tool(self, tool: Tool, image: Image) -> None:
         """Select the layer of a tool, in the mode that it needs."""
         selection = self._viewer.layers.selection
-        if selection.active not in self._prompts:
+        if selection.active not in self._layers:
             self._before = set(selection), selection.active
         self._boxes = tool == "box"
         if self._boxes:
-            layer, mode = self._prompts.need_shapes(image), "add_rectangle"
+            layer, mode = self._layers.need_shapes(image), "add_rectangle"
             layer.selected_data = set()
         else:
-            layer, mode = self._prompts.need_points(image), "add"
+            layer, mode = self._layers.need_points(image), "add"
             set_current_polarity(layer, tool == "positive")
         selection.active = layer
         layer.visible = True
         layer.mode = mode
 
-    def resume(self, image: Image) -> None:
+    def resume_tool(self, image: Image) -> None:
         """Take the kind of tool that was taken last, unless the person has a tool of napari's in hand."""
         active = self._viewer.layers.selection.active
         if active is None or str(active.mode) == "pan_zoom":
-            self.take("box" if self._boxes else "positive", image)
+            self.select_tool("box" if self._boxes else "positive", image)
 
-    def flip(self, image: Image) -> None:
+    def toggle_polarity(self, image: Image) -> None:
         """Turn the next click from object to background or back; from any other tool, to background."""
-        points = self._prompts.points
-        self.take("positive" if points is not None and not current_polarity(points) else "negative", image)
+        points = self._layers.points
+        self.select_tool("positive" if points is not None and not current_polarity(points) else "negative", image)
 
     def start_object(self) -> None:
         """Make the next click positive: it begins another object."""
-        if self._prompts.points is not None:
-            set_current_polarity(self._prompts.points, True)
+        if self._layers.points is not None:
+            set_current_polarity(self._layers.points, True)
 
-    def give_back(self) -> None:
+    def restore_selection(self) -> None:
         """Select what was selected before, unless the person has selected something else since."""
         layers, before = self._viewer.layers, self._before
         self._before = None
-        if before is None or layers.selection.active not in self._prompts:
+        if before is None or layers.selection.active not in self._layers:
             return
         layers.selection = {layer for layer in before[0] if layer in layers}
         if before[1] is not None and before[1] in layers:

@@ -151,7 +151,7 @@ class PropagationController:
         if line is None or axis is None or source is None:
             return self.state().text
         prompts = read_line(components.prompts, image, line)
-        writer = components.targets.writer(image)
+        writer = components.targets.find_writer(image)
         hand = self.hand if writer is not None and (self.again or not prompts.objects) else None
         if hand is None and not prompts.objects:
             return propagation_messages.NO_OBJECT
@@ -175,7 +175,7 @@ class PropagationController:
         if hand is not None and hand.remainder is not None:
             on = resumed_job(hand, line, job)
             self._start, job = ("again", job) if on is None else ("on", on)
-        writer = writer or components.targets.add(image, components.above_target)
+        writer = writer or components.targets.add_layer(image, components.above_target)
         run_writer = RunWriter(components, image, line, axis.name, writer, job, hand, only_empty=only_empty)
         if trouble := run_writer.begin(prompts.readings, shown):
             return trouble
@@ -249,7 +249,7 @@ class PropagationController:
             return propagation_messages.NOTHING_TO_COPY
         self.course.go_to(line.place + step)
         if components.active.view is not None:
-            components.prompts.draw(image, components.active.view, record.prompts)
+            components.prompts.draw_prompts(image, components.active.view, record.prompts)
             components.log.note_drawing(image)
         self._again = True
         return ""

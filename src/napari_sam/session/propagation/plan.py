@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_sam.planes.source import PlaneSource
     from napari_sam.prompts import PromptSet
     from napari_sam.session.objects.tracked import PlaneLine, TrackedObject
-    from napari_sam.session.prompts.prompt_layers import PromptLayers
+    from napari_sam.session.prompts.editor import PromptEditor
     from napari_sam.session.prompts.reader import PromptReading
 
 Marks = dict[int, tuple[tuple[float, float], ...]]
@@ -47,7 +47,7 @@ class PromptedPlanes:
     readings: tuple[PromptReading, ...]
 
 
-def read_line(prompts: PromptLayers, image: Image, line: PlaneLine) -> PromptedPlanes:
+def read_line(prompts: PromptEditor, image: Image, line: PlaneLine) -> PromptedPlanes:
     """Read what is drawn on the planes of a line."""
     objects: dict[int, PromptSet] = {}
     marks: Marks = {}

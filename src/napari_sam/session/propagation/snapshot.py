@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_sam.planes.source import PlaneIndex
     from napari_sam.session.components import Components
     from napari_sam.session.objects.tracked import PlaneLine, TrackedObject
-    from napari_sam.session.prompts.drawing import Contents
+    from napari_sam.session.prompts.drawing import PromptContents
     from napari_sam.session.propagation.controller import PropagationController
 
 
@@ -28,7 +28,7 @@ class Strip:
         self._known: tuple[TrackedObject, PlaneIndex, int, bool] | None = None
         self._planes: tuple[StripPlane, ...] = ()
         self._marks: tuple[int, ...] = ()
-        self._drawn: tuple[Contents, PlaneLine] | None = None
+        self._drawn: tuple[PromptContents, PlaneLine] | None = None
         self._shown: tuple[int, ...] = ()
 
     def state(self, stack: PropagationController, components: Components) -> StackState:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam.planes.source import PlaneIndex, PlaneSource
-    from napari_sam.session.objects.tracked import Index
 
 
 PixelChange = Literal["data", "window", "plane"]
@@ -121,7 +120,7 @@ class ActiveImage:
         """Return the corners of the part of a plane that is on the screen, data pixels; None when there is none."""
         return None if self.image is None else visible_box(self._viewer, self.image, view)
 
-    def go_to(self, index: Index) -> None:
+    def go_to(self, index: tuple[int | None, ...]) -> None:
         """Move the sliders to a plane of the image, named by its `PlaneIndex.index`."""
         if self.image is None:
             return

@@ -22,28 +22,28 @@ PLACING = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_lab
 """Attributes, and names of events, that say where a layer lies."""
 
 
-def placement(image: Image) -> dict[str, Any]:
+def placement_of(image: Image) -> dict[str, Any]:
     """Return the arguments that put a new layer exactly where an image is.
 
     Units and axis labels must be among them: a layer without units beside one that has some makes napari drop the
     units of all.
     """
-    return {name: _value(image, name) for name in PLACING}
+    return {name: _copy_value(image, name) for name in PLACING}
 
 
-def follow(layer: Layer, image: Image) -> None:
+def align_to_image(layer: Layer, image: Image) -> None:
     """Put a layer where an image is now, touching only what differs."""
-    _place(layer, placement(image))
+    set_placement(layer, placement_of(image))
 
 
-def _place(layer: Layer, wanted: dict[str, Any]) -> None:
+def set_placement(layer: Layer, wanted: dict[str, Any]) -> None:
     """Set attributes of a layer's placement that differ: napari draws a layer anew for each."""
     for name, value in wanted.items():
-        if not np.array_equal(value, _value(layer, name)):
+        if not np.array_equal(value, _copy_value(layer, name)):
             setattr(layer, name, value)
 
 
-def _value(layer: Layer, name: str) -> Any:
+def _copy_value(layer: Layer, name: str) -> Any:
     """Copy one attribute of a layer's placement, so that no array is shared between two layers."""
     value = getattr(layer, name)
     if name in ("units", "axis_labels"):

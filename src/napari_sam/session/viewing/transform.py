@@ -101,3 +101,12 @@ class LayerTransform:
         base = np.array([(1 * unit).to_base_units().magnitude for unit in self.units])
         one, two = np.linalg.norm(base[:, None] * self.linear[:, list(axes)], axis=0)
         return float(one), float(two)
+
+
+def convert_positions(
+    viewer: ViewerModel, positions: NDArray[np.float64], source: Layer, target: Layer
+) -> NDArray[np.float64]:
+    """Convert data pixels of one layer, shape (..., D), to those of another with as many axes, through the world."""
+    own, other = LayerTransform.of(viewer, source), LayerTransform.of(viewer, target)
+    # Exact where nothing has to be converted: a click must not move by a rounding error.
+    return positions if own.matches(other) else other.to_data(own.to_world(positions))

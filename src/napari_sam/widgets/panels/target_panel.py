@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_sam.session.labels.targets import Offer
+from napari_sam.session.labels.targets import TargetOffer
 from napari_sam.widgets.controls.narrow import ComboRow, NarrowCombo, heading, line_height
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class TargetPanel(QWidget):
 
     def _on_combo_activated(self, index: int) -> None:
         chosen = self.combo.row(index).data
-        if isinstance(chosen, Offer):
+        if isinstance(chosen, TargetOffer):
             self._session.fit_target(chosen.layer)
         else:
             self._session.target = chosen

@@ -1,0 +1,204 @@
+"""What is drawn in the prompt layers: read as prompts, changed by the session, copied and restored for undo."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam.session.prompts.drawing import PromptContents
+from napari_sam.session.prompts.reader import DrawnPrompts, PromptReading
+from napari_sam.session.prompts.slivers import SliverMemory
+from napari_sam.session.prompts.style import KIND, current_polarity, set_current_polarity, style_points
+from napari_sam.session.viewing.locations import Location
+from napari_sam.session.viewing.transform import convert_positions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.components import ViewerModel
+    from napari.layers import Image, Points, Shapes
+    from numpy.typing import NDArray
+
+    from napari_sam.planes.source import PlaneIndex
+    from napari_sam.prompts import PromptSet
+    from napari_sam.session.prompts.prompt_layers import PromptLayers
+
+
+class PromptEditor:
+    """Reads and changes what is drawn in the prompt layers.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Where the layers live.
+    layers : PromptLayers
+        The layers.
+    """
+
+    def __init__(self, viewer: ViewerModel, layers: PromptLayers) -> None:
+        self._viewer = viewer
+        self.layers = layers
+        self._slivers = SliverMemory()
+        self._clicked: tuple[PlaneIndex, PromptSet] | None = None
+
+    def read_plane(self, image: Image, view: PlaneIndex) -> PromptReading:
+        """Read the prompts of the plane on screen; a click that made no box is told until something else is drawn."""
+        reading = self._read_drawn(image, view)
+        return replace(reading, slivers=1) if self._clicked == (view, reading.prompts) else reading
+
+    def read_along(self, image: Image, view: PlaneIndex, axis: int) -> dict[int, PromptReading]:
+        """Read the prompts of the planes that follow a plane along an axis, by their index along it, in order.
+
+        Of the planes other than `view`, points count that were drawn with the same axes on screen: one that was drawn
+        through them, on a plane that is seen no more, says nothing about the object there.
+        """
+        drawn, is_sliver = self._all_drawn(image), self._sliver_test(image)
+        counts = self.layers.orientations.drawn_along(self.layers.points, view.axes)
+        places = sorted(drawn.places_along(view, axis, int(image.data.shape[axis])))
+        return {
+            place: drawn.on_plane(view.at(axis, place), is_sliver, None if view.index[axis] == place else counts)
+            for place in places
+        }
+
+    def read_everything(self) -> PromptReading:
+        """Return a reading of nothing but the rows of all that is drawn, on all planes."""
+        points, shapes = self.layers.points, self.layers.shapes
+        point_rows, shape_rows = (() if layer is None else tuple(range(len(layer.data))) for layer in (points, shapes))
+        return PromptReading(point_rows=point_rows, shape_rows=shape_rows)
+
+    def copy_contents(self) -> PromptContents:
+        """Copy all that is drawn."""
+        return PromptContents.of(self.layers.points, self.layers.shapes)
+
+    def locate_new(
+        self, image: Image, view: PlaneIndex, older: PromptContents, newer: PromptContents
+    ) -> list[Location]:
+        """Find where that is which is drawn in `newer` and not in `older`, in the order of drawing.
+
+        Parameters
+        ----------
+        image : Image
+            The image.
+        view : PlaneIndex
+            The plane on screen: points of which nobody knows were drawn along its axes.
+        older, newer : PromptContents
+            What the prompt layers held at two times.
+        """
+        points, shapes = self.layers.points, self.layers.shapes
+        found = []
+        if points is not None and newer.points is not None and (rows := newer.points.rows_beyond(older.points)):
+            positions = newer.points.positions[rows]
+            for own, there in zip(positions, convert_positions(self._viewer, positions, points, image), strict=True):
+                found.append(Location.of_point(there, self.layers.orientations.axes_of(own) or view.axes))
+        if shapes is not None and newer.shapes is not None:
+            for row in newer.shapes.rows_beyond(older.shapes):
+                vertices = newer.shapes.shapes[row][0]
+                found.append(Location.of_shape(convert_positions(self._viewer, vertices, shapes, image)))
+        return found
+
+    def count_planes(self, image: Image, view: PlaneIndex) -> int:
+        """Count the planes on which anything is drawn, each along the axes that were on screen then."""
+        return len({spot.index for spot in self.locate_new(image, view, PromptContents(), self.copy_contents())})
+
+    def draw_prompts(self, image: Image, view: PlaneIndex, prompts: PromptSet) -> None:
+        """Draw prompts on a plane, beside what is there."""
+        if prompts.points:
+            points = self.layers.need_points(image)
+            polarity = current_polarity(points)
+            for point in prompts.points:
+                set_current_polarity(points, point.positive)
+                points.add(convert_positions(self._viewer, _place_on(view, point.position), image, points))
+            set_current_polarity(points, polarity)
+        if (box := prompts.box) is not None:
+            shapes = self.layers.need_shapes(image)
+            (top, left), (bottom, right) = box.start, box.stop
+            corners = _place_on(view, (top, left), (top, right), (bottom, right), (bottom, left))
+            shapes.add(convert_positions(self._viewer, corners, image, shapes), shape_type="rectangle")
+            shapes.selected_data = set()
+        self.note_new_points(view)
+        self.mend_points()
+        self.delete_spent(image, view)
+
+    def restore_contents(self, contents: PromptContents, image: Image) -> None:
+        """Draw what was copied, in place of what is there; layers that were removed since come back."""
+        present = self.copy_contents()
+        if (points := contents.points or present.points) is not None and not points.shows_same(present.points):
+            points.draw_into(self.layers.need_points(image))
+        if (shapes := contents.shapes or present.shapes) is not None and not shapes.shows_same(present.shapes):
+            shapes.draw_into(self.layers.need_shapes(image))
+        self.layers.orientations.mark_known(self.layers.points)
+
+    def delete_drawn(self, *readings: PromptReading) -> None:
+        """Delete everything that is drawn on the planes of some readings, used or not."""
+        _remove_rows(self.layers.points, {row for reading in readings for row in reading.point_rows})
+        _remove_rows(self.layers.shapes, {row for reading in readings for row in reading.shape_rows})
+        self.layers.orientations.mark_known(self.layers.points)
+        self._slivers.clear()
+        self._clicked = None
+
+    def delete_spent(self, image: Image, view: PlaneIndex) -> None:
+        """Take away what a person has just drawn that says nothing, and boxes that it replaces.
+
+        Only from layers that are there for prompts: in one that the person lent, everything stays.
+        """
+        shapes = self.layers.shapes
+        if shapes is None or KIND not in shapes.features:
+            return
+        reading = self._read_drawn(image, view)
+        _remove_rows(shapes, set(reading.spent_rows))
+        if reading.slivers:
+            self._clicked = view, reading.prompts
+        elif self._clicked != (view, reading.prompts):
+            self._clicked = None
+
+    def note_new_points(self, view: PlaneIndex) -> None:
+        """Remember in which orientation the person drew what is new."""
+        self.layers.orientations.note_new(self.layers.points, view.axes)
+
+    def mend_points(self) -> None:
+        """Mend what a change left behind: looks that do not tell polarity, and selections that do harm.
+
+        napari selects a point that was just clicked, and draws it blue, which hides its polarity; and it goes on
+        selecting points that are gone.
+        """
+        points = self.layers.points
+        if points is None:
+            return
+        there = {index for index in points.selected_data if index < len(points.data) and str(points.mode) != "add"}
+        if there != set(points.selected_data):
+            points.selected_data = there
+        style_points(points)
+
+    def _read_drawn(self, image: Image, view: PlaneIndex) -> PromptReading:
+        return self._all_drawn(image).on_plane(view, self._sliver_test(image))
+
+    def _all_drawn(self, image: Image) -> DrawnPrompts:
+        return DrawnPrompts.of(self._viewer, image, self.layers.points, self.layers.shapes)
+
+    def _sliver_test(self, image: Image) -> Callable[[NDArray[np.float64]], bool]:
+        """Return what tells slivers at the present zoom."""
+        pixel = self._screen_pixel(image)
+        return lambda corners: self._slivers.is_sliver(corners, pixel)
+
+    def _screen_pixel(self, image: Image) -> float:
+        """Give the side of a screen pixel, in data pixels: what napari sizes the trace of a click with."""
+        if self.layers.shapes is None:
+            return 1.0
+        # A layer's scale factor is 1 until a canvas draws it.
+        return float(self.layers.shapes.scale_factor) / float(abs(image.scale[-1]))
+
+
+def _place_on(view: PlaneIndex, *corners: tuple[float, float]) -> NDArray[np.float64]:
+    """Give positions on a plane, (y, x), a coordinate for each axis of the image: (N, D)."""
+    positions = np.array([[0 if at is None else at for at in view.index]] * len(corners), dtype=np.float64)
+    positions[:, list(view.axes)] = corners
+    return positions
+
+
+def _remove_rows(layer: Points | Shapes | None, rows: set[int]) -> None:
+    if layer is not None and rows:
+        # A selection would outlive its rows, and napari then fails at the next change of the current values.
+        layer.selected_data = set()
+        layer.remove(sorted(rows))
