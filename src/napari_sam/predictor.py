@@ -373,11 +373,11 @@ class Predictor:
         for prompt in prompts:
             match prompt:
                 case PointPrompt():
-                    self._require("point")
+                    self.require_kind("point")
                 case BoxPrompt():
-                    self._require("box")
+                    self.require_kind("box")
                 case MaskPrompt(logits=logits):
-                    self._require("mask")
+                    self.require_kind("mask")
                     wanted = self._model.logits_shape(frame)
                     if logits.shape != wanted:
                         raise InputError(
@@ -385,7 +385,14 @@ class Predictor:
                             f"{wanted[0]} x {wanted[1]} here. Use prediction.logits of the same model and plane."
                         )
 
-    def _require(self, kind: str) -> None:
+    def require_kind(self, kind: PromptKind) -> None:
+        """Refuse a kind of prompt that the model does not take.
+
+        Raises
+        ------
+        InputError
+            If it does not.
+        """
         if kind not in self.prompt_kinds:
             kinds = " and ".join(f"{k} prompts" for k in sorted(self.prompt_kinds))
             raise InputError(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_sam.geometry import Frame, longest_side_frame
-from napari_sam.inference.logits import NOWHERE, into_window, onto_plane
+from napari_sam.inference.logits import NOWHERE, into_crop, onto_plane
 from napari_sam.planes import Crop
 
 PLANE = (3000, 4000)
@@ -23,7 +23,7 @@ def ramp(frame, grid, axis):
 def test_logits_land_on_the_same_data_pixels(axis, anchor):
     plane = longest_side_frame(PLANE, 1024, anchor=anchor)
     frame = longest_side_frame(WINDOW.picture, 1024, anchor=anchor)
-    inside = into_window(ramp(plane, (256, 256), axis), plane, WINDOW, frame, (256, 256))
+    inside = into_crop(ramp(plane, (256, 256), axis), plane, WINDOW, frame, (256, 256))
     wanted = np.array(WINDOW.to_plane(np.stack([ramp(frame, (256, 256), axis)] * 2, axis=-1)))[..., axis]
     np.testing.assert_allclose(inside, wanted, atol=0.02)
     back = onto_plane(ramp(frame, (256, 256), axis), frame, WINDOW, plane, (256, 256))

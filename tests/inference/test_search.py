@@ -43,7 +43,7 @@ def sizes(found):
 
 def test_a_small_object_takes_one_window():
     eye = Eye([(20, 0.9), (30, 0.8), (40, 0.7)])
-    found = search_object(place(), CLICK, place().window_for(CLICK), eye)
+    found = search_object(place(), CLICK, place().crop_for(CLICK), eye)
     assert len(eye.windows) == 1
     assert [one.score for one in found] == pytest.approx([0.9, 0.8, 0.7])
     assert not any(one.cut for one in found)
@@ -52,7 +52,7 @@ def test_a_small_object_takes_one_window():
 @pytest.mark.parametrize("radius", [100, 200, 700, 1500])
 def test_an_object_that_is_cut_is_looked_at_again_until_it_is_whole(radius):
     eye = Eye([(radius, 0.9)])
-    (found,) = search_object(place(), CLICK, place().window_for(CLICK), eye)
+    (found,) = search_object(place(), CLICK, place().crop_for(CLICK), eye)
     assert not found.cut
     assert sizes([found])[0] == pytest.approx(2 * radius, abs=2 * max(found.window.steps))
     assert len(eye.windows) <= 5
@@ -60,7 +60,7 @@ def test_an_object_that_is_cut_is_looked_at_again_until_it_is_whole(radius):
 
 def test_candidates_that_are_whole_outlive_the_windows_they_were_seen_in():
     eye = Eye([(500, 0.9), (20, 0.85), (600, 0.8)])
-    found = search_object(place(), CLICK, place().window_for(CLICK), eye)
+    found = search_object(place(), CLICK, place().crop_for(CLICK), eye)
     assert [one.score for one in found] == pytest.approx([0.9, 0.85, 0.8])
     assert sizes(found)[1] == pytest.approx(40, abs=2)
     assert found[1].window == eye.windows[0]  # and not the coarse copy of it
@@ -69,13 +69,13 @@ def test_candidates_that_are_whole_outlive_the_windows_they_were_seen_in():
 
 def test_candidates_that_are_cut_are_left_out_beside_whole_ones():
     eye = Eye([(20, 0.9), (500, 0.8), (30, 0.7)])
-    found = search_object(place(), CLICK, place().window_for(CLICK), eye)
+    found = search_object(place(), CLICK, place().crop_for(CLICK), eye)
     assert [one.score for one in found] == pytest.approx([0.9, 0.7])
 
 
 def test_where_nothing_convinces_a_step_back_is_taken():
     eye = Eye(lambda window: [(700, 0.95)] * 3 if window.steps[0] >= 4 else [(3, 0.4), (9, 0.3), (5, 0.2)])
-    found = search_object(place(), CLICK, place().window_for(CLICK), eye)
+    found = search_object(place(), CLICK, place().crop_for(CLICK), eye)
     assert found[0].score == pytest.approx(0.95)
     assert sizes(found)[0] == pytest.approx(1400, abs=20)
 
@@ -83,21 +83,21 @@ def test_where_nothing_convinces_a_step_back_is_taken():
 def test_one_answer_to_many_prompts_is_the_last_one():
     prompts = PromptSet((PointPrompt((2000, 2500)), PointPrompt((2000, 2520))))
     eye = Eye(lambda window: [(400, 0.5 + window.steps[0] / 100)])
-    (found,) = search_object(place(), prompts, place().window_for(prompts), eye)
+    (found,) = search_object(place(), prompts, place().crop_for(prompts), eye)
     assert found.window == eye.windows[-1] != eye.windows[0]
 
 
 def test_what_costs_too_much_is_not_read_and_the_cut_is_told():
     eye = Eye([(700, 0.9), (800, 0.8), (900, 0.7)])
     dear = place(cost=lambda window: 1 << 40)
-    found = search_object(dear, CLICK, dear.window_for(CLICK), eye)
+    found = search_object(dear, CLICK, dear.crop_for(CLICK), eye)
     assert len(eye.windows) == 1
     assert len(found) == 3 and all(one.cut for one in found)
 
 
 def test_a_fixed_window_stays():
     eye = Eye([(700, 0.9), (20, 0.1), (900, 0.7)])
-    found = search_object(place(), CLICK, place().window_for(CLICK), eye, grow=False)
+    found = search_object(place(), CLICK, place().crop_for(CLICK), eye, grow=False)
     assert len(eye.windows) == 1 and len(found) == 3
 
 
@@ -105,5 +105,5 @@ def test_an_empty_mask_is_no_reason_to_go_on():
     eye = Eye([(-1.0, 0.9)])
     eye.answers = [(0, 0.9)]
     eye.centre = (-9000, -9000)
-    (found,) = search_object(place(), CLICK, place().window_for(CLICK), eye)
+    (found,) = search_object(place(), CLICK, place().crop_for(CLICK), eye)
     assert found.box is None and not found.cut and len(eye.windows) == 1

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_sam.planes import Crop, choose_window, fits, grown, screen_window, whole
+from napari_sam.planes import Crop, choose_crop, fits, grown, screen_crop, whole
 from napari_sam.prompts import BoxPrompt, PointPrompt, PromptSet
 
 PLANE = (6000, 8000)
@@ -31,20 +31,20 @@ def box(y0, x0, y1, x1):
 )
 def test_a_plane_of_about_the_model_s_size_is_looked_at_as_a_whole(plane, spacing, yes):
     assert fits(plane, SIDE, spacing) is yes
-    window = choose_window(plane, click(5, 5), SIDE, spacing=spacing)
+    window = choose_crop(plane, click(5, 5), SIDE, spacing=spacing)
     assert window.is_whole(plane) is yes
 
 
 def test_a_click_gets_a_window_of_the_model_s_size_at_full_detail():
-    window = choose_window(PLANE, click(3000, 4000), SIDE)
+    window = choose_crop(PLANE, click(3000, 4000), SIDE)
     assert window.shape == window.picture == (SIDE, SIDE)
     assert window.steps == (1, 1)
 
 
 def test_neighbouring_clicks_share_a_window():
-    windows = {choose_window(PLANE, click(y, x), SIDE) for y in range(2310, 2810, 50) for x in range(2310, 2810, 50)}
+    windows = {choose_crop(PLANE, click(y, x), SIDE) for y in range(2310, 2810, 50) for x in range(2310, 2810, 50)}
     assert len(windows) == 1
-    everywhere = {choose_window(PLANE, click(y, x), SIDE) for y in range(0, 6000, 40) for x in range(0, 8000, 40)}
+    everywhere = {choose_crop(PLANE, click(y, x), SIDE) for y in range(0, 6000, 40) for x in range(0, 8000, 40)}
     assert len(everywhere) < 2 * 2 * (6000 // SIDE + 1) * (8000 // SIDE + 1)
 
 
@@ -56,7 +56,7 @@ def test_neighbouring_clicks_share_a_window():
 )
 def test_what_names_the_object_is_in_the_window_and_the_window_on_the_plane(plane, at, spacing, side):
     positions = [tuple(share * (size - 1) for share, size in zip(pair, plane, strict=True)) for pair in at]
-    window = choose_window(plane, PromptSet(tuple(PointPrompt(p) for p in positions)), side, spacing=spacing)
+    window = choose_crop(plane, PromptSet(tuple(PointPrompt(p) for p in positions)), side, spacing=spacing)
     for position in positions:
         assert window.holds(position, position, plane)
     assert all(
@@ -71,13 +71,13 @@ def test_what_names_the_object_is_in_the_window_and_the_window_on_the_plane(plan
 
 def test_a_click_is_far_from_the_edges_of_its_window():
     for y in range(600, 5400, 77):
-        window = choose_window(PLANE, click(y, y), SIDE)
+        window = choose_crop(PLANE, click(y, y), SIDE)
         inside = np.array([y, y]) - window.start
         assert (inside >= SIDE / 4 - 1).all() and (inside <= 3 * SIDE / 4 + 1).all()
 
 
 def test_a_large_box_gets_a_larger_and_coarser_window_with_room_around():
-    window = choose_window(PLANE, box(1000, 1000, 3000, 3500), SIDE)
+    window = choose_crop(PLANE, box(1000, 1000, 3000, 3500), SIDE)
     assert window.steps == (4, 4)
     assert window.holds((800, 750), (3200, 3750), PLANE)
     assert max(window.picture) <= SIDE
@@ -85,13 +85,13 @@ def test_a_large_box_gets_a_larger_and_coarser_window_with_room_around():
 
 def test_background_far_away_does_not_widen_the_window():
     said = PromptSet((PointPrompt((100, 100)), PointPrompt((5900, 7900), False), PointPrompt((120, 90), False)))
-    window = choose_window(PLANE, said, SIDE)
-    assert window == choose_window(PLANE, click(100, 100), SIDE)
+    window = choose_crop(PLANE, said, SIDE)
+    assert window == choose_crop(PLANE, click(100, 100), SIDE)
     assert [p.positive for p in window.prompts(said).points] == [True, False]
 
 
 def test_pixels_that_are_not_square_are_read_as_squares():
-    window = choose_window((4000, 4000), box(100, 100, 2100, 2100), SIDE, spacing=(4.0, 1.0))
+    window = choose_crop((4000, 4000), box(100, 100, 2100, 2100), SIDE, spacing=(4.0, 1.0))
     down, across = window.steps
     assert (down, across) == (4, 16)
     assert window.shape[0] * 4 == pytest.approx(window.shape[1], rel=0.1) or window.shape[1] == 4000
@@ -162,7 +162,7 @@ def test_a_window_that_cuts_its_object_moves_or_grows_until_it_holds_it():
     y, x = np.ogrid[: PLANE[0], : PLANE[1]]
     for radius, coarsest in ((300, 1), (1200, 4), (2600, 8)):
         truth = (y - 3300) ** 2 + (x - 4000) ** 2 <= radius**2
-        window, steps = choose_window(PLANE, said, SIDE), []
+        window, steps = choose_crop(PLANE, said, SIDE), []
         while window is not None and len(steps) < 9:
             (top, left), (down, across) = (int(v) for v in window.start), (int(v) for v in window.steps)
             part = truth[top : top + window.shape[0] : down, left : left + window.shape[1] : across]
@@ -173,7 +173,7 @@ def test_a_window_that_cuts_its_object_moves_or_grows_until_it_holds_it():
 
 
 def test_a_mask_that_fills_everything_ends_the_growth():
-    window, count = choose_window(PLANE, click(3000, 4000), SIDE), 0
+    window, count = choose_crop(PLANE, click(3000, 4000), SIDE), 0
     while window is not None:
         last, count = window, count + 1
         window = grown(window, np.ones(window.picture, bool), PLANE, click(3000, 4000), SIDE)
@@ -184,23 +184,23 @@ def test_a_mask_that_fills_everything_ends_the_growth():
 
 
 def test_what_is_visible_is_in_the_window_and_little_more():
-    window = screen_window(PLANE, (1003.2, 2001.7), (1822.0, 3300.0), SIDE)
+    window = screen_crop(PLANE, (1003.2, 2001.7), (1822.0, 3300.0), SIDE)
     assert window.holds((1003.2, 2001.7), (1822, 3300), PLANE)
     assert window.shape[0] < 1.4 * 819 and window.shape[1] < 1.4 * 1299
     assert window.steps == (1, 1)
 
 
 def test_a_nudge_of_the_camera_finds_the_same_window():
-    one = screen_window(PLANE, (1010, 2060), (1800, 3200), SIDE)
-    assert one == screen_window(PLANE, (1013, 2063), (1803, 3203), SIDE)
+    one = screen_crop(PLANE, (1010, 2060), (1800, 3200), SIDE)
+    assert one == screen_crop(PLANE, (1013, 2063), (1803, 3203), SIDE)
 
 
 def test_a_wide_view_is_read_coarsely():
-    window = screen_window(PLANE, (-500, -900), (7000, 9000), SIDE)
+    window = screen_crop(PLANE, (-500, -900), (7000, 9000), SIDE)
     assert window.covers(PLANE)
     assert max(window.picture) <= 1.5 * SIDE
 
 
 def test_a_tiny_view_is_still_a_window():
-    window = screen_window(PLANE, (5999, 7999), (5999, 7999), SIDE)
+    window = screen_crop(PLANE, (5999, 7999), (5999, 7999), SIDE)
     assert window.shape == (64, 64) and window.stop == PLANE

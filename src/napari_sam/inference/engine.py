@@ -6,21 +6,22 @@ The dock, the command line and a notebook all use this; nothing here asks whethe
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_sam.cache.memory import EmbeddingCache
 from napari_sam.embedding import Embedding
 from napari_sam.inference import allocator
-from napari_sam.inference.logits import into_window, onto_plane
-from napari_sam.inference.search import CropPlanner, search_object
-from napari_sam.planes import bounding_box, fits
+from napari_sam.inference.logits import resampled
+from napari_sam.inference.refinement import PreviousMask
+from napari_sam.inference.segmenter import crop_grid, segment_plane
+from napari_sam.planes import bounding_box, fits, whole
 from napari_sam.planes.plane import Plane
-from napari_sam.planes.pyramid import Level, Pyramid
+from napari_sam.planes.source import PlaneSource
 from napari_sam.predictor import Prediction, load_predictor
 from napari_sam.progress import no_progress
-from napari_sam.prompts import MaskPrompt, PromptSet
+from napari_sam.prompts import PromptSet
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
 
     from napari_sam.cache.packed import PackedEmbedding
     from napari_sam.geometry import Frame
-    from napari_sam.planes import Crop
+    from napari_sam.inference.segmenter import Segmentation
     from napari_sam.predictor import Predictor
     from napari_sam.progress import Progress
+    from napari_sam.prompts import MaskPrompt
 
 
 _TIDY = 4 << 20
@@ -133,7 +135,7 @@ class Engine:
 
     def predict(
         self,
-        plane: Plane,
+        plane: Plane | PlaneSource,
         prompts: PromptSet,
         *,
         multimask: bool | None = None,
@@ -141,52 +143,76 @@ class Engine:
     ) -> Prediction:
         """Answer the prompts for one object of a plane, embedding the plane first if need be.
 
-        A plane that is much larger than the model's canvas is looked at through windows around the object, at full
-        detail where the object allows (see `napari_sam.planes`); only the windows are embedded.
+        A plane that is much larger than the model's canvas is looked at through crops around the object, at full
+        detail where the object allows (see `napari_sam.inference.segmenter`); only the crops are embedded, and of a
+        `PlaneSource` read.
 
-        The arguments are those of `embed` and of `napari_sam.predictor.Predictor.predict`. Logits, and mask prompts,
-        are those of the whole plane in any case.
+        The other arguments are those of `embed` and of `napari_sam.predictor.Predictor.predict`. Logits, and mask
+        prompts, are those of the whole plane in any case; on a large plane they are coarse, and `segment` gives finer
+        ones.
         """
-        if fits(plane.shape, self.predictor.canvas_side, plane.spacing):
+        side = self.predictor.canvas_side
+        if isinstance(plane, PlaneSource) and fits(plane.view.shape, side, plane.view.spacing):
+            plane = plane.read(progress=progress)
+        if isinstance(plane, Plane) and fits(plane.shape, side, plane.spacing):
             return self.predictor.predict(self.embed(plane, progress), prompts, multimask=multimask)
-        prompts.require_inside(plane.shape)
-        return self._look(plane, prompts, multimask, progress)
+        source = plane if isinstance(plane, PlaneSource) else PlaneSource.of(plane)
+        several = prompts.ambiguous if multimask is None else multimask
+        others = PromptSet(tuple(prompt for prompt in prompts if prompt is not prompts.mask))
+        previous = None if prompts.mask is None else self._on_plane(source, prompts.mask)
+        found = self.segment(source, others, previous=previous, multimask=several, progress=progress)
+        return self._whole(source, found)
 
-    def _look(self, plane: Plane, prompts: PromptSet, multimask: bool | None, progress: Progress) -> Prediction:
-        """Answer prompts on a large plane through windows."""
-        pyramid = Pyramid((Level(lambda rows, columns: plane.pixels[rows, columns], plane.shape),))
-        place = CropPlanner(plane.shape, self.predictor.canvas_side, plane.spacing, pyramid.fitted, pyramid.cost)
-        frame, grid = self.predictor.grid(plane)
-        earlier = prompts.mask
-        known = None if earlier is None else _extent(earlier.logits, frame)
+    def segment(
+        self,
+        plane: Plane | PlaneSource,
+        prompts: PromptSet,
+        *,
+        previous: PreviousMask | None = None,
+        multimask: bool | None = None,
+        progress: Progress = no_progress,
+    ) -> Segmentation:
+        """Answer the prompts for one object of a plane, as the dock does: with masks cut to their boxes.
 
-        def answer(window: Crop) -> Prediction:
-            part = _part(plane, window, pyramid.read(window, progress))
-            told = window.prompts(prompts)
-            if earlier is not None:
-                inner = into_window(earlier.logits, frame, window, *self.predictor.grid(part))
-                told = PromptSet((*(prompt for prompt in told if prompt is not earlier), MaskPrompt(inner)))
-            several = prompts.ambiguous if multimask is None else multimask
-            return self.predictor.predict(self.embed(part, progress), told, multimask=several)
+        Parameters
+        ----------
+        plane : Plane or PlaneSource
+            In memory, or to be read in part.
+        prompts : PromptSet
+            Points and a box, data pixels of the plane.
+        previous : PreviousMask, optional
+            An earlier answer for the same object on the same plane: ``segmentation.previous(index)``.
+        multimask, progress
+            As for `predict`.
 
-        found = search_object(place, prompts, place.window_for(prompts, known), answer)
-        masks = np.zeros((len(found), *plane.shape), dtype=bool)
-        logits = np.empty((len(found), *grid), dtype=np.float32)
-        for index, one in enumerate(found):
-            (top, left), mask = one.window.on_plane(one.mask, plane.shape)
-            masks[index, top : top + mask.shape[0], left : left + mask.shape[1]] = mask
-            inner_frame, _ = self.predictor.grid(_part(plane, one.window, np.zeros(one.window.picture, np.uint8)))
-            logits[index] = onto_plane(one.logits, inner_frame, one.window, frame, grid)
-        return Prediction(masks, np.array([one.score for one in found], dtype=np.float32), logits)
+        Raises
+        ------
+        InputError, DeviceError
+            As `napari_sam.predictor.Predictor.predict`.
+        """
+        source = plane if isinstance(plane, PlaneSource) else PlaneSource.of(plane)
+        prompts.require_inside(source.view.shape)
+        if previous is not None:
+            self.predictor.require_kind("mask")
+        return segment_plane(self, source, prompts, previous=previous, multimask=multimask, progress=progress)
 
+    def _on_plane(self, source: PlaneSource, mask: MaskPrompt) -> PreviousMask:
+        """Say where the object is that logits of a whole large plane show."""
+        grid = crop_grid(self, source, whole(source.view.shape))
+        return PreviousMask(mask, grid.crop, box=_extent(mask.logits, grid.frame))
 
-def _part(plane: Plane, window: Crop, pixels: NDArray[Any]) -> Plane:
-    """Make a plane of the picture of a window, seen as the whole plane is seen."""
-    limits = plane.limits if pixels.ndim == 2 else None
-    if limits is not None and limits[0] >= limits[1]:
-        limits = limits[0], limits[0] + 1  # a plane of one grey value is black
-    spacing = plane.spacing[0] * window.steps[0], plane.spacing[1] * window.steps[1]
-    return Plane(pixels, limits, plane.gamma, spacing)
+    def _whole(self, source: PlaneSource, found: Segmentation) -> Prediction:
+        """Lay what was found in crops on the whole plane."""
+        shape, count = source.view.shape, len(found.candidates)
+        plane = crop_grid(self, source, whole(shape))
+        masks = np.zeros((count, *shape), dtype=bool)
+        logits = np.empty((count, *plane.shape), dtype=np.float32)
+        for index, (candidate, one) in enumerate(zip(found.candidates, found.found, strict=True)):
+            (top, left), (height, width) = candidate.origin, candidate.mask.shape
+            masks[index, top : top + height, left : left + width] = candidate.mask
+            logits[index] = resampled(one.logits, crop_grid(self, source, one.crop), plane)
+        scores = np.array([candidate.score for candidate in found.candidates], dtype=np.float32)
+        return Prediction(masks, scores, logits)
 
 
 def _extent(logits: NDArray[np.float32], frame: Frame) -> tuple[tuple[float, float], tuple[float, float]] | None:

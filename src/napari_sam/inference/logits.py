@@ -1,7 +1,8 @@
-"""Carries low-resolution logits between a plane and a window of it, which lie differently on the model's canvas."""
+"""Carries low-resolution logits from one crop of a plane to another: they lie differently on the model's canvas."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,38 +17,44 @@ NOWHERE = -10.0
 """Logit of what lies outside: certainly not the object."""
 
 
-def into_window(
-    logits: NDArray[np.float32], plane: Frame, window: Crop, frame: Frame, grid: tuple[int, int]
-) -> NDArray[np.float32]:
-    """Bring logits of a whole plane to the grid of a window.
+@dataclass(frozen=True, slots=True)
+class CropGrid:
+    """Where the logits of a crop lie.
+
+    Attributes
+    ----------
+    crop : Crop
+        The crop; one of a whole plane for logits of the plane.
+    frame : Frame
+        Where its picture lies on the model's canvas.
+    shape : (int, int)
+        Height and width of the logits, which cover the canvas.
+    """
+
+    crop: Crop
+    frame: Frame
+    shape: tuple[int, int]
+
+
+def resampled(logits: NDArray[np.float32], old: CropGrid, new: CropGrid) -> NDArray[np.float32]:
+    """Bring logits of one crop to the grid of another crop of the same plane.
 
     Parameters
     ----------
-    logits : numpy.ndarray, shape (h, w), float32
-        On the canvas of the plane.
-    plane, frame : Frame
-        Where the plane and the picture of the window lie on their canvases.
-    window : Crop
-        The window.
-    grid : (int, int)
-        Height and width of the logits that come out.
+    logits : numpy.ndarray, shape `old.shape`, float32
+        On the canvas as the old crop lies there.
+    old, new : CropGrid
+        Where they are, and where they are to be.
 
     Returns
     -------
-    numpy.ndarray, shape `grid`, float32
-        Linearly interpolated; `NOWHERE` where the plane ends.
+    numpy.ndarray, shape `new.shape`, float32
+        Linearly interpolated; `NOWHERE` beyond the old crop.
     """
-    places = (window.to_plane(_pairs(cells))[:, axis] for axis, cells in enumerate(_data_pixels(frame, grid)))
-    rows, columns = (_cells(plane, logits.shape, axis, at) for axis, at in enumerate(places))
-    return _sampled(logits, rows, columns)
-
-
-def onto_plane(
-    logits: NDArray[np.float32], frame: Frame, window: Crop, plane: Frame, grid: tuple[int, int]
-) -> NDArray[np.float32]:
-    """Bring logits of a window to the grid of the whole plane: the inverse of `into_window`, with its parameters."""
-    places = (window.to_picture(_pairs(cells))[:, axis] for axis, cells in enumerate(_data_pixels(plane, grid)))
-    rows, columns = (_cells(frame, logits.shape, axis, at) for axis, at in enumerate(places))
+    rows, columns = (
+        _cells(old, axis, old.crop.to_picture(new.crop.to_plane(_pairs(at)))[:, axis])
+        for axis, at in enumerate(_picture_pixels(new))
+    )
     return _sampled(logits, rows, columns)
 
 
@@ -55,20 +62,20 @@ def _pairs(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([values, values], axis=1)
 
 
-def _data_pixels(frame: Frame, grid: tuple[int, int]) -> list[NDArray[np.float64]]:
-    """Give the place of every row and of every column of a grid on the canvas, in data pixels of the frame's plane."""
+def _picture_pixels(grid: CropGrid) -> list[NDArray[np.float64]]:
+    """Give the place of every row and of every column of a grid, in pixels of the crop's picture."""
     found = []
-    for axis, (canvas, cells) in enumerate(zip(frame.canvas, grid, strict=True)):
+    for axis, (canvas, cells) in enumerate(zip(grid.frame.canvas, grid.shape, strict=True)):
         centres = (np.arange(cells) + 0.5) * canvas / cells - 0.5
-        found.append(frame.to_data(_pairs(centres))[:, axis])
+        found.append(grid.frame.to_data(_pairs(centres))[:, axis])
     return found
 
 
-def _cells(frame: Frame, grid: tuple[int, ...], axis: int, at: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the place of data pixels on a grid on the canvas, in cells; NaN beyond the plane."""
-    model = frame.to_model(_pairs(at)).astype(np.float64)[:, 1 - axis]
-    cells = (model + 0.5) * grid[axis] / frame.canvas[axis] - 0.5
-    cells[(at < -0.5) | (at > frame.plane[axis] - 0.5)] = np.nan
+def _cells(grid: CropGrid, axis: int, at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the place of pixels of the crop's picture on its grid, in cells; NaN beyond the picture."""
+    model = grid.frame.to_model(_pairs(at)).astype(np.float64)[:, 1 - axis]
+    cells = (model + 0.5) * grid.shape[axis] / grid.frame.canvas[axis] - 0.5
+    cells[(at < -0.5) | (at > grid.frame.plane[axis] - 0.5)] = np.nan
     return cells
 
 

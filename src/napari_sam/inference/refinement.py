@@ -1,9 +1,11 @@
 """When an earlier answer goes back into the model: SAM's own way of working with a person.
 
 The model was trained to get, with every further click, the low-resolution logits of its last answer (Kirillov et al.
-2023, appendix A). They may go only to the same object, in the same plane, window and model, and only when something was
-*added*: an answer to a click that has been taken back or moved says nothing about the object meant. On a large plane
-they belong to the window that was looked at; another window starts afresh.
+2023, appendix A). They may go only to the same object, on the same plane, seen alike by the same model, and only when
+something was *added*: an answer to a click that has been taken back or moved says nothing about the object meant.
+
+On a large plane an answer belongs to the crop that it was made in. In this crop it goes back as it is; in another one
+of the same plane it is resampled (`napari_sam.inference.logits`).
 """
 
 from __future__ import annotations
@@ -11,11 +13,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_sam.prompts import MaskPrompt
+
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from napari_sam.inference.search import CropCandidate
     from napari_sam.planes import Crop
-    from napari_sam.prompts import MaskPrompt, PromptSet
+    from napari_sam.planes.picture import CropPicture
+    from napari_sam.prompts import PromptSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,24 +31,41 @@ class PreviousMask:
     Attributes
     ----------
     mask : MaskPrompt
-        Its logits.
-    digest : str
-        Digest of the pixels that it was made from; it is of no use for others.
-    window : Crop or None
-        Where on the plane these pixels are; further prompts are looked at there, too, if they lie inside.
+        Its logits, (h, w), on the model's canvas as the picture of `crop` lies there.
+    crop : Crop
+        Where on the plane it was made; further prompts are looked at there, too, if they lie inside.
+    digest : str or None
+        Digest of the pixels that it was made from; it is of no use for others. None where the caller vouches for them.
     box : ((float, float), (float, float)) or None
-        First and last pixel of the mask's bounding box, data pixels; None when it is empty.
+        First and last pixel of the mask's bounding box, data pixels of the plane; None when it is empty.
     """
 
     mask: MaskPrompt
-    digest: str
-    window: Crop | None = None
+    crop: Crop
+    digest: str | None = None
     box: tuple[tuple[float, float], tuple[float, float]] | None = None
+
+    @classmethod
+    def of(cls, found: CropCandidate, picture: CropPicture) -> PreviousMask:
+        """Keep a candidate for the next prompts.
+
+        Parameters
+        ----------
+        found : CropCandidate
+            The one that the person chose.
+        picture : CropPicture
+            What it was found in.
+        """
+        box = None
+        if found.box is not None:
+            (top, left), (bottom, right) = (corner.tolist() for corner in found.box)
+            box = (top, left), (bottom, right)
+        return cls(MaskPrompt(found.logits), found.crop, picture.digest, box)
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One answer: what was said, the earlier answer that went with it, and the answer itself."""
+    """One answer: its prompts, the earlier answer that went with them, and the answer itself."""
 
     prompts: PromptSet
     given: PreviousMask | None
@@ -56,7 +79,7 @@ class Refinement:
     Attributes
     ----------
     context : hashable
-        What the answers belong to: plane, window and model.
+        What the answers belong to: the plane, how it is seen, and the model.
     steps : tuple
         The answers.
     """
@@ -90,14 +113,14 @@ class Refinement:
 
         Parameters
         ----------
-        said : PromptSet
+        prompts : PromptSet
             Prompts of the person.
         given : PreviousMask or None
             The earlier answer that went with them.
         made : PreviousMask
             The answer: the candidate that is chosen.
         context : hashable
-            Plane, window and model.
+            The plane, how it is seen, and the model.
         """
         steps = self.steps if context == self.context else ()
         others = tuple(step for step in steps if step.prompts != prompts)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import numpy as np
-
 from napari_sam.planes import whole
 from napari_sam.prompts import PromptSet
 
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
 
     from napari_sam.inference.refinement import PreviousMask
     from napari_sam.inference.search import CropCandidate
-    from napari_sam.planes import Crop
+    from napari_sam.planes.picture import CropPicture
     from napari_sam.planes.plane import Plane
     from napari_sam.planes.source import PlaneSource
     from napari_sam.progress import Progress
@@ -50,7 +48,7 @@ Stage = Literal["loading", "encoding", "predicting"]
 
 
 Region = Literal["object", "screen"]
-"""What of a plane the model looks at: a window around the object, or what is on the screen."""
+"""What of a plane the model looks at: a crop around the object, or what is on the screen."""
 
 
 class EngineLike(Protocol):
@@ -58,7 +56,7 @@ class EngineLike(Protocol):
 
     @property
     def predictor(self) -> Any:
-        """The model; its `prompt_kinds` names the kinds of prompts that it takes."""
+        """The model: the kinds of prompts that it takes, the side of its canvas, and where a plane lies there."""
 
     @property
     def device_text(self) -> str:
@@ -74,8 +72,10 @@ class EngineLike(Protocol):
     def prepare(self, plane: Plane, progress: Progress = ...) -> Any:
         """Embed a plane that may be needed later."""
 
-    def predict(self, plane: Plane, prompts: PromptSet, *, progress: Progress = ...) -> Any:
-        """Answer prompts."""
+    def predict(
+        self, plane: Plane, prompts: PromptSet, *, multimask: bool | None = ..., progress: Progress = ...
+    ) -> Any:
+        """Answer prompts on a plane that the model takes as one picture; a mask prompt is on its canvas."""
 
 
 class EngineFactory(Protocol):
@@ -95,9 +95,9 @@ class PlaneRequest:
         What answers.
     source : PlaneSource
         The plane.
-    said : PromptSet
+    prompts : PromptSet
         Prompts of the person; empty: only get the plane ready.
-    earlier : PreviousMask or None
+    previous : PreviousMask or None
         Earlier answer for the same object, to go with them.
     region : {"object", "screen"}
         What to look at where the plane is not looked at as a whole.
@@ -109,7 +109,7 @@ class PlaneRequest:
     device: str
     source: PlaneSource
     prompts: PromptSet = field(default_factory=PromptSet)
-    earlier: PreviousMask | None = None
+    previous: PreviousMask | None = None
     region: Region = "object"
     visible: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
@@ -118,25 +118,6 @@ class PlaneRequest:
         """What an answer belongs to: plane, window of grey values, model, and what the model looks at."""
         source = self.source
         return source.view, source.contrast_limits, source.gamma, self.model, self.device, self.region
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CropEmbedding:
-    """What the model saw.
-
-    Attributes
-    ----------
-    window : Crop
-        Where on the plane it lies.
-    plane : Plane
-        Its pixels.
-    digest : str
-        Digest of these pixels, before they were windowed.
-    """
-
-    window: Crop
-    plane: Plane
-    digest: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,7 +130,7 @@ class PlaneAnswer:
         What was asked.
     device, notice : str
         Words for the device that did it, and what the person should know about that.
-    pictures : tuple of CropEmbedding
+    pictures : tuple of CropPicture
         What the model saw: one for each candidate; when only the plane was asked for, the one that was encoded, if
         there was one.
     candidates : tuple of Candidate
@@ -163,7 +144,7 @@ class PlaneAnswer:
     request: PlaneRequest
     device: str
     notice: str
-    pictures: tuple[CropEmbedding, ...] = ()
+    pictures: tuple[CropPicture, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     found: tuple[CropCandidate, ...] = ()
     backdrops: tuple[float, ...] = ()

@@ -1,164 +1,180 @@
-"""The session's work on the inference thread: load the model, read the plane, embed it, answer.
+"""One way for a plane: the dock, notebooks, the command line and runs through stacks all look for an object here.
 
-Nothing here touches a layer: a request carries all that its work needs, an answer all that the panels show. Torch comes
-in with the engine, inside the work, so a dock opens before torch is imported.
+Chooses the crop, reads it from the resolution that is fine enough, carries the earlier answer into it, and searches on
+where the object goes on. Keeps nothing: whoever calls it may keep what was read and embedded.
 """
 
 from __future__ import annotations
 
-import hashlib
-import time
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from napari_sam.inference import allocator
-from napari_sam.inference.crop_choice import first_window, place_of, window_for
-from napari_sam.inference.request import (
-    Candidate,
-    CropEmbedding,
-    EngineFactory,
-    EngineLike,
-    PlaneAnswer,
-    PlaneRequest,
-    Stage,
-)
+from napari_sam.inference.crop_choice import crop_for, planner_for
+from napari_sam.inference.logits import CropGrid, resampled
+from napari_sam.inference.refinement import PreviousMask
+from napari_sam.inference.request import Candidate
 from napari_sam.inference.search import search_object
-from napari_sam.planes import bounding_box
-from napari_sam.prompts import PromptSet
+from napari_sam.planes.picture import CropPicture
+from napari_sam.planes.plane import Plane
+from napari_sam.progress import no_progress
+from napari_sam.prompts import MaskPrompt, PromptSet
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Callable
 
+    from napari_sam.inference.crop_choice import Corners
+    from napari_sam.inference.request import EngineLike, Region
     from napari_sam.inference.search import CropCandidate, CropPrediction
     from napari_sam.planes import Crop
-    from napari_sam.planes.plane import Plane
     from napari_sam.planes.source import PlaneSource
     from napari_sam.progress import Progress
 
 
-_KEPT = 3
-"""Pictures kept after they were read: lazy data cost time, and a picture keeps its rendering."""
-SLOW_S = 1.0
-"""Seconds of reading from which on planes are not read ahead: their store is far away, and others may need it."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Segmentation:
+    """What was found of an object on a plane.
+
+    Attributes
+    ----------
+    candidates : tuple of Candidate
+        Masks on the plane, cut to their bounding boxes, data pixels; best first.
+    found : tuple of CropCandidate
+        The same candidates on the pictures that they were found in, with their logits.
+    pictures : tuple of CropPicture
+        What the model saw, for each candidate.
+    """
+
+    candidates: tuple[Candidate, ...]
+    found: tuple[CropCandidate, ...]
+    pictures: tuple[CropPicture, ...]
+
+    def previous(self, index: int = 0) -> PreviousMask:
+        """Return a candidate as the earlier answer that goes with further prompts for the same object."""
+        return PreviousMask.of(self.found[index], self.pictures[index])
 
 
-def load_engine(model: str, device: str, progress: Progress, /) -> EngineLike:
-    """Load an engine, and torch with it."""
-    from napari_sam.inference.engine import Engine
+class CropReader(Protocol):
+    """Reads crops of one plane."""
 
-    engine: EngineLike = Engine.load(model, device, progress)
-    return engine
+    def read(self, crop: Crop, /) -> CropPicture:
+        """Read a crop."""
+
+    def see(self, crop: Crop, /) -> CropPicture:
+        """Read a crop that is about to be asked about."""
 
 
-class Segmenter:
-    """Does requests, one at a time, on the inference thread. Keeps one engine and the last pictures.
+@dataclass(frozen=True, slots=True)
+class PlainReader:
+    """Reads crops anew each time.
 
     Parameters
     ----------
-    factory : callable
-        Loads an engine.
+    source : PlaneSource
+        The plane.
+    progress : Progress
+        Called while much is read; may raise `Cancelled`.
     """
 
-    def __init__(self, factory: EngineFactory) -> None:
-        self._factory = factory
-        self._engine: EngineLike | None = None
-        self._loaded: tuple[str, str] | None = None
-        self._pictures: list[tuple[PlaneSource, CropEmbedding]] = []
-        self._embedded: list[CropEmbedding] = []
-        self.stage: Stage = "loading"
-        """What is being done; written by the inference thread in one assignment, read by any."""
-        self.reading_s = 0.0
-        """Seconds that the last reading took."""
+    source: PlaneSource
+    progress: Progress = no_progress
 
-    def ready_for(self, request: PlaneRequest) -> bool:
-        """Whether the model that a request names is loaded."""
-        return self._loaded == (request.model, request.device)
+    def read(self, crop: Crop, /) -> CropPicture:
+        """Read a crop."""
+        return CropPicture.of(self.source.read(crop, self.progress), crop, self.source.view.shape)
 
-    def engine(self, model: str, device: str, progress: Progress) -> EngineLike:
-        """Return the engine of a model on a device, loading it if it is not the last one."""
-        if self._engine is None or self._loaded != (model, device):
-            self.stage = "loading"
-            progress(0.0)
-            # The old model goes first: two may not fit into memory.
-            self._engine = self._loaded = None
-            self._embedded = []
-            allocator.give_back()
-            self._engine = self._factory(model, device, progress)
-            self._loaded = model, device
-        return self._engine
-
-    def do(self, request: PlaneRequest, progress: Progress) -> PlaneAnswer:
-        """Do one request."""
-        engine = self.engine(request.model, request.device, progress)
-        place, prompts, earlier = place_of(engine, request.source), request.prompts, request.earlier
-        if not len(prompts):
-            window = first_window(place, request)
-            ready = () if window is None else (self._see(engine, request.source, window, progress),)
-            return PlaneAnswer(request, engine.device_text, engine.notice, ready)
-        seen: dict[Crop, CropEmbedding] = {}
-
-        def answer(window: Crop) -> CropPrediction:
-            seen[window] = picture = self._see(engine, request.source, window, progress)
-            self.stage = "predicting"
-            progress(0.0)
-            told = window.prompts(prompts)
-            if earlier is not None and (earlier.window, earlier.digest) == (window, picture.digest):
-                if "mask" in _kinds(engine):
-                    told = PromptSet((*told, earlier.mask))
-            sight: CropPrediction = engine.predict(picture.plane, told, progress=progress)
-            return sight
-
-        first, grow = window_for(place, request)
-        found = search_object(place, prompts, first, answer, grow=grow)
-        pictures = tuple(seen[one.window] for one in found)
-        backdrops = tuple(_backdrop(picture.plane, one.mask) for picture, one in zip(pictures, found, strict=True))
-        candidates = tuple(_candidate(one, place.shape) for one in found)
-        return PlaneAnswer(request, engine.device_text, engine.notice, pictures, candidates, found, backdrops)
-
-    def prepare(self, request: PlaneRequest, progress: Progress) -> None:
-        """Encode a plane that may be asked for later, if the model is loaded and its data are near."""
-        if self._engine is None or not self.ready_for(request) or self.reading_s > SLOW_S:
-            return
-        window = first_window(place_of(self._engine, request.source), request)
-        if window is not None:
-            progress(0.0)
-            plane = self._read(request.source, window, progress)
-            progress(0.0)
-            self._engine.prepare(plane, progress=progress)
-
-    def _see(self, engine: EngineLike, source: PlaneSource, window: Crop, progress: Progress) -> CropEmbedding:
-        """Read a window and encode it, or take it again."""
-        for before, picture in self._pictures:
-            if before.key == source.key and picture.window == window:
-                break
-        else:
-            self.stage = "encoding"
-            progress(0.0)
-            plane = self._read(source, window, progress)
-            picture = CropEmbedding(window, plane, _digest(plane, window, source.view.shape))
-            self._pictures = [(source, picture), *self._pictures][:_KEPT]
-        if not any(picture is other for other in self._embedded):
-            self.stage = "encoding"
-            progress(0.0)
-            engine.embed(picture.plane, progress=progress)
-            self._embedded = [picture, *self._embedded][:_KEPT]
-        return picture
-
-    def _read(self, source: PlaneSource, window: Crop, progress: Progress) -> Plane:
-        start = time.perf_counter()
-        plane = source.read(window, progress)
-        self.reading_s = time.perf_counter() - start
-        return plane
+    def see(self, crop: Crop, /) -> CropPicture:
+        """Read a crop; the engine embeds it when it is asked."""
+        return self.read(crop)
 
 
-def _digest(plane: Plane, window: Crop, shape: tuple[int, int]) -> str:
-    """Digest pixels as they were read, and where."""
-    pixels = np.ascontiguousarray(plane.pixels)
-    part = "" if window.is_whole(shape) else f"{window}"
-    digest = hashlib.blake2b(f"{pixels.dtype.str}{pixels.shape}{part}".encode(), digest_size=16)
-    digest.update(pixels.data)
-    return digest.hexdigest()
+def segment_plane(
+    engine: EngineLike,
+    source: PlaneSource,
+    prompts: PromptSet,
+    *,
+    previous: PreviousMask | None = None,
+    region: Region = "object",
+    visible: Corners | None = None,
+    multimask: bool | None = None,
+    reader: CropReader | None = None,
+    progress: Progress = no_progress,
+) -> Segmentation:
+    """Answer the prompts for one object of a plane of any size; only the crops that it takes are read and embedded.
+
+    Parameters
+    ----------
+    engine : EngineLike
+        Answers prompts on the picture of a crop.
+    source : PlaneSource
+        The plane.
+    prompts : PromptSet
+        Points and a box, data pixels of the plane; at least one, unless there is an earlier answer. No mask: logits
+        mean nothing without the crop that they were made in, and go in as `previous`.
+    previous : PreviousMask, optional
+        The earlier answer for the same object, as `napari_sam.inference.refinement` allows it. Its logits are on the
+        canvas of `previous.crop`: there they go in unchanged, into any other crop they are resampled. They are left
+        out where the pixels have changed, or the model takes no masks.
+    region : {"object", "screen"}
+        What to look at where the plane is not looked at as a whole.
+    visible : (array, array), optional
+        Corners of the part of the plane that is on the screen, data pixels, (y, x).
+    multimask : bool, optional
+        Three candidates or one. Default: three for a single point and nothing else.
+    reader : CropReader, optional
+        Reads the plane; one that keeps pictures saves time. Default: `PlainReader`.
+    progress : Progress
+        Called with the fraction done; may raise `Cancelled`.
+
+    Returns
+    -------
+    Segmentation
+        As many candidates as one answer of the model has, at most.
+    """
+    planner = planner_for(engine, source)
+    look = PlainReader(source, progress) if reader is None else reader
+    several = prompts.ambiguous and previous is None if multimask is None else multimask
+    carry = _carrier(engine, source, previous, look)
+    pictures: dict[Crop, CropPicture] = {}
+
+    def answer(crop: Crop) -> CropPrediction:
+        picture = pictures[crop] = look.see(crop)
+        given = PromptSet((*crop.prompts(prompts), *carry(picture)))
+        found: CropPrediction = engine.predict(picture.plane, given, multimask=several, progress=progress)
+        return found
+
+    first, grow = crop_for(planner, prompts, previous, region, visible)
+    found = search_object(planner, prompts, first, answer, grow=grow)
+    candidates = tuple(_candidate(one, planner.shape) for one in found)
+    return Segmentation(candidates, found, tuple(pictures[one.crop] for one in found))
+
+
+def crop_grid(engine: EngineLike, source: PlaneSource, crop: Crop) -> CropGrid:
+    """Tell where the logits of a crop lie on the canvas of the model; nothing is read."""
+    (down, across), (y, x) = crop.steps, source.view.spacing
+    # Where a picture lies depends on its size alone; this one takes no memory.
+    blank = Plane(np.broadcast_to(np.uint8(0), crop.picture), spacing=(y * down, x * across))
+    return CropGrid(crop, *engine.predictor.grid(blank))
+
+
+def _carrier(
+    engine: EngineLike, source: PlaneSource, previous: PreviousMask | None, reader: CropReader
+) -> Callable[[CropPicture], tuple[MaskPrompt, ...]]:
+    """Make what gives the earlier answer, if there is one to give, as the mask prompt for a picture."""
+    if previous is None or "mask" not in _kinds(engine):
+        return lambda _picture: ()
+
+    def carry(picture: CropPicture) -> tuple[MaskPrompt, ...]:
+        if picture.crop == previous.crop:
+            # Bit by bit what the model said: resampling onto the same grid would change the last digits.
+            return (previous.mask,) if previous.digest in (None, picture.digest) else ()
+        if previous.digest is not None and reader.read(previous.crop).digest != previous.digest:
+            return ()
+        old, new = (crop_grid(engine, source, crop) for crop in (previous.crop, picture.crop))
+        return (MaskPrompt(resampled(previous.mask.logits, old, new)),)
+
+    return carry
 
 
 def _kinds(engine: EngineLike) -> frozenset[str]:
@@ -168,14 +184,6 @@ def _kinds(engine: EngineLike) -> frozenset[str]:
 
 
 def _candidate(found: CropCandidate, shape: tuple[int, int]) -> Candidate:
-    """Bring what was found in a window to the plane."""
-    origin, mask = found.window.on_plane(found.mask, shape)
+    """Bring what was found in a crop to the plane."""
+    origin, mask = found.crop.on_plane(found.mask, shape)
     return Candidate(found.score, int(mask.sum()), origin, mask)
-
-
-def _backdrop(plane: Plane, mask: NDArray[np.bool_]) -> float:
-    """Measure how bright the picture is around a mask, on some hundred of its pixels."""
-    (top, left), (bottom, right) = bounding_box(mask) or ((0, 0), (0, 0))
-    around = plane.rendered[max(0, top - 2) : bottom + 2, max(0, left - 2) : right + 2]
-    some = around[:: max(1, (bottom - top) // 16), :: max(1, (right - left) // 16)]
-    return float(some.mean()) / 255 if some.size else 0.0

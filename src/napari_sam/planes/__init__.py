@@ -1,7 +1,7 @@
-"""Windows on large planes: what to look at, how it is read, and where the answers go."""
+"""Crops on large planes: what to look at, how it is read, and where the answers go."""
 
 from napari_sam.masks import bounding_box
 from napari_sam.planes.crop import Crop
-from napari_sam.planes.crop_placement import choose_window, fits, grown, screen_window, whole
+from napari_sam.planes.crop_placement import choose_crop, fits, grown, screen_crop, whole
 
-__all__ = ["Crop", "bounding_box", "choose_window", "fits", "grown", "screen_window", "whole"]
+__all__ = ["Crop", "bounding_box", "choose_crop", "fits", "grown", "screen_crop", "whole"]

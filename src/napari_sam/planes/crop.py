@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_sam.prompts import Prompt
 
 _EDGE = 2
-"""Picture pixels: a mask this near to an edge of its window is cut off there; models pull back a little from edges."""
+"""Picture pixels: a mask this near to an edge of its crop is cut off there; models pull back a little from edges."""
 _BAND = 256
 """Rows of a mask that are brought to data pixels at a time."""
 
@@ -45,7 +45,7 @@ class Crop:
 
     @property
     def stop(self) -> tuple[float, float]:
-        """Lower right corner: the first data pixels that do not belong to the window."""
+        """Lower right corner: the first data pixels that do not belong to the crop."""
         return self.start[0] + self.shape[0], self.start[1] + self.shape[1]
 
     @property
@@ -55,15 +55,15 @@ class Crop:
         return rows, columns
 
     def is_whole(self, plane: tuple[int, int]) -> bool:
-        """Whether the window is all of a plane, pixel by pixel."""
+        """Whether the crop is all of a plane, pixel by pixel."""
         return self.start == (0, 0) and self.shape == plane and self.steps == (1, 1)
 
     def covers(self, plane: tuple[int, int]) -> bool:
-        """Whether nothing of a plane lies outside the window."""
+        """Whether nothing of a plane lies outside the crop."""
         return self.start == (0, 0) and self.shape == plane
 
     def holds(self, low: ArrayLike, high: ArrayLike, plane: tuple[int, int]) -> bool:
-        """Whether a rectangle lies in the window, as far as it lies on the plane; pixel-centred data pixels."""
+        """Whether a rectangle lies in the crop, as far as it lies on the plane; pixel-centred data pixels."""
         first, last = np.array(self.start) - 0.5, np.array(self.stop) - 0.5
         inside = np.clip([low, high], -0.5, np.array(plane) - 0.5)
         return bool((inside[0] >= first).all() and (inside[1] <= last).all())
@@ -76,31 +76,32 @@ class Crop:
 
     def to_plane(self, positions: ArrayLike) -> NDArray[np.float64]:
         """Convert pixels of the picture to data pixels of the plane: the inverse of `to_picture`."""
-        scaled = (np.asarray(positions, dtype=np.float64) + 0.5) * self.steps - 0.5
-        return np.asarray(scaled + self.start)
+        at = np.asarray(positions, dtype=np.float64)
+        return np.asarray((at if self.steps == (1, 1) else (at + 0.5) * self.steps - 0.5) + self.start)
 
     def prompts(self, prompts: PromptSet) -> PromptSet:
-        """Say on the picture what was said on the plane.
+        """Bring prompts from data pixels of the plane to pixels of the picture.
 
-        Points outside the window are left out: they are background far away. Masks belong to one picture, and pass.
+        Points outside the crop are left out: they are background far away. Mask prompts have no place in data pixels,
+        but on the canvas of one picture, and pass.
         """
         bottom, right = (side - 0.5 for side in self.picture)
-        told: list[Prompt] = []
+        moved: list[Prompt] = []
         for prompt in prompts:
             match prompt:
                 case PointPrompt(position=position, positive=positive):
                     y, x = self.to_picture(position)
                     if -0.5 <= y <= bottom and -0.5 <= x <= right:
-                        told.append(PointPrompt((y, x), positive))
+                        moved.append(PointPrompt((y, x), positive))
                 case BoxPrompt(start=start, stop=stop):
                     one, two = self.to_picture([start, stop])
-                    told.append(BoxPrompt((one[0], one[1]), (two[0], two[1])))
+                    moved.append(BoxPrompt((one[0], one[1]), (two[0], two[1])))
                 case MaskPrompt():
-                    told.append(prompt)
-        return PromptSet(tuple(told))
+                    moved.append(prompt)
+        return PromptSet(tuple(moved))
 
     def cut_sides(self, mask: NDArray[np.bool_], plane: tuple[int, int]) -> tuple[bool, bool, bool, bool]:
-        """Tell at which sides, (top, left, bottom, right), a mask on the picture goes on beyond the window."""
+        """Tell at which sides, (top, left, bottom, right), a mask on the picture goes on beyond the crop."""
         inner = (self.start[0] > 0, self.start[1] > 0, self.stop[0] < plane[0], self.stop[1] < plane[1])
         strips = (mask[:_EDGE], mask[:, :_EDGE], mask[-_EDGE:], mask[:, -_EDGE:])
         top, left, bottom, right = (within and bool(strip.any()) for within, strip in zip(inner, strips, strict=True))

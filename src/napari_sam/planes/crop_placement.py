@@ -1,9 +1,9 @@
-"""Which part of a large plane to look at: windows that follow an object.
+"""Which part of a large plane to look at: crops that follow an object.
 
 A model sees full detail only up to the size of its canvas. A plane that is much larger is not shrunk as a whole, which
-would wipe small objects out, nor cut into fixed tiles, which would cut objects. Instead a window is laid around what is
+would wipe small objects out, nor cut into fixed tiles, which would cut objects. Instead a crop is laid around what is
 said and known of one object. It has about the size of the canvas, at full detail where the object fits into it; a
-larger object gets a larger window, read at a coarser step. Windows snap to a grid, so that neighbouring clicks share
+larger object gets a larger crop, read at a coarser step. Crops snap to a grid, so that neighbouring clicks share
 one embedding.
 """
 
@@ -28,18 +28,18 @@ _WHOLE = 1.5
 _ROOM = 0.125
 """Room around a box or a known mask, as a share of its sides."""
 _GROWTH = 0.25
-"""By how much of its side a mask is taken to go on where its window cuts it off."""
+"""By how much of its side a mask is taken to go on where its crop cuts it off."""
 _GRIDS = (2, 8)
-"""Windows snap to so many parts of their side. In halves, neighbouring clicks share a window, and are a quarter of it
+"""Crops snap to so many parts of their side. In halves, neighbouring clicks share a crop, and are a quarter of it
 away from its edges; what does not fit in that way may fit in eighths."""
 _SNAPS = 8
-"""A window on the screen snaps outwards to so many parts of its side, so that a nudge finds the same embedding."""
+"""A crop on the screen snaps outwards to so many parts of its side, so that a nudge finds the same embedding."""
 _LEAST_SIDE = 64
-"""Data pixels: a window on the screen is no smaller, however far the person zoomed in."""
+"""Data pixels: a crop on the screen is no smaller, however far the person zoomed in."""
 
 
 def whole(plane: tuple[int, int]) -> Crop:
-    """Return the window that is a whole plane, pixel by pixel."""
+    """Return the crop that is a whole plane, pixel by pixel."""
     return Crop((0, 0), plane)
 
 
@@ -58,7 +58,7 @@ def fits(plane: tuple[int, int], side: int, spacing: tuple[float, float] = (1.0,
     return max(square_pixels(plane, spacing)) <= _WHOLE * side
 
 
-def choose_window(
+def choose_crop(
     plane: tuple[int, int],
     prompts: PromptSet,
     side: int,
@@ -67,21 +67,21 @@ def choose_window(
     spacing: tuple[float, float] = (1.0, 1.0),
     least: float = 1,
 ) -> Crop:
-    """Lay a window around what is said and known of an object.
+    """Lay a crop around what is said and known of an object.
 
     Parameters
     ----------
     plane : (int, int)
         Height and width of the plane, data pixels.
     prompts : PromptSet
-        Data pixels. What names the object must be in the window: points on it and its box. Background counts only where
+        Data pixels. What names the object must be in the crop: points on it and its box. Background counts only where
         nothing else was said.
     side : int
         Longest side of the model's canvas, model pixels.
     known : ((float, float), (float, float)), optional
         Corners, data pixels, of the box in which the object lies as far as is known.
     spacing : (float, float)
-        Distance between pixels along y and x. The model sees square pixels, so windows are squares in space.
+        Distance between pixels along y and x. The model sees square pixels, so crops are squares in space.
     least : float
         Data pixels, along the axis with the finer spacing, that a pixel of the picture covers at least.
 
@@ -97,16 +97,16 @@ def choose_window(
     step = 1
     while True:
         for parts in _GRIDS if step >= least else ():
-            window = _snapped(plane, (low + high) / 2, side, spacing, step, parts)
-            if window.covers(plane) or window.holds(low - room, high + room, plane):
-                return window
+            crop = _snapped(plane, (low + high) / 2, side, spacing, step, parts)
+            if crop.covers(plane) or crop.holds(low - room, high + room, plane):
+                return crop
         step *= 2
 
 
 def _span(
     prompts: PromptSet, known: tuple[tuple[float, float], tuple[float, float]] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Find the corners of what must be in the window."""
+    """Find the corners of what must be in the crop."""
     corners = [point.position for point in prompts.points if point.positive]
     if prompts.box is not None:
         corners += [prompts.box.start, prompts.box.stop]
@@ -114,14 +114,14 @@ def _span(
         corners += known
     corners = corners or [point.position for point in prompts.points]
     if not corners:
-        raise ValueError("a window needs a point, a box or a known place")
+        raise ValueError("a crop needs a point, a box or a known place")
     return np.min(corners, axis=0), np.max(corners, axis=0)
 
 
 def _snapped(
     plane: tuple[int, int], centre: NDArray[np.float64], side: int, spacing: tuple[float, float], step: int, parts: int
 ) -> Crop:
-    """Lay a window of `side` picture pixels around a place, its corner on a grid of so many parts of it."""
+    """Lay a crop of `side` picture pixels around a place, its corner on a grid of so many parts of it."""
     start, shape, steps = [], [], []
     for size, middle, distance in zip(plane, centre, spacing, strict=True):
         fine = min(spacing) / distance  # data pixels of this axis to one of the finer axis
@@ -141,51 +141,51 @@ def _snapped(
 
 
 def grown(
-    window: Crop,
+    crop: Crop,
     mask: NDArray[np.bool_],
     plane: tuple[int, int],
     prompts: PromptSet,
     side: int,
     spacing: tuple[float, float] = (1.0, 1.0),
 ) -> Crop | None:
-    """Lay a larger window around an object whose mask is cut off by its window.
+    """Lay a larger crop around an object whose mask is cut off by its crop.
 
     Parameters
     ----------
-    window : Crop
+    crop : Crop
         Where the mask was found.
     mask : numpy.ndarray, shape (h, w), bool
-        On the picture of `window`.
+        On the picture of `crop`.
     plane, prompts, side, spacing
-        As for `choose_window`.
+        As for `choose_crop`.
 
     Returns
     -------
     Crop or None
-        None where the mask is not cut off, or the window cannot grow.
+        None where the mask is not cut off, or the crop cannot grow.
     """
-    cut = window.cut_sides(mask, plane)
+    cut = crop.cut_sides(mask, plane)
     box = bounding_box(mask)
     if not any(cut) or box is None:
         return None
-    low, high = window.to_plane(box[0]), window.to_plane(np.array(box[1]) - 1)
+    low, high = crop.to_plane(box[0]), crop.to_plane(np.array(box[1]) - 1)
     more = _GROWTH * (high - low + 1)
     low, high = low - more * cut[:2], high + more * cut[2:]
     known = (float(low[0]), float(low[1])), (float(high[0]), float(high[1]))
-    larger = choose_window(plane, prompts, side, known=known, spacing=spacing)
-    if larger.shape == window.shape and larger.start == window.start:
-        larger = choose_window(plane, prompts, side, known=known, spacing=spacing, least=2 * min(window.steps))
-    return None if larger.shape == window.shape and larger.start == window.start else larger
+    larger = choose_crop(plane, prompts, side, known=known, spacing=spacing)
+    if larger.shape == crop.shape and larger.start == crop.start:
+        larger = choose_crop(plane, prompts, side, known=known, spacing=spacing, least=2 * min(crop.steps))
+    return None if larger.shape == crop.shape and larger.start == crop.start else larger
 
 
-def screen_window(
+def screen_crop(
     plane: tuple[int, int],
     low: tuple[float, float],
     high: tuple[float, float],
     side: int,
     spacing: tuple[float, float] = (1.0, 1.0),
 ) -> Crop:
-    """Make a window of what is on the screen.
+    """Make a crop of what is on the screen.
 
     Parameters
     ----------
@@ -194,12 +194,12 @@ def screen_window(
     low, high : (float, float)
         Corners of what is visible, data pixels, (y, x); they may lie outside the plane.
     side, spacing
-        As for `choose_window`.
+        As for `choose_crop`.
 
     Returns
     -------
     Crop
-        A little larger than what is visible, so that small moves of the camera find the same window.
+        A little larger than what is visible, so that small moves of the camera find the same crop.
     """
     start, shape = [], []
     for size, first, last in zip(plane, low, high, strict=True):

@@ -1,7 +1,7 @@
-"""Windows of a plane, read out of one resolution or of several: only what a window covers is touched.
+"""Crops of a plane, read out of one resolution or of several: only what a crop covers is touched.
 
-Data may be anything that NumPy indexing reads: numpy, memmap, dask, zarr, tensorstore. A window that is coarser than
-the resolution at hand is averaged, a band of rows at a time, so that even a window over a huge plane needs little
+Data may be anything that NumPy indexing reads: numpy, memmap, dask, zarr, tensorstore. A crop that is coarser than
+the resolution at hand is averaged, a band of rows at a time, so that even a crop over a huge plane needs little
 memory.
 """
 
@@ -63,45 +63,45 @@ class Pyramid:
         """Height and width of the plane, in data pixels."""
         return self.levels[0].shape
 
-    def fitted(self, window: Crop) -> Crop:
-        """Lay a window on the pixels of the level that it is read from; `read` takes such a window."""
-        level, averaged = self._level(window)
+    def fitted(self, crop: Crop) -> Crop:
+        """Lay a crop on the pixels of the level that it is read from; `read` takes such a crop."""
+        level, averaged = self._level(crop)
         steps = tuple(factor * count for factor, count in zip(level.factors, averaged, strict=True))
         start, shape = [], []
-        for first, last, factor, size in zip(window.start, window.stop, level.factors, self.shape, strict=True):
+        for first, last, factor, size in zip(crop.start, crop.stop, level.factors, self.shape, strict=True):
             begin = math.floor(first / factor + 1e-9) * factor
             start.append(begin)
             shape.append(int(min(math.ceil(last / factor - 1e-9) * factor, size) - begin))
-        return replace(window, start=(start[0], start[1]), shape=(shape[0], shape[1]), steps=(steps[0], steps[1]))
+        return replace(crop, start=(start[0], start[1]), shape=(shape[0], shape[1]), steps=(steps[0], steps[1]))
 
-    def cost(self, window: Crop) -> int:
-        """Count the pixels that reading a window touches, at its level."""
-        level, _ = self._level(window)
-        return int(np.prod([side / factor for side, factor in zip(window.shape, level.factors, strict=True)]))
+    def cost(self, crop: Crop) -> int:
+        """Count the pixels that reading a crop touches, at its level."""
+        level, _ = self._level(crop)
+        return int(np.prod([side / factor for side, factor in zip(crop.shape, level.factors, strict=True)]))
 
-    def read(self, window: Crop, progress: Progress = no_progress) -> NDArray[Any]:
-        """Read the picture of a window that `fitted` gave.
+    def read(self, crop: Crop, progress: Progress = no_progress) -> NDArray[Any]:
+        """Read the picture of a crop that `fitted` gave.
 
         Parameters
         ----------
-        window : Crop
+        crop : Crop
             What to read.
         progress : Progress
             Called between bands of rows where much is averaged; may raise `Cancelled`.
 
         Returns
         -------
-        numpy.ndarray, shape ``window.picture`` or with a last axis of channels
+        numpy.ndarray, shape ``crop.picture`` or with a last axis of channels
             In the dtype of the data; float32 for bool that was averaged.
         """
-        level, (down, across) = self._level(window)
-        top, left = (round(at / factor) for at, factor in zip(window.start, level.factors, strict=True))
+        level, (down, across) = self._level(crop)
+        top, left = (round(at / factor) for at, factor in zip(crop.start, level.factors, strict=True))
         bottom, right = (
             min(math.ceil(at / factor - 1e-9), size)
-            for at, factor, size in zip(window.stop, level.factors, level.shape, strict=True)
+            for at, factor, size in zip(crop.stop, level.factors, level.shape, strict=True)
         )
         if down == across == 1:
-            return _matched(level.read(slice(top, bottom), slice(left, right)), window.picture)
+            return _matched(level.read(slice(top, bottom), slice(left, right)), crop.picture)
         rows = max(1, _MOST_AT_ONCE // (down * (right - left))) * down
         bands = []
         for first in range(top, bottom, rows):
@@ -109,18 +109,18 @@ class Pyramid:
             bands.append(
                 _averaged(level.read(slice(first, min(first + rows, bottom)), slice(left, right)), down, across)
             )
-        return _matched(np.concatenate(bands), window.picture)
+        return _matched(np.concatenate(bands), crop.picture)
 
-    def _level(self, window: Crop) -> tuple[Level, tuple[int, int]]:
+    def _level(self, crop: Crop) -> tuple[Level, tuple[int, int]]:
         """Find the coarsest level that is fine enough, and how many of its pixels are averaged along y and x."""
         enough = [
             level
             for level in self.levels
-            if all(factor <= 1.01 * step for factor, step in zip(level.factors, window.steps, strict=True))
+            if all(factor <= 1.01 * step for factor, step in zip(level.factors, crop.steps, strict=True))
         ]
         # The first of equals: a level that is coarser only across the plane is a blurred or another plane.
         level = max(enough or [self.levels[0]], key=lambda level: math.prod(level.factors))
-        down, across = (max(1, round(step / factor)) for step, factor in zip(window.steps, level.factors, strict=True))
+        down, across = (max(1, round(step / factor)) for step, factor in zip(crop.steps, level.factors, strict=True))
         return level, (down, across)
 
 
@@ -152,7 +152,7 @@ def _averaged(pixels: NDArray[Any], down: int, across: int) -> NDArray[Any]:
 
 
 def _matched(pixels: NDArray[Any], picture: tuple[int, int]) -> NDArray[Any]:
-    """Give a picture the size that its window says: a level may be a pixel short of the plane it was made of."""
+    """Give a picture the size that its crop says: a level may be a pixel short of the plane it was made of."""
     pixels = pixels[: picture[0], : picture[1]]
     missing = [(0, max(0, wanted - got)) for wanted, got in zip(picture, pixels.shape, strict=False)]
     return np.pad(pixels, [*missing, *[(0, 0)] * (pixels.ndim - 2)], mode="edge") if any(map(any, missing)) else pixels

@@ -155,6 +155,15 @@ class PlaneSource:
     version: int = 0
     coarser: tuple[Any, ...] = ()
 
+    @classmethod
+    def of(cls, plane: Plane) -> PlaneSource:
+        """Make a source of a plane that is in memory, seen as it is, down to its smallest crop."""
+        limits = plane.limits
+        if limits is not None and limits[0] >= limits[1]:
+            limits = limits[0], limits[0] + max(1.0, abs(limits[0]))  # a plane of one grey value is black
+        view = PlaneIndex((0, 1), (None, None), plane.shape, plane.spacing)
+        return cls(plane.pixels, view, limits, plane.gamma)
+
     @property
     def key(self) -> Hashable:
         """Equal for sources that read the same plane the same way, as long as `data` is alive."""
@@ -169,19 +178,19 @@ class PlaneSource:
         """Return how to read another plane of the same image, seen alike."""
         return replace(self, view=view)
 
-    def read(self, window: Crop | None = None, progress: Progress = no_progress) -> Plane:
-        """Read the plane, or the picture of a window of it; nothing else is touched.
+    def read(self, crop: Crop | None = None, progress: Progress = no_progress) -> Plane:
+        """Read the plane, or the picture of a crop of it; nothing else is touched.
 
         Parameters
         ----------
-        window : Crop, optional
+        crop : Crop, optional
             From ``pyramid.fitted``; by default the whole plane.
         progress : Progress
             Called between parts of what is read; may raise `Cancelled`.
         """
-        window = whole(self.view.shape) if window is None else window
-        (down, across), (y, x) = window.steps, self.view.spacing
-        return Plane(self.pyramid.read(window, progress), self.contrast_limits, self.gamma, (y * down, x * across))
+        crop = whole(self.view.shape) if crop is None else crop
+        (down, across), (y, x) = crop.steps, self.view.spacing
+        return Plane(self.pyramid.read(crop, progress), self.contrast_limits, self.gamma, (y * down, x * across))
 
     def _level(self, data: Any) -> Level:
         """Describe the plane in one resolution."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
-    from napari_sam.inference.segmenter import Segmenter
+    from napari_sam.inference.backend import InferenceBackend
     from napari_sam.inference.worker import Worker
 
 
@@ -46,7 +46,7 @@ class Components:
         cls,
         viewer: ViewerModel,
         worker: Worker,
-        backend: Segmenter,
+        backend: InferenceBackend,
         model: str,
         device: str,
         on_live_changed: Callable[[], None],

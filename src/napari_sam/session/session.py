@@ -14,8 +14,8 @@ from napari.utils.notifications import show_warning
 from psygnal import Signal, SignalGroup
 
 from napari_sam.errors import InputError
+from napari_sam.inference.backend import InferenceBackend, load_engine
 from napari_sam.inference.request import candidate_of
-from napari_sam.inference.segmenter import Segmenter, load_engine
 from napari_sam.inference.worker import Worker
 from napari_sam.session import messages
 from napari_sam.session.actions import ACTIONS
@@ -104,7 +104,7 @@ class Session(StackCommands):
         self.events = SessionEvents(self)
         self.actions: Mapping[str, Action] = ACTIONS
         self._worker = Worker(post)
-        backend = Segmenter(engine_factory or load_engine)
+        backend = InferenceBackend(engine_factory or load_engine)
         self._components = Components.make(
             unwrapped(viewer), self._worker, backend, model, device, self._on_live_changed
         )

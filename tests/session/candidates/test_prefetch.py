@@ -137,7 +137,7 @@ def test_it_can_be_switched_off(stack, viewer, engines):
 
 
 def test_data_that_are_slow_to_read_are_not_read_ahead(viewer, volume, open_session, engines, monkeypatch):
-    monkeypatch.setattr("napari_sam.inference.segmenter.SLOW_S", -1.0)
+    monkeypatch.setattr("napari_sam.inference.backend.SLOW_S", -1.0)
     viewer.add_image(volume, contrast_limits=(0, 255))
     session = open_session(prefetch=True)
     session.wait(20)

@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING
 
 from napari_sam.inference.refinement import PreviousMask, Refinement
 from napari_sam.inference.request import PlaneRequest
-from napari_sam.prompts import MaskPrompt
 from napari_sam.session.candidates.requests import PendingRequests
 from napari_sam.session.prompts.reader import PromptReading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from napari_sam.inference.backend import InferenceBackend
     from napari_sam.inference.request import Candidate, PlaneAnswer, Region
-    from napari_sam.inference.segmenter import Segmenter
     from napari_sam.inference.worker import Worker
     from napari_sam.planes.source import PlaneSource
     from napari_sam.prompts import PromptSet
@@ -48,7 +44,7 @@ class LivePrediction:
         prompts: PromptEditor,
         preview: Preview,
         worker: Worker,
-        backend: Segmenter,
+        backend: InferenceBackend,
         model: str,
         device: str,
         changed: Callable[[], None],
@@ -152,8 +148,8 @@ class LivePrediction:
         if not ask:
             self.stop()
             return
-        earlier = self._refinement.previous_for(prompts, request.context)
-        self.requests.ask(replace(request, earlier=earlier), delay, drag=drag)
+        previous = self._refinement.previous_for(prompts, request.context)
+        self.requests.ask(replace(request, previous=previous), delay, drag=drag)
 
     def request(self, source: PlaneSource, prompts: PromptSet) -> PlaneRequest:
         """Make a request out of a plane and prompts, as things are now; without prompts, it is for the plane alone."""
@@ -217,10 +213,8 @@ class LivePrediction:
             raise RuntimeError("an answer to prompts has its image")
         self._preview.need(image, request.source.view, self._prompts.layers.present)
         self._preview.show(answer.candidates[self.selected], image, answer.backdrops[self.selected])
-        found, picture = answer.found[self.selected], answer.pictures[self.selected]
-        box = None if found.box is None else (_pair(found.box[0]), _pair(found.box[1]))
-        made = PreviousMask(MaskPrompt(found.logits), picture.digest, found.window, box)
-        self._refinement = self._refinement.answered(request.prompts, request.earlier, made, request.context)
+        made = PreviousMask.of(answer.found[self.selected], answer.pictures[self.selected])
+        self._refinement = self._refinement.answered(request.prompts, request.previous, made, request.context)
 
     def _hide(self) -> None:
         self.answer, self.selected = None, -1
@@ -243,7 +237,3 @@ class LivePrediction:
         """Show no candidate for other prompts than those on the screen."""
         if self.answer is not None and not self.is_answered:
             self._hide()
-
-
-def _pair(position: NDArray[np.float64]) -> tuple[float, float]:
-    return float(position[0]), float(position[1])

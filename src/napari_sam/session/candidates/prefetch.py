@@ -10,8 +10,8 @@ from napari_sam.prompts import PromptSet
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from napari_sam.inference.backend import InferenceBackend
     from napari_sam.inference.request import PlaneRequest
-    from napari_sam.inference.segmenter import Segmenter
     from napari_sam.inference.worker import Worker
     from napari_sam.planes.source import PlaneIndex
     from napari_sam.progress import Progress
@@ -39,7 +39,7 @@ class Prefetch:
         Which plane is on screen, and how it is asked for.
     """
 
-    def __init__(self, worker: Worker, backend: Segmenter, active: ActiveImage, live: LivePrediction) -> None:
+    def __init__(self, worker: Worker, backend: InferenceBackend, active: ActiveImage, live: LivePrediction) -> None:
         self._worker = worker
         self._backend = backend
         self._active = active

@@ -13,8 +13,8 @@ from napari_sam.session import messages
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_sam.inference.backend import InferenceBackend
     from napari_sam.inference.request import PlaneAnswer, PlaneRequest
-    from napari_sam.inference.segmenter import Segmenter
     from napari_sam.inference.worker import Worker
     from napari_sam.session.state import Status
 
@@ -42,7 +42,7 @@ class PendingRequests:
     ----------
     worker : Worker
         Runs them.
-    backend : Segmenter
+    backend : InferenceBackend
         Does them.
     answered : callable
         Takes an answer that is still wanted, on the owner's thread.
@@ -51,7 +51,11 @@ class PendingRequests:
     """
 
     def __init__(
-        self, worker: Worker, backend: Segmenter, answered: Callable[[PlaneAnswer], None], changed: Callable[[], None]
+        self,
+        worker: Worker,
+        backend: InferenceBackend,
+        answered: Callable[[PlaneAnswer], None],
+        changed: Callable[[], None],
     ) -> None:
         self._worker = worker
         self._backend = backend

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from numpy.typing import NDArray
 
-    from napari_sam.inference.segmenter import Segmenter
+    from napari_sam.inference.backend import InferenceBackend
     from napari_sam.inference.worker import Worker
     from napari_sam.propagation.job import PlaneResult
     from napari_sam.session.components import Components
@@ -57,7 +57,7 @@ class PropagationController:
         self,
         components: Components,
         worker: Worker,
-        backend: Segmenter,
+        backend: InferenceBackend,
         quiet: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._components = components

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fake_engine import FakeEngine
 from napari_sam.inference import allocator
-from napari_sam.inference.segmenter import Segmenter
+from napari_sam.inference.backend import InferenceBackend
 from napari_sam.progress import no_progress
 
 
@@ -16,7 +16,7 @@ def test_the_memory_of_a_model_is_handed_back_before_the_next_is_loaded(monkeypa
         happened.append(model)
         return FakeEngine(model)
 
-    backend = Segmenter(load)
+    backend = InferenceBackend(load)
     backend.engine("one", "cpu", no_progress)
     del happened[:]
     backend.engine("one", "cpu", no_progress)
