@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from napari_sam.errors import InputError
+from napari_sam.geometry import longest_side_frame
 from napari_sam.progress import no_progress
 from napari_sam.prompts import PromptSet
 
@@ -126,7 +127,9 @@ class FloodEngine:
     device_text, notice = "CPU", ""
 
     def __init__(self):
-        self.predictor = SimpleNamespace(prompt_kinds=frozenset({"point", "box", "mask"}), canvas_side=512)
+        self.predictor = SimpleNamespace(
+            prompt_kinds=frozenset({"point", "box", "mask"}), canvas_side=512, grid=self._grid
+        )
         self.embedded, self.asked, self.planes = [], [], []
 
     def embed(self, plane, progress=None):
@@ -141,5 +144,9 @@ class FloodEngine:
         at = next(p.position for p in prompts.points if p.positive)
         picture = plane.rendered[..., 0].astype(int)
         mask = abs(picture - picture[round(at[0]), round(at[1])]) < 30
-        number = np.full((1, 4, 4), len(self.asked), np.float32)
+        number = np.full((1, 128, 128), len(self.asked), np.float32)
         return SimpleNamespace(masks=mask[None], scores=np.array([0.9], np.float32), logits=number)
+
+    @staticmethod
+    def _grid(plane):
+        return longest_side_frame(plane.shape, 512, plane.spacing), (128, 128)

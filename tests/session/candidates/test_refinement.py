@@ -8,13 +8,14 @@ from session_scenery import DISCS, click, discs
 
 from fake_engine import FakeEngine, answer_number
 from napari_sam.inference.refinement import PreviousMask, Refinement
+from napari_sam.planes import whole
 from napari_sam.prompts import MaskPrompt, PointPrompt, PromptSet
 
 A, B, C = (PointPrompt((1, n)) for n in range(3))
 
 
 def made(number):
-    return PreviousMask(MaskPrompt(np.full((2, 2), number, np.float32)), "digest")
+    return PreviousMask(MaskPrompt(np.full((2, 2), number, np.float32)), whole((2, 2)), "digest")
 
 
 def chain(*steps, context="plane"):
