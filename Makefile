@@ -7,6 +7,8 @@ READY := .venv/.ready
 # Material for MkDocs prints a page about its future with every build unless this is set.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 SEEDS ?= 100:140
+# Tests run in as many processes as there are cores; each takes about a gigabyte of memory.
+PARALLEL ?= -n auto --maxprocesses=8 --dist=worksteal
 export PYTHON
 
 # On a person's desktop the demo is theirs to use; anywhere else it drives itself.
@@ -54,7 +56,7 @@ check: lint
 	$(MKDOCS) --quiet --site-dir build/site
 
 pytest: $(READY)
-	scripts/on-screen.sh $(BIN)/python -m pytest --session-timeout=3600
+	scripts/on-screen.sh $(BIN)/python -m pytest $(PARALLEL) --session-timeout=7200
 
 long: $(READY)
 	scripts/on-screen.sh $(BIN)/python -m pytest --long -m long

@@ -10,29 +10,44 @@ import ipaddress
 import os
 import random
 import socket
+import subprocess
 import sys
 import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
-# Before torch is imported anywhere: tests use tiny tensors, which more threads only slow down.
-os.environ.setdefault("OMP_NUM_THREADS", str(min(2, os.cpu_count() or 1)))
+# Before torch is imported anywhere: tests use tiny tensors, which more threads only slow down, and in a parallel run
+# the other cores have tests of their own.
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else str(min(2, os.cpu_count() or 1))
+)
 
 import numpy as np
 import pytest
+
+from own_screen import close_screen, open_screen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 OURS = ("napari_sam", "napari-sam")
+SCREEN = pytest.StashKey[subprocess.Popen[bytes] | None]()
 GRACE = 60.0  # seconds that a closed worker may take to end, on a machine that is busy with other things
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also run the tests that take minutes (make long)")
     parser.addoption("--seeds", default="100:140", help="FIRST:LAST random seeds of make stress")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[SCREEN] = open_screen()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    close_screen(config.stash.get(SCREEN, None))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

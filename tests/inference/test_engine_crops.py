@@ -157,7 +157,6 @@ def scene():
     return Plane(uniform_filter(pixels, 2)), small, large
 
 
-@pytest.mark.timeout(600)
 def test_the_bundled_model_finds_the_small_and_the_large(scene):
     plane, small, large = scene
     engine = Engine.load("bundled", "cpu", cache=EmbeddingCache())

@@ -67,7 +67,6 @@ def test_looking_for_damage_can_be_cancelled(tmp_path):
         archive_problem(archive(tmp_path / "a.zip"), stop)
 
 
-@pytest.mark.timeout(20)
 def test_a_pipe_in_the_place_of_an_archive_or_of_a_picture_is_refused(tmp_path):
     os.mkfifo(tmp_path / "a.zip")
     for read in (open_files, read_archive):

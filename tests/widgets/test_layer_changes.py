@@ -101,7 +101,6 @@ def test_deleting_layers_in_any_order(open_desk, ndim):
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1200)  # on a busy machine; a few seconds an order on one that is not
 @pytest.mark.parametrize("part", range(12))
 @pytest.mark.parametrize("ndim", [2, 4])
 def test_deleting_layers_in_every_order(open_desk, ndim, part):
