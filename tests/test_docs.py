@@ -94,3 +94,24 @@ def test_options_explained_for_segment_are_all_there_are():
     section = (ROOT / "docs" / "cli.md").read_text().partition("## segment")[2].partition("\n## ")[0]
     explained = set(re.findall(r"^\| `(?:-\w`, `)?(--[\w-]+)", section, re.MULTILINE))
     assert explained == real - {"--help", "--debug"}
+
+
+def test_the_picture_of_the_layers_is_what_the_contracts_say():
+    script = runpy.run_path(str(ROOT / "scripts" / "draw_layers.py"))
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert script["PICTURE"].read_text() == script["draw"](pyproject), "run python scripts/draw_layers.py"
+    assert len(script["contracts"](pyproject)) == sum(
+        len(contract["containers"])
+        for contract in pyproject["tool"]["importlinter"]["contracts"]
+        if "layers" in contract
+    )
+
+
+def test_modules_named_by_how_it_works_exist():
+    text = (ROOT / "docs" / "how-it-works.md").read_text()
+    named = set(re.findall(r"`([\w/]+(?:\.py|/))`", text)) - {"src/napari_sam/"}
+    assert "session/candidates/live.py" in named
+    missing = [
+        name for name in named if not (ROOT / name).exists() and not (ROOT / "src" / "napari_sam" / name).exists()
+    ]
+    assert not missing
