@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import label
 
+from napari_sam.masks import BoxedMask
 from napari_sam.progress import no_progress
 from napari_sam.propagation import DEFAULT_STRATEGY, Ending, PropagationStep, Reason
 
@@ -54,7 +55,7 @@ class FakePropagation:
         return self._steps(planes, given, span or range(len(planes)), marks or {}, progress, iter(earlier))
 
     def _steps(self, planes, annotated, span, marks, progress, earlier):
-        known = {one.index: np.asarray(one.mask) for one in annotated}
+        known = {one.index: one.boxed.whole() for one in annotated}
         fronts = [(one.index, way) for one in annotated for way in (1, -1)]
         while fronts:
             last, way = fronts.pop(0)
@@ -85,7 +86,7 @@ class FakePropagation:
             overlap = (mask & known[last]).sum() / (mask | known[last]).sum()
             known[index] = mask
             fronts.append((index, way))
-            yield PropagationStep(index, mask, self.scores.get(index, 0.9), float(overlap), way)
+            yield PropagationStep(index, BoxedMask.of(mask), self.scores.get(index, 0.9), float(overlap), way)
 
 
 def touching(bright, mask):

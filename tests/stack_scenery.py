@@ -51,6 +51,7 @@ class AsItIs:
 
     title = "As it is"
     description = "For tests."
+    needs_both_ends = False
 
     def answer(self, engine, task, progress):
         mask = engine.predictor.mask_prompt(task.plane, task.before[-1].mask)

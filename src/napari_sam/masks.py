@@ -176,6 +176,37 @@ def decode_mask(encoded: Mapping[str, Any]) -> NDArray[np.bool_]:
     InputError
         If the runs do not fill the plane, or are no runs.
     """
+    height, width, counts = _runs(encoded)
+    flat = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
+    return flat.reshape((width, height)).T
+
+
+def decode_boxed(encoded: Mapping[str, Any]) -> BoxedMask:
+    """Decode what `encode_mask` gave, without laying out the columns of the plane that it does not touch.
+
+    Raises
+    ------
+    InputError
+        As `decode_mask`.
+    """
+    height, width, counts = _runs(encoded)
+    edges = np.cumsum(counts)
+    begins, ends = edges[:-1:2], edges[1::2]
+    if not len(ends) or not (ends > begins).any():
+        return BoxedMask((0, 0), np.zeros((0, 0), dtype=bool), (height, width))
+    inside = ends > begins
+    left, right = int(begins[inside][0] // height), int((ends[inside][-1] - 1) // height) + 1
+    first = left * height
+    changes = np.zeros((right - left) * height + 1, dtype=np.int8)
+    np.add.at(changes, begins[inside] - first, 1)
+    np.add.at(changes, ends[inside] - first, -1)
+    strip = np.cumsum(changes[:-1], dtype=np.int8).astype(bool).reshape((right - left, height)).T
+    boxed = BoxedMask.of(strip)
+    return BoxedMask((boxed.origin[0], boxed.origin[1] + left), boxed.mask, (height, width))
+
+
+def _runs(encoded: Mapping[str, Any]) -> tuple[int, int, NDArray[np.int64]]:
+    """Return height and width of the plane, and the lengths of the runs, which fill it."""
     try:
         height, width = encoded["size"]
         counts = np.asarray(encoded["counts"], dtype=np.int64)
@@ -185,5 +216,4 @@ def decode_mask(encoded: Mapping[str, Any]) -> NDArray[np.bool_]:
         raise InputError("This mask is damaged: it has no runs.")
     if counts.sum() != height * width or (counts < 0).any():
         raise InputError(f"This mask is damaged: its runs cover {counts.sum()} of {height * width} pixels.")
-    flat = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
-    return flat.reshape((width, height)).T
+    return height, width, counts

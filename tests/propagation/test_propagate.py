@@ -7,6 +7,7 @@ import pytest
 from scipy import ndimage
 
 from napari_sam.errors import Cancelled, InputError
+from napari_sam.masks import BoxedMask
 from napari_sam.planes.source import ArrayPlanes
 from napari_sam.propagation import STRATEGIES, Annotated, Ending, PropagationStep, Reason, Rules, propagate, weak_planes
 from stack_scenery import AsItIs, BrightEngine, annotate, disc, split_results, stack, truth
@@ -289,6 +290,9 @@ class TestWrongInput:
 
 
 def test_weak_planes():
-    steps = [PropagationStep(k, np.ones((1, 1), bool), score, 1.0, 1) for k, score in ((5, 0.2), (3, 0.9), (1, 0.4))]
+    steps = [
+        PropagationStep(k, BoxedMask.of(np.ones((1, 1), bool)), score, 1.0, 1)
+        for k, score in ((5, 0.2), (3, 0.9), (1, 0.4))
+    ]
     assert weak_planes(steps) == [1, 5]
     assert weak_planes(steps, threshold=0.3) == [5]

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from napari_sam.errors import InputError
+from napari_sam.masks import BoxedMask
 from napari_sam.propagation import Ending, PropagationStep, Reason
 from napari_sam.propagation.resume_log import Record
 from stack_scenery import SHAPE, disc
 
 ABOUT = {"stack": "cells.tif", "window": (0.0, 1.0)}
 RESULTS = [
-    PropagationStep(4, disc(16, 20, 6), 0.1 + 0.2, 1 / 3, 1),
-    PropagationStep(2, disc(0, 39, 2), 0.5, 1.0, -1),
+    PropagationStep(4, BoxedMask.of(disc(16, 20, 6)), 0.1 + 0.2, 1 / 3, 1),
+    PropagationStep(2, BoxedMask.of(disc(0, 39, 2)), 0.5, 1.0, -1),
     Ending(5, 1, Reason.AREA),
 ]
 
@@ -38,17 +39,17 @@ def test_results_come_back_exactly(path):
     with Record(path, ABOUT) as record:
         assert len(record) == 3
         assert all(same(*pair) for pair in zip(record, RESULTS, strict=True))
-        assert np.array_equal(record.mask(2), disc(0, 39, 2))
-        assert record.mask(3) is None
+        assert np.array_equal(record.boxed(2).whole(), disc(0, 39, 2))
+        assert record.boxed(3) is None
 
 
 def test_goes_on_while_earlier_results_are_read(path):
     with Record(path, ABOUT) as record:
         earlier = iter(record)
         assert next(earlier).index == 4
-        record.add(PropagationStep(1, np.ones(SHAPE, bool), 0.7, 0.8, -1))
+        record.add(PropagationStep(1, BoxedMask.of(np.ones(SHAPE, bool)), 0.7, 0.8, -1))
         assert [result.index for result in earlier] == [2, 5]
-        assert record.mask(1).all()
+        assert record.boxed(1).mask.all()
     with Record(path, ABOUT) as record:
         assert [result.index for result in record] == [4, 2, 5, 1]
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from napari_sam import propagation
     from napari_sam.inference.engine import Engine
     from napari_sam.io.stacks import ImageStack
+    from napari_sam.masks import BoxedMask
     from napari_sam.planes.source import ArrayPlanes
     from napari_sam.propagation.resume_log import Record
 
@@ -44,7 +45,7 @@ class _Found:
 
     planes: list[dict[str, Any]] = field(default_factory=list)
     endings: list["propagation.Ending"] = field(default_factory=list)
-    annotated: "dict[int, NDArray[np.bool_]]" = field(default_factory=dict)
+    annotated: "dict[int, BoxedMask]" = field(default_factory=dict)
 
 
 def propagate(
@@ -196,7 +197,7 @@ def _carry(
             if number >= before:
                 record.add(result)
             if isinstance(result, PropagationStep):
-                found.planes.append(_row(result.index, result.score, result.mask, overlap=result.overlap))
+                found.planes.append(_row(result.index, result.score, result.boxed, overlap=result.overlap))
             else:
                 found.endings.append(result)
     return found
@@ -216,24 +217,27 @@ def _annotated(
     engine: "Engine", planes: "ArrayPlanes", said: StackPrompts
 ) -> "tuple[list[propagation.Annotated], _Found]":
     """Answer the prompts, plane by plane."""
+    from napari_sam.inference.segmenter import segment_plane
+    from napari_sam.masks import BoxedMask
     from napari_sam.prompts import PromptSet
     from napari_sam.propagation import Annotated
 
     annotated, found = [], _Found()
     for index, prompts in sorted(said.prompts.items()):
         given = PromptSet.of(prompts)
-        prediction = engine.predict(planes[index], given)
-        mask = prediction.masks[0]
-        if not mask.any():
+        source = planes.source(index)
+        best = segment_plane(engine, source, given).candidates[0]
+        if not best.area:
             raise InputError(f"The model finds no object on plane {index}. Try another point, or a box around it.")
-        annotated.append(Annotated(index, mask, given))
-        found.annotated[index] = mask
-        found.planes.append(_row(index, float(prediction.scores[0]), mask, annotated=True))
+        boxed = BoxedMask(best.origin, best.mask, source.view.shape)
+        annotated.append(Annotated(index, boxed, given))
+        found.annotated[index] = boxed
+        found.planes.append(_row(index, best.score, boxed, annotated=True))
     return annotated, found
 
 
 def _row(
-    index: int, score: float, mask: "NDArray[np.bool_]", *, overlap: float | None = None, annotated: bool = False
+    index: int, score: float, boxed: "BoxedMask", *, overlap: float | None = None, annotated: bool = False
 ) -> dict[str, Any]:
     from napari_sam.propagation import WEAK
 
@@ -242,7 +246,7 @@ def _row(
         "plane": index,
         "annotated": annotated,
         **numbers,
-        "area": int(mask.sum()),
+        "area": boxed.area,
         "weak": not annotated and score < WEAK,
     }
 
@@ -253,8 +257,8 @@ def _labels(
     """Give the planes of labels in the order of the file, one at a time."""
     import numpy as np
 
-    def mask(index: int) -> "NDArray[np.bool_] | None":
-        return found.annotated.get(index, record.mask(index))
+    def boxed(index: int) -> "BoxedMask | None":
+        return found.annotated.get(index) or record.boxed(index)
 
     leading = stack.shape[:-2]
     fixed = {axis: place for axis, place in enumerate(row.index) if place is not None and axis != row.axis}
@@ -263,15 +267,16 @@ def _labels(
         shape = [stack.shape[axis] for axis in (row.axis, *row.shown)]
         carried = np.lib.format.open_memmap(scratch, mode="w+", dtype=np.bool_, shape=tuple(shape))
         for one in found.planes:
-            carried[one["plane"]] = mask(one["plane"])
+            if (found_there := boxed(one["plane"])) is not None:
+                carried[one["plane"]][found_there.box] = found_there.mask
         turned = np.moveaxis(carried, 0, row.axis - len(stack.shape) + 3)
     for at in np.ndindex(*leading):
-        plane = None
-        if all(at[axis] == place for axis, place in fixed.items()):
-            plane = mask(at[row.axis]) if row.axis < len(leading) else turned[at[row.shown[0]]]
         whole = np.zeros(stack.shape[-2:], np.uint32)
-        if plane is not None:
-            whole[plane] = label
+        if all(at[axis] == place for axis, place in fixed.items()):
+            if row.axis >= len(leading):
+                whole[turned[at[row.shown[0]]]] = label
+            elif (plane := boxed(at[row.axis])) is not None:
+                whole[plane.box][plane.mask] = label
         yield whole
 
 

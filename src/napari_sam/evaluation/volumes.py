@@ -161,7 +161,7 @@ def _planes(volume: Volume, label: int) -> int:
 def _click(engine: Engine, planes: ArrayPlanes, truth: NDArray[np.bool_], index: int) -> NDArray[np.bool_]:
     """Click once on a plane, and take what a person sees first."""
     click = next_click(truth[index], np.zeros_like(truth[index]))
-    mask: NDArray[np.bool_] = engine.predict(planes[index], PromptSet((click,))).masks[0]
+    mask: NDArray[np.bool_] = engine.predict(planes.source(index), PromptSet((click,))).masks[0]
     return mask
 
 

@@ -144,7 +144,7 @@ class ImageStack:
         )
         spacing = (self.spacing[rows], self.spacing[columns]) if comparable else (1.0, 1.0)
         limits = contrast_limits or self._limits_at(axis, places)
-        return ArrayPlanes(self.data, axis, places, limits, gamma, spacing)
+        return ArrayPlanes(self.data, axis, places, limits, gamma, spacing, self.levels)
 
     def _whole_index(self, axis: int, index: Sequence[int | None]) -> tuple[int | None, ...]:
         words = f"The axes are {self.axes}, of lengths {' x '.join(map(str, self.shape))}."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam.masks import bounding_box
+from napari_sam.masks import BoxedMask, bounding_box
 from napari_sam.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptSet
 
 if TYPE_CHECKING:
@@ -149,6 +149,29 @@ class Crop:
             return (0, 0), np.zeros((0, 0), dtype=bool)
         (top, left), (bottom, right) = trimmed
         return (int(low[0]) + top, int(low[1]) + left), np.array(found[top:bottom, left:right])
+
+    def boxed(self, mask: NDArray[np.bool_], plane: tuple[int, int]) -> BoxedMask:
+        """Bring a mask from the picture to the plane, as `on_plane` does."""
+        return BoxedMask(*self.on_plane(mask, plane), plane)
+
+    def on_picture(self, boxed: BoxedMask) -> NDArray[np.bool_]:
+        """Bring a mask from the plane to the picture, as far as it lies there: the inverse of `on_plane`.
+
+        Returns
+        -------
+        numpy.ndarray, shape `picture`, bool
+            A pixel belongs to the mask where the data pixel at its centre does.
+        """
+        inside, taken = [], []
+        for axis, (count, first, size) in enumerate(zip(self.picture, boxed.origin, boxed.mask.shape, strict=True)):
+            at = np.arange(count)
+            centres = np.rint(self.to_plane(np.stack([at, at], axis=1))[:, axis]).astype(int) - first
+            within = (centres >= 0) & (centres < size)
+            inside.append(at[within])
+            taken.append(centres[within])
+        found = np.zeros(self.picture, dtype=bool)
+        found[np.ix_(*inside)] = boxed.mask[np.ix_(*taken)]
+        return found
 
 
 def _neighbours(

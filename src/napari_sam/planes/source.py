@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -22,13 +22,26 @@ if TYPE_CHECKING:
 
 
 class Planes(Protocol):
-    """A row of planes of one shape, window and spacing."""
+    """A row of planes of one shape, contrast and spacing."""
 
     def __len__(self) -> int:
         """Count the planes."""
 
     def __getitem__(self, index: int, /) -> Plane:
         """Read one plane; only this one is touched."""
+
+
+@runtime_checkable
+class SourcePlanes(Planes, Protocol):
+    """Planes of which a part can be read."""
+
+    def source(self, index: int, /) -> PlaneSource:
+        """Return what reads one plane in part; nothing is read yet."""
+
+
+def source_of(planes: Planes, index: int) -> PlaneSource:
+    """Return what reads crops of one of a row of planes, which is read as a whole where it cannot be read in part."""
+    return planes.source(index) if isinstance(planes, SourcePlanes) else PlaneSource.of(planes[index])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +59,8 @@ class ArrayPlanes:
         `axis` does not count.
     contrast_limits, gamma, spacing
         See `napari_sam.planes.plane.Plane`; the same for all planes.
+    coarser : tuple of array-like
+        The same image in lower resolutions, finest first; crops of large objects are read from there.
     """
 
     data: Any
@@ -54,6 +69,7 @@ class ArrayPlanes:
     contrast_limits: tuple[float, float] | None = None
     gamma: float = 1.0
     spacing: tuple[float, float] = (1.0, 1.0)
+    coarser: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
         if self.index.count(None) != 2 or self.index[self.axis] is None:
@@ -63,11 +79,26 @@ class ArrayPlanes:
         return int(self.data.shape[self.axis])
 
     def __getitem__(self, index: int, /) -> Plane:
-        if not 0 <= index < len(self):
-            raise IndexError(f"plane {index} of {len(self)}")
+        self._require(index)
         at = [slice(None) if place is None else place for place in self.index]
         at[self.axis] = index
         return Plane(np.asarray(self.data[tuple(at)]), self.contrast_limits, self.gamma, self.spacing)
+
+    def source(self, index: int, /) -> PlaneSource:
+        """Return what reads one plane in part; nothing is read yet, unless its grey values have to be known."""
+        self._require(index)
+        grey = len(self.data.shape) == len(self.index)
+        if grey and self.contrast_limits is None and np.dtype(self.data.dtype) not in (np.uint8, np.bool_):
+            return PlaneSource.of(self[index])  # a crop must look as it does in the whole plane
+        rows, columns = (axis for axis, place in enumerate(self.index) if place is None)
+        places = tuple(index if axis == self.axis else place for axis, place in enumerate(self.index))
+        shape = int(self.data.shape[rows]), int(self.data.shape[columns])
+        view = PlaneIndex((rows, columns), places, shape, self.spacing)
+        return PlaneSource(self.data, view, self.contrast_limits, self.gamma, coarser=self.coarser)
+
+    def _require(self, index: int) -> None:
+        if not 0 <= index < len(self):
+            raise IndexError(f"plane {index} of {len(self)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from napari_sam.masks import BoxedMask
 from napari_sam.prompts import PromptSet
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -49,15 +51,20 @@ class Annotated:
     ----------
     index : int
         Which plane.
-    mask : numpy.ndarray, shape (H, W), bool
+    mask : numpy.ndarray, shape (H, W), bool, or BoxedMask
         The object there, in one or more pieces.
     prompts : PromptSet
         What was said to get it, data pixels, (y, x); may be empty.
     """
 
     index: int
-    mask: NDArray[np.bool_]
+    mask: NDArray[np.bool_] | BoxedMask
     prompts: PromptSet = field(default_factory=PromptSet)
+
+    @property
+    def boxed(self) -> BoxedMask:
+        """The object, cut to its box."""
+        return self.mask if isinstance(self.mask, BoxedMask) else BoxedMask.of(np.asarray(self.mask, dtype=bool))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,8 +75,8 @@ class PropagationStep:
     ----------
     index : int
         Which plane.
-    mask : numpy.ndarray, shape (H, W), bool
-        The object there; never empty.
+    boxed : BoxedMask
+        The object there, cut to its box; never empty.
     score : float
         How far the mask can be trusted, 0 to 1: the predicted IoU (between annotated planes, with `interpolate`, times
         the IoU with the interpolated mask), times how much of the object's contrast is left
@@ -81,10 +88,15 @@ class PropagationStep:
     """
 
     index: int
-    mask: NDArray[np.bool_]
+    boxed: BoxedMask
     score: float
     overlap: float
     direction: int
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """The object on the whole plane, (H, W) bool, laid out anew each time; `boxed` is small."""
+        return self.boxed.whole()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,20 +11,17 @@ import os
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_sam.errors import InputError
 from napari_sam.io.outputs import reason, remedy
-from napari_sam.journal import decode_mask, encode_mask
+from napari_sam.masks import decode_boxed, encode_mask
 from napari_sam.propagation.results import Ending, PropagationStep, Reason
-from napari_sam.propagation.strategies.mask_prompts import window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
     from typing import Self
 
-    from numpy.typing import NDArray
+    from napari_sam.masks import BoxedMask
 
 FORMAT = "napari-sam-propagation"
 VERSION = 1
@@ -88,10 +85,10 @@ class Record:
             self._masks[result.index] = len(self._places)
         self._append(_to_dict(result))
 
-    def mask(self, index: int) -> NDArray[np.bool_] | None:
-        """Return the mask of a plane, (H, W); None where there is none."""
+    def boxed(self, index: int) -> BoxedMask | None:
+        """Return the mask of a plane; None where there is none."""
         number = self._masks.get(index)
-        return None if number is None else decode_mask(self._line(number)["mask"])
+        return None if number is None else decode_boxed(self._line(number)["mask"])
 
     def close(self) -> None:
         """Close the file, which stays."""
@@ -152,9 +149,8 @@ class Record:
 def _to_dict(result: PropagationStep | Ending) -> dict[str, Any]:
     match result:
         case PropagationStep():
-            rows, columns = window(result.mask, 0)
-            shape = (result.mask.shape[0], result.mask.shape[1])
-            encoded = encode_mask(result.mask[rows, columns], (rows.start, columns.start), shape)
+            boxed = result.boxed
+            encoded = encode_mask(boxed.mask, boxed.origin, boxed.plane)
             # Full precision, so that a run that goes on gives what one in a single go gives.
             numbers = {"score": float(result.score), "overlap": float(result.overlap)}
             return {"index": result.index, "direction": result.direction, **numbers, "mask": encoded}
@@ -165,5 +161,4 @@ def _to_dict(result: PropagationStep | Ending) -> dict[str, Any]:
 def _from_dict(data: Mapping[str, Any]) -> PropagationStep | Ending:
     if "reason" in data:
         return Ending(data["index"], data["direction"], Reason(data["reason"]))
-    mask = np.ascontiguousarray(decode_mask(data["mask"]))
-    return PropagationStep(data["index"], mask, data["score"], data["overlap"], data["direction"])
+    return PropagationStep(data["index"], decode_boxed(data["mask"]), data["score"], data["overlap"], data["direction"])

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam.errors import InputError
+from napari_sam.inference.search import search_object
+from napari_sam.masks import iou
 from napari_sam.progress import no_progress
+from napari_sam.prompts import PromptSet
 from napari_sam.propagation.contrast import Contrast, contrast, kept
 from napari_sam.propagation.results import Annotated, Ending, PropagationStep, Reason
+from napari_sam.propagation.stack_crops import KnownPlane, StackCrops
 from napari_sam.propagation.stop_rules import DEFAULT_RULES, Rules
-from napari_sam.propagation.strategies.protocol import Seen, Task
+from napari_sam.propagation.strategies.protocol import Task
 from napari_sam.propagation.strategies.table import DEFAULT_STRATEGY, STRATEGIES
 
 if TYPE_CHECKING:
@@ -22,10 +26,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam.inference.engine import Engine
-    from napari_sam.planes.plane import Plane
+    from napari_sam.masks import BoxedMask
+    from napari_sam.planes import Crop
     from napari_sam.planes.source import Planes
     from napari_sam.progress import Progress
-    from napari_sam.propagation.strategies.protocol import Strategy
+    from napari_sam.propagation.strategies.protocol import Strategy, StrategyAnswer
 
 _REMEMBERED = 2  # planes of a direction: the last one, and the one that tells how the object moves
 _AGREEMENT = 0.5  # IoU of neighbours from which on it no longer lowers the score
@@ -50,7 +55,8 @@ def propagate(
 
     It goes both ways from each annotated plane, the nearest planes first; between two annotated planes the directions
     meet in the middle. Planes are read, embedded and answered one at a time, when the next result is asked for;
-    closing the generator stops it.
+    closing the generator stops it. Of large planes only a crop around the object is read, from a coarser resolution
+    where the object is large and there is one (see `napari_sam.propagation.stack_crops`).
 
     Parameters
     ----------
@@ -89,7 +95,11 @@ def propagate(
     given = sorted(annotated, key=lambda one: one.index)
     _check(planes, given)
     within = _span(span, len(planes))
-    return _Run(engine, planes, chosen, rules, within, dict(marks or {}), progress).steps(given, iter(earlier))
+    # For each of the two directions from a plane: the planes that are remembered, and the one that is answered.
+    crops = StackCrops(engine, planes, given[0].index, 2 * len(given) * (_REMEMBERED + 1))
+    known = [KnownPlane.of(one) for one in given]
+    _check_shapes(crops.shape, known)
+    return _Run(engine, crops, chosen, rules, within, dict(marks or {}), progress).steps(known, iter(earlier))
 
 
 def weak_planes(steps: Iterable[PropagationStep], threshold: float = WEAK) -> list[int]:
@@ -124,13 +134,16 @@ def _check(planes: Planes, annotated: Sequence[Annotated]) -> None:
             raise InputError(
                 f"Plane {one.index} is not in the stack: its planes are 0 to {len(planes) - 1}. Choose one of them."
             )
-        if not np.any(one.mask):
+
+
+def _check_shapes(shape: tuple[int, int], known: Sequence[KnownPlane]) -> None:
+    for one in known:
+        if not one.boxed.area:
             raise InputError(f"The mask on plane {one.index} is empty. Click the object there first.")
-    shape = planes[annotated[0].index].shape
-    for one in annotated:
-        if np.shape(one.mask) != shape:
+    for one in known:
+        if one.boxed.plane != shape:
             raise InputError(
-                f"The mask on plane {one.index} has shape {np.shape(one.mask)}, but the planes are "
+                f"The mask on plane {one.index} has shape {one.boxed.plane}, but the planes are "
                 f"{shape[0]} x {shape[1]} pixels. Give a mask of the whole plane."
             )
 
@@ -139,26 +152,36 @@ def _check(planes: Planes, annotated: Sequence[Annotated]) -> None:
 class _Front:
     """One direction, on its way."""
 
-    start: Annotated
-    ahead: Annotated | None
+    start: KnownPlane
+    ahead: KnownPlane | None
     direction: int
-    before: tuple[Seen, ...]
+    before: tuple[KnownPlane, ...] = field(init=False)
     index: int = field(init=False)
-    contrast: Contrast = field(init=False)
+    contrast: Contrast | None = None
+    """On the annotated plane; measured when it is first needed."""
 
     def __post_init__(self) -> None:
+        self.before = (self.start,)
         self.index = self.start.index + self.direction
-        self.contrast = contrast(self.before[-1].plane, self.before[-1].mask)
 
-    def contrast_kept(self, plane: Plane, mask: NDArray[np.bool_]) -> float:
-        """Tell how much of the object's contrast is left on the next plane, 0 to 1."""
-        last = self.before[-1]
-        return kept(contrast(plane, mask), contrast(last.plane, last.mask), self.contrast)
-
-    def move(self, seen: Seen) -> None:
+    def move(self, known: KnownPlane) -> None:
         """Go on to the next plane."""
-        self.before = (*self.before, seen)[-_REMEMBERED:]
+        self.before = (*self.before, known)[-_REMEMBERED:]
         self.index += self.direction
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _OneMask:
+    """What a strategy found, as `search_object` takes it."""
+
+    masks: NDArray[np.bool_]
+    scores: NDArray[np.float32]
+    logits: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, answer: StrategyAnswer) -> _OneMask:
+        """Pass on a mask; logits are the strategy's own."""
+        return cls(answer.mask[None], np.array([answer.score], np.float32), np.zeros((1, 0, 0), np.float32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +189,7 @@ class _Run:
     """One call of `propagate`."""
 
     engine: Engine
-    planes: Planes
+    crops: StackCrops
     strategy: Strategy
     rules: Rules
     span: range
@@ -174,12 +197,12 @@ class _Run:
     progress: Progress
 
     def steps(
-        self, annotated: Sequence[Annotated], earlier: Iterator[PropagationStep | Ending]
+        self, annotated: Sequence[KnownPlane], earlier: Iterator[PropagationStep | Ending]
     ) -> Iterator[PropagationStep | Ending]:
         """Take a step in each direction in turn, until all have ended."""
         known = {one.index for one in annotated}
         total = max(1, len(set(self.span) - known))
-        fronts = self._fronts(annotated)
+        fronts = _fronts(annotated)
         progress = _Rising(self.progress)
         while fronts:
             for front in tuple(fronts):
@@ -187,23 +210,13 @@ class _Run:
                 found = next(earlier, None)
                 if found is None:
                     found = self._step(front, known, lambda part, done=done: progress((done + part) / total))
-                elif isinstance(found, PropagationStep):
-                    front.move(Seen(found.index, self.planes[found.index], found.mask))
                 if isinstance(found, Ending):
                     fronts.remove(front)
                 else:
+                    front.move(KnownPlane(found.index, found.boxed))
                     known.add(found.index)
                 yield found
         progress(1.0)
-
-    def _fronts(self, annotated: Sequence[Annotated]) -> list[_Front]:
-        fronts = []
-        for number, one in enumerate(annotated):
-            seen = (Seen(one.index, self.planes[one.index], np.asarray(one.mask, dtype=bool)),)
-            below = annotated[number - 1] if number else None
-            above = annotated[number + 1] if number + 1 < len(annotated) else None
-            fronts += [_Front(one, above, 1, seen), _Front(one, below, -1, seen)]
-        return fronts
 
     def _step(self, front: _Front, known: set[int], progress: Progress) -> PropagationStep | Ending:
         index, direction = front.index, front.direction
@@ -211,32 +224,65 @@ class _Run:
             return Ending(index, direction, Reason.MET)
         if index not in self.span:
             return Ending(index, direction, Reason.RANGE_END)
-        before, marks = front.before[-1].mask, self.marks.get(index, ())
-        if _any_inside(marks, before):
+        marks = self.marks.get(index, ())
+        if _any_inside(marks, front.before[-1].boxed):
             return Ending(index, direction, Reason.MARK)
         progress(0.0)
-        plane = self.planes[index]
-        answer = self.strategy.answer(self.engine, Task(index, plane, front.before, front.start, front.ahead), progress)
-        if _any_inside(marks, answer.mask):
+        task, answer, crop = self._answer(front, progress)
+        boxed, last = crop.boxed(answer.mask, self.crops.shape), task.before[-1]
+        if _any_inside(marks, boxed):
             return Ending(index, direction, Reason.MARK)
-        if np.count_nonzero(answer.mask) < self.rules.least_area:
+        if boxed.area < self.rules.least_area:
             return Ending(index, direction, Reason.EMPTY)
-        overlap = _overlap(answer.mask, before)
-        score = answer.score * front.contrast_kept(plane, answer.mask) * min(1.0, overlap / _AGREEMENT)
-        step = PropagationStep(index, answer.mask, score, overlap, direction)
-        reason = self._broken(step, front)
-        if reason is not None:
-            return Ending(index, direction, reason)
-        front.move(Seen(index, plane, answer.mask))
-        return step
+        overlap = iou(answer.mask, last.mask)
+        left = kept(contrast(task.plane, answer.mask), contrast(last.plane, last.mask), self._start_contrast(front))
+        step = PropagationStep(index, boxed, answer.score * left * min(1.0, overlap / _AGREEMENT), overlap, direction)
+        reason = self._broken(step, front, np.count_nonzero(answer.mask) / np.count_nonzero(last.mask))
+        return step if reason is None else Ending(index, direction, reason)
 
-    def _broken(self, step: PropagationStep, front: _Front) -> Reason | None:
-        """Name the first rule that a mask, which is not empty, breaks."""
-        rules, area, earlier = self.rules, np.count_nonzero(step.mask), np.count_nonzero(front.before[-1].mask)
+    def _answer(self, front: _Front, progress: Progress) -> tuple[Task, StrategyAnswer, Crop]:
+        """Ask the strategy in a crop around the object, and in a larger one while the object goes on beyond it."""
+        asked: dict[Crop, tuple[Task, StrategyAnswer]] = {}
+
+        def answer(crop: Crop) -> _OneMask:
+            task = self._task(front, crop)
+            found = self.strategy.answer(self.engine, task, progress)
+            asked[crop] = task, found
+            return _OneMask.of(found)
+
+        first = self.crops.around(self._extent(front, front.before[-1]))
+        (found,) = search_object(self.crops.planner, PromptSet(), first, answer)
+        return *asked[found.crop], found.crop
+
+    def _extent(self, front: _Front, known: KnownPlane) -> list[BoxedMask]:
+        """List the masks that must be in the crop for the plane after one on which the object is known."""
+        if front.ahead is not None and self.strategy.needs_both_ends:
+            return [known.boxed, front.start.boxed, front.ahead.boxed]
+        return [known.boxed]
+
+    def _task(self, front: _Front, crop: Crop) -> Task:
+        crops, ahead = self.crops, front.ahead
+        return Task(
+            front.index,
+            crops.plane(front.index, crop),
+            tuple(crops.seen(known, crop) for known in front.before),
+            crops.annotated(front.start, crop),
+            None if ahead is None else crops.annotated(ahead, crop),
+        )
+
+    def _start_contrast(self, front: _Front) -> Contrast:
+        if front.contrast is None:
+            seen = self.crops.seen(front.start, self.crops.around(self._extent(front, front.start)))
+            front.contrast = contrast(seen.plane, seen.mask)
+        return front.contrast
+
+    def _broken(self, step: PropagationStep, front: _Front, growth: float) -> Reason | None:
+        """Name the first rule that a mask, which is not empty, breaks; `growth` is the ratio of the areas."""
+        rules = self.rules
         if front.ahead is not None:
             # The person has said that the object goes on; doubts show in the score.
             return None
-        if max(area / earlier, earlier / area) > rules.largest_area_change:
+        if max(growth, 1 / growth) > rules.largest_area_change:
             return Reason.AREA
         if step.overlap < rules.least_overlap:
             return Reason.OVERLAP
@@ -257,15 +303,21 @@ class _Rising:
         self.report(self.highest)
 
 
-def _any_inside(positions: Sequence[tuple[float, float]], mask: NDArray[np.bool_]) -> bool:
-    return any(_contains(mask, position) for position in positions)
+def _fronts(annotated: Sequence[KnownPlane]) -> list[_Front]:
+    """Go both ways from each annotated plane, in the order of planes."""
+    fronts = []
+    for number, one in enumerate(annotated):
+        below = annotated[number - 1] if number else None
+        above = annotated[number + 1] if number + 1 < len(annotated) else None
+        fronts += [_Front(one, above, 1), _Front(one, below, -1)]
+    return fronts
 
 
-def _contains(mask: NDArray[np.bool_], position: tuple[float, float]) -> bool:
-    y, x = (round(value) for value in position)
-    return 0 <= y < mask.shape[0] and 0 <= x < mask.shape[1] and bool(mask[y, x])
+def _any_inside(positions: Sequence[tuple[float, float]], boxed: BoxedMask) -> bool:
+    """Whether a position, data pixels, lies on a mask."""
+    return any(_contains(boxed, position) for position in positions)
 
 
-def _overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    union = np.count_nonzero(one | other)
-    return np.count_nonzero(one & other) / union if union else 0.0
+def _contains(boxed: BoxedMask, position: tuple[float, float]) -> bool:
+    y, x = (round(value) - first for value, first in zip(position, boxed.origin, strict=True))
+    return 0 <= y < boxed.mask.shape[0] and 0 <= x < boxed.mask.shape[1] and bool(boxed.mask[y, x])

@@ -5,40 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from napari_sam.inference.request import candidate_of
-from napari_sam.propagation.results import Ending, PropagationStep
+from napari_sam.propagation.results import PropagationStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from numpy.typing import NDArray
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Kept:
-    """A step with its mask cut to its bounding box: hundreds of whole planes would not fit into memory."""
-
-    index: int
-    origin: tuple[int, int]
-    mask: NDArray[np.bool_]
-    shape: tuple[int, int]
-    score: float
-    overlap: float
-    direction: int
-
-    @classmethod
-    def of(cls, step: PropagationStep) -> _Kept:
-        cut = candidate_of(step.mask, step.score)
-        shape = (step.mask.shape[0], step.mask.shape[1])
-        return cls(step.index, cut.origin, cut.mask.copy(), shape, step.score, step.overlap, step.direction)
-
-    def step(self) -> PropagationStep:
-        mask = np.zeros(self.shape, dtype=bool)
-        (top, left), (height, width) = self.origin, self.mask.shape
-        mask[top : top + height, left : left + width] = self.mask
-        return PropagationStep(self.index, mask, self.score, self.overlap, self.direction)
+    from napari_sam.propagation.results import Ending
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,16 +23,18 @@ class Trail:
         What each leg found.
     """
 
-    legs: Mapping[int, tuple[_Kept | Ending, ...]] = field(default_factory=dict)
+    legs: Mapping[int, tuple[PropagationStep | Ending, ...]] = field(default_factory=dict)
 
     @property
     def places(self) -> frozenset[int]:
         """The planes that were answered."""
-        return frozenset(one.index for results in self.legs.values() for one in results if isinstance(one, _Kept))
+        return frozenset(
+            one.index for results in self.legs.values() for one in results if isinstance(one, PropagationStep)
+        )
 
     def results(self, leg: int) -> Iterator[PropagationStep | Ending]:
         """Go through what a leg found, as `napari_sam.propagation.propagate` takes it."""
-        return (one.step() if isinstance(one, _Kept) else one for one in self.legs.get(leg, ()))
+        return iter(self.legs.get(leg, ()))
 
 
 class TrailLog:
@@ -81,7 +55,7 @@ class TrailLog:
         kept = self._legs.setdefault(leg, [])
         self._passed[leg] = self._passed.get(leg, 0) + 1
         if self._passed[leg] > len(kept):
-            kept.append(_Kept.of(found) if isinstance(found, PropagationStep) else found)
+            kept.append(found)
 
     @property
     def trail(self) -> Trail:

@@ -24,6 +24,7 @@ class Flow:
         "Moves the mask of the plane before as the pixels move, grow and shrink, and asks the model there. "
         "For most objects the best choice."
     )
+    needs_both_ends: bool = False
 
     def answer(self, engine: Engine, task: Task, progress: Progress) -> StrategyAnswer:
         """Find the object on one plane."""

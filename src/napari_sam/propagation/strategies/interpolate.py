@@ -37,6 +37,7 @@ class Interpolate:
         "Between two annotated planes, asks the model where the shape in between should be, and takes that shape where "
         "the model disagrees. Where only one side is annotated, follows the motion instead."
     )
+    needs_both_ends: bool = True
     beyond: Flow = field(default_factory=Flow)
 
     def answer(self, engine: Engine, task: Task, progress: Progress) -> StrategyAnswer:

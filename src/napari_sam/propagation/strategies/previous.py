@@ -20,6 +20,7 @@ class Previous:
 
     title: str = "Previous mask"
     description: str = "Asks the model on each plane with the mask of the plane before. For objects that hardly move."
+    needs_both_ends: bool = False
 
     def answer(self, engine: Engine, task: Task, progress: Progress) -> StrategyAnswer:
         """Find the object on one plane."""

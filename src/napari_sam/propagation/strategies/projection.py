@@ -39,6 +39,7 @@ class Projection:
 
     title: str = "Projection"
     description: str = "The rule of micro-sam: the mask of the plane before and clicks around it. To compare with."
+    needs_both_ends: bool = False
 
     def answer(self, engine: Engine, task: Task, progress: Progress) -> StrategyAnswer:
         """Find the object on one plane."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """A plane on which the object is known, with its pixels.
+    """A plane on which the object is known, with its pixels: all of them, or those of the crop that a run works in.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
-    """One plane to be answered.
+    """One plane to be answered. It, and all masks, may be a crop of the plane, and pixels those of its picture.
 
     Attributes
     ----------
@@ -82,6 +82,10 @@ class Strategy(Protocol):
     @property
     def description(self) -> str:
         """What it does and when to choose it, in a sentence or two."""
+
+    @property
+    def needs_both_ends(self) -> bool:
+        """Whether it uses the masks of `Task.start` and `Task.ahead`, which must then be in the crop as a whole."""
 
     def answer(self, engine: Engine, task: Task, progress: Progress) -> StrategyAnswer:
         """Find the object on one plane; `progress` may raise `Cancelled`."""

@@ -39,7 +39,7 @@ class RunRemainder:
             data = weakref.ref(planes.data)
         except TypeError:
             data = None
-        return cls(replace(job, planes=replace(planes, data=None)), data, _looks(planes))
+        return cls(replace(job, planes=replace(planes, data=None, coarser=())), data, _looks(planes))
 
     def job_for(self, new: PropagationJob) -> PropagationJob | None:
         """Return the job to go on with; None where the image or what was chosen changed.

@@ -126,7 +126,13 @@ def make_job(
     corrected = current is not None and current.remainder is None and earlier and fresh and not prompted.marks
     legs = _legs(starts, fresh, span) if corrected else (RunLeg((), span),)
     planes = ArrayPlanes(
-        source.data, line.axis, line.view.index, source.contrast_limits, source.gamma, line.view.spacing
+        source.data,
+        line.axis,
+        line.view.index,
+        source.contrast_limits,
+        source.gamma,
+        line.view.spacing,
+        source.coarser,
     )
     known.sort(key=lambda one: one.index)
     return PropagationJob(model, device, planes, span, tuple(known), tuple(asked), legs, strategy, marks, earlier)

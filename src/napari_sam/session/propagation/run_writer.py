@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam.inference.request import candidate_of
-from napari_sam.masks import iou
+from napari_sam.masks import BoxedMask
 from napari_sam.prompts import PromptSet
 from napari_sam.propagation import Annotated, PropagationStep, Reason, weak_planes
 from napari_sam.propagation.job import Stale
@@ -119,7 +118,7 @@ class RunWriter:
         before = self.hand
         if shown is not None:
             prompts = next(one.prompts for one in self._job.known if one.index == self._line.place)
-            written, entries = self._say(self._line.place, shown, prompts)
+            written, entries = self._say(self._line.place, BoxedMask.of(shown), prompts)
             if written is None and self.hand is before:
                 return messages.NOTHING_FREE
         self._keep_marks()
@@ -148,7 +147,7 @@ class RunWriter:
         """
         match found:
             case Annotated():
-                written, entries = self._say(found.index, found.mask, found.prompts)
+                written, entries = self._say(found.index, found.boxed, found.prompts)
                 self._keep_marks()
                 self._grow(written, entries)
             case PropagationStep():
@@ -186,9 +185,9 @@ class RunWriter:
 
     # -- planes -----------------------------------------------------------------------------------
 
-    def _say(self, place: int, mask: NDArray[np.bool_], prompts: PromptSet) -> tuple[LabelEdit | None, tuple[int, ...]]:
+    def _say(self, place: int, cut: BoxedMask, prompts: PromptSet) -> tuple[LabelEdit | None, tuple[int, ...]]:
         """Write a plane that the person said."""
-        view, cut = self._line.at(place), candidate_of(mask, 1.0)
+        view = self._line.at(place)
         again = self.hand is not None
         written = self._writer.write(
             view, cut.mask, cut.origin, only_empty=self._only_empty, label=self._label, replace=again
@@ -206,7 +205,7 @@ class RunWriter:
         """Write a plane that the object was carried to, unless it is good as it is."""
         if self.hand is None:
             return False
-        view, cut = self._line.at(step.index), candidate_of(step.mask, step.score)
+        view, cut = self._line.at(step.index), step.boxed
         leg = self._job.leg_from(step.index, step.direction)
         record = self.hand.planes.get(view.index)
         if record is not None and not is_there(self.hand, view, record):
@@ -216,7 +215,7 @@ class RunWriter:
             if not np.array_equal(present, before):  # painted in, or erased, by the person: theirs
                 return leg is not None
             repeated = step.index in self._before  # what this run wrote before it was broken off is not to end it
-            if not repeated and leg is not None and not record.weak and iou(before, step.mask) >= _AGREES:
+            if not repeated and leg is not None and not record.weak and BoxedMask.of(before).iou(cut) >= _AGREES:
                 return True
         written = self._writer.write(
             view, cut.mask, cut.origin, only_empty=self._only_empty, label=self._label, replace=record is not None

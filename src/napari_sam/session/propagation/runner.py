@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam.inference.segmenter import segment_plane
+from napari_sam.masks import BoxedMask
 from napari_sam.progress import no_progress
 from napari_sam.propagation import Annotated, Ending, PropagationStep, Reason, propagate
 from napari_sam.propagation.job import Stale
@@ -52,9 +54,10 @@ def carry(
     """
     known = list(job.known)
     for index, prompts in job.asked:
-        prediction = engine.predict(job.planes[index], prompts, progress=progress)
-        if prediction.masks[0].any():
-            known.append(Annotated(index, prediction.masks[0], prompts))
+        source = job.planes.source(index)
+        best = segment_plane(engine, source, prompts, progress=progress).candidates[0]
+        if best.area:
+            known.append(Annotated(index, BoxedMask(best.origin, best.mask, source.view.shape), prompts))
             yield known[-1]
     for number, leg in enumerate(job.legs):
         starts = [one for one in known if not leg.starts or one.index in leg.starts]
