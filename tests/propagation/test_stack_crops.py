@@ -10,7 +10,7 @@ from napari_sam.planes import Crop
 from napari_sam.planes.source import ArrayPlanes
 from napari_sam.propagation import STRATEGIES, Annotated, Ending, PropagationStep, propagate
 from napari_sam.propagation.stack_crops import KnownPlane, StackCrops
-from stack_scenery import BrightEngine, disc, split_results
+from stack_scenery import AsItIs, BrightEngine, disc, split_results
 
 SIDE, COUNT = 20_000, 10
 CORNER = (9500, 8500)  # of the small stack in the large one
@@ -90,12 +90,13 @@ def test_a_large_object_is_carried_through_a_coarser_level():
     assert max(max(plane.shape) for plane, _ in engine.asked) <= 1100
 
 
-def test_the_crop_grows_with_an_object_that_goes_on_beyond_it():
+def test_the_crop_grows_with_an_object_that_goes_on_beyond_it(monkeypatch):
+    monkeypatch.setitem(STRATEGIES, "as it is", AsItIs())
     one, other = (10_000, 9000, 20, 7), (10_000, 9270, 20, 20.5)  # a bar of 280 pixels becomes one of 820
     planes, _ = large([one, other])
     start = BoxedMask((9970, 8850), planes.data[0, 9970:10_031, 8850:9151] > 100, (SIDE, SIDE))
     engine = BrightEngine()
-    found, _ = split_results(propagate(engine, planes, [Annotated(0, start)], strategy="projection"))
+    found, _ = split_results(propagate(engine, planes, [Annotated(0, start)], strategy="as it is"))
     truth = BoxedMask((9970, 8800), planes.data[1, 9970:10_031, 8800:9801] > 100, (SIDE, SIDE))
     assert sorted(found) == [1]
     assert found[1].boxed.iou(truth) > 0.9
