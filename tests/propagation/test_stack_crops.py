@@ -92,12 +92,12 @@ def test_a_large_object_is_carried_through_a_coarser_level():
 
 def test_the_crop_grows_with_an_object_that_goes_on_beyond_it(monkeypatch):
     monkeypatch.setitem(STRATEGIES, "as it is", AsItIs())
-    one, other = (10_000, 9000, 20, 7), (10_000, 9270, 20, 20.5)  # a bar of 280 pixels becomes one of 820
+    one, other = (10_000, 9460, 20, 7), (10_000, 9660, 20, 20)  # a bar of 280 pixels becomes one of 800
     planes, _ = large([one, other])
-    start = BoxedMask((9970, 8850), planes.data[0, 9970:10_031, 8850:9151] > 100, (SIDE, SIDE))
+    start = BoxedMask((9970, 9300), planes.data[0, 9970:10_031, 9300:9621] > 100, (SIDE, SIDE))
     engine = BrightEngine()
     found, _ = split_results(propagate(engine, planes, [Annotated(0, start)], strategy="as it is"))
-    truth = BoxedMask((9970, 8800), planes.data[1, 9970:10_031, 8800:9801] > 100, (SIDE, SIDE))
+    truth = BoxedMask((9970, 9200), planes.data[1, 9970:10_031, 9200:10_101] > 100, (SIDE, SIDE))
     assert sorted(found) == [1]
     assert found[1].boxed.iou(truth) > 0.9
     assert [plane.spacing for plane, _ in engine.asked] == [(1.0, 1.0), (2.0, 2.0)]
