@@ -107,6 +107,7 @@ class Frame:
             0 in the padding.
         """
         rows, columns = (_cell_weights(self, axis, count) for axis, count in enumerate(grid))
+        # Both axes apart, as products of small matrices: the same mean, and no loop over cells.
         cells: NDArray[np.float32] = rows @ np.asarray(values, dtype=np.float32) @ columns.T
         return cells
 
@@ -120,7 +121,9 @@ def _cell_weights(frame: Frame, axis: int, cells: int) -> NDArray[np.float32]:
     per_cell = frame.canvas[axis] / cells / frame.scale[axis]
     centres = (np.arange(cells) + 0.5) * per_cell - 0.5
     reach = (1 + max(per_cell, 1.0)) / 2
+    # A pixel weighs less the farther off its cell it lies: a trapezoid as wide as cell and pixel together.
     near = np.clip(reach - np.abs(centres[:, None] - np.arange(pixels)), 0, 1)
+    # Cells of the padding see nothing, although the last pixel is within their reach.
     near[centres > pixels - 0.5] = 0
     weights: NDArray[np.float32] = (near / np.maximum(near.sum(1, keepdims=True), 1e-9)).astype(np.float32)
     return weights

@@ -102,6 +102,7 @@ class DiskStore:
         return Usage(len(sizes), sum(sizes) + sum(file.nbytes for file in self._files(_LEFTOVER)))
 
     def __contains__(self, key: str) -> bool:
+        # Not whether it can be read: that would take reading it, and `get` answers None for a damaged one anyway.
         return os.path.isfile(self._path(key))
 
     def get(self, key: str) -> PackedEmbedding | None:
@@ -138,14 +139,17 @@ class DiskStore:
             return False
         try:
             with self._lock:
+                # The sum is this process's own count, so a look at the folder now and then brings in what others wrote.
                 if self._look_in <= 0 or self._used + size > self._limit_for(self._used):
                     self._make_room(size)
                 if size > self._limit_for(self._used):
                     return False
                 self._look_in -= 1
+                # Counted before it is written: several threads may be on their way at once.
                 self._used += size
             return self._write(packed)
         except OSError as error:
+            # A full or a read-only disk fails at every write: one warning for all of them.
             self.problem = f"{self.folder} cannot be written to: {error.strerror or error}."
             _log.warning("%s Embeddings are kept in memory only from now on.", self.problem)
             return False
@@ -195,6 +199,7 @@ class DiskStore:
     def _make_room(self, wanted: int) -> None:
         """Look at the folder, clear up after dead writers, and drop entries until `wanted` bytes fit."""
         self._look_in = _LOOK_EVERY
+        # What another process is writing takes room as well.
         unfinished = [file for file in self._files(_LEFTOVER) if not (_is_abandoned(file) and _drop(file.path))]
         files = sorted(self._files(_ENTRY), key=lambda file: file.used)
         self._used = sum(file.nbytes for file in (*files, *unfinished))
@@ -204,17 +209,20 @@ class DiskStore:
         for file in files:
             if self._used + wanted <= _ROOM * limit:
                 break
+            # One that cannot be deleted, because it is being read, goes on taking room.
             if _drop(file.path):
                 self._used -= file.nbytes
 
     def _files(self, pattern: re.Pattern[str]) -> Iterator[_File]:
         """Go through the files of such names in the folder; those that vanish meanwhile, and folders, are left out."""
         try:
+            # The folder is made by the first write, and may be deleted at any time.
             names = os.listdir(self.folder)
         except OSError:
             return
         for path in (self.folder / name for name in names if pattern.fullmatch(name)):
             with suppress(OSError):
+                # Of the name itself: a link is not followed out of the folder.
                 found = path.lstat()
                 if not stat.S_ISDIR(found.st_mode):
                     yield _File(path, found.st_size, found.st_mtime_ns)
@@ -228,6 +236,7 @@ def _is_abandoned(file: _File) -> bool:
     writer = _LEFTOVER.fullmatch(file.path.name)
     if writer and writer[1] == _MACHINE and os.name == "posix" and not _is_running(int(writer[2], 16)):
         return True
+    # Either way, because clocks of machines that share a folder differ.
     return abs(time.time() - file.used / 1e9) > _PATIENCE
 
 

@@ -42,6 +42,7 @@ class Writer:
     def submit(self, packed: PackedEmbedding) -> bool:
         """Have an embedding written soon; False if too much waits already."""
         with self._changed:
+            # One alone may be larger than all that may wait: else it would never be written.
             if self._waiting and self._bytes + packed.nbytes > self._most:
                 return False
             if self._thread is None:
@@ -51,6 +52,7 @@ class Writer:
                 except RuntimeError:  # the interpreter is about to exit
                     return False
                 self._thread = thread
+            # The thread cannot have looked in vain before this: it needs the same lock.
             self._waiting.append(packed)
             self._bytes += packed.nbytes
             return True
@@ -67,6 +69,7 @@ class Writer:
             except Exception:
                 _log.exception("An embedding could not be written to disk")
             with self._changed:
+                # Only now, because what is being written is held in memory as well.
                 self._bytes -= packed.nbytes
 
     def _next(self) -> PackedEmbedding | None:

@@ -56,6 +56,7 @@ def outer_form(path: Path) -> Form:
     """
     size = path.stat().st_size
     with open_plain(path) as file:
+        # Enough for every mark below, also of a page that begins with spaces.
         start = file.read(64)
     if not start:
         raise FormError("it is empty")
@@ -68,6 +69,7 @@ def outer_form(path: Path) -> Form:
         return Form.ARCHIVE
     if start.startswith(b"\x80"):
         return Form.PICKLE
+    # safetensors begins with the length of its header, which is JSON.
     header = int.from_bytes(start[:8], "little")
     if size > 8 and 1 < header <= size - 8 and start[8:9] == b"{":
         _check_safetensors(path, header, size)
@@ -139,6 +141,7 @@ def _check_archive(path: Path, size: int) -> None:
     with _opened(path) as archive:
         parts = archive.infolist()
     names = {part.filename.lower() for part in parts}  # PyTorch's reader does not tell upper from lower case
+    # A program has a data.pkl as well, so this comes first.
     if any(name.endswith("/constants.pkl") for name in names):
         raise FormError("it is a TorchScript program, not weights by name")
     if len(_pickles(parts)) != 1:
@@ -156,6 +159,7 @@ def _pickles(parts: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
 def _check_sums(path: Path, progress: Progress) -> None:
     with _opened(path) as archive:
         parts = archive.infolist()
+        # Parts may all be empty.
         total, done = max(sum(part.file_size for part in parts), 1), 0
         for part in parts:
             try:
@@ -175,6 +179,7 @@ def _check_safetensors(path: Path, header: int, size: int) -> None:
         file.seek(8)
         text = file.read(header)
     try:
+        # Python's reader would take the last of two equal names in silence.
         tensors = json.loads(text, object_pairs_hook=_without_doubles)
         ends = [int(entry["data_offsets"][1]) for key, entry in tensors.items() if key != "__metadata__"]
     except Exception as error:  # whoever forges a header chooses which

@@ -70,8 +70,10 @@ class _Machine:
             while (top := self._stack.pop()) is not None:
                 parts += top
             before = before[: before.index(pickletools.markobject)]
+        # What an instruction takes from the stack goes into what it puts there.
         for _ in before:
             parts += self._stack.pop() or 0
+        # Only tuples are hashed through and through; lists and dicts cannot be keys.
         whole = 1 + parts if opcode.name.startswith("TUPLE") else 1
         if whole > _MOST_PARTS:
             raise PickleError("it has more parts than any model")
@@ -79,6 +81,7 @@ class _Machine:
         if opcode.name in _KEEPING:
             self._kept[argument] = self._stack[-1]
         elif opcode.name == "MEMOIZE":
+            # The newer protocols number what they keep by themselves.
             self._kept[len(self._kept)] = self._stack[-1]
         elif opcode.name in _TAKING:
             self._stack[-1] = self._kept[argument]

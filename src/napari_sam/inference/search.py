@@ -125,6 +125,7 @@ class CropPlanner:
         if wanted is None:
             return None
         wanted = self.fitted(wanted)
+        # A coarser level may give just the crop that was looked at.
         return wanted if wanted != crop and self.cost(wanted) <= MOST_PIXELS else None
 
 
@@ -172,6 +173,7 @@ def search_object(
         crop = larger
     if not grow:
         return tuple(seen)
+    # Where all are cut off, the last crop shows the most of them.
     kept = [found for found in seen if not found.cut] or [found for found in seen if found.crop == crop]
     chosen: list[CropCandidate] = []
     for found in sorted(kept, key=lambda found: -found.score):

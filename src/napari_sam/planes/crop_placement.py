@@ -107,6 +107,7 @@ def _span(
     prompts: PromptSet, known: tuple[tuple[float, float], tuple[float, float]] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Find the corners of what must be in the crop."""
+    # Background is often far from the object, and must not make its crop large.
     corners = [point.position for point in prompts.points if point.positive]
     if prompts.box is not None:
         corners += [prompts.box.start, prompts.box.stop]
@@ -125,12 +126,14 @@ def _snapped(
     start, shape, steps = [], [], []
     for size, middle, distance in zip(plane, centre, spacing, strict=True):
         fine = min(spacing) / distance  # data pixels of this axis to one of the finer axis
+        # Powers of two, which the levels of most pyramids are.
         own = 2 ** max(0, math.floor(math.log2(step * fine)))
         grid = max(1, round(side * step * fine / (parts * own))) * own
         extent = parts * grid
         if extent >= size:
             first, length = 0, size
         else:
+            # At the far end the crop is pushed back, by whole steps: its pixels stay on the grid of all others.
             last = -((extent - size) // own) * own
             first = min(max(0, round((middle + 0.5 - extent / 2) / grid) * grid), last)
             length = min(extent, size - first)
@@ -174,6 +177,7 @@ def grown(
     known = (float(low[0]), float(low[1])), (float(high[0]), float(high[1]))
     larger = choose_crop(plane, prompts, side, known=known, spacing=spacing)
     if larger.shape == crop.shape and larger.start == crop.start:
+        # It fits in already, and is cut off all the same: only a coarser look can show more.
         larger = choose_crop(plane, prompts, side, known=known, spacing=spacing, least=2 * min(crop.steps))
     return None if larger.shape == crop.shape and larger.start == crop.start else larger
 
@@ -205,6 +209,7 @@ def screen_crop(
     for size, first, last in zip(plane, low, high, strict=True):
         extent = max(_LEAST_SIDE, last - first + 1)
         grid = 2 ** max(0, round(math.log2(extent / _SNAPS)))
+        # Outwards, so that all that is visible is in it; and on the plane, wherever the camera is.
         begin = min(max(0, math.floor(first / grid) * grid), max(0, size - 1))
         end = min(max(begin + _LEAST_SIDE, math.ceil((last + 1) / grid) * grid), size)
         begin = max(0, min(begin, end - _LEAST_SIDE))

@@ -69,6 +69,7 @@ class Pyramid:
         steps = tuple(factor * count for factor, count in zip(level.factors, averaged, strict=True))
         start, shape = [], []
         for first, last, factor, size in zip(crop.start, crop.stop, level.factors, self.shape, strict=True):
+            # Factors may be fractions: what is whole but for rounding stays where it is.
             begin = math.floor(first / factor + 1e-9) * factor
             start.append(begin)
             shape.append(int(min(math.ceil(last / factor - 1e-9) * factor, size) - begin))
@@ -102,6 +103,7 @@ class Pyramid:
         )
         if down == across == 1:
             return _matched(level.read(slice(top, bottom), slice(left, right)), crop.picture)
+        # Whole blocks: an average over a part of one would lie a little off.
         rows = max(1, _MOST_AT_ONCE // (down * (right - left))) * down
         bands = []
         for first in range(top, bottom, rows):
@@ -116,6 +118,7 @@ class Pyramid:
         enough = [
             level
             for level in self.levels
+            # A level of 5001 pixels for 10001 is a hair coarser than every second pixel.
             if all(factor <= 1.01 * step for factor, step in zip(level.factors, crop.steps, strict=True))
         ]
         # The first of equals: a level that is coarser only across the plane is a blurred or another plane.
@@ -139,7 +142,9 @@ def level_factors(fine: tuple[int, ...], coarse: tuple[int, ...]) -> tuple[float
 
 def _averaged(pixels: NDArray[Any], down: int, across: int) -> NDArray[Any]:
     """Average blocks of pixels; those at the far ends may be smaller."""
+    # Sums of integers of 64 bits would lose digits in float32.
     wide = np.float64 if pixels.dtype.itemsize > 4 else np.float32
+    # reduceat sums the shorter block at the end as well, where a reshape would need whole ones.
     total = np.add.reduceat(pixels.astype(wide), np.arange(0, pixels.shape[0], down), axis=0)
     total = np.add.reduceat(total, np.arange(0, pixels.shape[1], across), axis=1)
     counts = [np.diff([*range(0, size, step), size]) for size, step in zip(pixels.shape, (down, across), strict=False)]

@@ -25,7 +25,9 @@ def mask_losses(logits: Tensor, truth: Tensor) -> Tensor:
     error = (probability - truth).abs()
     focal = F.binary_cross_entropy_with_logits(logits, truth, reduction="none") * error**_GAMMA
     area = truth.sum((2, 3))
+    # A share of the plane keeps an object of few pixels from outweighing all others.
     focal_loss = focal.sum((2, 3)) / (area + 0.02 * truth[0, 0].numel() + _LEAST_AREA)
+    # One pixel more on either side of the fraction: two empty masks agree.
     overlap = 2 * (probability * truth).sum((2, 3)) + 1
     dice_loss = 1 - overlap / (probability.sum((2, 3)) + area + 1)
     return _FOCAL * focal_loss + _DICE * dice_loss
@@ -58,8 +60,10 @@ def answer_loss(logits: Tensor, scores: Tensor, truth: Tensor, ambiguous: Tensor
         Measured IoU, without gradient.
     """
     each = mask_losses(logits, truth)
+    # Only the best candidate learns, so that three different ones come of it (Kirillov et al. 2023, section 3).
     best = each[:, 1:].amin(1)
     masks = each[:, 0] + torch.where(ambiguous, 1.0, _IDLE) * best
+    # The measured IoU is what scores are to become, not a way to change masks.
     with torch.no_grad():
         iou = intersection_over_union(logits, truth)
     loss = masks.mean() + _QUALITY * F.mse_loss(scores, iou)

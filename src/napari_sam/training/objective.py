@@ -29,22 +29,26 @@ def objective(
         Losses, and mean IoU of the single mask after a click, after a box and at the end, for the log.
     """
     features = model.features(normalise(batch.images))
+    # The truth is drawn at twice the resolution of the logits; simulated prompts are read from cells of theirs.
     truth = torch.nn.functional.avg_pool2d(batch.masks, 2)
     prompts = first_prompts(truth, generator)
     boxed = torch.zeros_like(prompts.labels[:, 0], dtype=torch.bool)
     if prompts.boxes is not None:
         boxed = torch.isfinite(prompts.boxes).all(1)
+    # A click alone may mean a part or the whole; a box does not.
     ambiguous = (prompts.labels[:, 0] == 1) & ~boxed
     logits, scores = model.respond(features, batch.objects, prompts)
     first, first_iou = answer_loss(logits, scores, truth, ambiguous)
     answer = _chosen(logits, scores, ambiguous)
     for _ in range(extra_rounds):
         prompts = correct(prompts, answer, truth, generator)
+        # Only where a round ends up is learnt from: gradients through all rounds would take the memory of all.
         with torch.no_grad():
             answer = model.respond(features, batch.objects, prompts)[0][:, :1]
     prompts = correct(prompts, answer, truth, generator)
     logits, scores = model.respond(features, batch.objects, prompts)
     last, last_iou = answer_loss(logits, scores, truth, torch.zeros_like(ambiguous))
+    # Only of images in which every object is labelled: elsewhere, background may be an object.
     dense = dense_loss(features[4][batch.complete], batch.dense[batch.complete])
     measured = {"first": first.item(), "last": last.item(), "dense": dense.item()}
     shown = {"click": first_iou[ambiguous, 0], "box": first_iou[boxed, 0], "corrected": last_iou[:, 0]}

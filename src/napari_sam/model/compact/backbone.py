@@ -39,6 +39,7 @@ class BackboneEncoder(nn.Module):
         self, name: str, width: int, attention_blocks: int, attention_heads: int, decoder_widths: tuple[int, int, int]
     ) -> None:
         super().__init__()
+        # The trunk's own widths: a checkpoint of it fixes them.
         in2, in4, in8, in16, in32 = tapped_channels(name)
         out4, out8, out16 = decoder_widths
         self.trunk = EfficientNetLite(name)

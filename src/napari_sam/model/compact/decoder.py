@@ -33,6 +33,7 @@ _EMPTY = 1e-4  # a prompt that weighs less than this is not there
 
 def cell_centres(cells: int, stride: int, origin: Tensor) -> Tensor:
     """Model pixels of the centres of `cells` cells, for each object's window `origin` (B,): (B, cells)."""
+    # Positions are pixel-centred: the cell of pixels 0 to 3 has its centre at 1.5.
     steps = torch.arange(cells, device=origin.device, dtype=torch.float32) * stride + (stride - 1) / 2
     return origin[:, None] + steps
 
@@ -73,6 +74,7 @@ class TwoWayBlock(nn.Module):
         coded = norm1(tokens) + token_code
         tokens = tokens + self.self_attention(coded, coded, coded, mask)
         keys = norm5(cells)
+        # Positions say where to look; what is carried over is without them.
         tokens = tokens + self.to_map(norm2(tokens) + token_code, keys + cell_code, keys)
         tokens = tokens + self.mlp(norm3(tokens))
         values = norm4(tokens)
@@ -146,6 +148,7 @@ def _box(boxes: Tensor | None, xs: Tensor, ys: Tensor) -> Tensor:
     x0, y0, x1, y1 = boxes[:, :, None].unbind(1)
     across = torch.minimum(xs - x0, x1 - xs)[:, None, :]
     along = torch.minimum(ys - y0, y1 - ys)[:, :, None]
+    # Half a cell on either side of the border is in between.
     covered = (across / STRIDE + 0.5).clamp(0, 1) * (along / STRIDE + 0.5).clamp(0, 1)
     return torch.stack((covered, (torch.minimum(across, along) / 16).clamp(-1, 1)), 1).nan_to_num()
 
@@ -231,6 +234,7 @@ class MaskDecoder(nn.Module):
         tokens, x16 = self._attend(f4, x16, prompts, origin, centre)
         x8 = self.out8(x8 + self.up8(x16))
         x4 = self.out4(x4 + self.up4(x8))
+        # The first query stands for the quality, each of the others for a mask.
         weights = torch.stack([layer(tokens[:, 1 + i]) for i, layer in enumerate(self.hyper)], 1)
         with torch.autocast(x4.device.type, enabled=False):  # bfloat16 would round the borders
             logits = torch.einsum("bmc,bchw->bmhw", weights.float(), x4.float()) + self.bias[:, None, None]
@@ -243,6 +247,7 @@ class MaskDecoder(nn.Module):
         batch, height, width = len(x16), *x16.shape[-2:]
         positions, kinds = _sparse(prompts)
         extent = origin.new_tensor([f4.shape[3] * STRIDE, f4.shape[2] * STRIDE])
+        # grid_sample counts from the outer edges of the first and the last pixel, half a pixel off their centres.
         grid = (2 * (positions - origin[:, None] + 0.5) / extent - 1)[:, :, None]
         seen = [
             layer(F.grid_sample(x.float(), grid, align_corners=False, padding_mode="border")[..., 0].transpose(1, 2))
@@ -250,9 +255,11 @@ class MaskDecoder(nn.Module):
         ]
         sparse = self.kinds(kinds.clamp_min(0)) + seen[0] + seen[1]
         tokens = torch.cat((self.queries.expand(batch, -1, -1).to(sparse.dtype), sparse), 1)
+        # Queries lie at no place.
         nowhere = tokens.new_zeros((batch, len(self.queries), tokens.shape[2]))
         token_code = torch.cat((nowhere, self.code(positions - centre[:, None]).to(tokens.dtype)), 1)
         mask = torch.cat((kinds.new_ones((batch, len(self.queries))), kinds >= 0), 1).bool()
+        # Counted from the prompts, so that the place of an object on its canvas says nothing.
         xs = cell_centres(width, COARSEST, origin[:, 0] - centre[:, 0])[:, None, :].expand(-1, height, -1)
         ys = cell_centres(height, COARSEST, origin[:, 1] - centre[:, 1])[:, :, None].expand(-1, -1, width)
         cells = x16.flatten(2).transpose(1, 2)
@@ -268,6 +275,7 @@ def _sparse(prompts: PromptTensors) -> tuple[Tensor, Tensor]:
     if prompts.boxes is not None:
         given = torch.isfinite(prompts.boxes).all(1)
         corners = prompts.boxes.nan_to_num().reshape(-1, 2, 2)
+        # Padding, so that objects with a box and objects without one fit into one batch.
         corner_kinds = torch.where(given[:, None], torch.tensor([[2, 3]], device=given.device), -1)
         positions, kinds = torch.cat((positions, corners), 1), torch.cat((kinds, corner_kinds), 1)
     return positions, kinds

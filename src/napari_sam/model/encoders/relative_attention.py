@@ -68,6 +68,7 @@ def _attend_in_parts(qkv: Tensor, pad: Tensor, rel_h: Tensor, rel_w: Tensor) -> 
     """Make fused calls with a bias, each for a few heads or for some rows of one: the fastest exact rule on a CPU."""
     size, (batch, height, width, _, heads, _) = len(rel_h), qkv.shape
     windows = batch * -(-height // size) * -(-width // size)
+    # Whole heads, where several fit: fewer calls.
     together = max(1, _SCORES_AT_ONCE // (windows * size**4))
     answers = []
     for first in range(0, heads, together):
@@ -79,6 +80,7 @@ def _attend_in_parts(qkv: Tensor, pad: Tensor, rel_h: Tensor, rel_w: Tensor) -> 
 
 def _attend_some(q: Tensor, k: Tensor, v: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:
     """Attend among (n, heads, size, size, d) queries, keys and values, a few rows at a time: (n, heads, size², d)."""
+    # A row's and a column's terms are small; only their sum is as large as the scores.
     bias_h, bias_w = _biases(q, rel_h, rel_w)
     keys, values = k.flatten(2, 3), v.flatten(2, 3)
     n, heads, size = q.shape[:3]
@@ -103,6 +105,7 @@ def _attend_folded(qkv: Tensor, pad: Tensor, rel_h: Tensor, rel_w: Tensor) -> Te
     one_hot = torch.eye(size, dtype=k.dtype, device=k.device)
     at_i, at_j = one_hot[:, None].expand(size, size, size), one_hot[None].expand(size, size, size)
     place = torch.cat([at_i, at_j], -1).expand(*k.shape[:-1], 2 * size)
+    # Scaled here and not by the kernel, which would scale the position terms as well.
     folded_q = torch.cat([q * channels**-0.5, *_biases(q, rel_h, rel_w)], -1).flatten(2, 3)
     folded_k = torch.cat([k, place], -1).flatten(2, 3)
     # The flash kernel wants as many channels in values as in keys, a multiple of eight.

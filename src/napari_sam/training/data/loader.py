@@ -55,6 +55,7 @@ class BatchPart:
 
 def draw_part(source: CropSource, config: TrainingConfig, step: int, part: int) -> BatchPart:
     """Draw one part of a step's batch, always the same for one seed, step and part."""
+    # Of the step alone: all parts of a batch have one size.
     side = int(np.random.default_rng((config.seed, step)).choice(config.sides))
     rng = np.random.default_rng((config.seed, step, part))
     seed = int(rng.integers(2**62))
@@ -99,6 +100,7 @@ def prefetched(
         The step to begin with.
     device : torch.device
     """
+    # Processes that start now inherit it: Ctrl-C is for this process, which lets them go in order.
     with deaf_to_interrupts():
         loader = iter(
             DataLoader(
@@ -156,6 +158,7 @@ def share_images(images: Sequence[LabelledImage], file: Path) -> SharedImages:
             entries.append((item.name, item.kind, (height, width), stream.tell()))
             stream.write(np.ascontiguousarray(item.labels, np.uint16).tobytes())
             stream.write(np.ascontiguousarray(item.image, np.uint8).tobytes())
+            # NumPy reads numbers faster, and some machines only, where they are aligned.
             stream.write(bytes(-stream.tell() % _ALIGNED))
     return SharedImages(file, tuple(entries))
 
@@ -167,6 +170,7 @@ def _mapped(file: Path, entries: Sequence[_Entry]) -> list[LabelledImage]:
     images = []
     for name, kind, (height, width), start in entries:
         middle, stop = start + 2 * height * width, start + 5 * height * width
+        # Labels first: they are of two bytes, and every entry begins aligned.
         labels = contents[start:middle].view(np.uint16).reshape(height, width)
         images.append(LabelledImage(name, kind, contents[middle:stop].reshape(height, width, 3), labels))
     return images
