@@ -270,6 +270,7 @@ class Predictor:
         for given in sets:
             self._check(given, embedding.frame)
         height, width = embedding.shape
+        # Masks of full size are what takes memory, not the decoder.
         together = max(1, min(_MOST_TOGETHER, _MOST_VALUES // (height * width * (most or 3))))
         for start in range(0, len(sets), together):
             some = sets[start : start + together]
@@ -360,6 +361,7 @@ class Predictor:
     ) -> list[Prediction]:
         frame, features = embedding.frame, self._features(embedding)
         decoded = self._model.decode(features, self._tensors(sets, frame), frame, multimask=multimask)
+        # Stable, so that equal scores come in the same order on every device.
         order = decoded.scores.argsort(dim=1, descending=True, stable=True)[:, :most]
         logits = decoded.logits.take_along_dim(order[:, :, None, None], 1)
         masks = (self._model.upscale(logits, frame) > 0).cpu().numpy()
@@ -403,6 +405,7 @@ class Predictor:
         device = self.device
         xy = [frame.to_model(np.array([p.position for p in given.points]).reshape(-1, 2)) for given in sets]
         points = np.zeros((len(sets), max(map(len, xy)), 2), np.float32)
+        # Padding, where objects of one call have unequal numbers of points.
         labels = np.full(points.shape[:2], -1, np.int64)
         for row, (given, positions) in enumerate(zip(sets, xy, strict=True)):
             points[row, : len(positions)] = positions
@@ -439,6 +442,7 @@ class Predictor:
             raise DeviceError(f"{words} ran out of memory, and {self.name} cannot be moved to the CPU.")
         kind = self.device.type
         module.to("cpu")
+        # Else the memory would stay with this process, though other programs need it.
         if kind == "cuda":
             torch.cuda.empty_cache()
         self.notice = f"{words} ran out of memory: {self.name} now runs on the CPU, which is slower."

@@ -151,6 +151,7 @@ def ensure(spec: ModelSpec, progress: Progress = no_progress, *, limits: downloa
     state, path = status(spec), target_path(spec)
     if state is State.BUNDLED:
         return path
+    # The receipt says that it was compared once; without one, somebody else put it there.
     if state is State.ON_DISK and read_receipt(spec.name) is None:
         try:
             verify(spec, progress)
@@ -193,6 +194,7 @@ def resolve(model: str | os.PathLike[str], progress: Progress = no_progress) -> 
     """
     text = os.fspath(model)
     path = Path(text).expanduser()
+    # A bare word is a name, so that a misspelt one is answered with the nearest names.
     looks_like_path = not isinstance(model, str) or path.suffix in CHECKPOINT_SUFFIXES or len(path.parts) > 1
     if not looks_like_path:
         spec = lookup(text)
@@ -210,6 +212,7 @@ def recognise(path: Path, progress: Progress = no_progress, *, thorough: bool = 
     Without `thorough`, a file whose exact size is not published for any row is not read, and not recognised.
     """
     size = path.stat().st_size
+    # Reading gigabytes for a checksum is worth it only where it can match.
     rows = [s for s in list_models() if s.checksum and (s.size == size or (thorough and s.size is None))]
     if not rows:
         return None
@@ -233,6 +236,7 @@ def remove(spec: ModelSpec) -> int:
     path = target_path(spec)
     freed = (path.stat().st_size if path.is_file() else 0) + partial_size(spec)
     try:
+        # The receipt after its file: one without a file says that it is missing, which is true.
         path.unlink(missing_ok=True)
         drop_receipt(spec.name)
         download.clear(path)

@@ -134,6 +134,7 @@ class AccuracyReport:
     def kinds(self) -> tuple[str, ...]:
         """Rows of its tables: "all", and the types of image if there is more than one."""
         found = tuple(self.models[0].summaries)
+        # With one type of image only, its row would repeat that of all.
         return found if len(found) > 2 else found[:1]
 
     def to_json(self) -> dict[str, Any]:
@@ -227,6 +228,7 @@ def summaries(
 
 def _summary(images: int, objects: Sequence[ObjectScore], automatic: Sequence[ImageScore]) -> Summary:
     measures = object_measures(objects)
+    # Objects of one image are alike, so whole images are drawn, not objects.
     intervals = {
         name: bootstrap_interval(values, [score.image for score in objects])
         for name, values in object_means(objects).items()

@@ -140,6 +140,7 @@ def click_curve(
     -------
     ClickCurve
     """
+    # Nothing is found yet, so the first click goes to the middle of the object.
     answer = np.zeros_like(truth)
     points: list[Prompt] = []
     earlier: list[Prompt] = []
@@ -195,9 +196,12 @@ def evaluate(
     rng = np.random.default_rng(seed)
     carry = carry and "mask" in segmenter.prompt_kinds
     for done, item in enumerate(images):
+        # Labels may have gaps, and objects may be in several pieces.
         values, areas = np.unique(item.labels, return_counts=True)
         fit = (values != 0) & (areas >= least_area)
+        # Drawn before the model is asked, so that all models get the same objects.
         chosen = sorted(rng.permutation(values[fit])[:most_objects].tolist())
+        # Encoding is the slow part, and an image without objects needs none.
         embedding = segmenter.embed(item.plane) if chosen or visit else None
         for number, label in enumerate(chosen, 1):
             scores.append(_score(segmenter, embedding, item, label, clicks, carry=carry))

@@ -82,6 +82,7 @@ class Listener:
     @contextmanager
     def deaf(self) -> Iterator[None]:
         """Take changes of layers for the session's own, not for the person's."""
+        # May be nested: only the outermost lets the session hear again.
         before, self._deaf = self._deaf, True
         try:
             yield
@@ -98,6 +99,7 @@ class Listener:
                 if before is not None:
                     self._keys.release(before)
                 if layer is not None:
+                    # They say which tool is in hand, and nothing about prompts.
                     for name in ("mode", "feature_defaults"):
                         self._connections.connect(group, layer.events[name], self._on_shown_changed)
                     self._keys.bind(layer)
@@ -128,6 +130,7 @@ class Listener:
         if self._deaf or image is None or getattr(event, "action", None) in _BEGINNINGS:
             return
         with self.deaf():
+            # Mending, marking and deleting change the layer again, and are not the person's doing.
             components.prompts.mend_points()
             if components.active.view is not None:
                 components.prompts.note_new_points(components.active.view)
@@ -191,6 +194,7 @@ class Listener:
             case "plane":
                 self.look_again(_SCROLL_S)
             case "window":
+                # A drag of the contrast sends many; each would be a new picture to encode.
                 self.look_again(_BURST_S, drag=True)
 
     def _on_scene_place(self) -> None:

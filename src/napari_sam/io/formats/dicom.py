@@ -43,6 +43,7 @@ def is_dicom(path: Path) -> bool:
     """Tell whether a file begins as DICOM files do (PS3.10, 7.1)."""
     try:
         with open_plain(path) as file:
+            # After 128 bytes that may be anything.
             return file.read(132)[128:] == b"DICM"
     except OSError:
         return False
@@ -73,6 +74,7 @@ def read_dicom(path: Path) -> ImageStack:
         first = _one_series(path, pictures)
         order = _ordered(path, [frame for picture in pictures for frame in picture.frames], first)
         frames = order.frames
+        # Slices may be rescaled each in its own way: one type that holds them all.
         dtype = np.result_type(*{frame.dtype for frame in frames})
 
         def read(number: int) -> NDArray[Any]:
@@ -101,10 +103,12 @@ def _pictures(pydicom: Any, path: Path) -> list[FramePixels]:
     for file in files:
         try:
             header = pydicom.dcmread(file, stop_before_pixels=True)
+        # A folder of slices often holds a DICOMDIR, notes and pictures as well.
         except pydicom.errors.InvalidDicomError:
             if path.is_file():
                 raise
             continue
+        # Reports and structure sets are DICOM files without a picture.
         if "Rows" in header and "Columns" in header:
             found.append(frames_of(file, header))
     if not found:

@@ -99,6 +99,7 @@ class ArrangedArray(LazyArray):
         self._path = path
 
     def _read(self, key: Key) -> NDArray[Any]:
+        # Axes that are left out have one place only.
         places: list[int | slice] = [0] * len(self._source.shape)
         for axis, place in zip(self._order, key, strict=True):
             places[axis] = place
@@ -106,6 +107,7 @@ class ArrangedArray(LazyArray):
         require_room(self._path, _count(key, self.shape) * self.dtype.itemsize, words)
         with reading(self._path, words):
             part = np.asarray(self._source[tuple(places)], dtype=self.dtype)
+        # Integers drop their axes, as in NumPy; what is left comes in the order of the source.
         kept = [axis for axis, place in zip(self._order, key, strict=True) if isinstance(place, slice)]
         return part.transpose([sorted(kept).index(axis) for axis in kept])
 
@@ -142,6 +144,7 @@ class PagedArray(LazyArray):
         self._leading = len(leading)
         self._path = path
         self._pages: OrderedDict[int, NDArray[Any]] = OrderedDict()
+        # None at all where a page is larger than what may be kept: it is decoded anew.
         self._capacity = kept // max(1, math.prod(page) * self.dtype.itemsize)
         self._lock = threading.Lock()
 
@@ -167,10 +170,12 @@ class PagedArray(LazyArray):
         return result.reshape(*lengths, *within)
 
     def _page(self, number: int) -> NDArray[Any]:
+        # The reader is promised one call at a time, and two threads may want the same page.
         with self._lock:
             if (page := self._pages.get(number)) is not None:
                 self._pages.move_to_end(number)
                 return page
+            # A page is decoded as a whole, however little of it is asked for.
             require_room(self._path, math.prod(self.shape[self._leading :]) * self.dtype.itemsize, f"plane {number}")
             with reading(self._path, f"plane {number}"):
                 page = np.asarray(self._read_page(number), dtype=self.dtype)

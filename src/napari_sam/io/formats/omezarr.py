@@ -72,6 +72,7 @@ def _plain_store(path: Path) -> Any:
 
     class PlainStore(LocalStore):
         async def get(self, key: str, prototype: Any = None, byte_range: Any = None) -> Any:
+            # Opening a pipe would wait for ever for somebody to write into it.
             if (file := path / key).exists() and not file.is_file():
                 raise NotPlainError(f"{key} in it is no file")
             return await super().get(key, prototype, byte_range)
@@ -105,6 +106,7 @@ def _inside(path: Path, zarr: Any, group: Any, ome: dict[str, Any]) -> ImageStac
     """Open what a group without an image of its own holds, if that is one thing."""
     if "plate" in ome or "well" in ome:
         raise InputError(f"{path} is a plate. Name the image of one field in it: PLATE.zarr/A/1/0.")
+    # bioformats2raw puts each series of a file into a group of its own, by number.
     if "bioformats2raw.layout" in ome and "0" in group:
         image = group["0"]
         attributes = dict(image.attrs)
@@ -122,6 +124,7 @@ def _image(path: Path, group: Any, ome: dict[str, Any], notes: tuple[str, ...]) 
         raise InputError(f"{path} has no OME-Zarr image at its place. Name the image in it.")
     image = ome["multiscales"][0]
     levels = [_require_chunks(path, group[dataset["path"]]) for dataset in image["datasets"]]
+    # Version 0.3 has bare names, and before that there were always five axes.
     axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in image.get("axes") or "tczyx"]
     names, more = name_axes([axis["name"] for axis in axes], levels[0].shape)
     scale = _scale(image, len(axes)) * _scale(image["datasets"][0], len(axes))

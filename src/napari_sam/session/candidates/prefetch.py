@@ -69,6 +69,7 @@ class Prefetch:
         requests = [self._live.request(source.at(view), PromptSet()) for view in self._neighbours(source.view)]
         missing = [request for request in requests if _key(request) not in self._done]
         keys = tuple(_key(request) for request in missing)
+        # Submitting the same again would begin the delay anew with every event.
         if not missing or (keys == self._under_way and self._worker.busy(_LANE)):
             return
         self._under_way = keys

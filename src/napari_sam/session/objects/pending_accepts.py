@@ -131,6 +131,7 @@ class PendingAccepts:
     ) -> None:
         """Accept the object that is prompted, as soon as its answer is there and all before it are written."""
         live, log = self._components.live, self._components.log
+        # It may be answered and wait all the same, for its turn behind others.
         answer = live.answer if live.is_answered else None
         if answer is not None:
             choice, request = live.selected, answer.request
@@ -139,6 +140,7 @@ class PendingAccepts:
                 PendingAccept(image, request, choice, writer, only_empty, again, undecided, step, answer)
             )
             return
+        # Presses of N, before there is anything to choose from, count from the first candidate.
         choice = live.skipped
         request = live.set_apart(
             lambda answer: self._on_answered(request, answer), lambda error: self._on_failed(request, error)
@@ -194,6 +196,7 @@ class PendingAccepts:
             view = accept.request.source.view
             if accept.image not in components.viewer.layers:
                 self._unwritten.remove(accept)
+            # Among prompts of another object they would become a part of it.
             elif accept.image is components.active.image and components.prompts.read_plane(accept.image, view).empty:
                 self._unwritten.remove(accept)
                 if not components.log.withdraw(accept.image, accept.step):
@@ -223,10 +226,12 @@ class PendingAccepts:
     def _advance(self) -> Status | None:
         """Write what has its turn; return what the person should know."""
         notice, failed = None, []
+        # In the order in which they were pressed: ids and overlaps are those of slow clicks.
         while self._waiting and self._waiting[0].settled:
             accept = self._waiting.popleft()
             try:
                 status = self._write(accept)
+            # Whatever napari or the disk raise: the objects behind this one are to be written all the same.
             except Exception as error:
                 status = describe(error)
                 failed.append(accept)
@@ -248,6 +253,7 @@ class PendingAccepts:
             raise accept.error or InputError(messages.NO_CANDIDATE)
         components, hands, image, answer = self._components, self._stack.hands, accept.image, accept.answer
         writer, again, held = self._writer(accept), accept.again, hands.of(accept.image)
+        # The object in hand has grown meanwhile: what is written next goes on from that.
         if again is not None and held is not None and (held.layer, held.label) == (again.layer, again.label):
             again = held
         index = accept.choice % max(1, len(answer.candidates))
