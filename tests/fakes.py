@@ -11,6 +11,7 @@ from napari_sam.model.protocol import Decoded, Features, PromptTensors
 from napari_sam.progress import no_progress
 
 STRIDE = 2
+CANVAS = 128  # pixels: the longest side that `SmallCanvas` sees
 
 
 class BrightnessModel(nn.Module):
@@ -66,6 +67,26 @@ class BrightnessModel(nn.Module):
     def upscale(self, logits: Tensor, frame: Frame) -> Tensor:
         full = nn.functional.interpolate(logits, scale_factor=STRIDE, mode="nearest")
         return full[..., : frame.content[0], : frame.content[1]]
+
+
+class SmallCanvas(BrightnessModel):
+    """Sees planes up to 128 pixels as they are, and shrinks others."""
+
+    def frame(self, plane, spacing=(1.0, 1.0)):
+        factor = min(1.0, CANVAS / max(plane))
+        content = tuple(max(1, round(side * factor)) for side in plane)
+        return Frame(plane, content, tuple(-(-side // 2) * 2 for side in content), 0.5)
+
+    def preprocess(self, image, frame):
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float()
+        pixels = nn.functional.interpolate(pixels, frame.content, mode="bilinear", antialias=True)
+        below, right = (canvas - content for canvas, content in zip(frame.canvas, frame.content, strict=True))
+        return nn.functional.pad(pixels, (0, right, 0, below))
+
+    def upscale(self, logits, frame):
+        full = nn.functional.interpolate(logits, scale_factor=2, mode="nearest")
+        full = full[..., : frame.content[0], : frame.content[1]]
+        return nn.functional.interpolate(full, frame.plane, mode="nearest")
 
 
 def blob(shape: tuple[int, int] = (40, 60), centre: tuple[int, int] = (12, 40), radius: int = 8) -> np.ndarray:

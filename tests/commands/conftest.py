@@ -30,6 +30,8 @@ class DiscPredictor:
     notes = ()
     device_text = "CPU (fake)"
     canvas_side = 1024
+    device = torch.device("cpu")
+    prompt_kinds = frozenset({"point", "box", "mask"})
 
     def __init__(self) -> None:
         self.planes: list[Plane] = []
@@ -39,9 +41,12 @@ class DiscPredictor:
     def embed(self, image: Plane, *, progress: Callable[[float], None]) -> Embedding:
         self.planes.append(image)
         progress(1.0)
-        return Embedding("key", "weights", stretched_frame(image.shape, 64), (torch.zeros(1),))
+        return Embedding(self.key(image), "weights", stretched_frame(image.shape, 64), (torch.zeros(1),))
 
-    def predict(self, embedding: Embedding, prompts: PromptSet) -> Prediction:
+    def key(self, plane: Plane) -> str:
+        return f"disc {plane.digest}"
+
+    def predict(self, embedding: Embedding, prompts: PromptSet, *, multimask: bool | None = None) -> Prediction:
         self.prompts.append(prompts)
         y, x = np.indices(embedding.shape)
         mask = np.zeros(embedding.shape, bool)

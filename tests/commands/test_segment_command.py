@@ -221,4 +221,4 @@ def test_a_small_object_in_a_large_image_is_seen_at_full_detail(run, tmp_path, o
     assert result.exit_code == 0, result.output
     found = tifffile.imread(out) == 1
     assert (found & truth).sum() / (found | truth).sum() > 0.8
-    assert "in a window" in result.stdout
+    assert "in a crop" in result.stdout

@@ -1,4 +1,4 @@
-"""Large planes: the engine looks at them through windows."""
+"""Large planes: the engine looks at them through crops."""
 
 from __future__ import annotations
 
@@ -6,40 +6,13 @@ import numpy as np
 import pytest
 from scipy.ndimage import uniform_filter
 
-from fakes import BrightnessModel
+from fakes import CANVAS, BrightnessModel, SmallCanvas
 from napari_sam.cache.memory import EmbeddingCache
 from napari_sam.errors import InputError
-from napari_sam.geometry import Frame
 from napari_sam.inference.engine import Engine
 from napari_sam.planes.plane import Plane
 from napari_sam.predictor import Predictor
 from napari_sam.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptSet
-
-SIDE = 128
-
-
-class SmallCanvas(BrightnessModel):
-    """Sees planes up to 128 pixels as they are, and shrinks others."""
-
-    def frame(self, plane, spacing=(1.0, 1.0)):
-        factor = min(1.0, SIDE / max(plane))
-        content = tuple(max(1, round(side * factor)) for side in plane)
-        return Frame(plane, content, tuple(-(-side // 2) * 2 for side in content), 0.5)
-
-    def preprocess(self, image, frame):
-        import torch
-
-        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float()
-        pixels = torch.nn.functional.interpolate(pixels, frame.content, mode="bilinear", antialias=True)
-        below, right = (canvas - content for canvas, content in zip(frame.canvas, frame.content, strict=True))
-        return torch.nn.functional.pad(pixels, (0, right, 0, below))
-
-    def upscale(self, logits, frame):
-        import torch
-
-        full = torch.nn.functional.interpolate(logits, scale_factor=2, mode="nearest")
-        full = full[..., : frame.content[0], : frame.content[1]]
-        return torch.nn.functional.interpolate(full, frame.plane, mode="nearest")
 
 
 @pytest.fixture
@@ -62,7 +35,7 @@ def iou(mask, truth):
 
 
 def test_the_canvas_tells_how_much_the_model_sees(engine):
-    assert engine.predictor.canvas_side == SIDE
+    assert engine.predictor.canvas_side == CANVAS
     assert Predictor(BrightnessModel(), "all").canvas_side > 1 << 16
 
 
@@ -103,7 +76,7 @@ def test_a_small_plane_is_embedded_as_a_whole(engine, model):
     np.testing.assert_array_equal(answer.masks, direct.masks)
 
 
-def test_the_window_is_seen_with_the_grey_values_of_the_whole_plane(engine, model):
+def test_the_crop_is_seen_with_the_grey_values_of_the_whole_plane(engine, model):
     """A dim object in a plane with a bright spot elsewhere must not be stretched to white."""
     pixels = np.where(disc((900, 1100), (700, 300), 5), 20.0, 0.0)
     pixels[5, 5] = 200

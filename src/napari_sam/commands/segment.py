@@ -171,16 +171,16 @@ def _predict(plane: "Plane", prompts: PromptSet, model: str, device: str) -> "tu
         predictor = load_predictor(model, device, progress=progress)
     for note in predictor.notes:
         typer.echo(f"Note: {note}", err=True)
-    start = time.perf_counter()
+    engine, start = Engine(predictor), time.perf_counter()
     if not fits(plane.shape, predictor.canvas_side, plane.spacing):
         with work_bar("Looking for the object") as progress:
-            prediction = Engine(predictor).predict(plane, prompts, progress=progress)
+            prediction = engine.predict(plane, prompts, progress=progress)
         seconds = time.perf_counter() - start
-        return prediction, f"{1e3 * seconds:.0f} ms to encode and predict it in a window on {predictor.device_text}"
+        return prediction, f"{1e3 * seconds:.0f} ms to encode and predict it in a crop on {predictor.device_text}"
     with work_bar("Encoding") as progress:
-        embedding = predictor.embed(plane, progress=progress)
+        engine.embed(plane, progress=progress)
     encoded = time.perf_counter()
-    prediction = predictor.predict(embedding, prompts)
+    prediction = engine.predict(plane, prompts)
     done = time.perf_counter()
     times = f"{1e3 * (encoded - start):.0f} ms to encode and {1e3 * (done - encoded):.0f} ms to predict"
     return prediction, f"{times} on {predictor.device_text}"
