@@ -5,7 +5,7 @@ from napari.utils import progress
 
 from napari_sam.session.state import Status
 from napari_sam.widgets import activity
-from napari_sam.widgets.activity import Activity
+from napari_sam.widgets.activity import ActivityEntry
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def work(fraction: float | None = None, text: str = "Downloading SAM") -> Status
 
 
 def test_short_work_does_not_appear(window, quick):
-    shown = Activity(lambda: None)
+    shown = ActivityEntry(lambda: None)
     shown.show(work())
     assert shown._timer.isActive()
     shown.show(Status())
@@ -36,7 +36,7 @@ def test_short_work_does_not_appear(window, quick):
 
 
 def test_long_work_appears_moves_and_goes(window, quick, qtbot):
-    shown = Activity(lambda: None)
+    shown = ActivityEntry(lambda: None)
     shown.show(work())
     qtbot.waitUntil(lambda: len(entries()) == 1, timeout=60_000)
     [entry] = entries()
@@ -51,7 +51,7 @@ def test_long_work_appears_moves_and_goes(window, quick, qtbot):
 
 def test_its_cancel_button_acts_at_once(window, quick, qtbot):
     cancelled = []
-    shown = Activity(lambda: cancelled.append(True))
+    shown = ActivityEntry(lambda: cancelled.append(True))
     shown.show(work(0.1))
     qtbot.waitUntil(lambda: len(entries()) == 1, timeout=60_000)
     entries()[0].cancel()  # what napari's button calls
@@ -61,7 +61,7 @@ def test_its_cancel_button_acts_at_once(window, quick, qtbot):
 
 
 def test_work_that_ends_while_napari_draws_leaves_no_entry(window, quick, qtbot, monkeypatch):
-    shown = Activity(lambda: None)
+    shown = ActivityEntry(lambda: None)
     made = []
 
     class Pumping(activity._ProgressEntry):

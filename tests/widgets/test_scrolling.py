@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_sam.session import Session
 from napari_sam.session.viewing.plane_on_screen import find_view, visible_box
-from napari_sam.widgets.gui_thread import GuiThread, mouse_held
+from napari_sam.widgets.gui_thread import GuiThread, is_mouse_held
 
 PLANES = 20
 
@@ -43,7 +43,7 @@ def test_scrolling_goes_on_while_a_plane_is_encoded_ahead(make_napari_viewer, qt
     viewer = make_napari_viewer(show=True)
     image = viewer.add_image(np.zeros((PLANES, 64, 64), np.uint8), contrast_limits=(0, 255))
     letter_box, engine = GuiThread(), WatchedEngine()
-    session = Session(viewer, image=image, post=letter_box.post, engine_factory=engine.load, held=mouse_held)
+    session = Session(viewer, image=image, post=letter_box.post, engine_factory=engine.load, held=is_mouse_held)
     session.wait(60)
     engine.free.clear()
     viewer.dims.set_point(0, 0)
@@ -74,10 +74,10 @@ def test_the_mouse_is_heard_of(qtbot, button):
     qtbot.waitExposed(widget)
     if button:
         QTest.mousePress(widget.windowHandle(), Qt.MouseButton.LeftButton)
-    assert mouse_held() is button
+    assert is_mouse_held() is button
     if button:
         QTest.mouseRelease(widget.windowHandle(), Qt.MouseButton.LeftButton)
-    assert not mouse_held()
+    assert not is_mouse_held()
 
 
 def test_what_the_canvas_shows_is_known(make_napari_viewer, qtbot):

@@ -54,7 +54,7 @@ class SessionEvents(SignalGroup):
     """There is a new state."""
     layers_changed = Signal()
     """The layers of the viewer, or the choice of image or target, changed."""
-    stand_lost = Signal()
+    selection_lost = Signal()
     """The layer that was selected was deleted: napari selects another one, which the person did not choose."""
     closed = Signal()
     """The session ended."""
@@ -121,7 +121,7 @@ class Session(StackCommands):
             self._on_listener_changed,
             self.events.layers_changed.emit,
         )
-        self._active.viewer_events.stand_lost.connect(self._on_viewer_stand_lost)
+        self._active.viewer_events.selection_lost.connect(self._on_viewer_selection_lost)
         self._stack = PropagationController(self._components, self._worker, backend, self._listener.deaf)
         self._accepts = PendingAccepts(self._components, self._stack, self._listener.deaf, self._on_accepts_told)
         self._stack.changed.connect(self._publish)
@@ -550,9 +550,9 @@ class Session(StackCommands):
         self._notice = status
         self._publish()
 
-    def _on_viewer_stand_lost(self) -> None:
+    def _on_viewer_selection_lost(self) -> None:
         if not self._closed:
-            self.events.stand_lost.emit()
+            self.events.selection_lost.emit()
 
     def _say(self, text: str) -> None:
         self._notice = Status("attention", text) if text else None

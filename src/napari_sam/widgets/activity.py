@@ -28,7 +28,7 @@ class _ProgressEntry(cancelable_progress):  # type: ignore[misc]  # tqdm, its ba
             self.cancel_callback()
 
 
-class Activity(QObject):
+class ActivityEntry(QObject):
     """Mirrors a status into napari's activity area.
 
     napari pumps Qt's event loop inside each update of that area. Therefore the entry is only ever touched from this

@@ -11,13 +11,13 @@ from qtpy.QtWidgets import QFrame, QMainWindow, QScrollArea, QVBoxLayout, QWidge
 
 from napari_sam.inference.worker import Worker
 from napari_sam.session import Session
-from napari_sam.widgets.activity import Activity
-from napari_sam.widgets.gui_thread import GuiThread, mouse_held
+from napari_sam.widgets.activity import ActivityEntry
+from napari_sam.widgets.gui_thread import GuiThread, is_mouse_held
 from napari_sam.widgets.panels.candidates_panel import CandidatesPanel
 from napari_sam.widgets.panels.import_panel import dropped_checkpoint
 from napari_sam.widgets.panels.keys_panel import KeysPanel
 from napari_sam.widgets.panels.prompt_panel import PromptPanel
-from napari_sam.widgets.panels.propagation_panel import StackPanel
+from napari_sam.widgets.panels.propagation_panel import PropagationPanel
 from napari_sam.widgets.panels.source_panel import SourcePanel
 from napari_sam.widgets.panels.status_panel import StatusPanel
 from napari_sam.widgets.panels.target_panel import TargetPanel
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
 
     from napari_sam.session.state import SessionState
-    from napari_sam.widgets.controls.collapsible import Fold
+    from napari_sam.widgets.controls.collapsible import CollapsibleSection
 
 _WIDTH = 320  # logical pixels; 300 are enough
 
@@ -75,23 +75,23 @@ class SamDock(QWidget):
         self._window_closes = False
         self._gui_thread = GuiThread()
         self._worker = Worker(self._gui_thread.post)
-        self.session = Session(viewer, post=self._gui_thread.post, engine_factory=engine_factory, held=mouse_held)
+        self.session = Session(viewer, post=self._gui_thread.post, engine_factory=engine_factory, held=is_mouse_held)
 
         self.source = SourcePanel(self.session, self._worker)
         self.status = StatusPanel(self.session.cancel)
         self.prompt = PromptPanel(self.session)
         self.candidates = CandidatesPanel(self.session, self.session.shown_candidate)
         self.target = TargetPanel(self.session)
-        self.stack = StackPanel(self.session)
+        self.stack = PropagationPanel(self.session)
         self.keys = KeysPanel(self.session.actions.values())
-        self._activity = Activity(self.session.cancel)
+        self._activity = ActivityEntry(self.session.cancel)
         self._scroll = QScrollArea()
         self._build()
         self.setAcceptDrops(True)
 
         self.session.events.state_changed.connect(self._on_session_state_changed)
         self.session.events.layers_changed.connect(self._on_session_layers_changed)
-        self.session.events.stand_lost.connect(self._on_session_stand_lost)
+        self.session.events.selection_lost.connect(self._on_session_selection_lost)
         self.session.events.closed.connect(partial(_on_session_closed, weakref.ref(self), self._gui_thread))
         # Runs once: in `shut_down`, or else when Qt destroys the dock, or when Python collects it. The finalizer, not
         # the dock, must hold what it ends: Python takes the members of a collected dock apart in any order.
@@ -108,7 +108,7 @@ class SamDock(QWidget):
         self._closed = True
         self.session.events.state_changed.disconnect(self._on_session_state_changed)
         self.session.events.layers_changed.disconnect(self._on_session_layers_changed)
-        self.session.events.stand_lost.disconnect(self._on_session_stand_lost)
+        self.session.events.selection_lost.disconnect(self._on_session_selection_lost)
         if self._window is not None:
             self._window.removeEventFilter(self)
         self._activity.close()
@@ -177,18 +177,18 @@ class SamDock(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll)
-        self.stack.toggled.connect(partial(self._on_fold_toggled, self.stack))
-        self.keys.toggled.connect(partial(self._on_fold_toggled, self.keys))
+        self.stack.toggled.connect(partial(self._on_section_toggled, self.stack))
+        self.keys.toggled.connect(partial(self._on_section_toggled, self.keys))
 
-    def _on_fold_toggled(self, fold: Fold, expanded: bool) -> None:
+    def _on_section_toggled(self, section: CollapsibleSection, expanded: bool) -> None:
         if expanded:
-            self._gui_thread.post(partial(self._bring_into_view, fold))  # once Qt has given it its height
+            self._gui_thread.post(partial(self._bring_into_view, section))  # once Qt has given it its height
 
-    def _bring_into_view(self, fold: Fold) -> None:
+    def _bring_into_view(self, section: CollapsibleSection) -> None:
         """Scroll so far that a section is seen as a whole, or from its head on where it is taller than the dock."""
         bar, view = self._scroll.verticalScrollBar(), self._scroll.viewport()
         if bar is not None and view is not None:
-            top, bottom = fold.y(), fold.y() + fold.height()
+            top, bottom = section.y(), section.y() + section.height()
             bar.setValue(min(max(bar.value(), bottom - view.height()), top))
 
     def _on_session_state_changed(self, state: SessionState) -> None:
@@ -210,7 +210,7 @@ class SamDock(QWidget):
             self._armed_for = weakref.ref(image)
             self._arm_later()
 
-    def _on_session_stand_lost(self) -> None:
+    def _on_session_selection_lost(self) -> None:
         self._arm_later()
 
     def _arm_later(self) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def mouse_held() -> bool:
+def is_mouse_held() -> bool:
     """Whether a mouse button is down, anywhere in the application. Safe from any thread: Qt only reads a number."""
     return QApplication.mouseButtons() != Qt.MouseButton.NoButton
 

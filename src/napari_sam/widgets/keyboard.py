@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
 
-def give_to_canvas(widget: QWidget) -> None:
+def focus_canvas(widget: QWidget) -> None:
     """Let the canvas of the window that a widget belongs to have the keyboard, also from a dock that floats.
 
     Parameters

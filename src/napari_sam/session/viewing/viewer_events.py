@@ -34,7 +34,7 @@ class ViewerEvents:
 
     removed = Signal(tuple)
     """Layers were removed; carries all of them."""
-    stand_lost = Signal()
+    selection_lost = Signal()
     """The layer that was selected was removed: what is selected now, nobody chose."""
     active_changed = Signal()
     """Another layer is the active one."""
@@ -49,7 +49,7 @@ class ViewerEvents:
         self._batches = 0
         self._midway = False
         self._telling = False
-        self._stand = weakref.WeakSet(viewer.layers.selection)
+        self._selected = weakref.WeakSet(viewer.layers.selection)
         self._gone: list[Layer] = []
         self._news: set[str] = set()
         layers = viewer.layers
@@ -114,12 +114,12 @@ class ViewerEvents:
     def _tell_next(self) -> None:
         if self._gone:
             gone, self._gone = tuple(self._gone), []
-            if self._stand.intersection(gone):
-                self._news.add("stand")
+            if self._selected.intersection(gone):
+                self._news.add("selection")
             self.removed.emit(gone)
             return
         signals = {
-            "stand": self.stand_lost,
+            "selection": self.selection_lost,
             "active": self.active_changed,
             "dims": self.dims_changed,
             "listed": self.listed,
@@ -127,5 +127,5 @@ class ViewerEvents:
         news = next(name for name in signals if name in self._news)
         self._news.discard(news)
         if news == "active":
-            self._stand = weakref.WeakSet(self._viewer.layers.selection)
+            self._selected = weakref.WeakSet(self._viewer.layers.selection)
         signals[news].emit()

@@ -9,7 +9,7 @@ _ANY_HEIGHT = (1 << 24) - 1  # what Qt calls QWIDGETSIZE_MAX; not every binding 
 _STYLE = "text-align: left; border: none; outline: none; background: transparent; font-weight: bold; padding: 0px"
 
 
-class Fold(QCollapsible):
+class CollapsibleSection(QCollapsible):
     """A collapsible section in the looks of the dock.
 
     Parameters

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam.widgets.keyboard import give_to_canvas
+from napari_sam.widgets.keyboard import focus_canvas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -138,7 +138,7 @@ class NarrowCombo(QComboBox):
 
     def list_closed(self) -> None:
         """Give the keyboard back, after a choice and without one."""
-        give_to_canvas(self)
+        focus_canvas(self)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Open the list, or leave; Qt would choose by arrow keys and by the first letter of a row."""
@@ -148,7 +148,7 @@ class NarrowCombo(QComboBox):
         if event.key() == Qt.Key.Key_Space or (alt and event.key() == Qt.Key.Key_Down):
             self.showPopup()
         elif event.key() == Qt.Key.Key_Escape:
-            give_to_canvas(self)
+            focus_canvas(self)
         else:
             event.ignore()  # the window has the canvas handle it
 

@@ -18,7 +18,7 @@ _MARGIN = 0.2  # of the mask's longer side, kept around it to show where it lies
 _GREY = 96  # behind a mask whose plane is not known
 
 
-def thumbnail(candidate: Candidate, pixels: NDArray[np.uint8] | None, size: int) -> NDArray[np.uint8]:
+def draw_thumbnail(candidate: Candidate, pixels: NDArray[np.uint8] | None, size: int) -> NDArray[np.uint8]:
     """Draw a candidate on its plane.
 
     Parameters

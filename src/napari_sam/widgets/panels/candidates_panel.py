@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QSizePolicy, QS
 
 from napari_sam.widgets.controls.action_button import ActionButton
 from napari_sam.widgets.controls.narrow import ButtonRow, heading
-from napari_sam.widgets.controls.thumbnails import thumbnail
+from napari_sam.widgets.controls.thumbnails import draw_thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,7 @@ class CandidateCard(QAbstractButton):
         """Show the picture, score and size of a candidate; `shown` is it on the pixels that the model saw."""
         side = round(_SIDE * self.devicePixelRatioF())
         pixels, drawn = shown or (None, candidate)
-        picture = np.ascontiguousarray(thumbnail(drawn, pixels, side))
+        picture = np.ascontiguousarray(draw_thumbnail(drawn, pixels, side))
         # The copy owns its bytes: the array may go.
         self._image = QImage(picture.tobytes(), side, side, 3 * side, QImage.Format.Format_RGB888).copy()
         self.setText(f"{candidate.score:.2f}")

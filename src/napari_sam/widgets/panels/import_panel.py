@@ -14,10 +14,10 @@ from napari_sam.checkpoints.importing import import_file
 from napari_sam.checkpoints.registry import CHECKPOINT_SUFFIXES
 from napari_sam.errors import Cancelled, NapariSamError
 from napari_sam.session.state import Status
-from napari_sam.widgets.activity import Activity
+from napari_sam.widgets.activity import ActivityEntry
 from napari_sam.widgets.controls.progress_row import ProgressRow
 from napari_sam.widgets.controls.wrapped_label import WrappedLabel
-from napari_sam.widgets.keyboard import give_to_canvas
+from napari_sam.widgets.keyboard import focus_canvas
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ class ImportPanel(QWidget):
         self.close_button = QPushButton("OK")
         self.close_button.clicked.connect(self.hide)
         self.progress = ProgressRow(lambda: worker.cancel(_LANE))
-        self._activity = Activity(lambda: worker.cancel(_LANE))
+        self._activity = ActivityEntry(lambda: worker.cancel(_LANE))
 
         self._buttons = QWidget()
         row = QHBoxLayout(self._buttons)
@@ -116,7 +116,7 @@ class ImportPanel(QWidget):
         self.start(Path(file))
 
     def _on_dialog_finished(self) -> None:
-        give_to_canvas(self)
+        focus_canvas(self)
 
     def _on_worker_progress(self, path: Path, fraction: float) -> None:
         self.progress.show_progress(fraction)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QGridLayout, QWidget
 
 from napari_sam.widgets.controls.action_button import keys_text
-from napari_sam.widgets.controls.collapsible import Fold
+from napari_sam.widgets.controls.collapsible import CollapsibleSection
 from napari_sam.widgets.controls.wrapped_label import WrappedLabel
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_sam.session.actions import Action
 
 
-class KeysPanel(Fold):
+class KeysPanel(CollapsibleSection):
     """Lists every action that has a key.
 
     Parameters

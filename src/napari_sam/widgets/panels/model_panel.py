@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, Q
 from napari_sam.checkpoints.weights import State, ensure, partial_size, status
 from napari_sam.errors import Cancelled, NapariSamError
 from napari_sam.session.state import Status
-from napari_sam.widgets.activity import Activity
+from napari_sam.widgets.activity import ActivityEntry
 from napari_sam.widgets.controls.model_combo import IMPORT, ModelCombo, size_text
 from napari_sam.widgets.controls.progress_row import ProgressRow
 from napari_sam.widgets.controls.wrapped_label import WrappedLabel
@@ -55,7 +55,7 @@ class ModelPanel(QWidget):
         self.keep_button.setToolTip("Keep the model in use")
         self.keep_button.clicked.connect(lambda: self._forget())
         self.progress = ProgressRow(lambda: worker.cancel(_LANE))
-        self._activity = Activity(lambda: worker.cancel(_LANE))
+        self._activity = ActivityEntry(lambda: worker.cancel(_LANE))
         self.importing = ImportPanel(worker, self._on_importing_done)
 
         self._buttons = QWidget()

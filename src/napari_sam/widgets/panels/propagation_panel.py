@@ -9,11 +9,11 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QLabel, QSizePol
 
 from napari_sam.propagation import STRATEGIES
 from napari_sam.widgets.controls.action_button import ActionButton, keys_text
-from napari_sam.widgets.controls.collapsible import Fold
+from napari_sam.widgets.controls.collapsible import CollapsibleSection
 from napari_sam.widgets.controls.narrow import ButtonGrid, ComboRow, NarrowCombo, line_height
 from napari_sam.widgets.controls.score_strip import ScoreStrip
 from napari_sam.widgets.controls.wrapped_label import WrappedLabel
-from napari_sam.widgets.keyboard import give_to_canvas
+from napari_sam.widgets.keyboard import focus_canvas
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QKeyEvent, QMouseEvent, QResizeEvent, QWheelEvent
@@ -69,12 +69,12 @@ class PlaneBox(QSpinBox):
             super().keyPressEvent(event)
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Escape):
             event.accept()  # or the window would have the canvas accept the mask
-            give_to_canvas(self)
+            focus_canvas(self)
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
         """Give the keyboard back after a click on one of the two buttons; the number itself is a widget of its own."""
         super().mouseReleaseEvent(event)
-        give_to_canvas(self)
+        focus_canvas(self)
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
         """Leave the wheel to the scroll area."""
@@ -82,7 +82,7 @@ class PlaneBox(QSpinBox):
             event.ignore()
 
 
-class StackPanel(Fold):
+class PropagationPanel(CollapsibleSection):
     """Draws the Stack section, folded away until somebody asks.
 
     Parameters
