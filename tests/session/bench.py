@@ -181,7 +181,7 @@ class Bench:
             if not self._is_fulfilled(accept, made):
                 failed.append(accept)
         self.model.unwritten += [accept for accept in failed if accept.image in self.viewer.layers]
-        left = [(one.image, one.request.said) for one in self.session._accepts._unwritten]
+        left = [(one.image, one.request.prompts) for one in self.session._accepts._unwritten]
         for accept in list(self.model.unwritten):
             if (accept.image, accept.said) in left:
                 left.remove((accept.image, accept.said))
