@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from napari_sam.journal import Journal
 from napari_sam.session.candidates.live import LivePrediction
-from napari_sam.session.candidates.preview import Preview
+from napari_sam.session.candidates.preview import CandidatePreview
 from napari_sam.session.labels.targets import TargetLayers
 from napari_sam.session.objects.log import ObjectLog
 from napari_sam.session.prompts.editor import PromptEditor
 from napari_sam.session.prompts.prompt_layers import PromptLayers
 from napari_sam.session.prompts.tools import PromptTools
 from napari_sam.session.viewing.active_image import ActiveImage
-from napari_sam.session.viewing.channels import Channels
+from napari_sam.session.viewing.channels import ChannelCheck
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,12 +34,12 @@ class Components:
     active: ActiveImage
     prompt_layers: PromptLayers
     prompts: PromptEditor
-    preview: Preview
+    preview: CandidatePreview
     targets: TargetLayers
     tools: PromptTools
     live: LivePrediction
     log: ObjectLog
-    channels: Channels
+    channels: ChannelCheck
 
     @classmethod
     def make(
@@ -52,12 +52,12 @@ class Components:
         on_live_changed: Callable[[], None],
     ) -> Components:
         """Make the parts for one viewer; the arguments are those of `ActiveImage`, `LivePrediction` and so on."""
-        active, layers, preview = ActiveImage(viewer), PromptLayers(viewer), Preview(viewer)
+        active, layers, preview = ActiveImage(viewer), PromptLayers(viewer), CandidatePreview(viewer)
         prompts, tools = PromptEditor(viewer, layers), PromptTools(viewer, layers)
         live = LivePrediction(active, prompts, preview, worker, backend, model, device, on_live_changed)
         targets = TargetLayers(viewer, worker, on_live_changed)
         log = ObjectLog(prompts, tools, live, Journal())
-        return cls(viewer, active, layers, prompts, preview, targets, tools, live, log, Channels(viewer))
+        return cls(viewer, active, layers, prompts, preview, targets, tools, live, log, ChannelCheck(viewer))
 
     @property
     def above_preview(self) -> list[Layer | None]:

@@ -30,7 +30,7 @@ _BEGINNINGS = frozenset({ActionType.ADDING, ActionType.CHANGING, ActionType.REMO
 
 
 class Listener:
-    """Listens to the viewer, the scene and the layers in use.
+    """Listens to the viewer, the active image and the layers in use.
 
     Parameters
     ----------
@@ -67,10 +67,10 @@ class Listener:
         connect("viewer", active.viewer_events.removed, self._on_viewer_removed)
         connect("viewer", active.viewer_events.active_changed, self._on_shown_changed)
         connect("viewer", components.viewer.dims.events.axis_labels, self._on_shown_changed)
-        connect("scene", active.image_changed, self._on_scene_image)
-        connect("scene", active.view_changed, self._on_scene_view)
-        connect("scene", active.pixels_changed, self._on_scene_pixels)
-        connect("scene", active.place_changed, self._on_scene_place)
+        connect("active", active.image_changed, self._on_active_image)
+        connect("active", active.view_changed, self._on_active_view)
+        connect("active", active.pixels_changed, self._on_active_pixels)
+        connect("active", active.place_changed, self._on_active_place)
         keys.bind(components.viewer)
 
     def release(self) -> None:
@@ -137,7 +137,7 @@ class Listener:
                 components.prompts.delete_spent(image, components.active.view)
         if components.log.note_drawing(image):
             self._acted()
-        components.live.read()
+        components.live.read_prompts()
         self._changed()
 
     def look_again(self, delay: float = 0.0, *, drag: bool = False) -> None:
@@ -155,7 +155,7 @@ class Listener:
         for layer in prompts:
             components.prompt_layers.forget_layer(layer)
         if components.preview.layer in layers:
-            components.preview.lose()
+            components.preview.forget_layer()
             components.live.show_again()
         if prompts:
             self.on_prompts_changed()
@@ -165,14 +165,14 @@ class Listener:
 
     def _on_shown_changed(self) -> None:
         # While napari adds or removes layers, it draws others anew; the end of that is told in any case.
-        if not self._deaf and not self._components.active.viewer_events.busy:
+        if not self._deaf and not self._components.active.viewer_events.is_busy:
             self._changed()
 
-    def _on_scene_image(self) -> None:
+    def _on_active_image(self) -> None:
         components, image = self._components, self._components.active.image
         with self.deaf():
-            components.live.forget()
-            components.preview.remove()
+            components.live.forget_answers()
+            components.preview.remove_layer()
             if image is None:
                 components.prompt_layers.set_aside()
             else:
@@ -184,10 +184,10 @@ class Listener:
         self.look_again()
         self._layers_changed()
 
-    def _on_scene_view(self) -> None:
+    def _on_active_view(self) -> None:
         self.look_again(_SCROLL_S)
 
-    def _on_scene_pixels(self, change: PixelChange) -> None:
+    def _on_active_pixels(self, change: PixelChange) -> None:
         match change:
             case "data":
                 self.look_again()
@@ -197,12 +197,12 @@ class Listener:
                 # A drag of the contrast sends many; each would be a new picture to encode.
                 self.look_again(_BURST_S, drag=True)
 
-    def _on_scene_place(self) -> None:
+    def _on_active_place(self) -> None:
         components, image = self._components, self._components.active.image
         if image is None:
             return
         with self.deaf():
             components.prompt_layers.follow_image(image)
-            components.preview.follow(image)
+            components.preview.follow_image(image)
             components.targets.follow_image(image)
         self.on_prompts_changed()

@@ -19,7 +19,7 @@ from napari_sam.inference.request import candidate_of
 from napari_sam.inference.worker import Worker
 from napari_sam.session import messages
 from napari_sam.session.actions import ACTIONS
-from napari_sam.session.candidates.prefetch import Prefetch
+from napari_sam.session.candidates.prefetch import PlanePrefetch
 from napari_sam.session.components import Components
 from napari_sam.session.events import Listener
 from napari_sam.session.keys import KeyBindings
@@ -110,7 +110,7 @@ class Session(StackCommands):
         )
         self._active, self._live = self._components.active, self._components.live
         self._live.requests.held = held
-        self._prefetch = Prefetch(self._worker, backend, self._active, self._live)
+        self._prefetch = PlanePrefetch(self._worker, backend, self._active, self._live)
         self._closed = False
         self._notice: Status | None = None
         self._state = SessionState(model=model)
@@ -127,9 +127,9 @@ class Session(StackCommands):
         self._stack.changed.connect(self._publish)
         self._stack.told.connect(self._on_stack_told)
         if image is not None:
-            self._active.choose(unwrapped(image))
+            self._active.choose_image(unwrapped(image))
         else:
-            self._active.start()
+            self._active.start_following()
         self._publish()
 
     # -- choices ----------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ class Session(StackCommands):
 
     @image.setter
     def image(self, image: Image | None) -> None:
-        self._active.choose(unwrapped(image))
+        self._active.choose_image(unwrapped(image))
         self._publish()
 
     @property
@@ -192,7 +192,7 @@ class Session(StackCommands):
         image = self._need_image()
         if self._active.view is None:
             raise InputError(self._active.problem)
-        return self._components.preview.need(image, self._active.view, self._components.above_preview)
+        return self._components.preview.need_layer(image, self._active.view, self._components.above_preview)
 
     @property
     def target(self) -> Labels | None:
@@ -264,7 +264,7 @@ class Session(StackCommands):
 
     def image_choices(self) -> list[Image]:
         """List the images of the viewer, lowest first."""
-        return self._active.choices()
+        return self._active.list_images()
 
     def target_choices(self) -> list[Labels]:
         """List the labels layers whose pixels are those of the image, lowest first."""
@@ -331,13 +331,13 @@ class Session(StackCommands):
         """Show candidate `index`; further prompts go on from it."""
         with self._command() as image:
             if image is not None:
-                self._live.select(index)
+                self._live.select_candidate(index)
 
     def next_candidate(self) -> None:
         """Show the next candidate, after the last one the first; of an answer under way, as soon as it is there."""
         with self._command() as image:
             if image is not None:
-                self._live.skip()
+                self._live.skip_candidate()
 
     def accept(self) -> None:
         """Write the candidate into the target as a new object, and start the next one.
@@ -349,8 +349,8 @@ class Session(StackCommands):
         with self._command() as image:
             if image is None:
                 return
-            self._live.read()
-            candidate = self._live.candidate if self._live.is_answered else None
+            self._live.read_prompts()
+            candidate = self._live.selected_candidate if self._live.is_answered else None
             if candidate is not None and not candidate.area:
                 self._say(messages.EMPTY_MASK)  # before a layer is made for it
             elif self._live.requests.waits_for_prompts or (self._live.is_answered and self._accepts.waiting):
@@ -404,7 +404,7 @@ class Session(StackCommands):
     def cancel(self) -> None:
         """Stop the work that is under way; accepts that wait for it are taken back, and their prompts come back."""
         with self._command(give_back=False):
-            self._live.stop()
+            self._live.stop_work()
             stopped = self._accepts.cancel()
             self._say(" ".join(filter(None, (self._stack.stop() or messages.CANCELLED, stopped))))
 
@@ -451,14 +451,14 @@ class Session(StackCommands):
         self._stack.release()
         self._listener.release()
         self._active.release()
-        self._live.forget()
-        self._live.requests.drop()
+        self._live.forget_answers()
+        self._live.requests.drop_requests()
         unwritten = self._accepts.release()
         self._worker.close()
         self._components.log.close()
         self._components.tools.restore_selection()
         self._components.prompt_layers.release_layers()
-        self._components.preview.remove()
+        self._components.preview.remove_layer()
         if unwritten:
             show_warning(messages.closed_early(unwritten))
         self.events.closed.emit()
@@ -482,10 +482,10 @@ class Session(StackCommands):
             try:
                 yield self.image
             except Exception as error:
-                self._live.requests.fail(error)
+                self._live.requests.report_failure(error)
         self._listener.tie()
         self._components.log.look()
-        self._live.read()
+        self._live.read_prompts()
         if give_back:
             self._give_back()
         self._publish()
@@ -591,7 +591,7 @@ class Session(StackCommands):
         self._on_live_changed()
 
     def _on_live_changed(self) -> None:
-        self._prefetch.start()
+        self._prefetch.start_when_idle()
         self._publish()
 
     def _publish(self) -> None:

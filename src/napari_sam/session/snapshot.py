@@ -62,7 +62,7 @@ def report(
         only_empty=components.targets.only_empty,
         asking=live.requests.waits_for_prompts,
         waiting=accepts.waiting,
-        can_accept=live.candidate is not None or live.requests.waits_for_prompts or live.is_stopped,
+        can_accept=live.selected_candidate is not None or live.requests.waits_for_prompts or live.is_stopped,
         can_clear=not live.reading.empty,
         can_clear_all=image is not None and not components.prompts.read_everything().empty,
         can_undo=history is not None and bool(history.done or undo or history.shortened),
@@ -91,7 +91,7 @@ def _status(
     if active.view is None:
         return Status("attention", active.problem)
     plane = active.view.words(active.axis_names)
-    work = live.requests.status(plane)
+    work = live.requests.work_status(plane)
     if work is not None and work.kind == "failed":
         return work
     if notice is not None:
@@ -117,6 +117,6 @@ def _status(
         return Status("attention", messages.elsewhere(active.image.name, other.name))
     if live.is_cut:
         return Status("attention", messages.CUT)
-    name = active.image.name if components.channels.several(active.image) else ""
+    name = active.image.name if components.channels.has_others(active.image) else ""
     encoded = bool(live.ready.pictures)
     return Status("idle", messages.ready(plane, components.log.accepted, encoded=encoded, image=name))

@@ -559,7 +559,7 @@ def candidate(box, plane=(50_000, 50_000)):
 
 def test_a_sheet_holds_the_mask_and_stays_where_it_is_while_it_can():
     plane = (50_000, 50_000)
-    first = PreviewArea.first(plane).for_mask(candidate(((30_000, 40_000), (30_100, 40_200))), plane)
+    first = PreviewArea.for_plane(plane).for_mask(candidate(((30_000, 40_000), (30_100, 40_200))), plane)
     assert first.step == 1 and max(first.shape) <= 768
     inside, mask = first.place(candidate(((30_000, 40_000), (30_100, 40_200))))
     assert mask.shape == (100, 200) and inside[0].start == 30_000 - first.start[0]
@@ -571,7 +571,7 @@ def test_a_sheet_holds_the_mask_and_stays_where_it_is_while_it_can():
 def test_a_mask_that_is_too_large_to_draw_is_drawn_smaller():
     plane = (50_000, 50_000)
     big = Candidate(0.9, 1, (5000, 6000), np.broadcast_to(np.True_, (30_000, 20_000)))
-    drawn = PreviewArea.first(plane).for_mask(big, plane)
+    drawn = PreviewArea.for_plane(plane).for_mask(big, plane)
     assert drawn.step == 8 and max(drawn.shape) <= 4096
     (rows, columns), mask = drawn.place(big)
     assert (

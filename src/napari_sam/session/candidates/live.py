@@ -1,4 +1,4 @@
-"""What is being said about one object, what the model answers, and which answer is shown."""
+"""The prompts for one object, what the model answers to them, and which answer is shown."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_sam.inference.worker import Worker
     from napari_sam.planes.source import PlaneSource
     from napari_sam.prompts import PromptSet
-    from napari_sam.session.candidates.preview import Preview
+    from napari_sam.session.candidates.preview import CandidatePreview
     from napari_sam.session.prompts.editor import PromptEditor
     from napari_sam.session.viewing.active_image import ActiveImage
 
@@ -28,7 +28,7 @@ class LivePrediction:
 
     Parameters
     ----------
-    scene, prompts, preview
+    active, prompts, preview
         What is looked at, drawn, and shown.
     worker, backend
         What answers.
@@ -42,7 +42,7 @@ class LivePrediction:
         self,
         active: ActiveImage,
         prompts: PromptEditor,
-        preview: Preview,
+        preview: CandidatePreview,
         worker: Worker,
         backend: InferenceBackend,
         model: str,
@@ -55,7 +55,7 @@ class LivePrediction:
         self._changed = changed
         self._refinement = Refinement()
         self._asked: tuple[PromptSet, Hashable] | None = None
-        self.requests = PendingRequests(worker, backend, self._on_asker_answered, self._on_asker_changed)
+        self.requests = PendingRequests(worker, backend, self._on_requests_answered, self._on_requests_changed)
         self.model = model
         self.device = device
         self.region: Region = "object"
@@ -73,7 +73,7 @@ class LivePrediction:
         """How many candidates of the answer under way are to be skipped."""
 
     @property
-    def candidate(self) -> Candidate | None:
+    def selected_candidate(self) -> Candidate | None:
         """The candidate that is shown."""
         return None if self.answer is None or self.selected < 0 else self.answer.candidates[self.selected]
 
@@ -109,12 +109,12 @@ class LivePrediction:
         drag : bool
             Also wait until the person lets go of what is dragged.
         """
-        self.requests.drop()
+        self.requests.drop_requests()
         self._asked = self.ready = None
-        self._hide()
-        self.read(delay, drag=drag)
+        self._hide_preview()
+        self.read_prompts(delay, drag=drag)
 
-    def read(self, delay: float = 0.0, *, drag: bool = False, ask: bool = True) -> None:
+    def read_prompts(self, delay: float = 0.0, *, drag: bool = False, ask: bool = True) -> None:
         """Read the prompts, and ask if they say something new.
 
         Parameters
@@ -124,57 +124,62 @@ class LivePrediction:
         ask : bool
             Whether to ask; prompts that are only read are as if they were asked for and stopped.
         """
-        image, source = self._active.image, self._active.source()
+        image, source = self._active.image, self._active.plane_source()
         if image is None or source is None:
             self.reading = PromptReading()
-            self.requests.drop()
-            self._hide()
+            self.requests.drop_requests()
+            self._hide_preview()
             return
         self.reading = self._prompts.read_plane(image, source.view)
         prompts = PromptReading().prompts if self.reading.prompts.is_background_only else self.reading.prompts
-        request = self.request(source, prompts)
+        request = self.make_request(source, prompts)
         if (prompts, request.context) == self._asked:
             return
         self._asked, self.skipped = (prompts, request.context), 0
         if not len(prompts):
-            self.requests.drop("prompts")
-            self._hide()
+            self.requests.drop_requests("prompts")
+            self._hide_preview()
             if self.ready is None and ask:
-                self.requests.ask(request, delay, drag=drag)
+                self.requests.ask_model(request, delay, drag=drag)
             return
         if self.is_answered:  # a change is taken back before its answer: what is shown was asked for this
-            self.requests.drop("prompts")
+            self.requests.drop_requests("prompts")
             return
         if not ask:
-            self.stop()
+            self.stop_work()
             return
         previous = self._refinement.previous_for(prompts, request.context)
-        self.requests.ask(replace(request, previous=previous), delay, drag=drag)
+        self.requests.ask_model(replace(request, previous=previous), delay, drag=drag)
 
-    def request(self, source: PlaneSource, prompts: PromptSet) -> PlaneRequest:
+    def make_request(self, source: PlaneSource, prompts: PromptSet) -> PlaneRequest:
         """Make a request out of a plane and prompts, as things are now; without prompts, it is for the plane alone."""
         return PlaneRequest(
-            self.model, self.device, source, prompts, region=self.region, visible=self._active.visible(source.view)
+            self.model,
+            self.device,
+            source,
+            prompts,
+            region=self.region,
+            visible=self._active.visible_corners(source.view),
         )
 
-    def select(self, index: int) -> None:
+    def select_candidate(self, index: int) -> None:
         """Show another candidate; further prompts go on from it."""
         answer = self.answer
         if answer is None or not self.is_answered or not 0 <= index < len(answer.candidates):
             return
         self.selected = index
-        self._show(answer)
+        self._show_preview(answer)
 
-    def skip(self) -> None:
+    def skip_candidate(self) -> None:
         """Show the next candidate, after the last one the first; of an answer under way, once it is there."""
         if self.requests.waits_for_prompts:
             self.skipped += 1
         elif self.answer is not None and self.answer.candidates:
-            self.select((self.selected + 1) % len(self.answer.candidates))
+            self.select_candidate((self.selected + 1) % len(self.answer.candidates))
 
-    def stop(self) -> None:
+    def stop_work(self) -> None:
         """Stop asking; a candidate for other prompts goes, so that what is shown can always be accepted."""
-        self.requests.drop()
+        self.requests.drop_requests()
         self._drop_stale()
 
     def ask_again(self) -> None:
@@ -185,8 +190,8 @@ class LivePrediction:
         """Bring the preview back after its layer was removed: by asking, which is cheap on an encoded plane."""
         if self.answer is not None:
             self._asked = None
-            self._hide()
-            self.read()
+            self._hide_preview()
+            self.read_prompts()
 
     def set_apart(
         self, answered: Callable[[PlaneAnswer], None], failed: Callable[[BaseException], None]
@@ -199,36 +204,36 @@ class LivePrediction:
 
         return self.requests.set_apart(arrived, failed)
 
-    def forget(self, refinement: Refinement | None = None) -> None:
+    def forget_answers(self, refinement: Refinement | None = None) -> None:
         """Turn to another object: a new one, or one that comes back with its answers."""
         self._refinement = refinement or Refinement()
         self._asked = None
-        self.requests.drop("prompts")
-        self._hide()
+        self.requests.drop_requests("prompts")
+        self._hide_preview()
 
-    def _show(self, answer: PlaneAnswer) -> None:
+    def _show_preview(self, answer: PlaneAnswer) -> None:
         """Show the selected candidate, and remember it as the answer to go on from."""
         image, request = self._active.image, answer.request
         if image is None:
             raise RuntimeError("an answer to prompts has its image")
-        self._preview.need(image, request.source.view, self._prompts.layers.present)
-        self._preview.show(answer.candidates[self.selected], image, answer.backdrops[self.selected])
+        self._preview.need_layer(image, request.source.view, self._prompts.layers.present)
+        self._preview.show_candidate(answer.candidates[self.selected], image, answer.backdrops[self.selected])
         made = PreviousMask.of(answer.found[self.selected], answer.pictures[self.selected])
         self._refinement = self._refinement.answered(request.prompts, request.previous, made, request.context)
 
-    def _hide(self) -> None:
+    def _hide_preview(self) -> None:
         self.answer, self.selected = None, -1
-        self._preview.clear()
+        self._preview.clear_mask()
 
-    def _on_asker_answered(self, answer: PlaneAnswer) -> None:
+    def _on_requests_answered(self, answer: PlaneAnswer) -> None:
         self.ready = answer
         self.device_text = answer.device
         if len(answer.request.prompts):
             self.answer = answer
-            self.select(self.skipped % max(1, len(answer.candidates)))
+            self.select_candidate(self.skipped % max(1, len(answer.candidates)))
         self._changed()
 
-    def _on_asker_changed(self) -> None:
+    def _on_requests_changed(self) -> None:
         if not self.requests.waits_for_prompts:
             self._drop_stale()
         self._changed()
@@ -236,4 +241,4 @@ class LivePrediction:
     def _drop_stale(self) -> None:
         """Show no candidate for other prompts than those on the screen."""
         if self.answer is not None and not self.is_answered:
-            self._hide()
+            self._hide_preview()

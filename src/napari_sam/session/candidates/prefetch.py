@@ -26,7 +26,7 @@ _RESTING = (1, -1)
 """Planes that are encoded ahead, relative to the one on screen: along the way of travel, or around it."""
 
 
-class Prefetch:
+class PlanePrefetch:
     """Encodes neighbours of the plane on screen, in the direction of travel.
 
     Nothing is shown of it, and it gives way at once: it is work ahead in the sense of `napari_sam.inference.worker`.
@@ -35,7 +35,7 @@ class Prefetch:
     ----------
     worker, backend
         What does it.
-    scene, dialogue
+    active, live
         Which plane is on screen, and how it is asked for.
     """
 
@@ -60,34 +60,34 @@ class Prefetch:
             self._worker.cancel(_LANE)
             self._under_way = ()
 
-    def start(self) -> None:
+    def start_when_idle(self) -> None:
         """Go on, if there is something to encode and nothing else to do."""
-        source = self._active.source()
+        source = self._active.plane_source()
         # The next plane's window is not known where napari sets it by the plane that is shown.
-        if not self._enabled or source is None or not self._live.requests.idle or self._active.follows_contrast:
+        if not self._enabled or source is None or not self._live.requests.is_idle or self._active.follows_contrast:
             return
-        requests = [self._live.request(source.at(view), PromptSet()) for view in self._neighbours(source.view)]
-        missing = [request for request in requests if _key(request) not in self._done]
-        keys = tuple(_key(request) for request in missing)
+        requests = [self._live.make_request(source.at(view), PromptSet()) for view in self._likely_planes(source.view)]
+        missing = [request for request in requests if _plane_key(request) not in self._done]
+        keys = tuple(_plane_key(request) for request in missing)
         # Submitting the same again would begin the delay anew with every event.
         if not missing or (keys == self._under_way and self._worker.busy(_LANE)):
             return
         self._under_way = keys
-        self._worker.submit(_LANE, partial(self._encode, missing), delay=_IDLE_S, ahead=True)
+        self._worker.submit(_LANE, partial(self._encode_planes, missing), delay=_IDLE_S, ahead=True)
 
-    def _neighbours(self, view: PlaneIndex) -> list[PlaneIndex]:
+    def _likely_planes(self, view: PlaneIndex) -> list[PlaneIndex]:
         """List the planes to encode, the most wanted first."""
-        axis, way = self._active.travel or (self._active.slider, 0)
+        axis, way = self._active.travel or (self._active.slider_axis, 0)
         if axis is None or (at := view.index[axis]) is None:
             return []
         places = [at + step * (way or 1) for step in (_TRAVELLING if way else _RESTING)]
         return [view.at(axis, place) for place in places if 0 <= place < self._active.planes_along(axis)]
 
-    def _encode(self, requests: list[PlaneRequest], progress: Progress) -> None:
+    def _encode_planes(self, requests: list[PlaneRequest], progress: Progress) -> None:
         """Encode planes one after the other; runs on the inference thread."""
         for request in requests:
             self._backend.prepare(request, progress)
-            self._done.add(_key(request))
+            self._done.add(_plane_key(request))
         if len(self._done) > _REMEMBERED:
             self._done.clear()
 
@@ -96,6 +96,6 @@ _REMEMBERED = 1000
 """Planes that are known to be encoded; looking again at one more only costs the reading."""
 
 
-def _key(request: PlaneRequest) -> Hashable:
+def _plane_key(request: PlaneRequest) -> Hashable:
     """Name what is encoded for a request, as far as it does not change while the session looks away."""
     return id(request.source.data), request.context

@@ -1,4 +1,4 @@
-"""The layer that shows the candidate."""
+"""The layer that shows the candidate: as a contour that stands out from the image, on the plane it was made for."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ if TYPE_CHECKING:
     from napari_sam.inference.request import Candidate
     from napari_sam.planes.source import PlaneIndex
 
+_REDRAW_SHARE = 1 / 16
+"""Share of the area's pixels above which drawing all of it anew is faster than drawing the pixels that change."""
 
-_MANY = 1 / 16
-"""Share of a sheet's pixels above which drawing all of it anew is faster than drawing the pixels that change."""
 
-
-class Preview:
+class CandidatePreview:
     """Shows one candidate as a contour on the plane it was made for.
 
     Only pixels that change are written, so a small object on a large plane costs what the object costs. On a huge
@@ -45,23 +44,23 @@ class Preview:
         self._shown: Candidate | None = None
         self.layer: Labels | None = None
 
-    def need(self, image: Image, view: PlaneIndex, above: list[Layer | None]) -> Labels:
+    def need_layer(self, image: Image, view: PlaneIndex, above: list[Layer | None]) -> Labels:
         """Return the layer, made or moved to lie on the plane of an image, beneath the layers `above`."""
         if self.layer is not None and (
             self._view is None or self._view.axes != view.axes or self._view.shape != view.shape
         ):
-            self.remove()
+            self.remove_layer()
         if self.layer is None:
-            self._area = PreviewArea.first(view.shape)
-            self.layer = make_preview(image, view, self._area)
+            self._area = PreviewArea.for_plane(view.shape)
+            self.layer = _make_layer(image, view, self._area)
             self._bright = self._shown = None
             add_below(self._viewer, self.layer, above)
         else:
-            place_preview(self.layer, image, view, self._area)
+            _place_layer(self.layer, image, view, self._area)
         self._view = view
         return self.layer
 
-    def show(self, candidate: Candidate, image: Image, backdrop: float) -> None:
+    def show_candidate(self, candidate: Candidate, image: Image, backdrop: float) -> None:
         """Show a candidate in place of what is shown.
 
         Parameters
@@ -78,35 +77,35 @@ class Preview:
             raise RuntimeError("the preview layer is asked for before anything is shown in it")
         bright = _looks_bright(image, backdrop)
         if bright != self._bright:
-            self._bright, layer.colormap = bright, contour_colours(bright)
+            self._bright, layer.colormap = bright, _contour_colormap(bright)
         area = self._area.for_mask(candidate, view.shape)
         _set_contour(layer, area.contour_width(view.shape))
         if area != self._area:
-            self._lay(layer, image, view, area)
-        self._draw(layer, view, candidate)
+            self._cover_area(layer, image, view, area)
+        self._draw_mask(layer, view, candidate)
 
-    def _lay(self, layer: Labels, image: Image, view: PlaneIndex, area: PreviewArea) -> None:
+    def _cover_area(self, layer: Labels, image: Image, view: PlaneIndex, area: PreviewArea) -> None:
         """Cover another part of the plane, with nothing on it."""
         self._area, self._shown = area, None
-        layer.data = preview_data(view, np.zeros(area.shape, dtype=np.uint8))
+        layer.data = _with_other_axes(view, np.zeros(area.shape, dtype=np.uint8))
         layer.editable = False  # new data unlock a layer
-        place_preview(layer, image, view, area)
+        _place_layer(layer, image, view, area)
 
-    def clear(self) -> None:
+    def clear_mask(self) -> None:
         """Show nothing."""
         if self.layer is not None and self._view is not None and self._shown is not None:
             if self.layer.ndim > 2:
                 # napari warns whenever it draws a layer with contours in 3D, even an empty one.
                 _set_contour(self.layer, 0)
-            self._draw(self.layer, self._view, None)
+            self._draw_mask(self.layer, self._view, None)
 
-    def _draw(self, layer: Labels, view: PlaneIndex, candidate: Candidate | None) -> None:
+    def _draw_mask(self, layer: Labels, view: PlaneIndex, candidate: Candidate | None) -> None:
         """Draw a candidate in place of the one that is shown; None: nothing."""
-        places = [self._area.place(c) for c in (self._shown, candidate) if c is not None and c.area]
-        box = _box([at for at, _ in places])
-        if box is not None and _area(box) > 2 * sum(_area(at) for at, _ in places):
-            self._draw(layer, view, None)  # two small rectangles, rather than all that lies between them
-            self._draw(layer, view, candidate)
+        places = [self._area.place_mask(c) for c in (self._shown, candidate) if c is not None and c.area]
+        box = _bounding_box([at for at, _ in places])
+        if box is not None and _box_area(box) > 2 * sum(_box_area(at) for at, _ in places):
+            self._draw_mask(layer, view, None)  # two small rectangles, rather than all that lies between them
+            self._draw_mask(layer, view, candidate)
             return
         self._shown = candidate
         if box is None:
@@ -117,7 +116,7 @@ class Preview:
             at, mask = places[-1]
             wanted[tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(at, box, strict=True))] = mask
         changed = np.nonzero(wanted != plane)
-        if len(changed[0]) > layer.data.size * _MANY:
+        if len(changed[0]) > layer.data.size * _REDRAW_SHARE:
             plane[...] = wanted
             layer.refresh(extent=False, thumbnail=False, highlight=False)
         elif len(changed[0]):
@@ -127,37 +126,71 @@ class Preview:
             layer.data_setitem(tuple(index), wanted[changed])
             _forget_strokes(layer)
 
-    def follow(self, image: Image) -> None:
+    def follow_image(self, image: Image) -> None:
         """Keep the layer where the image is."""
         if self.layer is not None and self._view is not None:
-            place_preview(self.layer, image, self._view, self._area)
+            _place_layer(self.layer, image, self._view, self._area)
 
-    def lose(self) -> None:
+    def forget_layer(self) -> None:
         """Forget the layer: it was removed from the viewer."""
         self.layer = self._view = self._shown = None
 
-    def remove(self) -> None:
+    def remove_layer(self) -> None:
         """Remove the layer from the viewer."""
         layer = self.layer
-        self.lose()  # first: else who hears of the removal takes it for the person's, and asks for the mask again
+        # First: else who hears of the removal takes it for the person's, and asks for the mask again.
+        self.forget_layer()
         if layer is not None and layer in self._viewer.layers:
             with keeping_selection(self._viewer):
                 self._viewer.layers.remove(layer)
 
 
-def _box(places: list[tuple[slice, slice]]) -> tuple[slice, slice] | None:
-    """Find the smallest rectangle that holds some rectangles."""
-    if not places:
-        return None
-    rows, columns = (
-        slice(min(at.start for at in edge), max(at.stop for at in edge)) for edge in zip(*places, strict=True)
-    )
-    return rows, columns
+def _make_layer(image: Image, view: PlaneIndex, area: PreviewArea) -> Labels:
+    """Make an empty layer for the candidate, one plane thick, that covers a part of a plane."""
+    data = _with_other_axes(view, np.zeros(area.shape, dtype=np.uint8))
+    preview = Labels(data, name="SAM preview", opacity=1.0, **_area_placement(image, view, area))
+    preview.editable = False
+    return preview
 
 
-def _area(box: tuple[slice, slice]) -> int:
-    rows, columns = box
-    return int((rows.stop - rows.start) * (columns.stop - columns.start))
+def _place_layer(preview: Labels, image: Image, view: PlaneIndex, area: PreviewArea) -> None:
+    """Move the preview to its part of a plane."""
+    set_placement(preview, _area_placement(image, view, area))
+
+
+def _area_placement(image: Image, view: PlaneIndex, area: PreviewArea) -> dict[str, Any]:
+    """Return the arguments that put the preview on its part of a plane."""
+    place = placement_of(image)
+    own = Affine(**{name: place[name] for name in ("scale", "rotate", "shear", "translate")})
+    origin = np.array([0 if index is None else index for index in view.index], dtype=float)
+    for axis, start in zip(view.axes, area.start, strict=True):
+        origin[axis] = start + (area.step - 1) / 2
+        place["scale"][axis] *= area.step
+    return place | {"translate": np.asarray(own(origin))}
+
+
+def _with_other_axes(view: PlaneIndex, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Give pixels of a plane, (h, w), an axis for each of the image's, all others one pixel long."""
+    return pixels[tuple(np.newaxis if index is not None else slice(None) for index in view.index)]
+
+
+def _contour_colormap(bright: bool) -> CyclicLabelColormap:
+    """Return the colours of a preview: black on a bright backdrop, white on a dark one.
+
+    Cyclic, although one label needs no cycle: napari draws a direct colormap by code that numba compiles on the GUI
+    thread first, which froze the window for seconds at the first mask.
+    """
+    ink = [0, 0, 0, 1] if bright else [1, 1, 1, 1]
+    return CyclicLabelColormap(colors=np.array([[0, 0, 0, 0], ink], dtype=np.float32), seed=0.5, background_value=0)
+
+
+def _looks_bright(image: Image, backdrop: float) -> bool:
+    """Tell whether a grey value, 0 to 1, looks bright in the colours of an image layer."""
+    if image.rgb:
+        return backdrop > 0.5
+    red, green, blue = image.colormap.map(np.array([backdrop], dtype=np.float32))[0, :3]
+    # Luma of Rec. ITU-R BT.709.
+    return bool(0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.5)
 
 
 def _set_contour(layer: Labels, width: int) -> None:
@@ -172,49 +205,16 @@ def _forget_strokes(layer: Labels) -> None:
     layer.editable = False
 
 
-def _looks_bright(image: Image, backdrop: float) -> bool:
-    """Tell whether a grey value, 0 to 1, looks bright in the colours of an image layer."""
-    if image.rgb:
-        return backdrop > 0.5
-    red, green, blue = image.colormap.map(np.array([backdrop], dtype=np.float32))[0, :3]
-    # Luma of Rec. ITU-R BT.709.
-    return bool(0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.5)
+def _bounding_box(places: list[tuple[slice, slice]]) -> tuple[slice, slice] | None:
+    """Find the smallest rectangle that holds some rectangles."""
+    if not places:
+        return None
+    rows, columns = (
+        slice(min(at.start for at in edge), max(at.stop for at in edge)) for edge in zip(*places, strict=True)
+    )
+    return rows, columns
 
 
-def make_preview(image: Image, view: PlaneIndex, area: PreviewArea) -> Labels:
-    """Make an empty layer for the candidate, one plane thick, that covers a part of a plane."""
-    data = preview_data(view, np.zeros(area.shape, dtype=np.uint8))
-    preview = Labels(data, name="SAM preview", opacity=1.0, **preview_placement(image, view, area))
-    preview.editable = False
-    return preview
-
-
-def preview_data(view: PlaneIndex, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Give pixels of a plane, (h, w), an axis for each of the image's, all others one pixel long."""
-    return pixels[tuple(np.newaxis if index is not None else slice(None) for index in view.index)]
-
-
-def preview_placement(image: Image, view: PlaneIndex, area: PreviewArea) -> dict[str, Any]:
-    """Return the arguments that put the preview on its part of a plane."""
-    place = placement_of(image)
-    own = Affine(**{name: place[name] for name in ("scale", "rotate", "shear", "translate")})
-    origin = np.array([0 if index is None else index for index in view.index], dtype=float)
-    for axis, start in zip(view.axes, area.start, strict=True):
-        origin[axis] = start + (area.step - 1) / 2
-        place["scale"][axis] *= area.step
-    return place | {"translate": np.asarray(own(origin))}
-
-
-def place_preview(preview: Labels, image: Image, view: PlaneIndex, area: PreviewArea) -> None:
-    """Move the preview to its part of a plane."""
-    set_placement(preview, preview_placement(image, view, area))
-
-
-def contour_colours(bright: bool) -> CyclicLabelColormap:
-    """Return the colours of a preview: black on a bright backdrop, white on a dark one.
-
-    Cyclic, although one label needs no cycle: napari draws a direct colormap by code that numba compiles on the GUI
-    thread first, which froze the window for seconds at the first mask.
-    """
-    ink = [0, 0, 0, 1] if bright else [1, 1, 1, 1]
-    return CyclicLabelColormap(colors=np.array([[0, 0, 0, 0], ink], dtype=np.float32), seed=0.5, background_value=0)
+def _box_area(box: tuple[slice, slice]) -> int:
+    rows, columns = box
+    return int((rows.stop - rows.start) * (columns.stop - columns.start))

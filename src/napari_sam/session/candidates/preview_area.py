@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 _WHOLE = 2**21
 """Planes of up to this many pixels are covered as a whole: napari draws 1448 x 1448 pixels in some 50 ms."""
 _SIDE = 2**12
-"""The longest side of a sheet on a larger plane, in its own pixels."""
+"""The longest side of an area on a larger plane, in its own pixels."""
 _GRID = 256
-"""What sheets are snapped to, so that masks of about one place share one."""
+"""What areas are snapped to, so that masks of about one place share one of them."""
 _MARGIN = 32
 """Data pixels around a mask, so that its contour is closed and the next mask may be a little larger."""
 
@@ -41,14 +41,14 @@ class PreviewArea:
     step: int = 1
 
     @classmethod
-    def first(cls, plane: tuple[int, int]) -> PreviewArea:
-        """Return the sheet to begin with on a plane of a shape: all of it, or a corner of a huge one."""
+    def for_plane(cls, plane: tuple[int, int]) -> PreviewArea:
+        """Return the area to begin with on a plane of a shape: all of it, or a corner of a huge one."""
         if plane[0] * plane[1] <= _WHOLE:
             return cls((0, 0), plane)
         return cls((0, 0), (min(plane[0], _GRID), min(plane[1], _GRID)))
 
     def for_mask(self, candidate: Candidate, plane: tuple[int, int]) -> PreviewArea:
-        """Return a sheet of a plane that covers a mask: this one where it will do."""
+        """Return an area of a plane that covers a mask: this one where it will do."""
         if self.shape == plane or not candidate.area:
             return self
         low, high = np.array(candidate.origin), np.add(candidate.origin, candidate.mask.shape)
@@ -61,8 +61,8 @@ class PreviewArea:
         height, width = -(-(high - low) // step)
         return PreviewArea((int(low[0]), int(low[1])), (int(height), int(width)), step)
 
-    def place(self, candidate: Candidate) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
-        """Tell which pixels of the sheet a mask lies on, and give its own for each of them, the middle one of many."""
+    def place_mask(self, candidate: Candidate) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
+        """Tell which pixels of the area a mask lies on, and give its own for each of them, the middle one of many."""
         inside, cut = [], []
         for first, size, start, most in zip(
             candidate.origin, candidate.mask.shape, self.start, self.shape, strict=True
@@ -76,7 +76,7 @@ class PreviewArea:
         return (inside[0], inside[1]), candidate.mask[cut[0], cut[1]]
 
     def contour_width(self, plane: tuple[int, int]) -> int:
-        """Return the width of a contour in pixels of the sheet: visible when all of the sheet is on screen."""
+        """Return the width of a contour in pixels of the area: visible when all of the area is on screen."""
         if self.shape == plane:
             return 1 if max(plane) <= 512 else 2
         return max(2, round(max(self.shape) / 256))

@@ -24,7 +24,7 @@ Lane = Literal["plane", "prompts"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Apart:
+class _SetApart:
     """Who gets the answer to a request that was set apart, and in which lane of the worker it is."""
 
     lane: str
@@ -62,7 +62,7 @@ class PendingRequests:
         self._answered = answered
         self._changed = changed
         self._pending: dict[Lane, PlaneRequest] = {}
-        self._apart: dict[PlaneRequest, _Apart] = {}
+        self._apart: dict[PlaneRequest, _SetApart] = {}
         self._object = 0
         self._fraction: float | None = None
         self._failure: Status | None = None
@@ -70,7 +70,7 @@ class PendingRequests:
         """Tells whether the person still drags something; called on the inference thread."""
 
     @property
-    def idle(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether nothing is under way."""
         return not self._pending and not self._apart
 
@@ -79,7 +79,7 @@ class PendingRequests:
         """Whether an answer to prompts is under way."""
         return "prompts" in self._pending
 
-    def status(self, plane: str) -> Status | None:
+    def work_status(self, plane: str) -> Status | None:
         """Describe the work under way, or else the last failure; None when there is neither.
 
         Parameters
@@ -87,7 +87,7 @@ class PendingRequests:
         plane : str
             Words for the plane.
         """
-        if self.idle:
+        if self.is_idle:
             return self._failure
         request = next(iter((*self._apart, *self._pending.values())))
         if self._fraction is not None:
@@ -98,7 +98,7 @@ class PendingRequests:
             stage = "predicting" if self.waits_for_prompts or self._apart else "encoding"
         return messages.working(stage, plane, self._fraction or None)
 
-    def ask(self, request: PlaneRequest, delay: float = 0.0, *, drag: bool = False) -> None:
+    def ask_model(self, request: PlaneRequest, delay: float = 0.0, *, drag: bool = False) -> None:
         """Ask; an older request of the same kind that waits is dropped, and its answer too if it runs already.
 
         Parameters
@@ -114,7 +114,7 @@ class PendingRequests:
         self._failure = self._fraction = None
         self._pending[lane] = request
         self._worker.submit(
-            self._name(lane),
+            self._lane_name(lane),
             partial(self._backend.do, request),
             partial(self._on_done, lane, request),
             partial(self._on_failed, lane, request),
@@ -139,29 +139,29 @@ class PendingRequests:
             The request, for `withdraw`.
         """
         request = self._pending.pop("prompts")
-        self._apart[request] = _Apart(self._name("prompts"), answered, failed)
+        self._apart[request] = _SetApart(self._lane_name("prompts"), answered, failed)
         self._object += 1
         return request
 
-    def withdraw(self, request: PlaneRequest) -> None:
+    def withdraw_request(self, request: PlaneRequest) -> None:
         """Stop a request that was set apart; nothing is told of it any more. One that is done is left alone."""
         if (apart := self._apart.pop(request, None)) is not None:
             self._worker.cancel(apart.lane)
 
-    def _name(self, lane: Lane) -> str:
+    def _lane_name(self, lane: Lane) -> str:
         """Name a lane of the worker, in which only the newest counts: each object has one of its own."""
         return f"prompts of object {self._object}" if lane == "prompts" else lane
 
-    def drop(self, lane: Lane | None = None) -> None:
+    def drop_requests(self, lane: Lane | None = None) -> None:
         """Stop work of one kind, or all, and forget its answers and failures."""
         for name in [lane] if lane is not None else list(self._pending):
             if self._pending.pop(name, None) is not None:
-                self._worker.cancel(self._name(name))
+                self._worker.cancel(self._lane_name(name))
         self._failure = self._fraction = None
 
-    def fail(self, error: BaseException) -> None:
+    def report_failure(self, error: BaseException) -> None:
         """Note a failure that happened outside the inference thread."""
-        self._failure = describe(error)
+        self._failure = describe_failure(error)
 
     def _on_done(self, lane: Lane, request: PlaneRequest, answer: PlaneAnswer) -> None:
         if (apart := self._apart.pop(request, None)) is not None:
@@ -180,7 +180,7 @@ class PendingRequests:
             del self._pending[lane]
             self._fraction = None
             if not isinstance(error, Cancelled):
-                self.fail(error)
+                self.report_failure(error)
             self._changed()
 
     def _on_progress(self, lane: Lane, request: PlaneRequest, fraction: float) -> None:
@@ -189,7 +189,7 @@ class PendingRequests:
             self._changed()
 
 
-def describe(error: BaseException) -> Status:
+def describe_failure(error: BaseException) -> Status:
     """Say what went wrong; what nobody foresaw goes to the log as well."""
     if not isinstance(error, NapariSamError):
         _log.error("unexpected error in a session", exc_info=error)

@@ -46,7 +46,7 @@ class MaxLabel:
         self._changed = changed
         self._known: int | None = None
         self._noted = 0
-        self._count: _Count | None = None
+        self._count: _MaxSearch | None = None
         # napari holds bound methods weakly: the connections end with this.
         layer.events.paint.connect(self._on_layer_paint)
         layer.events.data.connect(self._on_layer_data)
@@ -64,7 +64,7 @@ class MaxLabel:
         if _is_small(data):
             self._known = max(0, int(np.max(data, initial=0)))
         elif self._count is None:
-            self._count = _Count(data)
+            self._count = _MaxSearch(data)
             self._go_on()
         return self._known
 
@@ -88,7 +88,7 @@ class MaxLabel:
         """Know that there is no id yet, as in a layer that was just made: nothing needs to be counted."""
         self._known, self._count = 0, None
 
-    def stop(self) -> None:
+    def stop_counting(self) -> None:
         """Count no further: nobody asks any more."""
         self._count = None
 
@@ -102,7 +102,7 @@ class MaxLabel:
         else:
             self._worker.submit(f"labels {id(self)}", count.turn, self._on_turn_over, self._on_turn_failed)
 
-    def _on_turn_over(self, count: _Count) -> None:
+    def _on_turn_over(self, count: _MaxSearch) -> None:
         if count is not self._count:
             return  # the data were replaced meanwhile
         if not count.over:
@@ -129,7 +129,7 @@ class MaxLabel:
             self._known = None
 
 
-class _Count:
+class _MaxSearch:
     """A search through an array, block by block."""
 
     def __init__(self, data: Any) -> None:
@@ -138,9 +138,9 @@ class _Count:
         self.share = 0.0
         self.problem = ""
         self._data = data
-        self._blocks = _blocks(data)
+        self._blocks = _split_blocks(data)
 
-    def turn(self, progress: Progress | None) -> _Count:
+    def turn(self, progress: Progress | None) -> _MaxSearch:
         """Search for a while; runs on the worker's thread, or without one to the end."""
         until = time.monotonic() + _TURN_S
         for share, region in self._blocks:
@@ -158,16 +158,16 @@ def _is_small(data: Any) -> bool:
     return in_memory and data.size <= _SMALL
 
 
-def _blocks(data: Any) -> Iterator[tuple[float, tuple[slice, ...]]]:
+def _split_blocks(data: Any) -> Iterator[tuple[float, tuple[slice, ...]]]:
     """Cut an array into blocks along its chunks; each with the share of the array that lies before it."""
-    sides = _sides(data)
+    sides = _block_sides(data)
     counts = [-(-size // side) for size, side in zip(data.shape, sides, strict=True)]
     total = int(np.prod(counts, dtype=np.int64))
     for number, place in enumerate(itertools.product(*map(range, counts))):
         yield number / total, tuple(slice(at * side, (at + 1) * side) for at, side in zip(place, sides, strict=True))
 
 
-def _sides(data: Any) -> list[int]:
+def _block_sides(data: Any) -> list[int]:
     """Choose the sides of the blocks to read: whole chunks, and as many of them as one read may hold."""
     chunks: Any = getattr(data, "chunks", ())
     told = len(chunks or ()) == data.ndim and all(isinstance(side, int) for side in chunks)

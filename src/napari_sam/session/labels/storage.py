@@ -64,7 +64,7 @@ def empty_labels(image: Image) -> NDArray[np.int32] | TiledLabels | list[TiledLa
     if not is_large(image):
         return np.zeros(shape, dtype=DTYPE)
     try:
-        levels = make_levels(image, _shapes(shape))
+        levels = make_levels(image, _level_shapes(shape))
     except OSError as error:
         raise InputError(
             f"Labels of this size are kept on disk, and {home()} cannot be written ({error.strerror or error}). "
@@ -83,10 +83,10 @@ def make_levels(image: Image, shapes: Sequence[tuple[int, ...]]) -> list[TiledLa
     shapes : sequence of tuple of int
         Shape of each resolution, finest first.
     """
-    return make_tiled(shapes, [_chunks(shape) for shape in shapes], _metadata(image, shapes))
+    return make_tiled(shapes, [_choose_chunks(shape) for shape in shapes], _ome_metadata(image, shapes))
 
 
-def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
+def _choose_chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Choose the tiles: wide in the plane that images are usually shown in, and thin, not flat, across it.
 
     A slice along any of the last three axes then meets few of them.
@@ -98,7 +98,7 @@ def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(min(side, size) for side, size in zip(wanted, shape, strict=True))
 
 
-def _shapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+def _level_shapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     """Choose the resolutions: one where planes can be drawn at once, else halves of each other in the plane."""
     shapes = [shape]
     if shape[-2] * shape[-1] > PLANE_PIXELS or max(shape[-2:]) > PLANE_SIDE:
@@ -108,7 +108,7 @@ def _shapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     return shapes
 
 
-def _metadata(image: Image, shapes: Sequence[tuple[int, ...]]) -> dict[str, Any]:
+def _ome_metadata(image: Image, shapes: Sequence[tuple[int, ...]]) -> dict[str, Any]:
     """Describe labels as an OME-Zarr image (https://ngff.openmicroscopy.org/0.4/); {} where it has too many axes."""
     if len(shapes[0]) > len(_AXIS_TYPES):
         return {}

@@ -15,7 +15,7 @@ from napari_sam.session.labels import storage
 from napari_sam.session.labels.remembered import recall_choices, remember_choices
 from napari_sam.session.labels.storage import make_labels
 from napari_sam.session.labels.undo_history import EarlierSteps
-from napari_sam.session.labels.writer import LabelWriter, fits, same_shape
+from napari_sam.session.labels.writer import LabelWriter, fits_image, same_shape
 from napari_sam.session.viewing.placement import add_below, align_to_image
 from napari_sam.session.viewing.transform import LayerTransform
 
@@ -75,7 +75,7 @@ class TargetLayers:
     @only_empty.setter
     def only_empty(self, only_empty: bool) -> None:
         self._only_empty = only_empty
-        for image in self._images():
+        for image in self._list_images():
             remember_choices(image, only_empty=only_empty)
 
     def list_choices(self, image: Image, without: Labels | None) -> list[Labels]:
@@ -88,7 +88,9 @@ class TargetLayers:
         without : Labels or None
             The preview, which is no target.
         """
-        return [layer for layer in self._labels() if layer is not without and fits(self._viewer, layer, image)]
+        return [
+            layer for layer in self._list_labels() if layer is not without and fits_image(self._viewer, layer, image)
+        ]
 
     def list_offers(self, image: Image, without: Labels | None) -> list[TargetOffer]:
         """List the layers that have the shape of an image and lie elsewhere, lowest first; `without` as above.
@@ -97,10 +99,10 @@ class TargetLayers:
         image's.
         """
         grid = LayerTransform.of(self._viewer, image)
-        taken = {without, *(self._remembered(other) for other in self._images() if other is not image)}
+        taken = {without, *(self._remembered_target(other) for other in self._list_images() if other is not image)}
         found = []
-        for layer in self._labels():
-            if layer in taken or not same_shape(layer, image) or fits(self._viewer, layer, image):
+        for layer in self._list_labels():
+            if layer in taken or not same_shape(layer, image) or fits_image(self._viewer, layer, image):
                 continue
             linear = LayerTransform.of(self._viewer, layer).linear
             found.append(TargetOffer(layer, "place" if np.allclose(linear, grid.linear) else "scale"))
@@ -130,7 +132,7 @@ class TargetLayers:
     def find_writer(self, image: Image) -> LabelWriter | None:
         """Return what writes the objects of an image; None when no target is chosen, or its pixels are elsewhere."""
         layer = self.chosen_layer(image)
-        return self._writers[image] if layer is not None and fits(self._viewer, layer, image) else None
+        return self._writers[image] if layer is not None and fits_image(self._viewer, layer, image) else None
 
     def choose_layer(self, layer: Labels | None, image: Image) -> None:
         """Let objects of an image go to a layer from now on; None: to a new one, made when it is needed.
@@ -145,7 +147,7 @@ class TargetLayers:
             return
         if layer is not None and not (isinstance(layer, Labels) and layer in self._viewer.layers):
             raise InputError("The target must be a labels layer of this viewer. Add it first.")
-        if layer is not None and not fits(self._viewer, layer, image):
+        if layer is not None and not fits_image(self._viewer, layer, image):
             raise InputError(
                 f'The pixels of "{layer.name}" are not those of "{image.name}": another shape, scale or place. '
                 "Choose another labels layer, or add a new one."
@@ -161,11 +163,11 @@ class TargetLayers:
     def restore_choices(self, image: Image) -> None:
         """Take up what was chosen for an image, and get ready, on the worker, for what a new target will need."""
         if self._only_empty is None:
-            known = [recall_choices(one) for one in (image, *reversed(self._images()))]
+            known = [recall_choices(one) for one in (image, *reversed(self._list_images()))]
             self._only_empty = next((one["only_empty"] for one in known if "only_empty" in one), None)
         if self._only_empty is not None:
             remember_choices(image, only_empty=self._only_empty)
-        layer = self._remembered(image)
+        layer = self._remembered_target(image)
         if layer is not None and image not in self._writers:
             self._writers[image] = LabelWriter(layer, self._worker, self._changed)
             self._earlier[layer] = EarlierSteps(layer)
@@ -173,7 +175,7 @@ class TargetLayers:
             self._worker.submit("labels", lambda _progress: storage.warm_up())
 
     def _drop_writer(self, image: Image) -> None:
-        self._writers.pop(image).stop()
+        self._writers.pop(image).stop_counting()
 
     def add_layer(self, image: Image, above: list[Layer | None]) -> LabelWriter:
         """Add an empty layer that fits an image, beneath the layers `above`, and make it the target."""
@@ -201,12 +203,12 @@ class TargetLayers:
             return False, False
         return steps.next_to_undo(writer.layer), steps.next_to_redo(writer.layer)
 
-    def _remembered(self, image: Image) -> Labels | None:
+    def _remembered_target(self, image: Image) -> Labels | None:
         wanted = recall_choices(image).get("target")
-        return next((layer for layer in self._labels() if str(layer.unique_id) == wanted), None)
+        return next((layer for layer in self._list_labels() if str(layer.unique_id) == wanted), None)
 
-    def _images(self) -> list[Image]:
+    def _list_images(self) -> list[Image]:
         return [layer for layer in self._viewer.layers if isinstance(layer, Image)]
 
-    def _labels(self) -> list[Labels]:
+    def _list_labels(self) -> list[Labels]:
         return [layer for layer in self._viewer.layers if isinstance(layer, Labels)]

@@ -89,9 +89,9 @@ class LabelWriter:
         self._introduced = True
         return messages.kept_on_disk(data.folder, paintable=not self.layer.multiscale)
 
-    def stop(self) -> None:
+    def stop_counting(self) -> None:
         """Read no further ids: this layer is no target any more."""
-        self._max_label.stop()
+        self._max_label.stop_counting()
 
     def assume_empty(self) -> None:
         """Know that the layer holds no ids yet, because it was just made."""
@@ -184,7 +184,7 @@ class LabelWriter:
                 yield (top + int(y.min()), int(x.min())), (top + int(y.max()) + 1, int(x.max()) + 1)
 
 
-def fits(viewer: ViewerModel, layer: Labels, image: Image) -> bool:
+def fits_image(viewer: ViewerModel, layer: Labels, image: Image) -> bool:
     """Tell whether the pixels of a Labels layer are those of an image, both at full resolution."""
     return same_shape(layer, image) and LayerTransform.of(viewer, layer).matches(LayerTransform.of(viewer, image))
 

@@ -266,7 +266,7 @@ class ObjectLog:
         self.accepted = None
         self._hold(step, step.held)
         if step.refinement is not None:
-            self._live.forget(step.refinement)
+            self._live.forget_answers(step.refinement)
         return trouble
 
     def redo(self, image: Image) -> str:
@@ -281,7 +281,7 @@ class ObjectLog:
         self.accepted = None
         self._hold(step, step.holds)
         if step.refinement is not None:
-            self._live.forget()
+            self._live.forget_answers()
         return trouble
 
     def _hold(self, step: HistoryStep, hand: TrackedObject | None) -> None:
@@ -301,7 +301,7 @@ class ObjectLog:
         before, refinement, held = self._contents, self._live.refinement, self.hand
         self._prompts.delete_drawn(*readings)
         self._tools.start_object()
-        self._live.forget()
+        self._live.forget_answers()
         self.look()
         self.hand = hand
         step = HistoryStep(before, self._contents, written, entries, refinement, held, hand)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from napari_sam.errors import InputError
 from napari_sam.session import messages
-from napari_sam.session.candidates.requests import describe
+from napari_sam.session.candidates.requests import describe_failure
 from napari_sam.session.objects.matching import belongs
 from napari_sam.session.objects.recording import WriteOrder
 from napari_sam.session.state import Status
@@ -202,7 +202,7 @@ class PendingAccepts:
                 if not components.log.withdraw(accept.image, accept.step):
                     components.prompts.draw_prompts(accept.image, view, accept.request.prompts)
                     components.log.note_drawing(accept.image)
-                components.live.read(ask=ask or view != components.active.view)
+                components.live.read_prompts(ask=ask or view != components.active.view)
 
     # -- answers ----------------------------------------------------------------------------------
 
@@ -233,7 +233,7 @@ class PendingAccepts:
                 status = self._write(accept)
             # Whatever napari or the disk raise: the objects behind this one are to be written all the same.
             except Exception as error:
-                status = describe(error)
+                status = describe_failure(error)
                 failed.append(accept)
             notice = status or notice
         if notice is None or not failed:
@@ -289,7 +289,7 @@ class PendingAccepts:
 
     def _drop(self, accept: PendingAccept) -> None:
         """Stop waiting for an accept."""
-        self._components.live.requests.withdraw(accept.request)
+        self._components.live.requests.withdraw_request(accept.request)
         if accept in self._waiting:
             self._waiting.remove(accept)
         if accept in self._unwritten:

@@ -1,4 +1,8 @@
-"""How prompts look: symbols, colours, and the features that tell positive from negative."""
+"""How prompts look, and the features of a layer that say what they are.
+
+Colours go by meaning and are told apart by people with any kind of colour vision (the set of Okabe and Ito, 2008);
+positive and negative points also differ in shape.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +19,15 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from numpy.typing import NDArray
 
-
 POLARITY = "polarity"
 """Name of the feature of a Points layer that says which points are "positive" and which "negative"."""
-
-
 KIND = "prompt"
 """Name of the feature that marks a Shapes layer as one of prompts."""
 
-
 _BLUE_GREEN, _ORANGE, _YELLOW = "#009e73", "#e69f00", "#f0e442"
-
-
+# By polarity:
 _SYMBOLS = {True: "disc", False: "x"}
-
-
 _COLOURS = {True: _BLUE_GREEN, False: _ORANGE}
-
-
 _RIMS = {True: "#000000", False: _ORANGE}  # around the thin arms of the x, a dark rim would leave nothing to be seen
 
 
@@ -49,7 +44,7 @@ def make_points(image: Image) -> Points:
         face_color=_BLUE_GREEN,
         border_color=_RIMS[True],
         border_width=0.15,
-        size=_pixels(image, 1 / 40),
+        size=_share_of_side(image, 1 / 40),
         canvas_size_limits=(2, 8),
         name="SAM points",
         **placement_of(image),
@@ -66,15 +61,24 @@ def make_shapes(image: Image) -> Shapes:
         features=pd.DataFrame({KIND: pd.Series([], dtype=object)}),
         edge_color=_YELLOW,
         face_color="transparent",
-        edge_width=_pixels(image, 1 / 300),
+        edge_width=_share_of_side(image, 1 / 300),
         name="SAM boxes",
         **placement_of(image),
     )
 
 
-def _pixels(image: Image, share: float) -> float:
-    """Give a share of the longest displayed side, in data pixels: what looks the same on images of any size."""
-    return max(1.0, share * max(int(size) for size in image.data.shape[: image.ndim][-2:]))
+def style_points(points: Points) -> None:
+    """Make colour and shape of every point tell its polarity again, after a program or an undo changed the table."""
+    positive = read_polarity(points)
+    symbols = np.array([_SYMBOLS[bool(p)] for p in positive], dtype=object)
+    if [str(s) for s in points.symbol] != list(symbols):
+        points.symbol = symbols
+    if not len(positive):
+        return
+    for name, colours in (("face_color", _COLOURS), ("border_color", _RIMS)):
+        wanted = transform_color([colours[False], colours[True]])[positive.astype(int)]
+        if not np.allclose(getattr(points, name), wanted):
+            setattr(points, name, wanted)
 
 
 def read_polarity(points: Points) -> NDArray[np.bool_]:
@@ -97,25 +101,16 @@ def set_current_polarity(points: Points, positive: bool) -> None:
     napari keeps the newest point selected, and would turn it along with the current value; nothing stays selected here.
     """
     points.selected_data = set()
-    points.feature_defaults = {**_defaults(points), POLARITY: "positive" if positive else "negative"}
+    points.feature_defaults = {**_current_features(points), POLARITY: "positive" if positive else "negative"}
     points.current_face_color = _COLOURS[positive]
     points.current_border_color = _RIMS[positive]
     points.current_symbol = _SYMBOLS[positive]
 
 
-def style_points(points: Points) -> None:
-    """Make colour and shape of every point tell its polarity again, after a program or an undo changed the table."""
-    positive = read_polarity(points)
-    symbols = np.array([_SYMBOLS[bool(p)] for p in positive], dtype=object)
-    if [str(s) for s in points.symbol] != list(symbols):
-        points.symbol = symbols
-    if not len(positive):
-        return
-    for name, colours in (("face_color", _COLOURS), ("border_color", _RIMS)):
-        wanted = transform_color([colours[False], colours[True]])[positive.astype(int)]
-        if not np.allclose(getattr(points, name), wanted):
-            setattr(points, name, wanted)
+def _share_of_side(image: Image, share: float) -> float:
+    """Give a share of the longest displayed side, in data pixels: what looks the same on images of any size."""
+    return max(1.0, share * max(int(size) for size in image.data.shape[: image.ndim][-2:]))
 
 
-def _defaults(points: Points) -> dict[str, Any]:
+def _current_features(points: Points) -> dict[str, Any]:
     return {str(name): points.feature_defaults[name].iloc[0] for name in points.feature_defaults}

@@ -1,4 +1,4 @@
-"""Which tool is in hand: a prompt layer that is selected, its mode, and the polarity of the next click."""
+"""Which tool is selected: a prompt layer that is active, its mode, and the polarity of the next click."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BOX_MODES = frozenset({"add_rectangle", "add_ellipse", "add_polygon", "add_poly
 
 
 class PromptTools:
-    """Puts tools into the person's hand, and gives back what was there before.
+    """Selects the tools, and what was selected before them again.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class PromptTools:
         layer.mode = mode
 
     def resume_tool(self, image: Image) -> None:
-        """Take the kind of tool that was taken last, unless the person has a tool of napari's in hand."""
+        """Take the kind of tool that was taken last, unless the person works with a tool of napari's."""
         active = self._viewer.layers.selection.active
         if active is None or str(active.mode) == "pan_zoom":
             self.select_tool("box" if self._boxes else "positive", image)

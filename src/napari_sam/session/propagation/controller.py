@@ -113,7 +113,7 @@ class PropagationController:
             return False
         if live.is_answered and live.answer is not None:
             request = live.answer.request
-            return belongs(hand, request.source.view, request.prompts, live.candidate)
+            return belongs(hand, request.source.view, request.prompts, live.selected_candidate)
         return belongs(hand, view, live.reading.prompts, None)
 
     @again.setter
@@ -145,7 +145,7 @@ class PropagationController:
     def propagate(self, image: Image, *, only_empty: bool) -> str:
         """Begin to carry the object through the stack; return what the person should know."""
         components, live, course = self._components, self._components.live, self.course
-        line, axis, source = course.line, course.axis, components.active.source()
+        line, axis, source = course.line, course.axis, components.active.plane_source()
         if self.running:
             return propagation_messages.RUNNING
         if line is None or axis is None or source is None:
@@ -257,7 +257,7 @@ class PropagationController:
     def _candidate(self) -> NDArray[np.bool_] | None:
         """Return the candidate that is shown, (H, W) bool; None when there is none for the prompts as they are."""
         live, view = self._components.live, self._components.active.view
-        candidate = live.candidate
+        candidate = live.selected_candidate
         if candidate is None or view is None or not live.is_answered:
             return None
         mask = np.zeros(view.shape, dtype=bool)
@@ -296,7 +296,7 @@ class PropagationController:
         """Say what went wrong; what was written stays."""
         count = 0 if self._run_writer is None else self._run_writer.count
         self._close(whole=False)
-        self._components.live.requests.fail(error)
+        self._components.live.requests.report_failure(error)
         self.message = propagation_messages.broken_off(messages.failed(error).text, count)
 
     def _close(self, *, whole: bool) -> str:

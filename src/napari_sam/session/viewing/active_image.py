@@ -1,4 +1,4 @@
-"""What the person works on: the image, the plane of it on screen, and the window it is seen with."""
+"""What the person works on: the image, the plane of it on screen, and the grey values that it is seen with."""
 
 from __future__ import annotations
 
@@ -63,20 +63,20 @@ class ActiveImage:
         self._connections.connect("viewer", self.viewer_events.active_changed, self._on_viewer_active)
         self._connections.connect("viewer", self.viewer_events.dims_changed, self._on_viewer_dims)
 
-    def start(self) -> None:
+    def start_following(self) -> None:
         """Begin with the active image, or else with the uppermost one."""
-        self._use(self._follow())
+        self._use_image(self._default_image())
 
     def release(self) -> None:
         """Stop following."""
         self._connections.release()
         self.viewer_events.release()
 
-    def choices(self) -> list[Image]:
+    def list_images(self) -> list[Image]:
         """List the images of the viewer, lowest first."""
         return [layer for layer in self._viewer.layers if isinstance(layer, Image)]
 
-    def choose(self, image: Image | None) -> None:
+    def choose_image(self, image: Image | None) -> None:
         """Work on an image from now on; None: follow the active layer again.
 
         Raises
@@ -90,9 +90,9 @@ class ActiveImage:
         if image is None:
             self._on_viewer_active()
         else:
-            self._use(image)
+            self._use_image(image)
 
-    def source(self) -> PlaneSource | None:
+    def plane_source(self) -> PlaneSource | None:
         """Return how to read the plane on screen as it is seen now; None when there is none."""
         if self.image is None or self.view is None:
             return None
@@ -104,7 +104,7 @@ class ActiveImage:
         return () if self.image is None else axis_names(self._viewer, self.image)
 
     @property
-    def slider(self) -> int | None:
+    def slider_axis(self) -> int | None:
         """The data axis of the slider that was used last, or of the first that there is; None where there is none."""
         if self.image is None or self.view is None:
             return None
@@ -116,7 +116,7 @@ class ActiveImage:
         """Count the planes along a data axis."""
         return 0 if self.image is None else int(self.image.data.shape[axis])
 
-    def visible(self, view: PlaneIndex) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    def visible_corners(self, view: PlaneIndex) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         """Return the corners of the part of a plane that is on the screen, data pixels; None when there is none."""
         return None if self.image is None else visible_box(self._viewer, self.image, view)
 
@@ -130,12 +130,12 @@ class ActiveImage:
         world = LayerTransform.of(self._viewer, self.image).to_world(place)
         dims.set_point([first + axis for axis in others], [float(world[axis]) for axis in others])
 
-    def _follow(self) -> Image | None:
+    def _default_image(self) -> Image | None:
         """Find the image to work on where nobody says which: the active one, or else the uppermost."""
         active: Layer | None = self._viewer.layers.selection.active
-        return active if isinstance(active, Image) else next(reversed(self.choices()), None)
+        return active if isinstance(active, Image) else next(reversed(self.list_images()), None)
 
-    def _use(self, image: Image | None) -> None:
+    def _use_image(self, image: Image | None) -> None:
         if image is self.image:
             return
         self._connections.release("image")
@@ -149,10 +149,10 @@ class ActiveImage:
             self._window = _window_of(image)
             self._connections.connect("image", events.data, self._on_image_data)
             self._connections.connect("image", events.set_data, self._on_image_set_data)
-        self._find()
+        self._find_plane()
         self.image_changed.emit()
 
-    def _find(self) -> bool:
+    def _find_plane(self) -> bool:
         """Find the view anew; tell whether it is another one."""
         before = self.view, self.problem
         self.view, self.problem = None, ""
@@ -178,22 +178,22 @@ class ActiveImage:
             self.travel = moved[0]
 
     def _on_viewer_dims(self) -> None:
-        if self._find():
+        if self._find_plane():
             self.view_changed.emit()
 
     def _on_viewer_active(self) -> None:
         active: Layer | None = self._viewer.layers.selection.active
         if isinstance(active, Image) and not self._pinned:
-            self._use(active)
+            self._use_image(active)
 
     def _on_viewer_removed(self, _layers: tuple[Layer, ...]) -> None:
         if self.image is not None and self.image not in self._viewer.layers:
             self._pinned = False
-            self._use(self._follow())
+            self._use_image(self._default_image())
 
     def _on_image_place(self) -> None:
         self.place_changed.emit()
-        if self._find():
+        if self._find_plane():
             self.view_changed.emit()
 
     def _on_image_window(self) -> None:
@@ -209,7 +209,7 @@ class ActiveImage:
 
     def _on_image_data(self) -> None:
         self._version += 1
-        if self._find():
+        if self._find_plane():
             self.view_changed.emit()
         else:
             self.pixels_changed.emit("data")

@@ -23,7 +23,7 @@ _AROUND = np.array([(y, x) for y in (-4, -2, 0, 2, 4) for x in (-4, -2, 0, 2, 4)
 """Places around a click that are looked at, data pixels, (y, x)."""
 
 
-class Channels:
+class ChannelCheck:
     """Tells when a person points at something that the model cannot see, because it is in another image.
 
     A few pixels are looked at, in what napari has drawn already; nothing is read from the data.
@@ -39,9 +39,9 @@ class Channels:
         self._asked: Hashable = None
         self._found: Image | None = None
 
-    def several(self, image: Image) -> bool:
+    def has_others(self, image: Image) -> bool:
         """Whether other images are seen beside the one that is read."""
-        return any(layer is not image for layer in self._seen())
+        return any(layer is not image for layer in self._visible_images())
 
     def seen_elsewhere(self, image: Image, view: PlaneIndex, position: tuple[float, float] | None) -> Image | None:
         """Find the image that shows something at a click where the one that is read shows nothing.
@@ -60,22 +60,24 @@ class Channels:
         Image or None
             The brightest of the others; None where the image that is read shows something, or no other does.
         """
-        seen = self._seen()
+        seen = self._visible_images()
         if position is None or image.rgb or all(layer is image for layer in seen):
             return None
         looks = tuple((id(layer), tuple(layer.contrast_limits)) for layer in (image, *seen))
         if (asked := (view, position, looks)) != self._asked:
-            self._asked, self._found = asked, self._find(image, view, position, seen)
+            self._asked, self._found = asked, self._find_brightest(image, view, position, seen)
         return self._found
 
-    def _seen(self) -> list[Image]:
+    def _visible_images(self) -> list[Image]:
         layers = (layer for layer in self._viewer.layers if isinstance(layer, Image))
         return [layer for layer in layers if layer.visible and layer.opacity > 0]
 
-    def _find(self, image: Image, view: PlaneIndex, position: tuple[float, float], seen: list[Image]) -> Image | None:
+    def _find_brightest(
+        self, image: Image, view: PlaneIndex, position: tuple[float, float], seen: list[Image]
+    ) -> Image | None:
         places = np.array([[0 if at is None else at for at in view.index]] * len(_AROUND), dtype=np.float64)
         places[:, list(view.axes)] = np.asarray(position) + _AROUND
-        here = _levels(image, places)
+        here = _brightness(image, places)
         if not len(here) or np.median(here) > _DARK or here.max() > _BRIGHT:
             return None
         world = np.tile(np.asarray(self._viewer.dims.point, dtype=np.float64), (len(places), 1))
@@ -83,13 +85,13 @@ class Channels:
         best, level = None, _BRIGHT
         for layer in seen:
             if layer is not image:
-                there = _levels(layer, LayerTransform.of(self._viewer, layer).to_data(world[:, -layer.ndim :]))
+                there = _brightness(layer, LayerTransform.of(self._viewer, layer).to_data(world[:, -layer.ndim :]))
                 if len(there) and np.median(there) > level:
                     best, level = layer, float(np.median(there))
         return best
 
 
-def _levels(layer: Image, places: NDArray[np.float64]) -> NDArray[np.float64]:
+def _brightness(layer: Image, places: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return how bright an image is drawn at some of its data pixels, (N,) from 0 to 1, where it is drawn at all."""
     low, high = (0, 255) if layer.rgb else layer.contrast_limits
     found = []

@@ -1,8 +1,4 @@
-"""The layers that a session adds: how they look, where they lie, and how they get into the viewer.
-
-Colours go by meaning and are told apart by people with any kind of colour vision (the set of Okabe and Ito, 2008);
-positive and negative points also differ in shape.
-"""
+"""Where the layers that a session adds lie, and how they get into the viewer."""
 
 from __future__ import annotations
 

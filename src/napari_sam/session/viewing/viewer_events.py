@@ -69,7 +69,7 @@ class ViewerEvents:
         self._connections.release()
 
     @property
-    def busy(self) -> bool:
+    def is_busy(self) -> bool:
         """Whether napari is adding or removing layers at this moment: do not look at layers, and change none."""
         return self._midway or self._batches > 0
 
@@ -102,11 +102,11 @@ class ViewerEvents:
     def _tell(self, *news: str) -> None:
         """Take note, and pass all news on if the viewer is at rest; what they lead to is told after them."""
         self._news.update(news)
-        if self.busy or self._telling:
+        if self.is_busy or self._telling:
             return
         self._telling = True
         try:
-            while (self._gone or self._news) and not self.busy:
+            while (self._gone or self._news) and not self.is_busy:
                 self._tell_next()
         finally:
             self._telling = False
