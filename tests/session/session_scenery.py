@@ -20,3 +20,9 @@ def click(session, position, positive=True):
     """Do what a click in the canvas does."""
     session.use_tool("positive" if positive else "negative")
     session.points.add(position)
+
+
+def accept(session, *position):
+    session.points.add(position)
+    session.wait(20)
+    session.accept()
