@@ -18,11 +18,11 @@ def candidate(box, plane=(50_000, 50_000)):
     return Candidate(0.9, int(mask.sum()), (y0, x0), mask)
 
 
-def test_a_sheet_holds_the_mask_and_stays_where_it_is_while_it_can():
+def test_an_area_holds_the_mask_and_stays_where_it_is_while_it_can():
     plane = (50_000, 50_000)
     first = PreviewArea.for_plane(plane).for_mask(candidate(((30_000, 40_000), (30_100, 40_200))), plane)
     assert first.step == 1 and max(first.shape) <= 768
-    inside, mask = first.place(candidate(((30_000, 40_000), (30_100, 40_200))))
+    inside, mask = first.place_mask(candidate(((30_000, 40_000), (30_100, 40_200))))
     assert mask.shape == (100, 200) and inside[0].start == 30_000 - first.start[0]
     assert first.for_mask(candidate(((30_010, 40_010), (30_090, 40_190))), plane) is first
     other = first.for_mask(candidate(((10, 49_900), (80, 50_000))), plane)
@@ -34,7 +34,7 @@ def test_a_mask_that_is_too_large_to_draw_is_drawn_smaller():
     big = Candidate(0.9, 1, (5000, 6000), np.broadcast_to(np.True_, (30_000, 20_000)))
     drawn = PreviewArea.for_plane(plane).for_mask(big, plane)
     assert drawn.step == 8 and max(drawn.shape) <= 4096
-    (rows, columns), mask = drawn.place(big)
+    (rows, columns), mask = drawn.place_mask(big)
     assert (
         mask.all()
         and abs(mask.shape[0] - 30_000 / 8) <= 1
