@@ -37,14 +37,14 @@ class FakeEngine:
     def prepare(self, plane, progress=no_progress):
         self.prepared.append(plane)
         for step in range(100):
-            assert self.gate.wait(20)
+            assert self.gate.wait(60)
             progress(step / 100)
 
     def predict(self, plane, prompts, *, multimask=None, progress=no_progress):
         self.asked.append(prompts)
         self.planes.append(plane)
         self.started.set()
-        assert self.gate.wait(20)
+        assert self.gate.wait(60)
         if self.error is not None:
             raise self.error
         picture = plane.rendered[..., 0].astype(int)

@@ -22,10 +22,16 @@ def archive(tmp_path):
     return write_archive(tmp_path / "a.zip", {f"i{n}": image for n in range(12)}, squares())
 
 
+def one_object_of_each_image(*given, measure=bundled.measure_accuracy, **options):
+    """Measure as a real run does, but for the number of objects."""
+    return measure(*given, **{**options, "most_objects": 1})
+
+
 @pytest.fixture
 def train(run, archive, tmp_path, monkeypatch):
     """Run `napari-sam train bundled` on a tiny model and few validation scenes."""
     monkeypatch.setattr(bundled, "unseen_images", lambda each, draw=bundled.unseen_images: draw(1)[:2])
+    monkeypatch.setattr(bundled, "measure_accuracy", one_object_of_each_image)
     monkeypatch.setenv("COLUMNS", "120")
     weights = write_weights(tmp_path / "start.safetensors")
     options = ("--device", "cpu", "--scenes", 0, "--batch", 2, "--threads", 1, "--start-from", weights)

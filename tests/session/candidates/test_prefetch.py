@@ -32,6 +32,22 @@ def stack(viewer, volume, open_session):
     return session
 
 
+@pytest.fixture
+def held_stack(viewer, volume, open_session, factory):
+    """The same, with an engine that is held in its first step of what runs ahead."""
+
+    def load(*asked, **options):
+        engine = factory(*asked, **options)
+        engine.gate.clear()
+        return engine
+
+    viewer.add_image(volume, contrast_limits=(0, 255))
+    viewer.dims.set_point(0, 10)
+    session = open_session(prefetch=True, engine_factory=load)
+    session.wait(60)
+    return session
+
+
 def planes(seen):
     return [int(plane.pixels.min()) for plane in seen]
 
@@ -103,9 +119,8 @@ def test_the_axis_that_is_scrolled_along_counts(viewer, open_session, engines):
     assert planes(engines[0].prepared)[-3:] == [84, 104, 44]
 
 
-def test_a_click_stops_what_runs_ahead_at_its_next_step(stack, engines):
-    engine = engines[0]
-    engine.gate.clear()
+def test_a_click_stops_what_runs_ahead_at_its_next_step(held_stack, engines):
+    stack, engine = held_stack, engines[0]
     settle(stack, engine, 1)  # it is held in its first step now
     started = threading.Event()
     predict = engine.predict
@@ -118,12 +133,10 @@ def test_a_click_stops_what_runs_ahead_at_its_next_step(stack, engines):
     assert settle(stack, engine, 3) == [11, 11, 9]
 
 
-def test_nothing_waits_for_what_runs_ahead(stack, engines):
-    engines[0].gate.clear()
-    settle(stack, engines[0], 1)
-    start = time.monotonic()
-    stack.wait(20)
-    assert time.monotonic() - start < 10
+def test_nothing_waits_for_what_runs_ahead(held_stack, engines):
+    settle(held_stack, engines[0], 1)
+    held_stack.wait(60)  # else this would raise
+    assert held_stack._worker.busy("ahead") and not engines[0].gate.is_set()
     engines[0].gate.set()
 
 
@@ -179,15 +192,25 @@ def test_embeddings_made_ahead_are_used(viewer, volume, open_session):
 
 def test_a_drag_of_the_contrast_encodes_once_when_it_ends(viewer, open_session, engines):
     image = viewer.add_image(discs(), contrast_limits=(0, 255))
-    down = threading.Event()
-    session = open_session(held=down.is_set)
+    down, asked = threading.Event(), []
+
+    def held():
+        asked.append(down.is_set())
+        return asked[-1]
+
+    session = open_session(held=held)
     session.wait(20)
     down.set()
     for high in (250, 240, 230):
         image.contrast_limits = (0, high)
-    time.sleep(0.5)  # a pause in the drag, longer than any delay
-    image.contrast_limits = (0, 220)
-    time.sleep(0.5)
+    for high in (220, None):  # a pause in the drag, longer than any delay
+        asked.clear()
+        deadline = time.monotonic() + 60
+        while len(asked) < 3 and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert asked[:3] == [True] * 3
+        if high is not None:
+            image.contrast_limits = (0, high)
     assert len(engines[0].embedded) == 1
     down.clear()
     session.wait(20)

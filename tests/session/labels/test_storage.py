@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import gc
 import os
-import time
 from pathlib import Path
 
 import dask.array as da
@@ -151,11 +150,10 @@ def test_a_volume_of_30_gb_takes_a_click_and_an_accept(viewer, open_session, dis
     shape, reads = (7500, 2048, 2048), []
     image = viewer.add_image(lazy_volume(shape, reads), contrast_limits=(0, 255), scale=(2, 1, 1))
     viewer.dims.set_current_step(0, 4000)
-    before, start = resident(), time.perf_counter()
+    before = resident()
     reads.clear()
     session = open_session()
     session.wait(60)
-    opened = time.perf_counter() - start
     accept(session, 4000, *DISCS[0])
     assert session.state.next_id == 2
     data = full_resolution(session.target)
@@ -166,6 +164,5 @@ def test_a_volume_of_30_gb_takes_a_click_and_an_accept(viewer, open_session, dis
     session.redo()
     assert data.max_label == 1
     assert resident() - before < 500e6
-    assert opened < 20
     assert len(reads) < 40
     assert image.data.nbytes > 30e9
