@@ -31,19 +31,19 @@ def box(y0, x0, y1, x1):
 )
 def test_a_plane_of_about_the_model_s_size_is_looked_at_as_a_whole(plane, spacing, yes):
     assert fits(plane, SIDE, spacing) is yes
-    window = choose_crop(plane, click(5, 5), SIDE, spacing=spacing)
-    assert window.is_whole(plane) is yes
+    crop = choose_crop(plane, click(5, 5), SIDE, spacing=spacing)
+    assert crop.is_whole(plane) is yes
 
 
-def test_a_click_gets_a_window_of_the_model_s_size_at_full_detail():
-    window = choose_crop(PLANE, click(3000, 4000), SIDE)
-    assert window.shape == window.picture == (SIDE, SIDE)
-    assert window.steps == (1, 1)
+def test_a_click_gets_a_crop_of_the_model_s_size_at_full_detail():
+    crop = choose_crop(PLANE, click(3000, 4000), SIDE)
+    assert crop.shape == crop.picture == (SIDE, SIDE)
+    assert crop.steps == (1, 1)
 
 
-def test_neighbouring_clicks_share_a_window():
-    windows = {choose_crop(PLANE, click(y, x), SIDE) for y in range(2310, 2810, 50) for x in range(2310, 2810, 50)}
-    assert len(windows) == 1
+def test_neighbouring_clicks_share_a_crop():
+    crops = {choose_crop(PLANE, click(y, x), SIDE) for y in range(2310, 2810, 50) for x in range(2310, 2810, 50)}
+    assert len(crops) == 1
     everywhere = {choose_crop(PLANE, click(y, x), SIDE) for y in range(0, 6000, 40) for x in range(0, 8000, 40)}
     assert len(everywhere) < 2 * 2 * (6000 // SIDE + 1) * (8000 // SIDE + 1)
 
@@ -54,54 +54,52 @@ def test_neighbouring_clicks_share_a_window():
     spacing=st.tuples(st.floats(0.2, 5), st.floats(0.2, 5)),
     side=st.sampled_from([64, 1024, 1536]),
 )
-def test_what_names_the_object_is_in_the_window_and_the_window_on_the_plane(plane, at, spacing, side):
+def test_what_names_the_object_is_in_the_crop_and_the_crop_on_the_plane(plane, at, spacing, side):
     positions = [tuple(share * (size - 1) for share, size in zip(pair, plane, strict=True)) for pair in at]
-    window = choose_crop(plane, PromptSet(tuple(PointPrompt(p) for p in positions)), side, spacing=spacing)
+    crop = choose_crop(plane, PromptSet(tuple(PointPrompt(p) for p in positions)), side, spacing=spacing)
     for position in positions:
-        assert window.holds(position, position, plane)
-    assert all(
-        start >= 0 and start + n <= size for start, n, size in zip(window.start, window.shape, plane, strict=True)
-    )
-    assert all(float(step).is_integer() for step in window.steps)
-    squares = [n * step * s for n, step, s in zip(window.picture, window.steps, spacing, strict=True)]
-    if not window.is_whole(plane):
-        coarse = max(step * s for step, s in zip(window.steps, spacing, strict=True))
+        assert crop.holds(position, position, plane)
+    assert all(start >= 0 and start + n <= size for start, n, size in zip(crop.start, crop.shape, plane, strict=True))
+    assert all(float(step).is_integer() for step in crop.steps)
+    squares = [n * step * s for n, step, s in zip(crop.picture, crop.steps, spacing, strict=True)]
+    if not crop.is_whole(plane):
+        coarse = max(step * s for step, s in zip(crop.steps, spacing, strict=True))
         assert max(squares) / coarse <= 2 * side + 2  # no more pixels than the model can use
 
 
-def test_a_click_is_far_from_the_edges_of_its_window():
+def test_a_click_is_far_from_the_edges_of_its_crop():
     for y in range(600, 5400, 77):
-        window = choose_crop(PLANE, click(y, y), SIDE)
-        inside = np.array([y, y]) - window.start
+        crop = choose_crop(PLANE, click(y, y), SIDE)
+        inside = np.array([y, y]) - crop.start
         assert (inside >= SIDE / 4 - 1).all() and (inside <= 3 * SIDE / 4 + 1).all()
 
 
-def test_a_large_box_gets_a_larger_and_coarser_window_with_room_around():
-    window = choose_crop(PLANE, box(1000, 1000, 3000, 3500), SIDE)
-    assert window.steps == (4, 4)
-    assert window.holds((800, 750), (3200, 3750), PLANE)
-    assert max(window.picture) <= SIDE
+def test_a_large_box_gets_a_larger_and_coarser_crop_with_room_around():
+    crop = choose_crop(PLANE, box(1000, 1000, 3000, 3500), SIDE)
+    assert crop.steps == (4, 4)
+    assert crop.holds((800, 750), (3200, 3750), PLANE)
+    assert max(crop.picture) <= SIDE
 
 
-def test_background_far_away_does_not_widen_the_window():
+def test_background_far_away_does_not_widen_the_crop():
     said = PromptSet((PointPrompt((100, 100)), PointPrompt((5900, 7900), False), PointPrompt((120, 90), False)))
-    window = choose_crop(PLANE, said, SIDE)
-    assert window == choose_crop(PLANE, click(100, 100), SIDE)
-    assert [p.positive for p in window.prompts(said).points] == [True, False]
+    crop = choose_crop(PLANE, said, SIDE)
+    assert crop == choose_crop(PLANE, click(100, 100), SIDE)
+    assert [p.positive for p in crop.prompts(said).points] == [True, False]
 
 
 def test_pixels_that_are_not_square_are_read_as_squares():
-    window = choose_crop((4000, 4000), box(100, 100, 2100, 2100), SIDE, spacing=(4.0, 1.0))
-    down, across = window.steps
+    crop = choose_crop((4000, 4000), box(100, 100, 2100, 2100), SIDE, spacing=(4.0, 1.0))
+    down, across = crop.steps
     assert (down, across) == (4, 16)
-    assert window.shape[0] * 4 == pytest.approx(window.shape[1], rel=0.1) or window.shape[1] == 4000
+    assert crop.shape[0] * 4 == pytest.approx(crop.shape[1], rel=0.1) or crop.shape[1] == 4000
 
 
 def test_positions_go_there_and_back():
-    window = Crop((100, 200), (400, 800), (4, 8))
+    crop = Crop((100, 200), (400, 800), (4, 8))
     places = np.array([[100, 200], [103, 207], [250.5, 300.25]])
-    np.testing.assert_allclose(window.to_plane(window.to_picture(places)), places)
-    np.testing.assert_allclose(window.to_picture((101.5, 203.5)), (0, 0))
+    np.testing.assert_allclose(crop.to_plane(crop.to_picture(places)), places)
+    np.testing.assert_allclose(crop.to_picture((101.5, 203.5)), (0, 0))
 
 
 def test_prompts_are_told_on_the_picture():
@@ -124,11 +122,11 @@ def test_a_mask_comes_back_where_it_was(steps):
     truth = np.zeros((600, 900), bool)
     y, x = np.ogrid[:600, :900]
     truth[((y - 300) / 120) ** 2 + ((x - 480) / 250) ** 2 <= 1] = True
-    window = Crop((64, 64), (512, 800), steps)
+    crop = Crop((64, 64), (512, 800), steps)
     down, across = steps
     part = truth[64:576, 64:864]
     seen = part.reshape(512 // down, down, 800 // across, across).mean((1, 3)) >= 0.5
-    origin, mask = window.on_plane(seen, truth.shape)
+    origin, mask = crop.on_plane(seen, truth.shape)
     found = np.zeros_like(truth)
     found[origin[0] : origin[0] + mask.shape[0], origin[1] : origin[1] + mask.shape[1]] = mask
     if steps == (1, 1):
@@ -138,10 +136,10 @@ def test_a_mask_comes_back_where_it_was(steps):
     assert mask[0].any() and mask[-1].any() and mask[:, 0].any() and mask[:, -1].any()
 
 
-def test_a_full_picture_fills_its_window_up_to_the_border_of_the_plane():
+def test_a_full_picture_fills_its_crop_up_to_the_border_of_the_plane():
     plane = (1003, 1501)
-    window = Crop((0, 0), plane, (4, 4))
-    origin, mask = window.on_plane(np.ones(window.picture, bool), plane)
+    crop = Crop((0, 0), plane, (4, 4))
+    origin, mask = crop.on_plane(np.ones(crop.picture, bool), plane)
     assert origin == (0, 0) and mask.shape == plane and mask.all()
 
 
@@ -157,50 +155,50 @@ def test_only_edges_inside_the_plane_cut_a_mask():
     assert Crop((4, 2), (8, 8)).cut_sides(full, (20, 10)) == (True, True, True, False)
 
 
-def test_a_window_that_cuts_its_object_moves_or_grows_until_it_holds_it():
+def test_a_crop_that_cuts_its_object_moves_or_grows_until_it_holds_it():
     said = click(3000, 4000)
     y, x = np.ogrid[: PLANE[0], : PLANE[1]]
     for radius, coarsest in ((300, 1), (1200, 4), (2600, 8)):
         truth = (y - 3300) ** 2 + (x - 4000) ** 2 <= radius**2
-        window, steps = choose_crop(PLANE, said, SIDE), []
-        while window is not None and len(steps) < 9:
-            (top, left), (down, across) = (int(v) for v in window.start), (int(v) for v in window.steps)
-            part = truth[top : top + window.shape[0] : down, left : left + window.shape[1] : across]
+        crop, steps = choose_crop(PLANE, said, SIDE), []
+        while crop is not None and len(steps) < 9:
+            (top, left), (down, across) = (int(v) for v in crop.start), (int(v) for v in crop.steps)
+            part = truth[top : top + crop.shape[0] : down, left : left + crop.shape[1] : across]
             steps.append(down)
-            last, window = window, grown(window, part, PLANE, said, SIDE)
+            last, crop = crop, grown(crop, part, PLANE, said, SIDE)
         assert steps[-1] <= coarsest
         assert last.holds((3300 - radius, 4000 - radius), (3300 + radius, 4000 + radius), PLANE)
 
 
 def test_a_mask_that_fills_everything_ends_the_growth():
-    window, count = choose_crop(PLANE, click(3000, 4000), SIDE), 0
-    while window is not None:
-        last, count = window, count + 1
-        window = grown(window, np.ones(window.picture, bool), PLANE, click(3000, 4000), SIDE)
+    crop, count = choose_crop(PLANE, click(3000, 4000), SIDE), 0
+    while crop is not None:
+        last, count = crop, count + 1
+        crop = grown(crop, np.ones(crop.picture, bool), PLANE, click(3000, 4000), SIDE)
     assert last.covers(PLANE) and count <= 6
 
 
 # -- on the screen --------------------------------------------------------------------------------
 
 
-def test_what_is_visible_is_in_the_window_and_little_more():
-    window = screen_crop(PLANE, (1003.2, 2001.7), (1822.0, 3300.0), SIDE)
-    assert window.holds((1003.2, 2001.7), (1822, 3300), PLANE)
-    assert window.shape[0] < 1.4 * 819 and window.shape[1] < 1.4 * 1299
-    assert window.steps == (1, 1)
+def test_what_is_visible_is_in_the_crop_and_little_more():
+    crop = screen_crop(PLANE, (1003.2, 2001.7), (1822.0, 3300.0), SIDE)
+    assert crop.holds((1003.2, 2001.7), (1822, 3300), PLANE)
+    assert crop.shape[0] < 1.4 * 819 and crop.shape[1] < 1.4 * 1299
+    assert crop.steps == (1, 1)
 
 
-def test_a_nudge_of_the_camera_finds_the_same_window():
+def test_a_nudge_of_the_camera_finds_the_same_crop():
     one = screen_crop(PLANE, (1010, 2060), (1800, 3200), SIDE)
     assert one == screen_crop(PLANE, (1013, 2063), (1803, 3203), SIDE)
 
 
 def test_a_wide_view_is_read_coarsely():
-    window = screen_crop(PLANE, (-500, -900), (7000, 9000), SIDE)
-    assert window.covers(PLANE)
-    assert max(window.picture) <= 1.5 * SIDE
+    crop = screen_crop(PLANE, (-500, -900), (7000, 9000), SIDE)
+    assert crop.covers(PLANE)
+    assert max(crop.picture) <= 1.5 * SIDE
 
 
-def test_a_tiny_view_is_still_a_window():
-    window = screen_crop(PLANE, (5999, 7999), (5999, 7999), SIDE)
-    assert window.shape == (64, 64) and window.stop == PLANE
+def test_a_tiny_view_is_still_a_crop():
+    crop = screen_crop(PLANE, (5999, 7999), (5999, 7999), SIDE)
+    assert crop.shape == (64, 64) and crop.stop == PLANE

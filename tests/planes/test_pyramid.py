@@ -29,15 +29,15 @@ def pixels():
     return np.random.default_rng(0).integers(0, 60_000, (400, 600), dtype=np.uint16)
 
 
-def test_a_window_is_read_pixel_by_pixel_and_nothing_else(pixels):
+def test_a_crop_is_read_pixel_by_pixel_and_nothing_else(pixels):
     plane = Counted(pixels)
-    window = Crop((40, 60), (100, 200))
-    got = Pyramid((plane.level(),)).read(window)
+    crop = Crop((40, 60), (100, 200))
+    got = Pyramid((plane.level(),)).read(crop)
     assert np.array_equal(got, pixels[40:140, 60:260])
     assert plane.read == 100 * 200
 
 
-def test_a_coarse_window_is_averaged_not_skipped_through(pixels):
+def test_a_coarse_crop_is_averaged_not_skipped_through(pixels):
     got = Pyramid((Counted(pixels).level(),)).read(Crop((40, 60), (100, 200), (4, 2)))
     wanted = np.rint(pixels[40:140, 60:260].reshape(25, 4, 100, 2).mean((1, 3)))
     assert got.dtype == np.uint16 and got.shape == (25, 100)
@@ -54,8 +54,8 @@ def test_blocks_at_the_far_border_may_be_smaller():
 def test_much_is_read_in_bands(monkeypatch, pixels):
     monkeypatch.setattr("napari_sam.planes.pyramid._MOST_AT_ONCE", 600 * 16)
     plane, told = Counted(pixels), []
-    window = Crop((0, 0), (400, 600), (8, 8))
-    got = Pyramid((plane.level(),)).read(window, told.append)
+    crop = Crop((0, 0), (400, 600), (8, 8))
+    got = Pyramid((plane.level(),)).read(crop, told.append)
     assert plane.most <= 600 * 16 and len(told) == 25
     assert np.abs(got - pixels.reshape(50, 8, 75, 8).mean((1, 3))).max() <= 1
 
@@ -63,18 +63,18 @@ def test_much_is_read_in_bands(monkeypatch, pixels):
         raise Cancelled("enough")
 
     with pytest.raises(Cancelled):
-        Pyramid((plane.level(),)).read(window, stop)
+        Pyramid((plane.level(),)).read(crop, stop)
 
 
 @pytest.mark.parametrize(("steps", "level"), [((1, 1), 0), ((2, 2), 0), ((4, 4), 1), ((8, 8), 1), ((16, 16), 2)])
 def test_the_coarsest_level_that_is_fine_enough_is_read(pixels, steps, level):
     arrays = [Counted(pixels), Counted(pixels[::4, ::4]), Counted(pixels[::16, ::16])]
     pyramid = Pyramid(tuple(a.level((f, f)) for a, f in zip(arrays, (1.0, 4.0, 16.0), strict=True)))
-    window = pyramid.fitted(Crop((64, 64), (256, 256), steps))
-    assert window == Crop((64, 64), (256, 256), steps)
-    assert pyramid.read(window).shape == window.picture
+    crop = pyramid.fitted(Crop((64, 64), (256, 256), steps))
+    assert crop == Crop((64, 64), (256, 256), steps)
+    assert pyramid.read(crop).shape == crop.picture
     assert [a.read > 0 for a in arrays] == [i == level for i in range(3)]
-    assert arrays[level].read == pyramid.cost(window)
+    assert arrays[level].read == pyramid.cost(crop)
 
 
 def test_levels_that_do_not_fit_the_steps_are_laid_on_their_own_pixels():
@@ -82,11 +82,11 @@ def test_levels_that_do_not_fit_the_steps_are_laid_on_their_own_pixels():
     fine[150:180, 90:120] = 200
     coarse = fine.reshape(100, 3, 100, 3).mean((1, 3)).astype(np.uint8)
     pyramid = Pyramid((Counted(fine).level(), Counted(coarse).level((3.0, 3.0))))
-    window = pyramid.fitted(Crop((64, 64), (128, 128), (4, 4)))
-    assert window.steps == (3, 3) and window.start == (63, 63)
-    got = pyramid.read(window)
-    assert got.shape == window.picture
-    origin, mask = window.on_plane(got > 100, (300, 300))
+    crop = pyramid.fitted(Crop((64, 64), (128, 128), (4, 4)))
+    assert crop.steps == (3, 3) and crop.start == (63, 63)
+    got = pyramid.read(crop)
+    assert got.shape == crop.picture
+    origin, mask = crop.on_plane(got > 100, (300, 300))
     assert origin == (150, 90) and mask.shape == (30, 30)
     assert mask.sum() == 30 * 30 - 4  # interpolation takes the corners off
 
@@ -100,10 +100,10 @@ def test_levels_rounded_up_or_down_are_read_to_the_border(odd, up):
     factors = level_factors(odd, coarse.shape)
     assert factors == (4.0, 4.0)
     pyramid = Pyramid((Counted(fine).level(), Counted(coarse).level(factors)))
-    window = pyramid.fitted(Crop((0, 0), odd, (4, 4)))
-    got = pyramid.read(window)
-    assert got.shape == window.picture
-    places = window.to_plane(np.stack([np.arange(got.shape[1] - 2)] * 2, axis=1))[:, 1]
+    crop = pyramid.fitted(Crop((0, 0), odd, (4, 4)))
+    got = pyramid.read(crop)
+    assert got.shape == crop.picture
+    places = crop.to_plane(np.stack([np.arange(got.shape[1] - 2)] * 2, axis=1))[:, 1]
     np.testing.assert_allclose(got[5, :-2], places)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
-from napari_sam.propagation.strategies.mask_prompts import window
+from napari_sam.masks import box_slices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +45,7 @@ class Contrast:
 def contrast(plane: Plane, mask: NDArray[np.bool_]) -> Contrast:
     """Compare an object, a mask (H, W) that is not empty, with the ring around it."""
     ring_width = max(_LEAST_RING, _RING * float(np.sqrt(np.count_nonzero(mask))))
-    around = window(mask, ring_width + _GAP)
+    around = box_slices(mask, ring_width + _GAP)
     inside, values = mask[around], grey_values(plane.pixels[around])
     away = ndimage.distance_transform_edt(~inside)
     ring = (away > _GAP) & (away <= _GAP + ring_width)

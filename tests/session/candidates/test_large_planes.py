@@ -106,28 +106,28 @@ def counted(pixels, read):
     return da.map_blocks(chunk, chunks=chunks, dtype=np.uint8, meta=np.zeros((0, 0), np.uint8))
 
 
-def test_a_click_reads_its_window_and_not_the_plane(open_big, pixels):
+def test_a_click_reads_its_crop_and_not_the_plane(open_big, pixels):
     read = []
     session = open_big(counted(pixels, read))
     read.clear()
     click(session, SMALL)
     session.wait(20)
     assert np.array_equal(shown(session), pixels == 200)
-    assert len(read) <= 9  # a window of 512 pixels touches nine chunks of 250 at most
+    assert len(read) <= 9  # a crop of 512 pixels touches nine chunks of 250 at most
     read.clear()
     click(session, (SMALL[0] + 3, SMALL[1]))
     session.wait(20)
     assert read == []
 
 
-def test_coarse_windows_of_a_pyramid_are_read_from_coarse_levels(open_big, pixels):
+def test_coarse_crops_of_a_pyramid_are_read_from_coarse_levels(open_big, pixels):
     read = []
     session = open_big([counted(level, read) for level in levels_of(pixels)], multiscale=True)
     read.clear()
     click(session, LARGE)
     session.wait(20)
     assert iou(shown(session), pixels == 120) > 0.99
-    # A window at full detail, then larger ones at coarser levels; never the plane.
+    # A crop at full detail, then larger ones at coarser levels; never the plane.
     assert sum(read) < 4 * 1000**2 < pixels.size / 4
 
 
@@ -150,7 +150,7 @@ def test_what_is_on_screen_is_encoded_before_a_click_when_it_is_near(viewer, ope
     assert len(engine.embedded) == 1
 
 
-def test_further_clicks_go_on_in_the_window_of_the_answer(open_big, engine):
+def test_further_clicks_go_on_in_the_crop_of_the_answer(open_big, engine):
     session = open_big(bodies())
     click(session, LARGE)
     session.wait(20)
@@ -188,7 +188,7 @@ def test_an_answer_from_pixels_that_changed_is_not_carried_into_another_crop(ope
     assert engine.planes[count:] and all(prompts.mask is None for prompts in engine.asked[count:])
 
 
-def test_undo_asks_what_was_asked_in_the_same_window(open_big, engine):
+def test_undo_asks_what_was_asked_in_the_same_crop(open_big, engine):
     session = open_big(bodies())
     click(session, SMALL)
     session.wait(20)
@@ -211,7 +211,7 @@ def test_accept_writes_it_where_it_is(open_big, pixels):
     assert np.array_equal(np.asarray(session.target.data) == 1, pixels == 200)
 
 
-def test_a_window_that_is_not_read_ends_the_growth_and_the_status_says_so(open_big, monkeypatch):
+def test_a_crop_that_is_not_read_ends_the_growth_and_the_status_says_so(open_big, monkeypatch):
     monkeypatch.setattr("napari_sam.inference.search.MOST_PIXELS", 1000 * 1000)
     session = open_big(bodies())
     click(session, LARGE)
@@ -236,7 +236,7 @@ def test_thumbnails_show_what_the_model_saw(open_big, pixels):
 # -- what is on the screen ------------------------------------------------------------------------
 
 
-def test_the_screen_is_the_window_when_the_person_says_so(viewer, open_big, engine, pixels):
+def test_the_screen_is_the_crop_when_the_person_says_so(viewer, open_big, engine, pixels):
     session = open_big(pixels)
     look_at(viewer, LARGE, 0.3)
     session.region = "screen"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from napari_sam.masks import box_slices, deepest_pixel
 from napari_sam.prompts import BoxPrompt, PointPrompt, PromptSet
 
 if TYPE_CHECKING:
@@ -43,15 +44,6 @@ def pieces(mask: NDArray[np.bool_], least_share: float = _DEBRIS) -> list[NDArra
     return [labels == number + 1 for number in kept]
 
 
-def window(mask: NDArray[np.bool_], margin: float) -> tuple[slice, slice]:
-    """Rows and columns that a mask covers, not an empty one, and a margin, data pixels, as far as the plane goes."""
-    sides = []
-    for axis, length in enumerate(mask.shape):
-        used = np.flatnonzero(mask.any(1 - axis))
-        sides.append(slice(max(0, int(used[0] - margin)), min(length, int(used[-1] + margin) + 1)))
-    return sides[0], sides[1]
-
-
 def box_around(mask: NDArray[np.bool_], margin: float = 0.0) -> BoxPrompt:
     """Draw a box along the outer edges of a mask that is not empty, and a margin, data pixels, farther out."""
     rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
@@ -62,14 +54,8 @@ def box_around(mask: NDArray[np.bool_], margin: float = 0.0) -> BoxPrompt:
 
 def deepest_point(mask: NDArray[np.bool_]) -> PointPrompt:
     """Click where a mask that is not empty is deepest; the edge of the plane is no border of the object."""
-    rows, columns = window(mask, 1)
-    part = mask[rows, columns]
-    if part.all():
-        y, x = ((side - 1) // 2 for side in part.shape)
-    else:
-        depth = ndimage.distance_transform_edt(part)
-        y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-    return PointPrompt((float(rows.start + y), float(columns.start + x)))
+    y, x = deepest_pixel(mask, closed=False)
+    return PointPrompt((float(y), float(x)))
 
 
 def box_margin(masks: Sequence[NDArray[np.bool_]]) -> float:
@@ -83,7 +69,7 @@ def box_margin(masks: Sequence[NDArray[np.bool_]]) -> float:
     size = float(np.sqrt(np.count_nonzero(masks[-1])))
     if len(masks) == 1:
         return 1.0 + _MARGIN * size
-    boxes = [np.array([[side.start, side.stop] for side in window(mask, 0)]) for mask in masks[-2:]]
+    boxes = [np.array([[side.start, side.stop] for side in box_slices(mask)]) for mask in masks[-2:]]
     change = float(np.abs(boxes[1] - boxes[0]).max())
     return 1.0 + min(change, _MARGIN * 2 * size)
 

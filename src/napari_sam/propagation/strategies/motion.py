@@ -1,6 +1,6 @@
 """Where an object of one plane should lie on the next, as the pixels around it move, grow and shrink.
 
-Dense optical flow by the iterative method of Lucas and Kanade, in a window around the object (Le Besnerais and
+Dense optical flow by the iterative method of Lucas and Kanade, in a box around the object (Le Besnerais and
 Champagnat 2005; `skimage.registration.optical_flow_ilk`).
 """
 
@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from napari_sam.masks import box_slices
 from napari_sam.propagation.contrast import grey_values
-from napari_sam.propagation.strategies.mask_prompts import window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam.planes.plane import Plane
 
-_MOST = 128  # pixels: longest side of a window; a larger one is looked at coarsely
+_MOST = 128  # pixels: longest side of the box; a larger one is looked at coarsely
 _WARPS = 3  # more do not follow better
-_LEAST_ROOM = 6  # pixels of window around the object
+_LEAST_ROOM = 6  # pixels of the box around the object
 _RADII = (3, 12)  # pixels: limits of the neighbourhood that moves alike
 _FARTHEST = 0.5  # of the object's size: motion beyond this is noise
 _LEAST_LEFT = 0.2  # of the object's area: less is a flow that went wrong
@@ -45,7 +45,7 @@ def moved(mask: NDArray[np.bool_], before: Plane, plane: Plane) -> NDArray[np.bo
         Not empty. The mask itself where the motion cannot be told.
     """
     size = float(np.sqrt(np.count_nonzero(mask)))
-    around = window(mask, max(size, _LEAST_ROOM))
+    around = box_slices(mask, max(size, _LEAST_ROOM))
     one, other = grey_values(before.pixels[around]), grey_values(plane.pixels[around])
     low, high = np.percentile(one, _PERCENTILES)
     if not high > low:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from napari_sam.masks import box_slices
 from napari_sam.prompts import PointPrompt, PromptSet
 from napari_sam.propagation.stop_rules import Rules
-from napari_sam.propagation.strategies.mask_prompts import box_around, window
+from napari_sam.propagation.strategies.mask_prompts import box_around
 from napari_sam.propagation.strategies.protocol import StrategyAnswer
 
 if TYPE_CHECKING:
@@ -59,9 +60,9 @@ class Projection:
 
 def projected_points(mask: NDArray[np.bool_]) -> list[PointPrompt]:
     """Put clicks on the maxima of the smoothed distance to the outline of a mask, in and around it, within its box."""
-    rows, columns = window(mask, 0)
+    rows, columns = box_slices(mask, 0)
     margin = max(1.0, _EXTENSION * max(rows.stop - rows.start, columns.stop - columns.start))
-    around = window(mask, margin)
+    around = box_slices(mask, margin)
     part = mask[around]
     return [
         PointPrompt((float(around[0].start + y), float(around[1].start + x)), positive)

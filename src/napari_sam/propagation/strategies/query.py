@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from napari_sam.propagation.strategies.mask_prompts import pieces, prompts_for, window
+from napari_sam.masks import box_slices
+from napari_sam.propagation.strategies.mask_prompts import pieces, prompts_for
 from napari_sam.propagation.strategies.protocol import StrategyAnswer
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def ask(engine: Engine, plane: Plane, expected: NDArray[np.bool_], margin: float
 def _within_reach(piece: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Grow a piece by as much as it may grow from one plane to the next."""
     reach = _LEAST_REACH + _REACH * float(np.sqrt(np.count_nonzero(piece)))
-    around = window(piece, reach + 1)
+    around = box_slices(piece, reach + 1)
     grown = np.zeros_like(piece)
     grown[around] = ndimage.distance_transform_edt(~piece[around]) <= reach
     return grown
