@@ -212,11 +212,11 @@ def test_a_full_disk_is_an_error_here(run, stack, monkeypatch, model):
     assert "2 of 6 planes are in the cache" in result.stderr
 
 
-def test_planes_that_are_seen_through_windows_are_refused(run, stack, monkeypatch, model):
+def test_planes_that_are_seen_through_crops_are_refused(run, stack, monkeypatch, model):
     monkeypatch.setattr("napari_sam.planes.fits", lambda *_: False)
     result = run("embed", stack)
     assert result.exit_code == 1
-    assert "windows around the prompts" in result.stderr
+    assert "crops around the prompts" in result.stderr
     assert model.encoded == 0
 
 

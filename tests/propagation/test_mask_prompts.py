@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sam.propagation.strategies.mask_prompts import box_around, box_margin, deepest_point, pieces, window
+from napari_sam.propagation.strategies.mask_prompts import box_around, box_margin, deepest_point, pieces
 from stack_scenery import SHAPE, disc
 
 
@@ -16,10 +16,6 @@ def test_pieces_come_largest_first_without_debris():
 
 def test_pieces_that_touch_by_a_corner_are_one():
     assert len(pieces(np.eye(5, dtype=bool))) == 1
-
-
-def test_window_stops_at_the_border():
-    assert window(disc(0, 39, 3), 5) == (slice(0, 9), slice(31, 40))
 
 
 def test_box_runs_along_the_outer_edges():

@@ -174,7 +174,7 @@ def _embed_one(engine: "Engine", store: "DiskStore", plane: "Plane", tally: _Tal
 
     if not fits(plane.shape, engine.predictor.canvas_side, plane.spacing):
         raise InputError(
-            f"Planes of {plane.shape[0]} x {plane.shape[1]} px are looked at through windows around the prompts, which "
+            f"Planes of {plane.shape[0]} x {plane.shape[1]} px are looked at through crops around the prompts, which "
             "cannot be known ahead. Only planes that the model sees as a whole can be embedded ahead."
         )
     start = time.perf_counter()

@@ -94,7 +94,7 @@ class Engine:
         Parameters
         ----------
         plane : Plane
-            The pixels with their window and spacing.
+            The pixels with their contrast and spacing.
         progress : Progress
             Called with the fraction done; may raise `Cancelled`.
         """

@@ -170,7 +170,7 @@ class PlaneSource:
     view : PlaneIndex
         The plane.
     contrast_limits : (float, float) or None
-        Window of grey values of the layer; None for RGB.
+        Grey values shown black and white; None for RGB.
     gamma : float
         Exponent of the layer.
     version : int
