@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_sam.evaluation import metrics
-from napari_sam.evaluation.clicks import ObjectScore
+from napari_sam.evaluation.scores import ObjectScore
 
 
 def score(*clicks, image="a", predicted=None, best=None, box=None, box_predicted=None):

@@ -9,7 +9,8 @@ import torch
 from napari_sam.errors import WeightsError
 from napari_sam.model.compact import encoder, windows
 from napari_sam.model.compact import model as compact
-from napari_sam.model.compact.model import CompactConfig, CompactSam, build_compact, normalise
+from napari_sam.model.compact.canvas import normalise
+from napari_sam.model.compact.model import CompactConfig, CompactSam, build_compact
 from napari_sam.model.compact.windowed_decode import look
 from napari_sam.model.protocol import PromptTensors
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from sam_reference import TINY, TOLERANCE, largest_difference, ours_like, randomise
 from torch import nn
 
 from napari_sam.model.protocol import PromptTensors
+from sam_reference import TINY, TOLERANCE, largest_difference, ours_like, randomise
 
 SIDE, GRID = 128, 8
 

@@ -7,16 +7,17 @@ from itertools import count
 import pytest
 import torch
 from labelled_squares import labelled, squares_source
-from tiny import SHORT, TINY
+from tiny import SHORT, TINY, tiny_model
 
 from napari_sam.training.best_checkpoint import BEST, Best
 from napari_sam.training.bundled import train
-from napari_sam.training.bundled.train import BundledConfig, BundledData, load_average, measure, score
+from napari_sam.training.bundled.dataset import BundledData
+from napari_sam.training.bundled.train import BundledConfig, load_average, measure, score
 from napari_sam.training.loop import CHECKPOINT, Trainer
 
 
 def trainer(folder, **settings) -> Trainer:
-    return Trainer(TINY, replace(SHORT, check_every=0, **settings), squares_source(), folder)
+    return Trainer(tiny_model, replace(SHORT, check_every=0, **settings), squares_source(), folder)
 
 
 def weights(value: float) -> dict:

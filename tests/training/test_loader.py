@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from labelled_squares import labelled, squares_source
-from tiny import SHORT, TINY, log, rendered_bank
+from tiny import SHORT, log, rendered_bank, tiny_model
 
 from napari_sam.training.config import TrainingConfig, usual
 from napari_sam.training.data.batches import Batch, CropSource
@@ -70,7 +70,7 @@ def test_processes_draw_what_the_training_threads_would(shared, tmp_path):
     config = replace(SHORT, steps=3, threads=2, sides=(64, 96), bfloat16=True, extra_rounds=1)
     runs = []
     for workers in (0, 2):
-        run = Trainer(TINY, replace(config, workers=workers, log_every=1), shared, tmp_path / str(workers))
+        run = Trainer(tiny_model, replace(config, workers=workers, log_every=1), shared, tmp_path / str(workers))
         run.run()
         runs.append(run)
     for name, tensor in runs[0].model.state_dict().items():

@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 import torch
 from labelled_squares import squares, squares_source, write_archive
-from tiny import SHORT, TINY, log
+from tiny import SHORT, TINY, log, tiny_model
 
 from napari_sam import load_predictor
 from napari_sam.errors import Cancelled, InputError
 from napari_sam.prompts import BoxPrompt
-from napari_sam.training.bundled.train import CARD, BundledConfig, export, read_data, train_bundled
+from napari_sam.training.bundled.dataset import read_data
+from napari_sam.training.bundled.train import CARD, BundledConfig, export, train_bundled
 from napari_sam.training.loop import CHECKPOINT, Trainer, TrainingConfig
 
 
 def trainer(folder, config: TrainingConfig = SHORT) -> Trainer:
-    return Trainer(TINY, config, squares_source(), folder)
+    return Trainer(tiny_model, config, squares_source(), folder)
 
 
 def test_it_learns(tmp_path):
@@ -100,12 +101,12 @@ def test_a_run_begins_with_the_weights_that_it_is_given(tmp_path):
     other = trainer(tmp_path / "other")
     other.run()
     weights = other.average.state_dict()
-    begun = Trainer(TINY, SHORT, squares_source(), tmp_path / "new", start=weights)
+    begun = Trainer(tiny_model, SHORT, squares_source(), tmp_path / "new", start=weights)
     for model in (begun.model, begun.average):
         assert all(torch.equal(tensor, weights[name]) for name, tensor in model.state_dict().items())
     assert begun.step == 0
     begun.run()
-    gone_on = Trainer(TINY, SHORT, squares_source(), tmp_path / "new", start=weights)
+    gone_on = Trainer(tiny_model, SHORT, squares_source(), tmp_path / "new", start=weights)
     assert gone_on.step == 4  # what is there counts more than what to start from
     assert not torch.equal(gone_on.model.decoder.bias, weights["decoder.bias"])
 

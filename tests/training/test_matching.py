@@ -9,7 +9,7 @@ from tiny import TINY
 from napari_sam.model.compact.model import CompactSam
 from napari_sam.model.encoders.efficientnet import EfficientNetLite
 from napari_sam.training import matching
-from napari_sam.training.matching import matched_start
+from napari_sam.training.bundled.matching import matched_start
 
 
 def test_a_new_encoder_comes_near_the_old_ones_features(monkeypatch):

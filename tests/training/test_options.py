@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from labelled_squares import squares_source
-from tiny import SHORT, TINY, write_weights
+from tiny import SHORT, TINY, tiny_model, write_weights
 
 from napari_sam.errors import InputError, NapariSamError
 from napari_sam.training.bundled.export import commit
@@ -17,7 +17,7 @@ from napari_sam.training.loop import CHECKPOINT, Trainer
 def run(tmp_path):
     """A run of four steps, on 30 scenes as far as it knows."""
     origin = {"bundled": {"scenes": 30, "real_share": 0.7, "held_out": ["b"]}}
-    trainer = Trainer(TINY, SHORT, squares_source(), tmp_path / "run", origin=origin)
+    trainer = Trainer(tiny_model, SHORT, squares_source(), tmp_path / "run", origin=origin)
     trainer.run()
     return tmp_path / "run"
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 from safetensors.torch import save_file
 
 from napari_sam.model.compact.model import CompactConfig, CompactSam
+from napari_sam.training.bundled.trainable import TrainableCompact
 from napari_sam.training.loop import LOG, TrainingConfig
 from napari_sam.training.synthetic import scene_dataset
 
@@ -26,6 +28,7 @@ TINY = CompactConfig(
     decoder_heads=2,
     shortest=64,
 )
+tiny_model = partial(TrainableCompact, TINY)
 SHORT = TrainingConfig(steps=4, images=2, objects=2, sides=(64,), warmup=1, log_every=2, save_every=1e9)
 
 

@@ -102,8 +102,9 @@ def bundled(
     """Train the bundled model from data to file; Ctrl-C keeps what was done, and the same command goes on."""
     with reported(debug), _stoppable() as stop:
         from napari_sam.device import choose_device
+        from napari_sam.training.bundled.dataset import read_data
         from napari_sam.training.bundled.options import Wishes, plan
-        from napari_sam.training.bundled.train import CARD, read_data, train_bundled
+        from napari_sam.training.bundled.train import CARD, train_bundled
 
         chosen = choose_device(device)
         wishes = Wishes(steps, hours, scenes, workers, batch, threads, bfloat16, patience, start_from)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam.evaluation.clicks import ObjectScore
     from napari_sam.evaluation.dataset import LabelledImage
+    from napari_sam.evaluation.scores import ObjectScore
     from napari_sam.predictor import Embedding, Predictor
     from napari_sam.progress import Progress
 

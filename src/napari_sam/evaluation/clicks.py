@@ -1,18 +1,18 @@
-"""How good masks are after so many clicks, or with a box, by a robot that clicks as reviewers of the field do.
+"""How good masks are after so many clicks, or with a box, by a simulated user who clicks as the field has agreed on.
 
-`robot` says where it clicks. With more than one candidate the one that the model itself rates best is taken: that is
+`simulated_user` says where. With more than one candidate the one that the model itself rates best is taken: that is
 what a person sees first.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from napari_sam.evaluation.metrics import object_measures
+from napari_sam.evaluation.scores import ClickCurve, ObjectScore
 from napari_sam.evaluation.simulated_user import next_click, tight_box
 from napari_sam.masks import iou
 from napari_sam.progress import no_progress
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_sam.prompts import Prompt
 
 CLICKS = 5
-"""Clicks that the robot makes on every object."""
+"""Clicks that the simulated user makes on every object."""
 
 LEAST_AREA = 16
 """Pixels of the smallest object that is asked for."""
@@ -63,60 +63,6 @@ class PromptedModel(Protocol):
 
     def predict(self, embedding: Any, prompts: Sequence[Prompt], /) -> PromptedMasks:
         """Answer the prompts for one object."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClickCurve:
-    """What became of one object, click by click.
-
-    Attributes
-    ----------
-    measured : tuple of float
-        IoU of the mask shown after 1, 2, ... clicks.
-    predicted : tuple of float
-        What the model estimated it to be.
-    best : float
-        IoU of the best of the candidates for the first click, whichever the model put first.
-    """
-
-    measured: tuple[float, ...]
-    predicted: tuple[float, ...]
-    best: float
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectScore:
-    """What became of one object.
-
-    Attributes
-    ----------
-    image, kind : str
-        Where it is, and the type of that image.
-    label : int
-        Its label there.
-    area : int
-        Its pixels.
-    clicks : tuple of float
-        IoU after 1, 2, ... clicks; empty for a model that takes no points.
-    predicted : tuple of float
-        The model's own estimate of each of `clicks`.
-    best : float or None
-        IoU of the best candidate for the first click; None without clicks.
-    box : float or None
-        IoU with a tight box and nothing else; None for a model that takes no boxes.
-    box_predicted : float or None
-        The model's own estimate of `box`.
-    """
-
-    image: str
-    kind: str
-    label: int
-    area: int
-    clicks: tuple[float, ...]
-    predicted: tuple[float, ...] = ()
-    best: float | None = None
-    box: float | None = None
-    box_predicted: float | None = None
 
 
 def click_curve(

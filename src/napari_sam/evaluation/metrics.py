@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_sam.evaluation.clicks import ObjectScore
+    from napari_sam.evaluation.scores import ObjectScore
 
 TARGETS = (85, 90)
 """IoU, in per cent, that clicks are counted up to."""

@@ -1,4 +1,4 @@
-"""The training loop of the compact model: a budget of steps or seconds, checkpoints, checks, and a log of JSON lines.
+"""The training loop of a promptable model: a budget of steps or seconds, checkpoints, checks, and a log of JSON lines.
 
 Everything that is random in a step is drawn from generators seeded with the run's seed and the step's number, so that a
 run that was cut goes on as if it had not been.
@@ -13,28 +13,29 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
 import torch
 
 from napari_sam.errors import Cancelled
 from napari_sam.files import part_path, replacing
-from napari_sam.model.compact.model import CompactConfig, CompactSam
 from napari_sam.progress import no_progress
 from napari_sam.training.best_checkpoint import Best
 from napari_sam.training.config import TrainingConfig
 from napari_sam.training.data.loader import BatchPart, draw_part, prefetched
 from napari_sam.training.objective import objective
+from napari_sam.training.trainable import NetworkT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from napari_sam.progress import Progress
     from napari_sam.training.data.batches import CropSource
+    from napari_sam.training.trainable import Trainable
 
 __all__ = ["CHECKPOINT", "LOG", "SCORE", "Trainer", "TrainingConfig"]
 
@@ -43,15 +44,14 @@ LOG = "log.jsonl"
 SCORE = "score"
 """The number of a check by which the best averaged model is chosen."""
 
-_TRUNK = "encoder.trunk."
 
-
-class Trainer:
+class Trainer(Generic[NetworkT]):
     """A run: model, averaged model, optimiser, and how far they are.
 
     Parameters
     ----------
-    model_config : CompactConfig
+    build : callable
+        Makes the model, and the averaged one.
     config : TrainingConfig
     source : CropSource
         Where batches come from.
@@ -68,7 +68,7 @@ class Trainer:
 
     def __init__(
         self,
-        model_config: CompactConfig,
+        build: Callable[[], Trainable[NetworkT]],
         config: TrainingConfig,
         source: CropSource,
         folder: Path,
@@ -81,12 +81,13 @@ class Trainer:
         self.origin = origin or {}
         self.config, self.source, self.folder = config, source, folder
         self.device = torch.device(device)
-        self.model = CompactSam(model_config).to(self.device)
+        self._trainable = build()
+        self.model: NetworkT = self._trainable.network.to(self.device)
         if start is not None:
             self.model.load_state_dict(start)
-        self.average = CompactSam(model_config).to(self.device).eval().requires_grad_(False)
+        self.average: NetworkT = build().network.to(self.device).eval().requires_grad_(False)
         self.average.load_state_dict(self.model.state_dict())
-        groups = _parameter_groups(self.model, config)
+        groups = _parameter_groups(self._trainable, config)
         self.parameters = [parameter for group in groups for parameter in group["params"]]
         self.optimizer = torch.optim.AdamW(
             groups, lr=config.learning_rate, betas=(0.9, 0.99), fused=self._fused or None
@@ -102,9 +103,9 @@ class Trainer:
     def run(
         self,
         progress: Progress = no_progress,
-        check: Callable[[CompactSam], dict[str, float]] | None = None,
+        check: Callable[[NetworkT], dict[str, float]] | None = None,
         tell: Callable[[str], None] | None = None,
-    ) -> CompactSam:
+    ) -> NetworkT:
         """Train to the end of the budget and return the averaged model.
 
         Parameters
@@ -148,7 +149,7 @@ class Trainer:
         self.save()
         return self.average
 
-    def _check(self, check: Callable[[CompactSam], dict[str, float]] | None) -> None:
+    def _check(self, check: Callable[[NetworkT], dict[str, float]] | None) -> None:
         if check is None:
             return
         numbers = check(self.average)
@@ -201,7 +202,7 @@ class Trainer:
         alone = self.config.threads == 1
         enabled = self.config.bfloat16
         with torch.autocast(self.device.type, torch.bfloat16, enabled=enabled, cache_enabled=alone):
-            loss, measured = objective(self.model, batch, drawn.extra_rounds, self.config.dense_weight, generator)
+            loss, measured = objective(self._trainable, batch, drawn.extra_rounds, self.config.dense_weight, generator)
         return torch.autograd.grad(loss, self.parameters), measured, len(batch.images)
 
     def _log(self, values: dict[str, float]) -> None:
@@ -222,7 +223,7 @@ class Trainer:
             "step": self.step,
             "seconds": self.seconds,
             "crops": self.crops,
-            "model_config": self.model.config.to_json(),
+            "model_config": self._trainable.description,
             "config": asdict(self.config),
             "origin": self.origin,
         }
@@ -246,15 +247,15 @@ class Trainer:
         self.origin = state.get("origin", {}) | self.origin
 
 
-def _parameter_groups(model: CompactSam, config: TrainingConfig) -> list[dict[str, Any]]:
+def _parameter_groups(model: Trainable[nn.Module], config: TrainingConfig) -> list[dict[str, Any]]:
     """Sort parameters by what they are allowed: weights decay, biases and gains do not; a trunk learns slowly."""
     groups = []
     for trunk in (False, True):
         for decays in (True, False):
             chosen = [
                 parameter
-                for name, parameter in model.named_parameters()
-                if name.startswith(_TRUNK) == trunk and (parameter.ndim > 1) == decays
+                for name, parameter in model.network.named_parameters()
+                if model.is_pretrained(name) == trunk and (parameter.ndim > 1) == decays
             ]
             decay = config.weight_decay if decays else 0.0
             share = config.backbone_share if trunk else 1.0

@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_sam.model.compact.model import normalise
 from napari_sam.training.data.simulated_prompts import correct, first_prompts
 from napari_sam.training.losses import answer_loss, dense_loss
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
-    from napari_sam.model.compact.model import CompactSam
     from napari_sam.training.data.batches import Batch
+    from napari_sam.training.trainable import Trainable
 
 
 def objective(
-    model: CompactSam, batch: Batch, extra_rounds: int, dense_weight: float, generator: torch.Generator
+    model: Trainable[nn.Module], batch: Batch, extra_rounds: int, dense_weight: float, generator: torch.Generator
 ) -> tuple[Tensor, dict[str, float]]:
     """Loss of a batch: the first answer, and the last of some rounds of correction; between them without gradient.
 
@@ -28,7 +27,7 @@ def objective(
     measured : dict of str to float
         Losses, and mean IoU of the single mask after a click, after a box and at the end, for the log.
     """
-    features = model.features(normalise(batch.images))
+    features = model.features(batch.images)
     # The truth is drawn at twice the resolution of the logits; simulated prompts are read from cells of theirs.
     truth = torch.nn.functional.avg_pool2d(batch.masks, 2)
     prompts = first_prompts(truth, generator)
@@ -48,12 +47,14 @@ def objective(
     prompts = correct(prompts, answer, truth, generator)
     logits, scores = model.respond(features, batch.objects, prompts)
     last, last_iou = answer_loss(logits, scores, truth, torch.zeros_like(ambiguous))
-    # Only of images in which every object is labelled: elsewhere, background may be an object.
-    dense = dense_loss(features[4][batch.complete], batch.dense[batch.complete])
-    measured = {"first": first.item(), "last": last.item(), "dense": dense.item()}
+    loss, measured = first + last, {"first": first.item(), "last": last.item()}
+    if (everything := model.dense(features)) is not None:
+        # Only of images in which every object is labelled: elsewhere, background may be an object.
+        dense = dense_loss(everything[batch.complete], batch.dense[batch.complete])
+        loss, measured["dense"] = loss + dense_weight * dense, dense.item()
     shown = {"click": first_iou[ambiguous, 0], "box": first_iou[boxed, 0], "corrected": last_iou[:, 0]}
     measured |= {name: iou.mean().item() for name, iou in shown.items() if len(iou)}
-    return first + last + dense_weight * dense, measured
+    return loss, measured
 
 
 def _chosen(logits: Tensor, scores: Tensor, ambiguous: Tensor) -> Tensor:

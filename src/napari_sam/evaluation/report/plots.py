@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam.evaluation.accuracy import AccuracyReport
-    from napari_sam.evaluation.clicks import ObjectScore
+    from napari_sam.evaluation.scores import ObjectScore
 
 # Okabe and Ito (2008): told apart by colour-blind people. Their yellow is too pale for a line on white.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999", "#5d3a9b")

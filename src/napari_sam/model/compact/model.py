@@ -1,6 +1,6 @@
 """The bundled model: a compact SAM that answers in tens of milliseconds on a laptop's processor.
 
-It is a `protocol.PromptableModel`. The encoder runs once for a plane; the decoder runs in a window of the features
+The encoder runs once for a plane; the decoder runs in a window of the features
 around the prompts, so that its time does not grow with the plane.
 """
 
@@ -17,6 +17,7 @@ from napari_sam.geometry import Frame, square_pixels
 from napari_sam.model.compact import scales as compact_scales
 from napari_sam.model.compact import windows as window
 from napari_sam.model.compact.backbone import BackboneEncoder
+from napari_sam.model.compact.canvas import OUTSIDE, interpolated, normalise, upscaled
 from napari_sam.model.compact.config import CompactConfig
 from napari_sam.model.compact.decoder import MaskDecoder
 from napari_sam.model.compact.encoder import DenseHead, Encoder, SimilarityHead
@@ -34,20 +35,11 @@ if TYPE_CHECKING:
     from napari_sam.model.protocol import Features
     from napari_sam.progress import Progress
 
-__all__ = ["OUTSIDE", "CompactConfig", "CompactSam", "build_compact", "normalise"]
-
-OUTSIDE = -30.0
-"""Logit of every cell outside the window that the decoder looked at: certainly not the object."""
+__all__ = ["CompactConfig", "CompactSam", "build_compact"]
 
 _DOUBTFUL = 0.55  # predicted IoU: where no scale of the plane does better, a click is looked at enlarged
 _ENLARGED = 128  # model pixels: least side of an enlarged window
-
-_MUCH = 500_000  # pixels of a mask, from which on it is quicker to interpolate all of the plane
-
 _MIRRORS = ((2,), (3,), (2, 3))  # axes of a canvas (1, 3, H, W)
-
-_PERCENTILES = (0.01, 0.998)
-_LEAST_CONTRAST = 6.0  # grey levels: below this the noise of a constant image is not stretched to full range
 
 
 def build_compact(config_json: str) -> CompactSam:
@@ -284,17 +276,7 @@ class CompactSam(nn.Module):
 
         Only the rows and columns that the decoder looked at are computed; the others are `OUTSIDE`.
         """
-        full = logits.new_full((*logits.shape[:2], *frame.plane), OUTSIDE, dtype=torch.float32)
-        for plane, cells in zip(full, logits.float(), strict=True):
-            for mask, own in zip(plane, cells, strict=True):  # a small candidate must not pay for a large one
-                seen = own > OUTSIDE
-                rows, y, down = window.interpolation(seen.any(1), frame.plane[0], frame.scale[0] / GRID)
-                columns, x, across = window.interpolation(seen.any(0), frame.plane[1], frame.scale[1] / GRID)
-                if down.shape[0] * across.shape[0] < _MUCH:
-                    mask[rows, columns] = down @ own[y, x] @ across.T
-                else:
-                    mask.copy_(_stretched(own, frame))
-        return full
+        return upscaled(logits, frame)
 
     def dense_maps(self, features: Features, frame: Frame, views: int = 1, progress: Progress = no_progress) -> Tensor:
         """Bring the dense logits to the plane, (3, H, W), by bilinear interpolation; then probabilities, 0 to 1.
@@ -307,50 +289,11 @@ class CompactSam(nn.Module):
             pixels = features[5].float().flip(axes).contiguous(memory_format=torch.channels_last)
             f4 = self.encoder(pixels, lambda part, done=done: progress((done + part) / len(mirrors)))[0]
             cells = cells + self.dense(f4).float().flip(axes)[0]
-        cells = cells / (1 + len(mirrors))
-        everywhere = torch.ones(max(cells.shape[1:]), dtype=torch.bool, device=cells.device)
-        (_, _, down), (_, _, across) = (
-            window.interpolation(everywhere[:count], pixels, scale / STRIDE)
-            for count, pixels, scale in zip(cells.shape[1:], frame.plane, frame.scale, strict=True)
-        )
-        return (down @ cells @ across.T).sigmoid()
+        return interpolated(cells / (1 + len(mirrors)), frame).sigmoid()
 
 
 def _encoder(config: CompactConfig) -> Encoder | BackboneEncoder:
-    attention = config.attention_blocks, config.attention_heads
+    rest = config.attention_blocks, config.attention_heads, config.decoder_widths
     if config.backbone:
-        return BackboneEncoder(config.backbone, config.widths[2], *attention, config.decoder_widths)
-    return Encoder(config.widths, config.blocks, *attention, config.decoder_widths)
-
-
-def _stretched(cells: Tensor, frame: Frame) -> Tensor:
-    """Interpolate a whole (h, w) grid: for large areas quicker than products with matrices that are nearly empty."""
-    factors = [GRID / scale for scale in frame.scale]
-    full = F.interpolate(cells[None, None], scale_factor=factors, mode="bilinear", align_corners=False)[0, 0]
-    # The canvas covers the plane; but the product of its size and the factor may be rounded down.
-    below, right = (max(0, wanted - got) for wanted, got in zip(frame.plane, full.shape, strict=True))
-    if below or right:
-        full = F.pad(full[None], (0, right, 0, below), mode="replicate")[0]
-    return full[: frame.plane[0], : frame.plane[1]]
-
-
-def normalise(pixels: Tensor) -> Tensor:
-    """Stretch each image between its 1st and 99.8th percentile, all channels alike, to about -2 ... 2.
-
-    Parameters
-    ----------
-    pixels : Tensor, shape (N, 3, H, W), uint8
-
-    Returns
-    -------
-    Tensor, shape (N, 3, H, W), float32
-        A very dark image looks like its bright twin; a constant one stays flat.
-    """
-    count = len(pixels)
-    # All histograms at once, and nothing is read back: on a GPU every reading waits for all that went before.
-    levels = pixels.flatten(1).long() + 256 * torch.arange(count, device=pixels.device)[:, None]
-    histograms = torch.bincount(levels.flatten(), minlength=256 * count).view(count, 256)
-    shares = histograms.cumsum(1) / pixels[0].numel()
-    low, high = ((shares < share).sum(1).float()[:, None, None, None] for share in _PERCENTILES)
-    stretched = (pixels.float() - low) / (high - low).clamp_min(_LEAST_CONTRAST)
-    return (stretched.clamp(-0.5, 1.5) - 0.5) / 0.25
+        return BackboneEncoder(config.backbone, config.widths[2], *rest)
+    return Encoder(config.widths, config.blocks, *rest)

@@ -10,10 +10,10 @@ from napari_sam.errors import InputError
 from napari_sam.model.compact.model import CompactConfig, CompactSam
 from napari_sam.training.bundled.backbone import read_backbone
 from napari_sam.training.bundled.export import digest, load_average
+from napari_sam.training.bundled.matching import Matching
 from napari_sam.training.bundled.train import BundledConfig
 from napari_sam.training.config import TrainingConfig, available_cores, usual
 from napari_sam.training.loop import CHECKPOINT
-from napari_sam.training.matching import Matching
 
 if TYPE_CHECKING:
     from pathlib import Path

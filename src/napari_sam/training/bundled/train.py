@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from napari_sam.errors import DeviceError, InputError
+from napari_sam.errors import DeviceError
 from napari_sam.evaluation.accuracy import measure_accuracy
 from napari_sam.evaluation.dataset import spread
 from napari_sam.model.compact.model import CompactConfig, CompactSam
 from napari_sam.predictor import Predictor
 from napari_sam.progress import no_progress
-from napari_sam.training.bundled.export import commit, digest, export, load_average
+from napari_sam.training.bundled.export import commit, export, load_average
+from napari_sam.training.bundled.matching import Matching, matched_start
+from napari_sam.training.bundled.trainable import TrainableCompact
 from napari_sam.training.config import TrainingConfig
-from napari_sam.training.data.archives import read_image_archive
 from napari_sam.training.data.batches import CropSource
-from napari_sam.training.data.bbbc038 import read_archive, split
 from napari_sam.training.data.loader import share_images
 from napari_sam.training.data.pools import ObjectPool, ScenePool, TypicalPool
 from napari_sam.training.log_plot import draw_log
 from napari_sam.training.loop import CHECKPOINT, LOG, SCORE, Trainer
-from napari_sam.training.matching import Matching, matched_start
 from napari_sam.training.synthetic.holdout_scenes import unseen_images
 from napari_sam.training.synthetic.scene_dataset import open_bank
 
@@ -34,17 +34,16 @@ if TYPE_CHECKING:
 
     from napari_sam.evaluation.dataset import LabelledImage
     from napari_sam.progress import Progress
-    from napari_sam.training.data.pools import KindSettings, Pool
+    from napari_sam.training.bundled.dataset import BundledData
+    from napari_sam.training.data.pools import Pool
 
 __all__ = [
     "CARD",
     "WEIGHTS",
     "BundledConfig",
-    "BundledData",
     "export",
     "load_average",
     "measure",
-    "read_data",
     "train_bundled",
 ]
 
@@ -89,75 +88,6 @@ class BundledConfig:
     unseen: int = 8
 
 
-@dataclass(frozen=True, slots=True)
-class BundledData:
-    """What there is to train and to validate on.
-
-    Attributes
-    ----------
-    nuclei, nuclei_held_out : tuple of LabelledImage
-        BBBC038.
-    kinds, kinds_held_out : tuple of LabelledImage
-        Many kinds; of each a tenth is held out, of some all.
-    settings : dict of str to KindSettings
-    facts : dict
-        For the card.
-    """
-
-    nuclei: tuple[LabelledImage, ...]
-    nuclei_held_out: tuple[LabelledImage, ...]
-    kinds: tuple[LabelledImage, ...]
-    kinds_held_out: tuple[LabelledImage, ...]
-    settings: dict[str, KindSettings]
-    facts: dict[str, Any]
-
-
-def read_data(
-    bbbc038: Path, archives: Sequence[Path], held_out: Sequence[str], progress: Progress = no_progress
-) -> BundledData:
-    """Read everything, and keep a part for validation.
-
-    Parameters
-    ----------
-    bbbc038 : Path
-        In a layout that `napari_sam.training.data.bbbc038.read_archive` reads.
-    archives : sequence of Path
-        Of many kinds; see `napari_sam.training.data.archives`.
-    held_out : sequence of str
-        Kinds that are kept wholly out of training.
-    progress : Progress
-
-    Raises
-    ------
-    InputError
-        If an archive cannot be read, two hold a kind of one name, or a kind to hold out is in none.
-    """
-    nuclei, nuclei_held_out = split(read_archive(bbbc038, progress))
-    read = [read_image_archive(path, progress) for path in archives]
-    settings: dict[str, KindSettings] = {}
-    for path, archive in zip(archives, read, strict=True):
-        if twice := sorted(settings.keys() & archive.settings.keys()):
-            raise InputError(f"{path} has a kind that another archive has too: {', '.join(twice)}. Rename one of them.")
-        settings |= archive.settings
-    if missing := sorted(set(held_out) - settings.keys()):
-        raise InputError(
-            f"No archive has a kind {', '.join(missing)} to hold out. There are {', '.join(sorted(settings))}."
-        )
-    images = [image for archive in read for image in archive.images]
-    kinds, kinds_held_out = split(image for image in images if image.kind not in held_out)
-    kinds_held_out += [image for image in images if image.kind in held_out]
-    facts = {
-        "bbbc038": {
-            "images": len(nuclei) + len(nuclei_held_out),
-            "training_images": len(nuclei),
-            "sha256": digest(bbbc038),
-        },
-        "archives": [archive.card for archive in read],
-        "kinds": {"training_images": len(kinds), "held_out": list(held_out)},
-    }
-    return BundledData(tuple(nuclei), tuple(nuclei_held_out), tuple(kinds), tuple(kinds_held_out), settings, facts)
-
-
 def train_bundled(
     config: BundledConfig,
     data: BundledData,
@@ -175,7 +105,7 @@ def train_bundled(
     ----------
     config : BundledConfig
     data : BundledData
-        What `read_data` read.
+        What `napari_sam.training.bundled.dataset.read_data` read.
     folder : Path
         Gets the bank of scenes, the checkpoints, the log with its plot, and in the end the weights and their card.
     device : str
@@ -209,7 +139,8 @@ def train_bundled(
     }
     if isinstance(start, Matching):
         start = None if (folder / CHECKPOINT).exists() else _match(config, start, source, progress, tell)
-    trainer = Trainer(config.model, config.training, source, folder, device, start=start, origin=facts | (origin or {}))
+    build = partial(TrainableCompact, config.model)
+    trainer = Trainer(build, config.training, source, folder, device, start=start, origin=facts | (origin or {}))
 
     def check(average: CompactSam) -> dict[str, float]:
         tell("Checking")
@@ -325,7 +256,7 @@ def _export_better(
     config: BundledConfig,
     folder: Path,
     data: BundledData,
-    trainer: Trainer,
+    trainer: Trainer[CompactSam],
     progress: Progress,
     tell: Callable[[str], None],
 ) -> Path:

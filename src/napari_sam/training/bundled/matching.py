@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from napari_sam.model.compact.model import CompactSam, normalise
+from napari_sam.model.compact.canvas import normalise
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from napari_sam.model.compact.model import CompactSam
     from napari_sam.progress import Progress
     from napari_sam.training.data.batches import CropSource
 

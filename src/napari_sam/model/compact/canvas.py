@@ -1,0 +1,86 @@
+"""Between a plane and the compact model's canvas: grey values on the way in, interpolation on the way out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+
+from napari_sam.model.compact.layers import STRIDE
+from napari_sam.model.compact.scales import GRID
+from napari_sam.model.compact.windows import interpolation
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_sam.geometry import Frame
+
+OUTSIDE = -30.0
+"""Logit of every cell outside the window that the decoder looked at: certainly not the object."""
+
+_MUCH = 500_000  # pixels of a mask, from which on it is quicker to interpolate all of the plane
+
+_PERCENTILES = (0.01, 0.998)
+_LEAST_CONTRAST = 6.0  # grey levels: below this the noise of a constant image is not stretched to full range
+
+
+def normalise(pixels: Tensor) -> Tensor:
+    """Stretch each image between its 1st and 99.8th percentile, all channels alike, to about -2 ... 2.
+
+    Parameters
+    ----------
+    pixels : Tensor, shape (N, 3, H, W), uint8
+
+    Returns
+    -------
+    Tensor, shape (N, 3, H, W), float32
+        A very dark image looks like its bright twin; a constant one stays flat.
+    """
+    count = len(pixels)
+    # All histograms at once, and nothing is read back: on a GPU every reading waits for all that went before.
+    levels = pixels.flatten(1).long() + 256 * torch.arange(count, device=pixels.device)[:, None]
+    histograms = torch.bincount(levels.flatten(), minlength=256 * count).view(count, 256)
+    shares = histograms.cumsum(1) / pixels[0].numel()
+    low, high = ((shares < share).sum(1).float()[:, None, None, None] for share in _PERCENTILES)
+    stretched = (pixels.float() - low) / (high - low).clamp_min(_LEAST_CONTRAST)
+    return (stretched.clamp(-0.5, 1.5) - 0.5) / 0.25
+
+
+def upscaled(logits: Tensor, frame: Frame) -> Tensor:
+    """Bring (B, n, h, w) logits at stride 2 to the plane, (B, n, H, W), by bilinear interpolation to data pixels.
+
+    Only the rows and columns that the decoder looked at are computed; the others are `OUTSIDE`.
+    """
+    full = logits.new_full((*logits.shape[:2], *frame.plane), OUTSIDE, dtype=torch.float32)
+    for plane, cells in zip(full, logits.float(), strict=True):
+        for mask, own in zip(plane, cells, strict=True):  # a small candidate must not pay for a large one
+            seen = own > OUTSIDE
+            rows, y, down = interpolation(seen.any(1), frame.plane[0], frame.scale[0] / GRID)
+            columns, x, across = interpolation(seen.any(0), frame.plane[1], frame.scale[1] / GRID)
+            if down.shape[0] * across.shape[0] < _MUCH:
+                mask[rows, columns] = down @ own[y, x] @ across.T
+            else:
+                mask.copy_(_stretched(own, frame))
+    return full
+
+
+def _stretched(cells: Tensor, frame: Frame) -> Tensor:
+    """Interpolate a whole (h, w) grid: for large areas quicker than products with matrices that are nearly empty."""
+    factors = [GRID / scale for scale in frame.scale]
+    full = F.interpolate(cells[None, None], scale_factor=factors, mode="bilinear", align_corners=False)[0, 0]
+    # The canvas covers the plane; but the product of its size and the factor may be rounded down.
+    below, right = (max(0, wanted - got) for wanted, got in zip(frame.plane, full.shape, strict=True))
+    if below or right:
+        full = F.pad(full[None], (0, right, 0, below), mode="replicate")[0]
+    return full[: frame.plane[0], : frame.plane[1]]
+
+
+def interpolated(cells: Tensor, frame: Frame) -> Tensor:
+    """Bring all of (n, h, w) values at stride 4 to the plane, (n, H, W), by bilinear interpolation to data pixels."""
+    everywhere = torch.ones(max(cells.shape[1:]), dtype=torch.bool, device=cells.device)
+    (_, _, down), (_, _, across) = (
+        interpolation(everywhere[:count], pixels, scale / STRIDE)
+        for count, pixels, scale in zip(cells.shape[1:], frame.plane, frame.scale, strict=True)
+    )
+    return down @ cells @ across.T

@@ -1,0 +1,47 @@
+"""The compact model, as the training loop takes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_sam.model.compact.canvas import normalise
+from napari_sam.model.compact.model import CompactSam
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_sam.model.compact.config import CompactConfig
+    from napari_sam.model.protocol import Features, PromptTensors
+
+_TRUNK = "encoder.trunk."
+_DENSE = 4  # the place of the dense logits in what `CompactSam.features` gives
+
+
+class TrainableCompact:
+    """A compact model to train: a `napari_sam.training.trainable.Trainable`.
+
+    Parameters
+    ----------
+    config : CompactConfig
+        Its sizes; the weights are random.
+    """
+
+    def __init__(self, config: CompactConfig) -> None:
+        self.network = CompactSam(config)
+        self.description = config.to_json()
+
+    def is_pretrained(self, parameter: str) -> bool:
+        """Tell whether a parameter is of the trunk, which has learnt from ImageNet."""
+        return parameter.startswith(_TRUNK)
+
+    def features(self, images: Tensor) -> Features:
+        """Encode N planes, (N, 3, H, W) uint8."""
+        return self.network.features(normalise(images))
+
+    def respond(self, features: Features, objects: Tensor, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
+        """Answer prompts; see `CompactSam.respond`."""
+        return self.network.respond(features, objects, prompts)
+
+    def dense(self, features: Features) -> Tensor:
+        """Return the logits of the dense head, (N, 3, H / 4, W / 4)."""
+        return features[_DENSE]

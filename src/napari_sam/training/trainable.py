@@ -1,0 +1,56 @@
+"""What the training loop asks of a network, whichever it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from torch import nn
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_sam.model.protocol import Features, PromptTensors
+
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+NetworkT_co = TypeVar("NetworkT_co", bound=nn.Module, covariant=True)
+
+
+class Trainable(Protocol[NetworkT_co]):
+    """A network, and how it answers a batch: with gradient, on several planes at once, every mask that it has."""
+
+    @property
+    def network(self) -> NetworkT_co:
+        """What is trained; its parameters are changed in place."""
+
+    @property
+    def description(self) -> str:
+        """All that is needed, besides weights, to build the network again: goes into the checkpoint."""
+
+    def is_pretrained(self, parameter: str) -> bool:
+        """Tell whether a parameter, by its name, has learnt from other images before, and should change slowly."""
+
+    def features(self, images: Tensor) -> Features:
+        """Encode N planes, (N, 3, H, W) uint8."""
+
+    def respond(self, features: Features, objects: Tensor, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
+        """Answer prompts.
+
+        Parameters
+        ----------
+        features : tuple of Tensor
+            What `features` gave.
+        objects : Tensor, shape (B,), int64
+            The plane of each object.
+        prompts : PromptTensors
+            Pixels of the planes, (x, y), pixel-centred; a box of NaN is no box.
+
+        Returns
+        -------
+        logits : Tensor, shape (B, 4, H / 2, W / 2)
+            The single mask, then the three candidates.
+        scores : Tensor, shape (B, 4)
+            Predicted IoU.
+        """
+
+    def dense(self, features: Features) -> Tensor | None:
+        """Return the logits of a head that finds all objects at once, (N, 3, H / 4, W / 4); None without one."""

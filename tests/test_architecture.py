@@ -1,0 +1,63 @@
+"""How the package is built, where no contract of the import linter says it: circles, sizes of folders, names."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import grimp
+import networkx
+import pytest
+
+import napari_sam
+
+SOURCE = Path(napari_sam.__file__).parent
+MOST_MODULES = 12
+"""In a folder; `__init__` and `__main__` do not count."""
+
+
+KNOWN_CIRCLES = [["napari_sam.session.propagation.controller", "napari_sam.session.propagation.snapshot"]]
+
+
+@pytest.fixture(scope="module")
+def imports() -> networkx.DiGraph:
+    """Who imports whom, what is imported for types alone included."""
+    graph = grimp.build_graph("napari_sam", cache_dir=None)
+    return networkx.DiGraph(
+        (importer, imported)
+        for importer in graph.modules
+        for imported in graph.find_modules_directly_imported_by(importer)
+    )
+
+
+def circles(imports: networkx.DiGraph) -> list[list[str]]:
+    return [sorted(modules) for modules in networkx.strongly_connected_components(imports) if len(modules) > 1]
+
+
+def class_definitions() -> dict[str, list[str]]:
+    """Where each class of the package is defined, networks left out: each architecture has its own `MaskDecoder`."""
+    found = defaultdict(list)
+    for path in sorted(SOURCE.rglob("*.py")):
+        module = path.relative_to(SOURCE)
+        if module.parts[0] != "model":
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef):
+                    found[node.name].append(module.as_posix())
+    return found
+
+
+def test_no_modules_import_each_other_in_a_circle(imports):
+    assert len(imports) > 200
+    assert [circle for circle in circles(imports) if circle not in KNOWN_CIRCLES] == []
+
+
+def test_no_folder_is_crowded():
+    counts = Counter(
+        path.parent.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py") if not path.stem.startswith("__")
+    )
+    assert {folder: count for folder, count in counts.items() if count > MOST_MODULES} == {}
+
+
+def test_a_class_name_means_one_thing():
+    assert {name: modules for name, modules in class_definitions().items() if len(modules) > 1} == {}
