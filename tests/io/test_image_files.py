@@ -105,9 +105,15 @@ def test_labels_come_back_and_replace_in_one_step(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "array", [np.zeros((2, 4, 4), np.uint8), np.zeros((4, 4), np.float32), -np.ones((4, 4), np.int16)]
+    ("array", "words"),
+    [
+        (np.zeros((2, 4, 4), np.uint8), "more than one plane"),
+        (np.zeros((4, 4, 3), np.uint8), "colour image"),
+        (np.zeros((4, 4), np.float32), "whole numbers"),
+        (-np.ones((4, 4), np.int16), "whole numbers"),
+    ],
 )
-def test_images_that_are_no_labels(tmp_path, array):
+def test_images_that_are_no_labels(tmp_path, array, words):
     tifffile.imwrite(tmp_path / "l.tif", array)
-    with pytest.raises(InputError, match="not a labels image"):
+    with pytest.raises(InputError, match=words):
         read_labels(tmp_path / "l.tif")

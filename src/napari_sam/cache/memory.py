@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from typing import TYPE_CHECKING
+
+from cachetools import LRUCache
 
 from napari_sam.cache import settings
 from napari_sam.cache.disk import DiskStore
@@ -44,10 +45,10 @@ class EmbeddingCache:
         if capacity < 0:
             raise ValueError(f"capacity is a number of bytes, 0 or more; got {capacity}")
         self.disk = disk
-        self._capacity = capacity
         self._worth = worth
-        self._entries: OrderedDict[str, PackedEmbedding] = OrderedDict()
-        self._bytes = 0
+        # What is larger than everything that may be kept takes all of it, and goes with the next.
+        most = max(1, capacity)
+        self._entries: LRUCache[str, PackedEmbedding] = LRUCache(most, lambda packed: min(max(1, packed.nbytes), most))
         self._lock = threading.Lock()
         self._writer = None if disk is None else Writer(disk.put)
 
@@ -60,7 +61,8 @@ class EmbeddingCache:
     @property
     def nbytes(self) -> int:
         """Bytes of embeddings held in memory now."""
-        return self._bytes
+        with self._lock:
+            return sum(packed.nbytes for packed in self._entries.values())
 
     def __len__(self) -> int:
         """Count the embeddings in memory."""
@@ -73,9 +75,8 @@ class EmbeddingCache:
         """Return the embedding of this key, or None, and count it as used."""
         with self._lock:
             entry = self._entries.get(key)
-            if entry is not None:
-                self._entries.move_to_end(key)
-                return entry
+        if entry is not None:
+            return entry
         if self.disk is not None and (entry := self.disk.get(key)) is not None:
             self._keep(entry)
         return entry
@@ -103,13 +104,8 @@ class EmbeddingCache:
         """Drop every embedding from memory."""
         with self._lock:
             self._entries.clear()
-            self._bytes = 0
 
     def _keep(self, packed: PackedEmbedding) -> None:
         with self._lock:
-            old = self._entries.pop(packed.key, None)
-            self._bytes += packed.nbytes - (old.nbytes if old is not None else 0)
+            self._entries.pop(packed.key, None)  # else it would be counted twice while room is made
             self._entries[packed.key] = packed
-            while self._bytes > self._capacity and len(self._entries) > 1:
-                _, dropped = self._entries.popitem(last=False)
-                self._bytes -= dropped.nbytes

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from napari_sam.commands.common import Debug, reported
+from napari_sam.commands.common import reported
+from napari_sam.commands.options.shared import Debug, JsonSentence, Yes
 from napari_sam.files import format_bytes, parse_bytes
 
 app = typer.Typer(no_args_is_help=True, help="Show, limit and clear the embeddings that are kept on disk.")
@@ -13,7 +14,7 @@ app = typer.Typer(no_args_is_help=True, help="Show, limit and clear the embeddin
 
 @app.command()
 def info(
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a sentence.")] = False,
+    as_json: JsonSentence = False,
     debug: Debug = False,
 ) -> None:
     """Show where embeddings are kept, how many there are, and how many bytes they may take."""
@@ -51,7 +52,7 @@ def limit(
 
 @app.command()
 def clear(
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     debug: Debug = False,
 ) -> None:
     """Delete every embedding; they are computed again when they are needed."""

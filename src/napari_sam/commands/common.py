@@ -1,9 +1,8 @@
-"""What commands share: errors in one line, progress bars, the option ``--debug``, numbers in options."""
+"""What commands share: errors in one line, progress bars, tables."""
 
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -16,14 +15,6 @@ from napari_sam.progress import Progress, no_progress
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 _PLAIN_WIDTH = 200
-
-
-def _own_or_global(ctx: typer.Context, value: bool) -> bool:
-    """``--debug`` counts before and after the command's name."""
-    return value or bool(ctx.obj)
-
-
-Debug = Annotated[bool, typer.Option("--debug", callback=_own_or_global, help="Show the traceback of an error.")]
 
 
 @contextmanager
@@ -98,25 +89,3 @@ def _bar(what: str, total: float, *columns: Column) -> Iterator[Progress]:
             bar.update(task, completed=fraction * total)
 
         yield report
-
-
-def numbers(text: str, names: str) -> list[float]:
-    """Read as many numbers, with commas between, as `names` has."""
-    parts = text.split(",")
-    wanted = names.split(",")
-    try:
-        if len(parts) != len(wanted):
-            raise ValueError
-        return [float(part) for part in parts]
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not {names}: {len(wanted)} numbers with commas between.") from None
-
-
-def limits(text: str | None) -> tuple[float, float] | None:
-    """Read ``LO,HI``."""
-    if text is None:
-        return None
-    low, high = numbers(text, "LO,HI")
-    if not low < high:
-        raise typer.BadParameter(f"{text!r}: LO must be less than HI.")
-    return low, high

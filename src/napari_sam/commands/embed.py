@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_sam.commands.common import Debug, getting, limits, reported, work_bar
-from napari_sam.commands.stack_options import find_axis, find_span
+from napari_sam.commands.common import getting, reported, work_bar
+from napari_sam.commands.options.shared import Debug, Device, JsonSentence, Model, PlaneSpan, StackContrast, limits
+from napari_sam.commands.options.stack import find_axis, find_span
 from napari_sam.errors import CacheError, Cancelled, InputError
 from napari_sam.files import format_bytes
 
@@ -55,33 +56,21 @@ class _Tally:
 
 def embed(
     stack: Annotated[Path, typer.Argument(help="An image, or a stack of planes.")],
-    model: Annotated[
-        str, typer.Option(help="A name of `napari-sam models list`, downloaded if need be, or a checkpoint.")
-    ] = "bundled",
-    device: Annotated[str, typer.Option(help='"auto", "cpu", "cuda", "cuda:1", "mps" or "xpu".')] = "auto",
+    model: Model = "bundled",
+    device: Device = "auto",
     axis: Annotated[
         str | None,
         typer.Option(
             metavar="AXIS", help="What planes follow each other along: a name such as z or t, or a number. Default: z."
         ),
     ] = None,
-    span: Annotated[
-        str | None, typer.Option("--range", metavar="A:B", help="Only planes A to B - 1 along that axis, from 0.")
-    ] = None,
+    span: PlaneSpan = None,
     fixed: Annotated[
         list[str] | None,
         typer.Option("--at", metavar="AXIS=I", help="Only index I of another axis, such as c=1. Repeatable."),
     ] = None,
-    contrast_limits: Annotated[
-        str | None,
-        typer.Option(
-            "--contrast-limits",
-            "--contrast",
-            metavar="LO,HI",
-            help="Grey values shown black and white: those of the layer in napari. Default: what napari starts with.",
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a sentence.")] = False,
+    contrast_limits: StackContrast = None,
+    as_json: JsonSentence = False,
     debug: Debug = False,
 ) -> None:
     """Encode the planes of a stack ahead, into the cache that the dock and the command line share."""

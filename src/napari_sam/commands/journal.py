@@ -10,7 +10,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from napari_sam.commands.common import Debug, reported, table_console
+from napari_sam.commands.common import reported, table_console
+from napari_sam.commands.options.shared import Debug, JsonTable, LabelsOutput
 from napari_sam.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="List, show and restore the objects that were accepted in the window.")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 Which = Annotated[
     str | None,
     typer.Argument(metavar="[JOURNAL]", help="A name of `napari-sam journal list`, or a file. Default: the newest."),
@@ -26,7 +26,7 @@ Which = Annotated[
 
 
 @app.command("list")
-def list_(as_json: AsJson = False, debug: Debug = False) -> None:
+def list_(as_json: JsonTable = False, debug: Debug = False) -> None:
     """Show all journals: their date, their images, and how many objects there are."""
     from napari_sam.journal import journal_files
 
@@ -46,7 +46,7 @@ def list_(as_json: AsJson = False, debug: Debug = False) -> None:
 
 
 @app.command()
-def show(journal: Which = None, as_json: AsJson = False, debug: Debug = False) -> None:
+def show(journal: Which = None, as_json: JsonTable = False, debug: Debug = False) -> None:
     """Show the objects of a journal, less those that were undone."""
     with reported(debug):
         path = _find(journal)
@@ -72,7 +72,7 @@ def show(journal: Which = None, as_json: AsJson = False, debug: Debug = False) -
 
 @app.command()
 def restore(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The labels file to write.")],
+    output: LabelsOutput,
     journal: Which = None,
     image: Annotated[str | None, typer.Option(help="Only objects of this image.")] = None,
     target: Annotated[str | None, typer.Option(help="Only objects that were written into this labels layer.")] = None,

@@ -9,18 +9,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from napari_sam.checkpoints.registry import ARCHITECTURES, ModelSpec, list_models
-from napari_sam.commands.common import Debug, reported, table_console, transfer_bar, work_bar
+from napari_sam.commands.common import reported, table_console, transfer_bar, work_bar
+from napari_sam.commands.options.shared import Debug, JsonTable, Yes
 from napari_sam.errors import Cancelled, WeightsError
 from napari_sam.files import format_bytes
 
 app = typer.Typer(no_args_is_help=True, help="List, download, import, verify and remove models.")
 
 _STYLES = {"bundled": "green", "on disk": "green", "to download": "", "damaged": "bold red"}
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 
 
 @app.command("list")
-def list_(as_json: AsJson = False, debug: Debug = False) -> None:
+def list_(as_json: JsonTable = False, debug: Debug = False) -> None:
     """Show every model, what it is for, and whether it is on this machine."""
     from napari_sam.checkpoints import receipts
 
@@ -107,7 +107,7 @@ def verify(
 @app.command()
 def remove(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names from `napari-sam models list`.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     debug: Debug = False,
 ) -> None:
     """Delete models from this machine, with what unfinished downloads left."""

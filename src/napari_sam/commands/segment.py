@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_sam.commands.common import Debug, getting, limits, numbers, reported, work_bar
+from napari_sam.commands.common import getting, reported, work_bar
+from napari_sam.commands.options.shared import Debug, Device, Model, limits, numbers, split_polarity
 from napari_sam.errors import InputError
 from napari_sam.prompts import BoxPrompt, PointPrompt, Prompt, PromptSet
 
@@ -19,14 +20,10 @@ if TYPE_CHECKING:
     from napari_sam.planes.plane import Plane
     from napari_sam.predictor import Prediction
 
-_POLARITIES = {"+": True, "-": False}
-
 
 def _point(text: str) -> PointPrompt:
     """Read ``Y,X``, ``Y,X,+`` or ``Y,X,-``."""
-    place, positive = text, True
-    if (last := text.rpartition(","))[2].strip() in _POLARITIES:
-        place, positive = last[0], _POLARITIES[last[2].strip()]
+    place, positive = split_polarity(text)
     y, x = numbers(place, "Y,X")
     with _mistakes():
         return PointPrompt((y, x), positive)
@@ -67,10 +64,8 @@ def segment(
     prompts: Annotated[
         Path | None, typer.Option("--prompts", help="More prompts: a JSON file of PromptSet.to_json.")
     ] = None,
-    model: Annotated[
-        str, typer.Option(help="A name of `napari-sam models list`, downloaded if need be, or a checkpoint.")
-    ] = "bundled",
-    device: Annotated[str, typer.Option(help='"auto", "cpu", "cuda", "cuda:1", "mps" or "xpu".')] = "auto",
+    model: Model = "bundled",
+    device: Device = "auto",
     contrast_limits: Annotated[
         str | None,  # a tuple would make typer ask for two words
         typer.Option(
@@ -158,7 +153,15 @@ def _labels_before(path: Path, shape: tuple[int, int], *, append: bool) -> "NDAr
 
     from napari_sam.io.labels import read_labels
 
-    return read_labels(path, shape) if append and path.exists() else np.zeros(shape, np.uint16)
+    if not (append and path.exists()):
+        return np.zeros(shape, np.uint16)
+    labels = read_labels(path)
+    if labels.shape != shape:
+        raise InputError(
+            f"{path} is {labels.shape[0]} x {labels.shape[1]} px, the image {shape[0]} x {shape[1]} px. "
+            "Append to the labels of the same image."
+        )
+    return labels
 
 
 def _predict(plane: "Plane", prompts: PromptSet, model: str, device: str) -> "tuple[Prediction, str]":

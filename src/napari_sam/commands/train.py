@@ -19,7 +19,8 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainin
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from napari_sam.commands.common import Debug, reported, table_console, transfer_bar
+from napari_sam.commands.common import reported, table_console, transfer_bar
+from napari_sam.commands.options.shared import Debug, Device
 from napari_sam.errors import Cancelled, InputError
 from napari_sam.progress import Progress, no_progress
 
@@ -56,7 +57,7 @@ def bundled(
         Path,
         typer.Option("--output", "-o", help="Folder of the run; one that holds a run that was cut goes on with it."),
     ] = Path("bundled-model"),
-    device: Annotated[str, typer.Option(help='"auto", "cpu", "cuda", "cuda:1", "mps" or "xpu".')] = "auto",
+    device: Device = "auto",
     steps: Annotated[
         int | None, typer.Option(min=1, help="Length of the schedule. Default: 20000, on a GPU 30000.")
     ] = None,

@@ -11,10 +11,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 import numpy as np
+from scipy import ndimage
 
 from napari_sam.errors import InputError
 from napari_sam.evaluation.archive import open_files
-from napari_sam.evaluation.labels import LABEL_SUFFIXES, is_heap, read_labels
+from napari_sam.io.labels import LABEL_SUFFIXES, read_labels
 from napari_sam.io.planes import read_plane
 from napari_sam.planes.plane import Plane
 from napari_sam.progress import no_progress
@@ -197,7 +198,7 @@ def read_dataset(path: Path, progress: Progress = no_progress) -> Dataset:
         # "all" is the row that sums the others up.
         kind = {"": image_kind(Plane(image, _window(image)).rendered), "all": "folder all"}.get(folder, folder)
         entries.append(DatasetEntry(stem, kind, images[stem], labels[stem]))
-        heaps += is_heap(objects)
+        heaps += _is_heap(objects)
         progress(done / len(paired))
     notes = [
         _note("Images without labels, left out", images.keys() - labels.keys()),
@@ -278,3 +279,8 @@ def _read(files: Files, image: str, labels: str) -> tuple[NDArray[Any], NDArray[
             "px. Give labels of the same size, or take the two files out."
         )
     return pixels, objects
+
+
+def _is_heap(labels: NDArray[np.integer[Any]]) -> bool:
+    """Whether a label image has one label, in more than one piece."""
+    return len(np.unique(labels[labels != 0])) == 1 and ndimage.label(labels, np.ones((3, 3)))[1] > 1

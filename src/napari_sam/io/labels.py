@@ -1,4 +1,4 @@
-"""Labels images on disk, as TIFF."""
+"""Labels of images in files: read from PNG or TIFF, written as TIFF; every object has a number of its own."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
+from PIL import Image
 
 from napari_sam.errors import InputError
 from napari_sam.io.axes import PIXEL, is_length
+from napari_sam.io.planes import read_plane
 from napari_sam.io.writing import replacing_result
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
     from napari_sam.io.stack import ImageStack
 
+LABEL_SUFFIXES = (".png", ".tif", ".tiff")
+"""Endings of files that can hold labels; JPEG would invent objects along every border."""
 _IMAGEJ_AXES = "tzcyx"
 # Pixels that a TIFF with 32-bit offsets holds, metadata aside.
 _CLASSIC = 2**32 - 2**25
@@ -68,40 +72,43 @@ def add_object(
     return result, new, int(where.sum())
 
 
-def read_labels(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.integer[Any]]:
-    """Read a 2-D labels image.
+def read_labels(path: Path) -> NDArray[np.integer[Any]]:
+    """Read a PNG or TIFF of whole numbers.
 
-    Parameters
-    ----------
-    path : Path
-        A TIFF.
-    shape : (int, int), optional
-        Height and width that it must have; checked before its pixels are read.
+    Returns
+    -------
+    numpy.ndarray, shape (H, W), integer
+        0 for background.
 
     Raises
     ------
     InputError
-        If it is no TIFF, or not of one plane of whole numbers from 0 up, or of another shape.
+        If it cannot be read, or is in colour, or holds other numbers.
     """
-    try:
-        with tifffile.TiffFile(path) as file:
-            series = file.series[0]
-            sides, dtype = series.shape, series.dtype
-            one_plane = len(sides) >= 2 and math.prod(sides[:-2]) == 1 and dtype is not None and dtype.kind in "ui"
-            labels = series.asarray().reshape(sides[-2:]) if one_plane and shape in (None, sides[-2:]) else None
-    except Exception as error:  # tifffile lets through whatever a damaged file leads to
-        raise InputError(f"{path} cannot be read as a TIFF of labels: {error}.") from error
-    if one_plane and labels is None and shape is not None:
+    labels = _palette_indices(path)
+    if labels is None:
+        labels = read_plane(path)
+    if labels.ndim != 2:
         raise InputError(
-            f"{path} is {sides[-2]} x {sides[-1]} px, the image {shape[0]} x {shape[1]} px. "
-            "Append to the labels of the same image."
+            f"{path} is a colour image; labels are grey: 0 for background, and the number of its object in every other "
+            "pixel. Save them as 16-bit TIFF or PNG."
         )
-    if labels is None or int(labels.min(initial=0)) < 0:
-        raise InputError(
-            f"{path} is not a labels image: it is of shape {sides} and dtype {dtype}, where one plane "
-            "of whole numbers from 0 up is needed. Choose another output."
-        )
+    if labels.dtype == np.bool_:
+        return labels.astype(np.uint8)
+    if labels.dtype.kind not in "ui" or int(labels.min(initial=0)) < 0:
+        raise InputError(f"{path} is of dtype {labels.dtype}; labels are whole numbers from 0 up. Save them as those.")
     return labels
+
+
+def _palette_indices(path: Path) -> NDArray[Any] | None:
+    """Return the numbers of a PNG with a palette, whose colours are only how they are shown; None for any other."""
+    if path.suffix.lower() != ".png":
+        return None
+    try:
+        with Image.open(path) as picture:
+            return np.asarray(picture) if picture.mode == "P" else None
+    except (OSError, ValueError, SyntaxError):
+        return None  # `read_plane` finds the words
 
 
 def require_tiff(path: Path) -> None:

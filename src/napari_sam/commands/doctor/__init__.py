@@ -2,17 +2,17 @@
 
 import json
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 
-from napari_sam.commands.common import Debug, reported, work_bar
+from napari_sam.commands.common import reported, work_bar
+from napari_sam.commands.options.shared import Debug, JsonTable
 
 _COLOURS = {"ok": typer.colors.GREEN, "note": typer.colors.YELLOW, "broken": typer.colors.RED}
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")] = False,
+    as_json: JsonTable = False,
     debug: Debug = False,
 ) -> None:
     """Check versions, Qt, devices and weights, and make a test prediction; exit with 1 if something is broken."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import threading
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from cachetools import LRUCache
 
 from napari_sam.errors import InputError
 from napari_sam.io.memory import require_room
@@ -143,9 +143,7 @@ class PagedArray(LazyArray):
         self._read_page = read
         self._leading = len(leading)
         self._path = path
-        self._pages: OrderedDict[int, NDArray[Any]] = OrderedDict()
-        # None at all where a page is larger than what may be kept: it is decoded anew.
-        self._capacity = kept // max(1, math.prod(page) * self.dtype.itemsize)
+        self._pages: LRUCache[int, NDArray[Any]] = LRUCache(kept, lambda page: page.nbytes)
         self._lock = threading.Lock()
 
     def _read(self, key: Key) -> NDArray[Any]:
@@ -173,7 +171,6 @@ class PagedArray(LazyArray):
         # The reader is promised one call at a time, and two threads may want the same page.
         with self._lock:
             if (page := self._pages.get(number)) is not None:
-                self._pages.move_to_end(number)
                 return page
             # A page is decoded as a whole, however little of it is asked for.
             require_room(self._path, math.prod(self.shape[self._leading :]) * self.dtype.itemsize, f"plane {number}")
@@ -185,9 +182,8 @@ class PagedArray(LazyArray):
                     f"Plane {number} of {self._path} is of shape {page.shape}, the others of {shape}. "
                     "A stack has planes of one size; take that one out."
                 )
-            self._pages[number] = page
-            while len(self._pages) > self._capacity:
-                self._pages.popitem(last=False)
+            if page.nbytes <= self._pages.maxsize:  # a larger one is decoded anew
+                self._pages[number] = page
             return page
 
 

@@ -11,6 +11,7 @@ from napari_sam.errors import InputError
 from napari_sam.files import NotPlainError
 from napari_sam.io.axes import PIXEL, guess_axes, name_axes, unit_name
 from napari_sam.io.contrast import finite
+from napari_sam.io.formats.ome_metadata import multiscale, ome_attributes
 from napari_sam.io.memory import require_room
 from napari_sam.io.reading import reading, require
 from napari_sam.io.stack import ImageStack, make_stack
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 EXTRA = "zarr"
-_KINDS = {"t": "time", "c": "channel"}
 _CHUNK = 1024
 # Each chunk of a plane is a file to open: minutes for more.
 _MOST_CHUNKS = 2**18
@@ -59,8 +59,7 @@ def read_zarr(path: Path) -> ImageStack:
         node = zarr.open(_plain_store(path), mode="r")
         if isinstance(node, zarr.Array):
             return _plain(path, node, ())
-        attributes = dict(node.attrs)
-        ome = attributes.get("ome", attributes)
+        ome = ome_attributes(node.attrs)
         if "multiscales" in ome:
             return _image(path, node, ome, ())
         return _inside(path, zarr, node, ome)
@@ -109,8 +108,7 @@ def _inside(path: Path, zarr: Any, group: Any, ome: dict[str, Any]) -> ImageStac
     # bioformats2raw puts each series of a file into a group of its own, by number.
     if "bioformats2raw.layout" in ome and "0" in group:
         image = group["0"]
-        attributes = dict(image.attrs)
-        return _image(path, image, attributes.get("ome", attributes), (f"The first image of {path.name}, 0, is read.",))
+        return _image(path, image, ome_attributes(image.attrs), (f"The first image of {path.name}, 0, is read.",))
     arrays = [(name, member) for name, member in group.members() if isinstance(member, zarr.Array)]
     if len(arrays) == 1:
         return _plain(path, arrays[0][1], (f"The array {arrays[0][0]} of {path.name} is read.",))
@@ -194,13 +192,8 @@ def write_zarr(path: Path, planes: Iterator[NDArray[Any]], dtype: np.dtype[Any],
     )
     for at, labels in zip(np.ndindex(*leading), planes, strict=True):
         array[at] = labels
-    axes = [
-        {"name": name, "type": _KINDS.get(name, "space"), **({} if unit == PIXEL else {"unit": unit})}
-        for name, unit in zip(like.axes, like.units, strict=True)
-    ]
-    scale = [{"type": "scale", "scale": list(like.spacing)}]
-    multiscales = [{"name": "labels", "axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}]
+    image = multiscale("labels", like.axes, like.units, [(like.spacing, None)])
     if old:
-        group.attrs.update({"multiscales": [{"version": "0.4", **multiscales[0]}], "image-label": {"version": "0.4"}})
+        group.attrs.update({"multiscales": [{"version": "0.4", **image}], "image-label": {"version": "0.4"}})
     else:
-        group.attrs.update({"ome": {"version": "0.5", "multiscales": multiscales, "image-label": {}}})
+        group.attrs.update({"ome": {"version": "0.5", "multiscales": [image], "image-label": {}}})

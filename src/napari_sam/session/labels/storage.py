@@ -15,6 +15,7 @@ from napari.layers import Labels
 
 from napari_sam.errors import InputError
 from napari_sam.files import home
+from napari_sam.io.formats.ome_metadata import AXES, multiscale
 from napari_sam.session.labels.tiled import DTYPE, TiledLabels, make_tiled
 from napari_sam.session.viewing.placement import placement_of
 
@@ -33,7 +34,6 @@ PLANE_SIDE = 2**14
 """Planes with longer sides than this have several resolutions: graphics cards draw no more at once."""
 _COARSEST = 2**11
 """The longest side of the coarsest resolution."""
-_AXIS_TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 
 
 def is_large(image: Image) -> bool:
@@ -110,23 +110,18 @@ def _level_shapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
 
 def _ome_metadata(image: Image, shapes: Sequence[tuple[int, ...]]) -> dict[str, Any]:
     """Describe labels as an OME-Zarr image (https://ngff.openmicroscopy.org/0.4/); {} where it has too many axes."""
-    if len(shapes[0]) > len(_AXIS_TYPES):
+    if len(shapes[0]) > len(AXES):
         return {}
     names = [str(name) for name in image.axis_labels]
-    if len(set(names)) < len(names) or not set(names) <= set(_AXIS_TYPES):
-        names = list("tczyx")[-len(names) :]
-    axes: list[dict[str, str]] = [{"name": name, "type": _AXIS_TYPES[name]} for name in names]
-    for axis, unit in zip(axes, image.units, strict=True):
-        if str(unit) != "pixel" and axis["type"] != "channel":
-            axis["unit"] = str(unit)
-    datasets = []
-    for number, shape in enumerate(shapes):
+    if len(set(names)) < len(names) or not set(names) <= set(AXES):
+        names = list(AXES)[-len(names) :]
+    levels = []
+    for shape in shapes:
         ratio = np.divide(shapes[0], shape)
-        scale = np.abs(image.scale) * ratio
         shift = np.asarray(image.translate) + np.abs(image.scale) * (ratio - 1) / 2
-        moves = [{"type": "scale", "scale": scale.tolist()}, {"type": "translation", "translation": shift.tolist()}]
-        datasets.append({"path": str(number), "coordinateTransformations": moves})
-    return {"multiscales": [{"version": "0.4", "name": image.name, "axes": axes, "datasets": datasets}]}
+        levels.append(((np.abs(image.scale) * ratio).tolist(), shift.tolist()))
+    described = multiscale(image.name, names, [str(unit) for unit in image.units], levels)
+    return {"multiscales": [{"version": "0.4", **described}]}
 
 
 def make_labels(image: Image) -> Labels:

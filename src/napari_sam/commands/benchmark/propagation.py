@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from napari_sam.commands.common import Debug, getting, reported, table_console, work_bar
+from napari_sam.commands.common import getting, reported, table_console, work_bar
+from napari_sam.commands.options.shared import Debug, Device
 from napari_sam.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def propagation(
     ] = None,
     volumes: Annotated[int, typer.Option(min=1, metavar="N", help="Synthetic volumes of each kind.")] = 2,
     model: Annotated[str, typer.Option(help="A model or a checkpoint.")] = "bundled",
-    device: Annotated[str, typer.Option(help='"auto", "cpu", "cuda", "cuda:1", "mps" or "xpu".')] = "auto",
+    device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Write a row for each object as JSON.")] = False,
     debug: Debug = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""``napari-sam benchmark``: how good models are, on images with known objects."""
+"""``napari-sam benchmark accuracy``: how good models are after clicks, with a box, and on their own."""
 
 import json
 import re
@@ -11,8 +11,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from napari_sam.commands import benchmark_propagation
-from napari_sam.commands.common import Debug, getting, reported, table_console, work_bar
+from napari_sam.commands.common import getting, reported, table_console, work_bar
+from napari_sam.commands.options.shared import Debug, Device
 from napari_sam.errors import Cancelled, InputError
 
 if TYPE_CHECKING:
@@ -24,25 +24,14 @@ if TYPE_CHECKING:
 
 _ROOMY = 100  # letters across a terminal
 
-app = typer.Typer(no_args_is_help=True, help="Measure models on images of yours.")
 
-
-@app.callback()
-def _group() -> None:
-    """Measure models on images of yours."""
-
-
-app.command()(benchmark_propagation.propagation)
-
-
-@app.command()
 def accuracy(
     data: Annotated[Path, typer.Argument(help="A folder or a zip archive with images/ and labels/.")],
     models: Annotated[
         list[str] | None,
         typer.Option("--model", metavar="NAME", help="A model or a checkpoint. Repeatable: compares them."),
     ] = None,
-    device: Annotated[str, typer.Option(help='"auto", "cpu", "cuda", "cuda:1", "mps" or "xpu".')] = "auto",
+    device: Device = "auto",
     images: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Only N images, evenly over their types; always the same.")
     ] = None,

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from napari_sam.commands.options.shared import split_polarity
 from napari_sam.errors import InputError
 from napari_sam.prompts import BoxPrompt, PointPrompt, Prompt, PromptSet
 
 if TYPE_CHECKING:
     from napari_sam.io.stacks import ImageStack
-
-_POLARITIES = {"+": True, "-": False}
 
 
 @dataclass(frozen=True)
@@ -68,9 +67,7 @@ class StackPrompts:
 
 def read_click(text: str) -> Click:
     """Read ``Z,Y,X``, ``Z,Y,X,+`` or ``Z,Y,X,-``."""
-    place, positive = text, True
-    if (last := text.rpartition(","))[2].strip() in _POLARITIES:
-        place, positive = last[0], _POLARITIES[last[2].strip()]
+    place, positive = split_polarity(text)
     return Click(_numbers(place, "a coordinate per axis, such as Z,Y,X"), positive)
 
 

@@ -1,0 +1,1 @@
+"""Options that several commands have: each is spelled and read in one place."""
