@@ -7,6 +7,7 @@ does (memory maps), it is used as it is.
 from __future__ import annotations
 
 import math
+import operator
 import threading
 from abc import ABC, abstractmethod
 from itertools import product
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
-# One index per axis, in range, nothing left out.
 Key = tuple[int | slice, ...]
+"""One place per axis: an integer from 0, or a slice with a start, a stop and a step of its own; nothing left out."""
 
 # Pages kept by an array of pages, in bytes: planes across the pages would decode every page anew.
 KEPT_BYTES = 256 * 2**20
@@ -65,7 +66,7 @@ class LazyArray(ABC):
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
-        return self._read(_whole_key(key, self.shape))
+        return self._read(full_key(key, self.shape))
 
     def __array__(self, dtype: DTypeLike | None = None, *, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
@@ -187,34 +188,44 @@ class PagedArray(LazyArray):
             return page
 
 
-def _whole_key(key: Any, shape: tuple[int, ...]) -> Key:
-    """Give one integer or slice per axis, in range."""
+def full_key(key: Any, shape: tuple[int, ...]) -> Key:
+    """Say for every axis what an index means, as NumPy would.
+
+    Parameters
+    ----------
+    key : int, slice, Ellipsis, or tuple of these
+    shape : tuple of int
+        Of the array.
+
+    Raises
+    ------
+    IndexError
+        If there are too many places, one lies outside, or a slice goes backwards.
+    """
     parts = list(key) if isinstance(key, tuple) else [key]
-    if Ellipsis in parts:
-        at = parts.index(Ellipsis)
-        parts[at : at + 1] = [slice(None)] * (len(shape) - len(parts) + 1)
-    if len(parts) > len(shape):
+    if (gaps := sum(part is Ellipsis for part in parts)) > 1 or len(parts) - gaps > len(shape):
         raise IndexError(f"{len(parts)} indices for {len(shape)} axes")
-    parts += [slice(None)] * (len(shape) - len(parts))
-    return tuple(_whole_place(part, size) for part, size in zip(parts, shape, strict=True))
+    gap = parts.index(Ellipsis) if gaps else len(parts)
+    parts[gap : gap + gaps] = [slice(None)] * (len(shape) - len(parts) + gaps)
+    return tuple(_place(part, size) for part, size in zip(parts, shape, strict=True))
+
+
+def _place(part: Any, size: int) -> int | slice:
+    if isinstance(part, slice):
+        start, stop, step = part.indices(size)
+        if step < 0:
+            raise IndexError("arrays on disk are read forwards; turn what was read around")
+        return slice(start, max(start, stop), step)
+    place = operator.index(part)
+    if not -size <= place < size:
+        raise IndexError(f"index {place} on an axis of length {size}")
+    return int(place % size)
 
 
 def _count(key: Key, shape: tuple[int, ...]) -> int:
     """Count the values that a key reads."""
     lengths = (len(range(*p.indices(n))) for p, n in zip(key, shape, strict=True) if isinstance(p, slice))
     return math.prod(lengths)
-
-
-def _whole_place(part: Any, size: int) -> int | slice:
-    if isinstance(part, slice):
-        start, stop, step = part.indices(size)
-        if step < 0:
-            raise IndexError("arrays in files are read forwards; turn what was read around")
-        return slice(start, max(start, stop), step)
-    place = part.__index__()
-    if not -size <= place < size:
-        raise IndexError(f"index {place} on an axis of length {size}")
-    return int(place % size)
 
 
 def _words(key: Key, shape: tuple[int, ...]) -> str:

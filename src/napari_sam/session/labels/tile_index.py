@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 import math
-import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from napari_sam.io.formats.lazy import full_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
+
+    from napari_sam.io.formats.lazy import Key
 
 Tile = tuple[int, ...]
 """Place of a tile in the grid of tiles."""
@@ -43,7 +46,7 @@ def parse_coordinates(key: Any, shape: tuple[int, ...]) -> list[NDArray[np.int64
     return points
 
 
-def parse_ranges(key: Any, shape: tuple[int, ...]) -> tuple[list[int | slice], list[range], tuple[int, ...]]:
+def parse_ranges(key: Any, shape: tuple[int, ...]) -> tuple[Key, list[range], tuple[int, ...]]:
     """Return what a key of ints and slices says for each axis, the pixels that it means, and the shape that it gives.
 
     Raises
@@ -51,25 +54,9 @@ def parse_ranges(key: Any, shape: tuple[int, ...]) -> tuple[list[int | slice], l
     IndexError
         If there are too many indices, one lies outside, or a slice goes backwards.
     """
-    parts = list(key if isinstance(key, tuple) else (key,))
-    if sum(part is Ellipsis for part in parts) > 1 or len(parts) - (Ellipsis in parts) > len(shape):
-        raise IndexError(f"too many indices for labels of {len(shape)} axes")
-    gap = parts.index(Ellipsis) if Ellipsis in parts else len(parts)
-    rest = [slice(None)] * (len(shape) - len(parts) + (Ellipsis in parts))
-    parts[gap : gap + 1] = rest
-    axes = [part if isinstance(part, slice) else operator.index(part) for part in parts]
-    ranges = []
-    for at, size in zip(axes, shape, strict=True):
-        if isinstance(at, slice):
-            ranges.append(range(*at.indices(size)))
-        elif -size <= at < size:
-            ranges.append(range(at % size, at % size + 1))
-        else:
-            raise IndexError(f"{at} lies outside an axis of {size} pixels")
-    if any(found.step < 0 for found in ranges):
-        raise IndexError("large labels are read forwards only")
-    result = tuple(len(found) for found, at in zip(ranges, axes, strict=True) if isinstance(at, slice))
-    return axes, ranges, result
+    axes = full_key(key, shape)
+    ranges = [range(at.start, at.stop, at.step) if isinstance(at, slice) else range(at, at + 1) for at in axes]
+    return axes, ranges, tuple(len(found) for found, at in zip(ranges, axes, strict=True) if isinstance(at, slice))
 
 
 def group_by_tile(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from napari_sam.inference.request import candidate_of
 from napari_sam.journal import encode_mask
+from napari_sam.masks import BoxedMask
 from napari_sam.session import messages
 from napari_sam.session.labels.pixels import label_mask
 from napari_sam.session.objects.tracked import PlaneRecord, TrackedObject
@@ -122,7 +122,7 @@ def write_candidate(
 
 def account(image: Image, view: PlaneIndex, written: LabelEdit, prompts: PromptSet, digest: str = "") -> dict[str, Any]:
     """Say where an accepted object, or its part on one plane, is, and what was said to get it."""
-    cut = candidate_of(written.drawn.array(), 0.0)
+    cut = BoxedMask.of(written.drawn.array())
     (top, left), (height, width) = np.add(written.origin, cut.origin).tolist(), cut.mask.shape
     return {
         "image": image.name,

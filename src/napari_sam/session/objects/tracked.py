@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam.masks import BoxedMask
 from napari_sam.prompts import PromptSet
 from napari_sam.session.labels.compressed import CompressedArray
 from napari_sam.session.labels.pixels import full_resolution
@@ -102,10 +103,7 @@ class PlaneRecord:
 
     def whole(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
         """Return the mask of the whole plane, (H, W) bool."""
-        laid = np.zeros(shape, dtype=bool)
-        (top, left), (height, width) = self.origin, self.drawn.shape
-        laid[top : top + height, left : left + width] = self.mask
-        return laid
+        return BoxedMask(self.origin, self.mask, shape).whole()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
