@@ -107,7 +107,7 @@ def test_labels_come_back_and_replace_in_one_step(tmp_path):
 @pytest.mark.parametrize(
     ("array", "words"),
     [
-        (np.zeros((2, 4, 4), np.uint8), "more than one plane"),
+        (np.zeros((2, 5, 5), np.uint8), "more than one plane"),
         (np.zeros((4, 4, 3), np.uint8), "colour image"),
         (np.zeros((4, 4), np.float32), "whole numbers"),
         (-np.ones((4, 4), np.int16), "whole numbers"),

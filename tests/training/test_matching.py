@@ -8,7 +8,7 @@ from tiny import TINY
 
 from napari_sam.model.compact.model import CompactSam
 from napari_sam.model.encoders.efficientnet import EfficientNetLite
-from napari_sam.training import matching
+from napari_sam.training.bundled import matching
 from napari_sam.training.bundled.matching import matched_start
 
 
