@@ -18,68 +18,25 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
-from napari_sam.checkpoints.container import container_problem, is_web_page
+from napari_sam.checkpoints.container import is_web_page
 from napari_sam.checkpoints.download.partial import Partial, forget
+from napari_sam.checkpoints.download.source import DownloadSource, by_hand, disk_error
 from napari_sam.checkpoints.download.transport import Head, Limits, RangeError, RefusedError, Stream, TransferError
 from napari_sam.errors import WeightsError
 from napari_sam.files import clear_way, format_bytes, part_path
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from napari_sam.checkpoints.registry import Algorithm
     from napari_sam.progress import Progress
 
-__all__ = ["DownloadSource", "Limits", "clear", "download", "partial_size"]
+__all__ = ["DownloadSource", "Limits", "by_hand", "clear", "download", "partial_size"]
 
 _LOCK_POLL = 0.2
 _POLL = 0.1
 _MAX_BACKOFF = 30.0
-_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_MOST = 10_000_000_000  # bytes: no checkpoint is larger
-
-
-def checkpoint_problem(path: Path, progress: Progress) -> str | None:
-    """Say what is wrong with a file that should be a checkpoint, by its outer form alone, or return None."""
-    problem = container_problem(path, progress)
-    return f"the file is not a checkpoint: {problem}" if problem else None
-
-
-@dataclass(frozen=True, slots=True)
-class DownloadSource:
-    """A file on the network.
-
-    Parameters
-    ----------
-    name : str
-        What a person calls it; used in messages.
-    urls : tuple of str
-        Where it is, best first.
-    size : int or None
-        Bytes, when published.
-    checksum : (str, str) or None
-        Algorithm ("sha256", "md5" or "xxh128") and lower-case hexadecimal digest, when published.
-    most : int
-        Bytes that a file of its kind has at most: where no size is published, a server that sends more is not heard
-        to the end.
-    check : callable
-        Takes the whole file and a `Progress`, and says what is wrong with it, or returns None. Asked where no checksum
-        is published; by default, whether it has the form of a checkpoint.
-    """
-
-    name: str
-    urls: tuple[str, ...]
-    size: int | None = None
-    checksum: tuple[Algorithm, str] | None = None
-    most: int = _MOST
-    check: Callable[[Path, Progress], str | None] = checkpoint_problem
-
-    @property
-    def bound(self) -> int:
-        """Bytes after which a file cannot be the right one: its size, or else `most`."""
-        return self.most if self.size is None else self.size
 
 
 def download(
@@ -123,7 +80,7 @@ def download(
                 with Partial(target, source.checksum[0] if source.checksum else None) as partial:
                     _Download(source, target, partial, progress, limits or Limits()).run()
     except OSError as error:
-        raise _disk_error(error, source, target) from error
+        raise disk_error(error, source, target) from error
 
 
 def partial_size(target: Path) -> int:
@@ -320,24 +277,3 @@ class _Download:
             else ""
         )
         return f"{lead} {tried}{kept} {by_hand(self.source)}"
-
-
-def by_hand(source: DownloadSource) -> str:
-    """Tell the way that always works: another machine, and a stick."""
-    return f"Or fetch {source.urls[0]} on another machine and run `napari-sam models import FILE`."
-
-
-def _disk_error(error: OSError, source: DownloadSource, target: Path) -> WeightsError:
-    """Say what the disk's refusal means for a person."""
-    folder = target.parent
-    elsewhere = "or set NAPARI_SAM_HOME to a folder on another disk."
-    if error.errno in _DISK_FULL:
-        need = f" {format_bytes(source.size)} are needed." if source.size else ""
-        return WeightsError(
-            f"There is not enough space in {folder} for {source.name}.{need} Free some space and try again, {elsewhere}"
-        )
-    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
-        return WeightsError(
-            f"{folder} cannot be written to. Change its permissions, or set NAPARI_SAM_HOME to a folder that can."
-        )
-    return WeightsError(f"{source.name} could not be saved in {folder}: {error}. Check the disk, {elsewhere}")
