@@ -6,6 +6,7 @@ import copy
 
 import numpy as np
 import pytest
+from cachetools import LRUCache
 from label_scenery import array
 from session_scenery import DISCS, accept
 
@@ -24,7 +25,7 @@ def test_tiles_read_and_write_as_numpy_does(seed):
     shape = tuple(int(n) for n in rng.integers(1, 12, rng.integers(1, 5)))
     store = array(shape, chunks=tuple(int(n) for n in rng.integers(1, 6, len(shape))))
     ours, theirs = TiledLabels(store), np.zeros(shape, np.int32)
-    ours._cached_tiles = 2  # so that tiles come back from the store
+    ours._cache = LRUCache(2)  # so that tiles come back from the store
     for _ in range(20):
         key = any_key(rng, shape)
         value = rng.integers(0, 3, theirs[key].shape) if rng.random() < 0.5 and not listed(key) else rng.integers(0, 3)

@@ -11,12 +11,13 @@ import os
 import shutil
 import threading
 import weakref
-from collections import OrderedDict, deque
+from collections import deque
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from cachetools import LRUCache
 
 from napari_sam.files import home
 from napari_sam.session.labels.tile_index import group_by_tile, overlapping_tiles, parse_coordinates, parse_ranges
@@ -57,8 +58,8 @@ class TiledLabels:
         self.chunks = tuple(int(n) for n in store.chunks)
         self.dtype: np.dtype[Any] = np.dtype(store.dtype)
         self.ndim = len(self.shape)
-        self._cache: OrderedDict[Tile, NDArray[Any]] = OrderedDict()
-        self._cached_tiles = max(1, _CACHE_BYTES // (math.prod(self.chunks) * self.dtype.itemsize))
+        most = max(1, _CACHE_BYTES // (math.prod(self.chunks) * self.dtype.itemsize))
+        self._cache: LRUCache[Tile, NDArray[Any]] = LRUCache(most)
         self.tiles: dict[Tile, int] = {}
         """The tiles that hold labels, by their place in the grid of tiles, and the largest label in each."""
         # napari may slice layers on a thread of its own.
@@ -153,10 +154,8 @@ class TiledLabels:
         """Return the pixels of a tile, not to be written."""
         if tile not in self.tiles:
             return np.zeros([at.stop - at.start for at in self._region(tile)], dtype=self.dtype)
-        if tile in self._cache:
-            self._cache.move_to_end(tile)
-        else:
-            self._cache_tile(tile, np.asarray(self.store[self._region(tile)]))
+        if tile not in self._cache:
+            self._cache[tile] = np.asarray(self.store[self._region(tile)])
         return self._cache[tile]
 
     @contextmanager
@@ -182,16 +181,10 @@ class TiledLabels:
         self.store[self._region(tile)] = pixels
         if highest := int(pixels.max(initial=0)):
             self.tiles[tile] = highest
-            self._cache_tile(tile, pixels)
+            self._cache[tile] = pixels
         else:
             self.tiles.pop(tile, None)
             self._cache.pop(tile, None)
-
-    def _cache_tile(self, tile: Tile, pixels: NDArray[Any]) -> None:
-        self._cache[tile] = pixels
-        self._cache.move_to_end(tile)
-        while len(self._cache) > self._cached_tiles:
-            self._cache.popitem(last=False)
 
 
 def make_tiled(
