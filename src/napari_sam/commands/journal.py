@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from napari_sam.commands.common import reported, table_console
 from napari_sam.commands.options.shared import Debug, JsonTable, LabelsOutput
@@ -38,7 +38,9 @@ def list_(as_json: JsonTable = False, debug: Debug = False) -> None:
         if not rows:
             typer.echo("There are no journals yet. One begins with the first object that is accepted in the window.")
             return
-        table = Table("Journal", "Date", "Objects", "Images", "", box=None, padding=(0, 2, 0, 0))
+        # Whoever asks for a journal gives its name: where there is little room, the rest is broken into lines.
+        name = Column("Journal", no_wrap=True)
+        table = Table(name, "Date", "Objects", "Images", "", box=None, padding=(0, 2, 0, 0))
         for row in rows:
             objects = "" if row["objects"] is None else str(row["objects"])
             table.add_row(row["journal"], _date(row["time"]), objects, escape(", ".join(row["images"])), row["note"])
