@@ -8,6 +8,7 @@ import pytest
 
 from napari_sam import load_predictor
 from napari_sam.errors import Cancelled
+from napari_sam.training.bundled import dataset
 from napari_sam.training.bundled import train as bundled
 from napari_sam.training.bundled.train import CARD, WEIGHTS
 from napari_sam.training.data import bbbc038
@@ -115,7 +116,7 @@ def test_download_fetches_the_archive(train, run, archive, monkeypatch, tmp_path
         raise Cancelled
 
     monkeypatch.setattr(bbbc038, "download_archive", fetch)
-    monkeypatch.setattr(bundled, "read_data", fake)
+    monkeypatch.setattr(dataset, "read_data", fake)
     assert run("train", "bundled", "--bbbc038", "download", "-o", tmp_path / "r", "--device", "cpu").exit_code == 130
     assert asked == [1]
     assert used == [archive]
