@@ -13,7 +13,8 @@ import numpy as np
 from napari_sam.errors import InputError
 from napari_sam.evaluation.metrics import bootstrap_interval
 from napari_sam.evaluation.simulated_user import next_click
-from napari_sam.masks import iou
+from napari_sam.inference.segmenter import segment_plane
+from napari_sam.masks import BoxedMask, iou
 from napari_sam.planes.source import ArrayPlanes
 from napari_sam.progress import no_progress
 from napari_sam.prompts import PromptSet
@@ -161,8 +162,9 @@ def _planes(volume: Volume, label: int) -> int:
 def _click(engine: Engine, planes: ArrayPlanes, truth: NDArray[np.bool_], index: int) -> NDArray[np.bool_]:
     """Click once on a plane, and take what a person sees first."""
     click = next_click(truth[index], np.zeros_like(truth[index]))
-    mask: NDArray[np.bool_] = engine.predict(planes.source(index), PromptSet((click,))).masks[0]
-    return mask
+    source = planes.source(index)
+    best = segment_plane(engine, source, PromptSet((click,))).candidates[0]
+    return BoxedMask(best.origin, best.mask, source.view.shape).whole()
 
 
 def _clicked(engine: Engine, planes: ArrayPlanes, truth: NDArray[np.bool_]) -> Masks:

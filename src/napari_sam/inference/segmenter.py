@@ -133,13 +133,13 @@ def segment_plane(
         As many candidates as one answer of the model has, at most.
     """
     planner = planner_for(engine, source)
-    look = PlainReader(source, progress) if reader is None else reader
+    crops = PlainReader(source, progress) if reader is None else reader
     several = prompts.ambiguous and previous is None if multimask is None else multimask
-    carry = _carrier(engine, source, previous, look)
+    carry = _carrier(engine, source, previous, crops)
     pictures: dict[Crop, CropPicture] = {}
 
     def answer(crop: Crop) -> CropPrediction:
-        picture = pictures[crop] = look.see(crop)
+        picture = pictures[crop] = crops.see(crop)
         given = PromptSet((*crop.prompts(prompts), *carry(picture)))
         found: CropPrediction = engine.predict(picture.plane, given, multimask=several, progress=progress)
         return found
@@ -167,7 +167,7 @@ def _carrier(
 
     def carry(picture: CropPicture) -> tuple[MaskPrompt, ...]:
         if picture.crop == previous.crop:
-            # Bit by bit what the model said: resampling onto the same grid would change the last digits.
+            # Bit by bit as the model gave it: resampling onto the same grid would change the last digits.
             return (previous.mask,) if previous.digest in (None, picture.digest) else ()
         if previous.digest is not None and reader.read(previous.crop).digest != previous.digest:
             return ()
