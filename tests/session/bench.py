@@ -181,7 +181,7 @@ class Bench:
             if not self._is_fulfilled(accept, made):
                 failed.append(accept)
         self.model.unwritten += [accept for accept in failed if accept.image in self.viewer.layers]
-        left = [(one.image, one.request.prompts) for one in self.session._accepts._unwritten]
+        left = [(one.image, one.request.prompts) for one in self.session._components.accepts._unwritten]
         for accept in list(self.model.unwritten):
             if (accept.image, accept.said) in left:
                 left.remove((accept.image, accept.said))
@@ -257,7 +257,7 @@ class Bench:
 
     def _check_journal(self):
         """Compare what the journal says more than at the last look."""
-        path, expected = self.session._components.log._journal.path, self.model.journal
+        path, expected = self.session._components.recorder.path, self.model.journal
         if self._read < len(expected) or (path is not None and path.stat().st_size > self._read_to):
             text = path.read_bytes()[self._read_to :]
             self._read_to += len(text)

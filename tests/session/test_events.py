@@ -23,7 +23,7 @@ def open_image(viewer, ndim, unit=None, **layer):
 
 def here(session, *positions):
     """Give positions on the plane on screen all their coordinates."""
-    [*index, _, _] = session._active.view.index
+    [*index, _, _] = session._components.active.view.index
     return np.array([(*index, *position) for position in positions], float)
 
 

@@ -74,7 +74,7 @@ def states(state: SessionState) -> dict[str, SessionState]:
         ),
         "joining": at(
             Status("attention", messages.prompts_left(12)),
-            f"{messages.enter(129, again=False)} {propagation_messages.shown('axis -4', range(3, 40), 15)} "
+            f"{messages.enter(129, replaces_current=False)} {propagation_messages.shown('axis -4', range(3, 40), 15)} "
             "G carries it.",
             candidates=candidates,
             stack=replace(
@@ -96,7 +96,7 @@ def states(state: SessionState) -> dict[str, SessionState]:
         ),
         "corrected": at(
             Status("idle", messages.ready(plane, 4)),
-            f"{propagation_messages.again(4)} {propagation_messages.shown('z', (3, 9), 15)}",
+            f"{propagation_messages.goes_on(4)} {propagation_messages.shown('z', (3, 9), 15)}",
             stack=replace(state.stack, label=4, text=propagation_messages.corrected(4)),
         ),
     }

@@ -1,4 +1,4 @@
-"""The parts that a session is made of."""
+"""The components that a session is made of."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING
 
 from napari_sam.journal import Journal
 from napari_sam.session.candidates.live import LivePrediction
+from napari_sam.session.candidates.prefetch import PlanePrefetch
 from napari_sam.session.candidates.preview import CandidatePreview
 from napari_sam.session.labels.targets import TargetLayers
+from napari_sam.session.objects.current import CurrentObject
 from napari_sam.session.objects.log import ObjectLog
+from napari_sam.session.objects.pending_accepts import PendingAccepts
+from napari_sam.session.objects.recording import ObjectRecorder
+from napari_sam.session.objects.same_object import SameObject
 from napari_sam.session.prompts.editor import PromptEditor
 from napari_sam.session.prompts.prompt_layers import PromptLayers
 from napari_sam.session.prompts.tools import PromptTools
+from napari_sam.session.propagation.controller import PropagationController
 from napari_sam.session.viewing.active_image import ActiveImage
 from napari_sam.session.viewing.channels import ChannelCheck
+from napari_sam.session.viewing.connections import Mute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,22 +31,31 @@ if TYPE_CHECKING:
 
     from napari_sam.inference.backend import InferenceBackend
     from napari_sam.inference.worker import Worker
+    from napari_sam.session.settings import SessionSettings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Components:
-    """What each part is for, its own docstring says; none of them knows the session."""
+    """What the facade is composed of; none of them knows the session, or this table of them."""
 
     viewer: ViewerModel
+    settings: SessionSettings
     active: ActiveImage
     prompt_layers: PromptLayers
     prompts: PromptEditor
-    preview: CandidatePreview
-    targets: TargetLayers
     tools: PromptTools
+    preview: CandidatePreview
     live: LivePrediction
+    targets: TargetLayers
+    current: CurrentObject
+    same_object: SameObject
     log: ObjectLog
+    recorder: ObjectRecorder
     channels: ChannelCheck
+    accepts: PendingAccepts
+    propagation: PropagationController
+    prefetch: PlanePrefetch
+    mute: Mute
 
     @classmethod
     def make(
@@ -47,24 +63,77 @@ class Components:
         viewer: ViewerModel,
         worker: Worker,
         backend: InferenceBackend,
-        model: str,
-        device: str,
-        on_live_changed: Callable[[], None],
+        settings: SessionSettings,
+        is_held: Callable[[], bool] | None,
     ) -> Components:
-        """Make the parts for one viewer; the arguments are those of `ActiveImage`, `LivePrediction` and so on."""
+        """Make the components for one viewer.
+
+        Parameters
+        ----------
+        viewer : ViewerModel
+            The viewer, unwrapped.
+        worker, backend
+            What computes.
+        settings : SessionSettings
+            What the person chose.
+        is_held : callable, optional
+            Tells whether the person still drags something; called on the inference thread.
+        """
         active, layers, preview = ActiveImage(viewer), PromptLayers(viewer), CandidatePreview(viewer)
         prompts, tools = PromptEditor(viewer, layers), PromptTools(viewer, layers)
-        live = LivePrediction(active, prompts, preview, worker, backend, model, device, on_live_changed)
-        targets = TargetLayers(viewer, worker, on_live_changed)
-        log = ObjectLog(prompts, tools, live, Journal())
-        return cls(viewer, active, layers, prompts, preview, targets, tools, live, log, ChannelCheck(viewer))
+        live = LivePrediction(active, prompts, preview, worker, backend, settings, is_held)
 
-    @property
-    def above_preview(self) -> list[Layer | None]:
-        """Layers that lie on top of the preview."""
-        return [self.prompt_layers.points, self.prompt_layers.shapes]
+        def above_target() -> list[Layer | None]:
+            return [preview.layer, layers.points, layers.shapes]
 
-    @property
-    def above_target(self) -> list[Layer | None]:
-        """Layers that lie on top of a target."""
-        return [self.preview.layer, *self.above_preview]
+        targets = TargetLayers(viewer, worker, settings, above_target)
+        current, mute = CurrentObject(viewer, active, targets), Mute()
+        same_object, recorder = SameObject(current, active, live), ObjectRecorder(Journal())
+        log = ObjectLog(prompts, tools, live, current, recorder)
+        return cls(
+            viewer=viewer,
+            settings=settings,
+            active=active,
+            prompt_layers=layers,
+            prompts=prompts,
+            tools=tools,
+            preview=preview,
+            live=live,
+            targets=targets,
+            current=current,
+            same_object=same_object,
+            log=log,
+            recorder=recorder,
+            channels=ChannelCheck(viewer),
+            accepts=PendingAccepts(viewer, active, prompts, live, targets, log, current, mute=mute),
+            propagation=PropagationController(
+                viewer,
+                active,
+                prompts,
+                live,
+                targets,
+                log,
+                recorder,
+                current,
+                same_object,
+                settings,
+                mute=mute,
+                worker=worker,
+                backend=backend,
+            ),
+            prefetch=PlanePrefetch(worker, backend, active, live, settings),
+            mute=mute,
+        )
+
+    def release(self, worker: Worker) -> int:
+        """End all work, and leave the viewer as the person would; return how many accepts were not written."""
+        self.active.release()
+        self.current.release()
+        self.live.release()
+        unwritten = self.accepts.release()
+        worker.close()
+        self.recorder.close()
+        self.tools.restore_selection()
+        self.prompt_layers.release_layers()
+        self.preview.remove_layer()
+        return unwritten

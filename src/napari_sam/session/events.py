@@ -5,21 +5,25 @@ What an event carries is not trusted: napari's indices are often -1, and one act
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from napari.layers.base import ActionType
+from psygnal import Signal
 
-from napari_sam.session.connections import Connections
+from napari_sam.session.viewing.connections import Connections
 from napari_sam.session.viewing.placement import PLACING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from napari.layers import Layer
 
+    from napari_sam.inference.worker import Worker
+    from napari_sam.session.commands import CommandContext
     from napari_sam.session.components import Components
     from napari_sam.session.keys import KeyBindings
+    from napari_sam.session.snapshot import StatePublisher
+    from napari_sam.session.state import Status
     from napari_sam.session.viewing.active_image import PixelChange
 
 _BURST_S = 0.25
@@ -38,30 +42,20 @@ class Listener:
         What reads and shows.
     keys : KeyBindings
         Bound on the layers in use.
-    acted : callable
-        Called after something changed that makes older notices void.
-    changed : callable
-        Called after anything that panels may show changed.
-    layers_changed : callable
-        Called after the layers of the viewer, or the image or target in use, changed.
     """
 
-    def __init__(
-        self,
-        components: Components,
-        keys: KeyBindings,
-        acted: Callable[[], None],
-        changed: Callable[[], None],
-        layers_changed: Callable[[], None],
-    ) -> None:
+    acted = Signal()
+    """Something changed that makes older notices void."""
+    changed = Signal()
+    """Something that panels may show changed."""
+    layers_changed = Signal()
+    """The layers of the viewer, or the image or target in use, changed."""
+
+    def __init__(self, components: Components, keys: KeyBindings) -> None:
         self._components = components
         self._keys = keys
-        self._acted = acted
-        self._changed = changed
-        self._layers_changed = layers_changed
         self._connections = Connections()
-        self._tied: dict[str, Layer | None] = {"points": None, "shapes": None, "target": None}
-        self._deaf = False
+        self._layers: dict[str, Layer | None] = {"points": None, "shapes": None, "target": None}
         connect, active = self._connections.connect, components.active
         connect("viewer", active.viewer_events.listed, self._on_viewer_listed)
         connect("viewer", active.viewer_events.removed, self._on_viewer_removed)
@@ -75,27 +69,17 @@ class Listener:
 
     def release(self) -> None:
         """Stop listening, and unbind the keys."""
-        self._deaf = True
+        self._components.mute.active = True
         self._connections.release()
         self._keys.release()
 
-    @contextmanager
-    def deaf(self) -> Iterator[None]:
-        """Take changes of layers for the session's own, not for the person's."""
-        # May be nested: only the outermost lets the session hear again.
-        before, self._deaf = self._deaf, True
-        try:
-            yield
-        finally:
-            self._deaf = before
-
-    def tie(self) -> None:
+    def connect_layers(self) -> None:
         """Listen to the layers that are in use now, and to no others."""
         components = self._components
         image = components.active.image
         for group, layer in (("points", components.prompt_layers.points), ("shapes", components.prompt_layers.shapes)):
-            before = self._tied[group]
-            if self._tie(group, layer, (*PLACING, "data", "features"), self.on_prompts_changed):
+            before = self._layers[group]
+            if self._connect_layer(group, layer, (*PLACING, "data", "features"), self.on_prompts_changed):
                 if before is not None:
                     self._keys.release(before)
                 if layer is not None:
@@ -104,15 +88,22 @@ class Listener:
                         self._connections.connect(group, layer.events[name], self._on_shown_changed)
                     self._keys.bind(layer)
         target = None if image is None else components.targets.chosen_layer(image)
-        if self._tie("target", target, (*PLACING, "data", "labels_update", "set_data"), self._on_shown_changed):
-            self._layers_changed()
+        if self._connect_layer("target", target, PLACING, self._on_shown_changed):
+            if target is not None:
+                for name in ("data", "labels_update", "paint", "set_data"):
+                    self._connections.connect("target", target.events[name], self._on_target_pixels)
+            components.current.note_pixels()  # nobody heard of what happened to them meanwhile
+            self.layers_changed.emit()
+        components.current.connect_layer()
 
-    def _tie(self, group: str, layer: Layer | None, names: tuple[str, ...], slot: Callable[..., None]) -> bool:
+    def _connect_layer(
+        self, group: str, layer: Layer | None, names: tuple[str, ...], slot: Callable[..., None]
+    ) -> bool:
         """Listen to one layer instead of the one before; tell whether it is another one."""
-        if self._tied[group] is layer:
+        if self._layers[group] is layer:
             return False
         self._connections.release(group)
-        self._tied[group] = layer
+        self._layers[group] = layer
         if layer is not None:
             for name in names:
                 self._connections.connect(group, layer.events[name], slot)
@@ -127,27 +118,27 @@ class Listener:
             One that says that a change begins is left alone: another one follows when a box is drawn to its end.
         """
         components, image = self._components, self._components.active.image
-        if self._deaf or image is None or getattr(event, "action", None) in _BEGINNINGS:
+        if self._components.mute.active or image is None or getattr(event, "action", None) in _BEGINNINGS:
             return
-        with self.deaf():
+        with self._components.mute():
             # Mending, marking and deleting change the layer again, and are not the person's doing.
             components.prompts.mend_points()
             if components.active.view is not None:
                 components.prompts.note_new_points(components.active.view)
                 components.prompts.delete_spent(image, components.active.view)
         if components.log.note_drawing(image):
-            self._acted()
+            self.acted.emit()
         components.live.read_prompts()
-        self._changed()
+        self.changed.emit()
 
     def look_again(self, delay: float = 0.0, *, drag: bool = False) -> None:
         """Ask anew, because the plane, its looks or the model changed."""
-        self._acted()
+        self.acted.emit()
         self._components.live.look_again(delay, drag=drag)
-        self._changed()
+        self.changed.emit()
 
     def _on_viewer_listed(self) -> None:
-        self._layers_changed()
+        self.layers_changed.emit()
 
     def _on_viewer_removed(self, layers: tuple[Layer, ...]) -> None:
         components = self._components
@@ -159,18 +150,23 @@ class Listener:
             components.live.show_again()
         if prompts:
             self.on_prompts_changed()
-        if not self._deaf:  # else who removed them is in the middle of a change, and tells of its end
-            self.tie()
-            self._changed()
+        if not self._components.mute.active:  # else who removed them is in the middle of a change, and tells of its end
+            self.connect_layers()
+            self.changed.emit()
 
     def _on_shown_changed(self) -> None:
         # While napari adds or removes layers, it draws others anew; the end of that is told in any case.
-        if not self._deaf and not self._components.active.viewer_events.is_busy:
-            self._changed()
+        if not self._components.mute.active and not self._components.active.viewer_events.is_busy:
+            self.changed.emit()
+
+    def _on_target_pixels(self) -> None:
+        # Those that the session writes itself count as well: what was read of them is old.
+        self._components.current.note_pixels()
+        self._on_shown_changed()
 
     def _on_active_image(self) -> None:
         components, image = self._components, self._components.active.image
-        with self.deaf():
+        with self._components.mute():
             components.live.forget_answers()
             components.preview.remove_layer()
             if image is None:
@@ -178,11 +174,11 @@ class Listener:
             else:
                 components.prompt_layers.move_to_image(image)
                 components.targets.restore_choices(image)
-        self.tie()
-        components.log.look()
+        self.connect_layers()
+        components.log.remember_drawing()
         components.log.accepted = None
         self.look_again()
-        self._layers_changed()
+        self.layers_changed.emit()
 
     def _on_active_view(self) -> None:
         self.look_again(_SCROLL_S)
@@ -201,8 +197,89 @@ class Listener:
         components, image = self._components, self._components.active.image
         if image is None:
             return
-        with self.deaf():
+        with self._components.mute():
             components.prompt_layers.follow_image(image)
             components.preview.follow_image(image)
             components.targets.follow_image(image)
         self.on_prompts_changed()
+
+
+class Reactions:
+    """What follows from what happens without a command: answers, ends of runs, and other choices.
+
+    Parameters
+    ----------
+    components : Components
+        What tells.
+    listener : Listener
+        What tells of the viewer.
+    context : CommandContext
+        What gives prompts back.
+    publisher : StatePublisher
+        What tells the panels.
+    worker : Worker
+        Runs what has to wait until napari is at rest.
+    """
+
+    def __init__(
+        self,
+        components: Components,
+        listener: Listener,
+        context: CommandContext,
+        publisher: StatePublisher,
+        worker: Worker,
+    ) -> None:
+        self._components = components
+        self._listener = listener
+        self._context = context
+        self._publisher = publisher
+        self._worker = worker
+        self._connections = Connections()
+        connect, settings = self._connections.connect, components.settings.events
+        connect("listener", listener.acted, self._on_listener_acted)
+        connect("listener", listener.changed, self._on_listener_changed)
+        connect("components", components.live.changed, self._on_live_changed)
+        connect("components", components.targets.counted, self._on_live_changed)
+        connect("components", components.accepts.settled, self._on_accepts_settled)
+        connect("components", components.current.changed, publisher.publish)
+        connect("components", components.propagation.changed, publisher.publish)
+        connect("components", components.propagation.notified, self._on_propagation_notified)
+        for signal in (settings.model, settings.device, settings.region):
+            connect("settings", signal, self._on_settings_model)
+        connect("settings", settings.only_empty, self._on_settings_only_empty)
+
+    def release(self) -> None:
+        """Stop reacting."""
+        self._connections.release()
+
+    def _on_listener_acted(self) -> None:
+        self._publisher.notice = None
+
+    def _on_listener_changed(self) -> None:
+        if self._components.accepts.unwritten:
+            # Later, because napari is in the middle of a change of the layers that are to be drawn in.
+            self._worker.submit("unwritten", lambda _progress: None, lambda _nothing: self._on_room_made())
+        self._publisher.publish()
+
+    def _on_room_made(self) -> None:
+        self._context.give_back()
+        self._publisher.publish()
+
+    def _on_live_changed(self) -> None:
+        self._components.prefetch.start_when_idle()
+        self._publisher.publish()
+
+    def _on_accepts_settled(self, notice: Status | None) -> None:
+        self._publisher.notice = notice or self._publisher.notice
+        self._listener.connect_layers()
+        self._on_live_changed()
+
+    def _on_propagation_notified(self, notice: Status) -> None:
+        self._publisher.notice = notice
+        self._publisher.publish()
+
+    def _on_settings_model(self) -> None:
+        self._listener.look_again()
+
+    def _on_settings_only_empty(self) -> None:
+        self._publisher.publish()

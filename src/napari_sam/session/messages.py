@@ -179,19 +179,19 @@ def _short(name: str, longest: int = 24) -> str:
     return name if len(name) <= longest else f"{name[: half - 1]}…{name[-half:]}"
 
 
-def enter(label: int | None, *, again: bool) -> str:
+def enter(label: int | None, *, replaces_current: bool) -> str:
     """Say which object accept writes.
 
     Parameters
     ----------
     label : int or None
         Its id; None where it is not known yet.
-    again : bool
-        Whether that is the object in hand.
+    replaces_current : bool
+        Whether that is the current object.
     """
     if label is None:
         return "Enter accepts."
-    return f"Enter writes object {label} again (U: a new one)." if again else f"Enter: new object {label}."
+    return f"Enter writes object {label} again (U: a new one)." if replaces_current else f"Enter: new object {label}."
 
 
 def hint(

@@ -1,4 +1,4 @@
-"""Puts the state together that the panels show."""
+"""Puts the state together that the panels show, and tells when it is another one."""
 
 from __future__ import annotations
 
@@ -9,60 +9,81 @@ from napari_sam.session.propagation import messages as propagation_messages
 from napari_sam.session.state import SessionState, Status
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_sam.session.components import Components
-    from napari_sam.session.objects.pending_accepts import PendingAccepts
     from napari_sam.session.objects.tracked import TrackedObject
-    from napari_sam.session.propagation.controller import PropagationController
+    from napari_sam.session.state import StackState
 
 
-def report(
-    components: Components, stack: PropagationController, accepts: PendingAccepts, notice: Status | None
-) -> SessionState:
-    """Describe a session as it is now.
+class StatePublisher:
+    """Keeps the state of a session, and what the last command had to say.
 
     Parameters
     ----------
     components : Components
-        Its components.
-    stack : PropagationController
-        What it does with objects in stacks.
-    accepts : PendingAccepts
-        What was accepted and is not written yet.
+        What is described.
+    emit : callable
+        Takes every new state.
+    """
+
+    def __init__(self, components: Components, emit: Callable[[SessionState], None]) -> None:
+        self._components = components
+        self._emit = emit
+        self._closed = False
+        self.state = SessionState(model=components.settings.model)
+        """The newest state, as it was told."""
+        self.notice: Status | None = None
+        """What the last command had to say."""
+
+    def close(self) -> None:
+        """Tell of no other state."""
+        self._closed = True
+
+    def say(self, text: str) -> None:
+        """Let the status line say something; "" for nothing."""
+        self.notice = Status("attention", text) if text else None
+
+    def publish(self) -> None:
+        """Make the state anew, and tell if it is another one."""
+        if self._closed:
+            return
+        state = resolve(self._components, self.notice)
+        if state != self.state:
+            self.state = state
+            self._emit(state)
+
+
+def resolve(components: Components, notice: Status | None) -> SessionState:
+    """Describe a session as it is now; nothing changes by it, and no pixels are read that were read before.
+
+    Parameters
+    ----------
+    components : Components
+        The components of the session.
     notice : Status or None
         What the last command had to say.
     """
-    active, live, log = components.active, components.live, components.log
-    image, answer, tool = active.image, live.answer, components.tools.current_tool
-    candidates = () if answer is None else answer.candidates
+    settings, active, live, log = components.settings, components.active, components.live, components.log
+    image, answer = active.image, live.answer
     history = None if image is None else log.history(image)
     undo, redo = (False, False) if image is None else components.targets.earlier_steps(image)
-    hand = stack.hand if stack.again else None
-    next_id = _next_id(components, accepts, hand)
-    section = stack.state()
+    section = components.propagation.state
+    replaced = components.current.tracked if components.same_object.replaces_current else None
+    next_id = _next_id(components, replaced)
     return SessionState(
-        status=_status(components, stack, accepts, notice),
-        hint=" ".join(filter(None, (propagation_messages.again(hand.label), section.joining)))
-        if hand is not None and not candidates
-        else messages.hint(
-            enter=messages.enter(next_id, again=hand is not None),
-            has_view=active.view is not None,
-            armed=tool is not None,
-            candidates=len(candidates),
-            prompts=not live.reading.empty,
-            accepted=log.accepted is not None or bool(accepts.waiting),
-            stack=image is not None and image.ndim > 2,
-            joining=section.joining,
-        ),
-        model=live.model,
+        status=_status(components, notice),
+        hint=_hint(components, section, replaced, next_id),
+        model=settings.model,
         device=live.device_text,
-        tool=tool,
-        candidates=candidates,
+        tool=components.tools.current_tool,
+        candidates=() if answer is None else answer.candidates,
         selected=live.selected,
         next_id=next_id,
-        only_empty=components.targets.only_empty,
-        asking=live.requests.waits_for_prompts,
-        waiting=accepts.waiting,
-        can_accept=live.selected_candidate is not None or live.requests.waits_for_prompts or live.is_stopped,
+        only_empty=settings.only_empty,
+        asking=live.is_waiting,
+        waiting=components.accepts.waiting,
+        can_accept=live.selected_candidate is not None or live.is_waiting or live.is_stopped,
         can_clear=not live.reading.empty,
         can_clear_all=image is not None and not components.prompts.read_everything().empty,
         can_undo=history is not None and bool(history.done or undo or history.shortened),
@@ -71,19 +92,40 @@ def report(
     )
 
 
-def _next_id(components: Components, accepts: PendingAccepts, hand: TrackedObject | None) -> int | None:
+def _next_id(components: Components, replaced: TrackedObject | None) -> int | None:
     """Tell what label accept would write, after the objects that wait to be written."""
     image = components.active.image
+    if replaced is not None:
+        return replaced.label
     writer = None if image is None else components.targets.find_writer(image)
-    if hand is not None:
-        return hand.label
     free = 1 if writer is None else writer.known_label
-    return None if image is None or free is None else free + accepts.ids(image)
+    return None if image is None or free is None else free + components.accepts.ids(image)
 
 
-def _status(
-    components: Components, stack: PropagationController, accepts: PendingAccepts, notice: Status | None
-) -> Status:
+def _hint(
+    components: Components,
+    section: StackState,
+    replaced: TrackedObject | None,
+    next_id: int | None,
+) -> str:
+    """Choose what the hint says."""
+    active, live = components.active, components.live
+    candidates = 0 if live.answer is None else len(live.answer.candidates)
+    if replaced is not None and not candidates:
+        return " ".join(filter(None, (propagation_messages.goes_on(replaced.label), section.joining)))
+    return messages.hint(
+        enter=messages.enter(next_id, replaces_current=replaced is not None),
+        has_view=active.view is not None,
+        armed=components.tools.current_tool is not None,
+        candidates=candidates,
+        prompts=not live.reading.empty,
+        accepted=components.log.accepted is not None or bool(components.accepts.waiting),
+        stack=active.image is not None and active.image.ndim > 2,
+        joining=section.joining,
+    )
+
+
+def _status(components: Components, notice: Status | None) -> Status:
     """Choose what the status line says: what keeps the person from working goes first."""
     active, live = components.active, components.live
     if active.image is None:
@@ -91,18 +133,18 @@ def _status(
     if active.view is None:
         return Status("attention", active.problem)
     plane = active.view.words(active.axis_names)
-    work = live.requests.work_status(plane)
+    work = live.status(plane)
     if work is not None and work.kind == "failed":
         return work
     if notice is not None:
         return notice
-    if (run := stack.status) is not None:
+    if (run := components.propagation.status) is not None:
         return run
     if work is not None:
-        return messages.waiting(work, accepts.waiting)
-    if held := messages.prompts_held(accepts.unwritten):
+        return messages.waiting(work, components.accepts.waiting)
+    if held := messages.prompts_held(components.accepts.unwritten):
         return Status("attention", held)
-    if unsaved := components.log.unsaved:
+    if unsaved := components.recorder.unsaved:
         return Status("attention", unsaved)
     if live.reading.prompts.is_background_only:
         return Status("attention", messages.BACKGROUND_ONLY)

@@ -58,7 +58,7 @@ class StackAxis:
 
 @dataclass(frozen=True, slots=True)
 class StripPlane:
-    """A plane that carries the object in hand.
+    """A plane that carries the current object.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class StripPlane:
     weak : bool
         Whether it should be looked at.
     annotated : bool
-        Whether a person said it.
+        Whether a person annotated it, rather than a run.
     """
 
     place: int
@@ -95,7 +95,7 @@ class StackState:
     strategy : str
         How objects are carried: a name in `napari_sam.propagation.STRATEGIES`.
     label : int or None
-        Id of the object in hand; None when there is none.
+        Id of the current object; None when there is none.
     planes : tuple of StripPlane
         The planes that carry it, in order.
     marks : tuple of int
@@ -107,7 +107,7 @@ class StackState:
     running : bool
         Whether a run goes on.
     same_object : bool
-        Whether accept writes the object in hand again, instead of a new one.
+        Whether accept writes the current object again, instead of a new one.
     text : str
         What there is to say; "" when nothing.
     can_propagate, can_copy, can_jump : bool

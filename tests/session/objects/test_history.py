@@ -72,7 +72,7 @@ def test_an_accept_knows_what_it_holds(session):
     session.wait(20)
     newest = session._components.log.history(session.image).done[-1]
     [part] = newest.written.parts
-    [record] = newest.holds.planes.values()
+    [record] = newest.current_after.planes.values()
     assert record.drawn is part.drawn is part.change.pixels  # one mask, counted once
     logits = sum(one.made.mask.logits.nbytes for one in newest.refinement.steps)
     drawn = newest.after.points.nbytes

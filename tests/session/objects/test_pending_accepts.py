@@ -115,7 +115,7 @@ def test_newer_prompts_replace_only_those_of_the_same_object(session, engine, di
 def test_an_answered_object_waits_for_those_before_it(session, worker, disc):
     session.points.add(FIRST)
     session.accept()
-    [held] = session._accepts._waiting
+    [held] = session._components.accepts._waiting
     ahead(session, SECOND)
     late = next(ticket for ticket in worker()._waiting if ticket.lane.endswith("0"))
     worker()._waiting.remove(late)
@@ -191,7 +191,7 @@ def test_the_plane_and_the_image_are_those_of_the_moment(viewer, worker, open_se
     session.image = stacks[0]
     assert session.target is not labels
     assert np.array_equal(session.target.data, np.stack([disc[0] * 1, disc[0] * 0, disc[1] * 2]))
-    assert session._stack.hand.label == 2  # the object that was accepted last on this image
+    assert session._components.current.tracked.label == 2  # the object that was accepted last on this image
 
 
 # -- what is said meanwhile -----------------------------------------------------------------------
@@ -413,7 +413,7 @@ def test_an_image_that_is_removed_without_a_target_is_no_error(session, viewer, 
     ahead(session, FIRST)
     viewer.layers.remove(image)
     session.wait()
-    assert (session.state.waiting, session._accepts.unwritten) == (0, 0)
+    assert (session.state.waiting, session._components.accepts.unwritten) == (0, 0)
     viewer.add_image(discs(), contrast_limits=(0, 255))
     session.wait()
     assert session.state.status.kind == "idle"

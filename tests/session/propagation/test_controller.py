@@ -970,9 +970,10 @@ def test_a_session_that_is_closed_under_a_run_is_collected(image, viewer, factor
     threading.Timer(0.05, gate.go.set).start()
     session.close()
     session._worker.close(timeout=20)  # who closes waits for nobody; what is computed then holds the session
-    gone = [weakref.ref(thing) for thing in (session, session._stack, session._stack._runner, session._stack.course)]
+    stack = session._components.propagation
+    gone = [weakref.ref(thing) for thing in (session, stack, stack._runner, stack.options)]
     carry.before = None
-    del session, gate
+    del session, gate, stack
     gc.collect()
     assert [ref() for ref in gone if ref() is not None] == []
 

@@ -223,7 +223,7 @@ def test_it_is_read_once_for_a_change_however_often_a_state_is_made(ready, viewe
     ready.next_candidate()
     read.clear()
     for _ in range(3):
-        ready._publish()
+        ready._publisher.publish()
     assert not read
     prompt(ready, viewer, (9.0, 20.3, 24.1))
     assert read

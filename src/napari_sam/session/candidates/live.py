@@ -5,21 +5,28 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from psygnal import Signal
+
 from napari_sam.inference.refinement import PreviousMask, Refinement
-from napari_sam.inference.request import PlaneRequest
+from napari_sam.inference.request import PlaneRequest, candidate_of
 from napari_sam.session.candidates.requests import PendingRequests
 from napari_sam.session.prompts.reader import PromptReading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from napari_sam.inference.backend import InferenceBackend
-    from napari_sam.inference.request import Candidate, PlaneAnswer, Region
+    from napari_sam.inference.request import Candidate, PlaneAnswer
     from napari_sam.inference.worker import Worker
     from napari_sam.planes.source import PlaneSource
     from napari_sam.prompts import PromptSet
     from napari_sam.session.candidates.preview import CandidatePreview
     from napari_sam.session.prompts.editor import PromptEditor
+    from napari_sam.session.settings import SessionSettings
+    from napari_sam.session.state import Status
     from napari_sam.session.viewing.active_image import ActiveImage
 
 
@@ -32,11 +39,14 @@ class LivePrediction:
         What is looked at, drawn, and shown.
     worker, backend
         What answers.
-    model, device : str
-        Which model, and where; change them, or `region`, and call `look_again`.
-    changed : callable
-        Called after anything here changed on its own.
+    settings : SessionSettings
+        Which model, where, and what it looks at; who changes that calls `look_again`.
+    is_held : callable, optional
+        Tells whether the person still drags something; called on the inference thread.
     """
+
+    changed = Signal()
+    """Something here changed on its own."""
 
     def __init__(
         self,
@@ -45,20 +55,18 @@ class LivePrediction:
         preview: CandidatePreview,
         worker: Worker,
         backend: InferenceBackend,
-        model: str,
-        device: str,
-        changed: Callable[[], None],
+        settings: SessionSettings,
+        is_held: Callable[[], bool] | None = None,
     ) -> None:
         self._active = active
         self._prompts = prompts
         self._preview = preview
-        self._changed = changed
         self._refinement = Refinement()
         self._asked: tuple[PromptSet, Hashable] | None = None
-        self.requests = PendingRequests(worker, backend, self._on_requests_answered, self._on_requests_changed)
-        self.model = model
-        self.device = device
-        self.region: Region = "object"
+        self._settings = settings
+        self._requests = PendingRequests(
+            worker, backend, self._on_requests_answered, self._on_requests_changed, is_held
+        )
         self.reading = PromptReading()
         """What the prompt layers said when they were last read."""
         self.answer: PlaneAnswer | None = None
@@ -83,16 +91,34 @@ class LivePrediction:
         return self.answer is not None and self._asked == (self.answer.request.prompts, self.answer.request.context)
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether the answer to the prompts is under way."""
+        return self._requests.waits_for_prompts
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way, for the prompts, the plane, or objects that are set apart."""
+        return self._requests.is_idle
+
+    @property
     def is_stopped(self) -> bool:
         """Whether the prompts have no answer and none is under way, because it was cancelled or failed."""
         prompts = self.reading.prompts
         asked = bool(len(prompts)) and not self.reading.prompts.is_background_only
-        return asked and not self.is_answered and not self.requests.waits_for_prompts
+        return asked and not self.is_answered and not self.is_waiting
 
     @property
     def is_cut(self) -> bool:
         """Whether the candidate that is shown ends where the model looked no farther, and not by itself."""
         return self.answer is not None and self.selected >= 0 and self.answer.found[self.selected].cut
+
+    def shown_candidate(self, index: int) -> tuple[NDArray[np.uint8], Candidate] | None:
+        """Return what the model saw around a candidate, (H, W, 3), and the candidate on these pixels."""
+        answer = self.answer
+        if answer is None or not 0 <= index < len(answer.candidates):
+            return None
+        found = answer.found[index]
+        return answer.pictures[index].plane.rendered, candidate_of(found.mask, found.score)
 
     @property
     def refinement(self) -> Refinement:
@@ -109,7 +135,7 @@ class LivePrediction:
         drag : bool
             Also wait until the person lets go of what is dragged.
         """
-        self.requests.drop_requests()
+        self._requests.drop_requests()
         self._asked = self.ready = None
         self._hide_preview()
         self.read_prompts(delay, drag=drag)
@@ -127,7 +153,7 @@ class LivePrediction:
         image, source = self._active.image, self._active.plane_source()
         if image is None or source is None:
             self.reading = PromptReading()
-            self.requests.drop_requests()
+            self._requests.drop_requests()
             self._hide_preview()
             return
         self.reading = self._prompts.read_plane(image, source.view)
@@ -137,28 +163,28 @@ class LivePrediction:
             return
         self._asked, self.skipped = (prompts, request.context), 0
         if not len(prompts):
-            self.requests.drop_requests("prompts")
+            self._requests.drop_requests("prompts")
             self._hide_preview()
             if self.ready is None and ask:
-                self.requests.ask_model(request, delay, drag=drag)
+                self._requests.ask_model(request, delay, drag=drag)
             return
         if self.is_answered:  # a change is taken back before its answer: what is shown was asked for this
-            self.requests.drop_requests("prompts")
+            self._requests.drop_requests("prompts")
             return
         if not ask:
             self.stop_work()
             return
         previous = self._refinement.previous_for(prompts, request.context)
-        self.requests.ask_model(replace(request, previous=previous), delay, drag=drag)
+        self._requests.ask_model(replace(request, previous=previous), delay, drag=drag)
 
     def make_request(self, source: PlaneSource, prompts: PromptSet) -> PlaneRequest:
         """Make a request out of a plane and prompts, as things are now; without prompts, it is for the plane alone."""
         return PlaneRequest(
-            self.model,
-            self.device,
+            self._settings.model,
+            self._settings.device,
             source,
             prompts,
-            region=self.region,
+            region=self._settings.region,
             visible=self._active.visible_corners(source.view),
         )
 
@@ -172,14 +198,14 @@ class LivePrediction:
 
     def skip_candidate(self) -> None:
         """Show the next candidate, after the last one the first; of an answer under way, once it is there."""
-        if self.requests.waits_for_prompts:
+        if self.is_waiting:
             self.skipped += 1
         elif self.answer is not None and self.answer.candidates:
             self.select_candidate((self.selected + 1) % len(self.answer.candidates))
 
     def stop_work(self) -> None:
         """Stop asking; a candidate for other prompts goes, so that what is shown can always be accepted."""
-        self.requests.drop_requests()
+        self._requests.drop_requests()
         self._drop_stale()
 
     def ask_again(self) -> None:
@@ -196,19 +222,42 @@ class LivePrediction:
     def set_apart(
         self, answered: Callable[[PlaneAnswer], None], failed: Callable[[BaseException], None]
     ) -> PlaneRequest:
-        """Let the answer under way be for an object that is done with; see `PendingRequests.set_apart`."""
+        """Let the answer under way be for an object that is done with; the next prompts are another's."""
 
         def arrived(answer: PlaneAnswer) -> None:
             self.device_text = answer.device
             answered(answer)
 
-        return self.requests.set_apart(arrived, failed)
+        return self._requests.set_apart(arrived, failed)
+
+    def withdraw(self, request: PlaneRequest) -> None:
+        """Stop a request that was set apart; one that is answered is left alone."""
+        self._requests.withdraw_request(request)
+
+    def status(self, plane: str) -> Status | None:
+        """Describe the work under way, or else the last failure; None when there is neither.
+
+        Parameters
+        ----------
+        plane : str
+            Words for the plane.
+        """
+        return self._requests.work_status(plane)
+
+    def fail(self, error: BaseException) -> None:
+        """Let the status tell of a failure that happened outside the inference thread."""
+        self._requests.report_failure(error)
+
+    def release(self) -> None:
+        """Show nothing and ask nothing any more."""
+        self.forget_answers()
+        self._requests.drop_requests()
 
     def forget_answers(self, refinement: Refinement | None = None) -> None:
         """Turn to another object: a new one, or one that comes back with its answers."""
         self._refinement = refinement or Refinement()
         self._asked = None
-        self.requests.drop_requests("prompts")
+        self._requests.drop_requests("prompts")
         self._hide_preview()
 
     def _show_preview(self, answer: PlaneAnswer) -> None:
@@ -231,12 +280,12 @@ class LivePrediction:
         if len(answer.request.prompts):
             self.answer = answer
             self.select_candidate(self.skipped % max(1, len(answer.candidates)))
-        self._changed()
+        self.changed.emit()
 
     def _on_requests_changed(self) -> None:
-        if not self.requests.waits_for_prompts:
+        if not self.is_waiting:
             self._drop_stale()
-        self._changed()
+        self.changed.emit()
 
     def _drop_stale(self) -> None:
         """Show no candidate for other prompts than those on the screen."""

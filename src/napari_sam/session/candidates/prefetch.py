@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari_sam.planes.source import PlaneIndex
     from napari_sam.progress import Progress
     from napari_sam.session.candidates.live import LivePrediction
+    from napari_sam.session.settings import SessionSettings
     from napari_sam.session.viewing.active_image import ActiveImage
 
 _LANE = "ahead"
@@ -37,26 +38,30 @@ class PlanePrefetch:
         What does it.
     active, live
         Which plane is on screen, and how it is asked for.
+    settings : SessionSettings
+        Whether the person wants it.
     """
 
-    def __init__(self, worker: Worker, backend: InferenceBackend, active: ActiveImage, live: LivePrediction) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        backend: InferenceBackend,
+        active: ActiveImage,
+        live: LivePrediction,
+        settings: SessionSettings,
+    ) -> None:
         self._worker = worker
         self._backend = backend
         self._active = active
         self._live = live
-        self._enabled = True
+        self._settings = settings
         self._done: set[Hashable] = set()
         self._under_way: tuple[Hashable, ...] = ()
 
-    @property
-    def enabled(self) -> bool:
-        """Whether planes are encoded ahead."""
-        return self._enabled
+        settings.events.prefetch.connect(self._on_settings_prefetch)
 
-    @enabled.setter
-    def enabled(self, enabled: bool) -> None:
-        self._enabled = bool(enabled)
-        if not enabled:
+    def _on_settings_prefetch(self, wanted: bool) -> None:
+        if not wanted:
             self._worker.cancel(_LANE)
             self._under_way = ()
 
@@ -64,7 +69,7 @@ class PlanePrefetch:
         """Go on, if there is something to encode and nothing else to do."""
         source = self._active.plane_source()
         # The next plane's window is not known where napari sets it by the plane that is shown.
-        if not self._enabled or source is None or not self._live.requests.is_idle or self._active.follows_contrast:
+        if not self._settings.prefetch or source is None or not self._live.is_idle or self._active.follows_contrast:
             return
         requests = [self._live.make_request(source.at(view), PromptSet()) for view in self._likely_planes(source.view)]
         missing = [request for request in requests if _plane_key(request) not in self._done]

@@ -48,6 +48,8 @@ class PendingRequests:
         Takes an answer that is still wanted, on the owner's thread.
     changed : callable
         Called when `status` is another one.
+    is_held : callable, optional
+        Tells whether the person still drags something; called on the inference thread.
     """
 
     def __init__(
@@ -56,18 +58,18 @@ class PendingRequests:
         backend: InferenceBackend,
         answered: Callable[[PlaneAnswer], None],
         changed: Callable[[], None],
+        is_held: Callable[[], bool] | None = None,
     ) -> None:
         self._worker = worker
         self._backend = backend
         self._answered = answered
         self._changed = changed
+        self._is_held = is_held
         self._pending: dict[Lane, PlaneRequest] = {}
         self._apart: dict[PlaneRequest, _SetApart] = {}
         self._object = 0
         self._fraction: float | None = None
         self._failure: Status | None = None
-        self.held: Callable[[], bool] | None = None
-        """Tells whether the person still drags something; called on the inference thread."""
 
     @property
     def is_idle(self) -> bool:
@@ -120,7 +122,7 @@ class PendingRequests:
             partial(self._on_failed, lane, request),
             partial(self._on_progress, lane, request),
             delay=delay,
-            held=self.held if drag else None,
+            held=self._is_held if drag else None,
         )
 
     def set_apart(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Image, Labels
+from psygnal import Signal
 
 from napari_sam.errors import InputError
 from napari_sam.io.layers import AFFINE
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_sam.inference.worker import Worker
+    from napari_sam.session.settings import SessionSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +57,30 @@ class TargetLayers:
         Where the layers live.
     worker : Worker
         Counts the ids of large layers.
-    changed : callable
-        Called when they are counted.
+    settings : SessionSettings
+        What the person chose; whether only empty pixels are written is kept with the layers.
+    above : callable
+        Gives the layers that lie on top of a target.
     """
 
-    def __init__(self, viewer: ViewerModel, worker: Worker, changed: Callable[[], None]) -> None:
+    counted = Signal()
+    """The ids of a large layer are known."""
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        worker: Worker,
+        settings: SessionSettings,
+        above: Callable[[], list[Layer | None]],
+    ) -> None:
         self._viewer = viewer
         self._worker = worker
-        self._changed = changed
+        self._settings = settings
+        self._above = above
         self._writers: weakref.WeakKeyDictionary[Image, LabelWriter] = weakref.WeakKeyDictionary()
         self._earlier: weakref.WeakKeyDictionary[Labels, EarlierSteps] = weakref.WeakKeyDictionary()
-        self._only_empty: bool | None = None
-
-    @property
-    def only_empty(self) -> bool:
-        """Whether pixels that carry a label are left alone."""
-        return self._only_empty is not False
-
-    @only_empty.setter
-    def only_empty(self, only_empty: bool) -> None:
-        self._only_empty = only_empty
-        for image in self._list_images():
-            remember_choices(image, only_empty=only_empty)
+        self._only_empty_is_chosen = False
+        settings.events.only_empty.connect(self._on_settings_only_empty)
 
     def list_choices(self, image: Image, without: Labels | None) -> list[Labels]:
         """List the layers that objects of an image can go to, lowest first.
@@ -157,19 +161,20 @@ class TargetLayers:
         if layer is not None:
             if AFFINE in image.metadata:  # saved labels are to lie over the image in other programs, too
                 layer.metadata.setdefault(AFFINE, image.metadata[AFFINE])
-            self._writers[image] = LabelWriter(layer, self._worker, self._changed)
+            self._writers[image] = LabelWriter(layer, self._worker, self.counted.emit)
         remember_choices(image, target=None if layer is None else str(layer.unique_id))
 
     def restore_choices(self, image: Image) -> None:
         """Take up what was chosen for an image, and get ready, on the worker, for what a new target will need."""
-        if self._only_empty is None:
+        if not self._only_empty_is_chosen:
             known = [recall_choices(one) for one in (image, *reversed(self._list_images()))]
-            self._only_empty = next((one["only_empty"] for one in known if "only_empty" in one), None)
-        if self._only_empty is not None:
-            remember_choices(image, only_empty=self._only_empty)
+            if (chosen := next((one["only_empty"] for one in known if "only_empty" in one), None)) is not None:
+                self._settings.only_empty = chosen
+        if self._only_empty_is_chosen:
+            remember_choices(image, only_empty=self._settings.only_empty)
         layer = self._remembered_target(image)
         if layer is not None and image not in self._writers:
-            self._writers[image] = LabelWriter(layer, self._worker, self._changed)
+            self._writers[image] = LabelWriter(layer, self._worker, self.counted.emit)
             self._earlier[layer] = EarlierSteps(layer)
         if storage.is_large(image):
             self._worker.submit("labels", lambda _progress: storage.warm_up())
@@ -177,11 +182,15 @@ class TargetLayers:
     def _drop_writer(self, image: Image) -> None:
         self._writers.pop(image).stop_counting()
 
-    def add_layer(self, image: Image, above: list[Layer | None]) -> LabelWriter:
-        """Add an empty layer that fits an image, beneath the layers `above`, and make it the target."""
+    def need_writer(self, image: Image) -> LabelWriter:
+        """Return what writes the objects of an image, into a new layer where there is no target."""
+        return self.find_writer(image) or self.add_layer(image)
+
+    def add_layer(self, image: Image) -> LabelWriter:
+        """Add an empty layer that fits an image, and make it the target."""
         layer = make_labels(image)
         remember_choices(layer, made=True)
-        add_below(self._viewer, layer, above)
+        add_below(self._viewer, layer, self._above())
         self.choose_layer(layer, image)
         self._writers[image].assume_empty()
         return self._writers[image]
@@ -202,6 +211,11 @@ class TargetLayers:
         if writer is None or steps is None:
             return False, False
         return steps.next_to_undo(writer.layer), steps.next_to_redo(writer.layer)
+
+    def _on_settings_only_empty(self, only_empty: bool) -> None:
+        self._only_empty_is_chosen = True
+        for image in self._list_images():
+            remember_choices(image, only_empty=only_empty)
 
     def _remembered_target(self, image: Image) -> Labels | None:
         wanted = recall_choices(image).get("target")

@@ -1,1 +1,1 @@
-"""What was accepted: its history, the object in hand, the journal."""
+"""What was accepted: its history, the current object, the journal."""

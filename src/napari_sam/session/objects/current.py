@@ -1,95 +1,105 @@
-"""The object in hand: which one runs and corrections go on with, for every image and every target."""
+"""The current object: which one runs and corrections go on with, for every image and every target."""
 
 from __future__ import annotations
 
 import weakref
 from typing import TYPE_CHECKING
 
-from napari_sam.session.connections import Connections
+from psygnal import Signal
+
 from napari_sam.session.labels.pixels import full_resolution
+from napari_sam.session.viewing.connections import Connections
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from napari.components import ViewerModel
     from napari.layers import Image, Labels
 
-    from napari_sam.session.components import Components
+    from napari_sam.session.labels.targets import TargetLayers
     from napari_sam.session.objects.tracked import TrackedObject
+    from napari_sam.session.viewing.active_image import ActiveImage
 
 
-class CurrentObjects:
-    """Remembers objects, so that another image, or another label of the target, brings its own back.
+class CurrentObject:
+    """The object that was accepted or carried last, or that the person picked. It is kept here and nowhere else.
+
+    Another image, or another label of the target, brings its own back.
 
     Parameters
     ----------
-    components : Components
-        The components of the session; the ledger holds the object in hand.
-    changed : callable
-        Called when the person took another object in hand.
+    viewer : ViewerModel
+        Where the layers are.
+    active : ActiveImage
+        Which image is worked on.
+    targets : TargetLayers
+        Which layer its objects are in.
     """
 
-    def __init__(self, components: Components, changed: Callable[[], None]) -> None:
-        self._components = components
-        self._changed = changed
+    changed = Signal()
+    """The person picked another one."""
+
+    def __init__(self, viewer: ViewerModel, active: ActiveImage, targets: TargetLayers) -> None:
+        self._viewer = viewer
+        self._active = active
+        self._targets = targets
         self._connections = Connections()
-        self._image: weakref.ref[Image] | None = None
-        self._last: weakref.WeakKeyDictionary[Image, TrackedObject | None] = weakref.WeakKeyDictionary()
+        self._by_image: weakref.WeakKeyDictionary[Image, TrackedObject] = weakref.WeakKeyDictionary()
         self._known: dict[Labels, dict[int, TrackedObject]] = {}
-        self._target: Labels | None = None
+        self._layer: Labels | None = None
+        self.version = 0
+        """Another number whenever the pixels of the target may have changed: what was read of them is old then."""
 
     def release(self) -> None:
         """Stop listening."""
         self._connections.release()
 
     @property
-    def hand(self) -> TrackedObject | None:
-        """The object in hand; None where there is none, or it is in another layer than the target."""
-        hand, image = self._components.log.hand, self._components.active.image
-        if hand is None or image is None or self._components.targets.chosen_layer(image) is not hand.layer:
+    def tracked(self) -> TrackedObject | None:
+        """The object; None where there is none, or it is in another layer than the target."""
+        image = self._active.image
+        current = None if image is None else self.of(image)
+        if current is None or image is None or self._targets.chosen_layer(image) is not current.layer:
             return None
-        same = tuple(full_resolution(hand.layer).shape) == tuple(image.data.shape[: image.ndim])
-        return hand if same else None
+        same = tuple(full_resolution(current.layer).shape) == tuple(image.data.shape[: image.ndim])
+        return current if same else None
 
     def of(self, image: Image) -> TrackedObject | None:
-        """Return the object in hand of an image, or the one that was laid aside with it."""
-        return self._components.log.hand if image is self._components.active.image else self._last.get(image)
+        """Return the current object of an image, whether that is worked on now or not, in whatever layer."""
+        return self._by_image.get(image)
 
-    def give(self, image: Image, hand: TrackedObject) -> None:
-        """Take an object of an image in hand, or lay it aside with an image that is not worked on now."""
-        if image is self._components.active.image:
-            self._components.log.hand = hand
+    def set(self, image: Image, current: TrackedObject | None) -> None:
+        """Let an object be the current one of an image."""
+        if current is None:
+            self._by_image.pop(image, None)
         else:
-            self._last[image] = hand
+            self._by_image[image] = current
+        self.connect_layer()
 
-    def look(self) -> None:
-        """Take note of the object in hand, and listen for the choice of another one in its layer."""
-        hand = self.hand
-        if hand is None:
+    def replace(self, image: Image, before: TrackedObject | None, after: TrackedObject | None) -> None:
+        """Let a newer state of an object be the current one, unless the person has picked another object since."""
+        if self.of(image) is before:
+            self.set(image, after)
+
+    def connect_layer(self) -> None:
+        """Remember the object, and listen for the choice of another one in its layer."""
+        current = self.tracked
+        if current is None:
             return
-        self._known.setdefault(hand.layer, {})[hand.label] = hand
-        if hand.layer is not self._target:
+        self._known.setdefault(current.layer, {})[current.label] = current
+        if current.layer is not self._layer:
             self._connections.release()
-            self._target = hand.layer
-            layers = self._components.viewer.layers
-            self._known = {layer: known for layer, known in self._known.items() if layer in layers}
-            self._connections.connect("target", hand.layer.events.selected_label, self._on_target_selected_label)
+            self._layer = current.layer
+            self._known = {layer: known for layer, known in self._known.items() if layer in self._viewer.layers}
+            self._connections.connect("layer", current.layer.events.selected_label, self._on_layer_selected_label)
 
-    def move_to(self, image: Image | None) -> bool:
-        """Lay aside the object of the image before, and take up that of another; tell whether it is another image."""
-        before = None if self._image is None else self._image()
-        if before is image and image is not None:
-            return False
-        if before is not None:
-            self._last[before] = self._components.log.hand
-        self._components.log.hand = None if image is None else self._last.get(image)
-        self._image = None if image is None else weakref.ref(image)
-        return True
+    def note_pixels(self) -> None:
+        """Note that the pixels of the target may have changed."""
+        self.version += 1
 
-    def _on_target_selected_label(self) -> None:
-        """Take the object in hand that the person picked in the target, if it is known."""
-        layer = self._target
+    def _on_layer_selected_label(self) -> None:
+        """Take the object that the person picked in the target, if it is known."""
+        layer, image = self._layer, self._active.image
         known = {} if layer is None else self._known.get(layer, {})
-        chosen = None if layer is None else known.get(int(layer.selected_label))
-        if chosen is not None and self.hand is not chosen:
-            self._components.log.hand = chosen
-            self._changed()
+        picked = None if layer is None else known.get(int(layer.selected_label))
+        if image is not None and picked is not None and self.tracked is not picked:
+            self.set(image, picked)
+            self.changed.emit()

@@ -31,8 +31,8 @@ class HistoryStep:
         Numbers of what was written in the journal; -1 for what is in none.
     refinement : Refinement
         The answers for the object that was prompted before it.
-    held, holds : TrackedObject or None
-        The object in hand before and after it.
+    current_before, current_after : TrackedObject or None
+        The current object before and after it.
     """
 
     before: PromptContents
@@ -40,8 +40,8 @@ class HistoryStep:
     written: LabelEdit | EditGroup | None = None
     entries: tuple[int, ...] = ()
     refinement: Refinement | None = None
-    held: TrackedObject | None = None
-    holds: TrackedObject | None = None
+    current_before: TrackedObject | None = None
+    current_after: TrackedObject | None = None
     nbytes: int = field(init=False)
     """Bytes that this step holds; what it shares with the step before it counts there."""
 
@@ -107,12 +107,13 @@ class History:
 
 def _size(step: HistoryStep) -> int:
     """Count the bytes that a step holds, and the step before it does not."""
-    older = set() if step.held is None else {id(record) for record in step.held.planes.values()}
-    hand = () if step.holds is None else step.holds.planes.values()
-    arrays = [record.drawn for record in hand if id(record) not in older]
+    before, after = step.current_before, step.current_after
+    older = set() if before is None else {id(record) for record in before.planes.values()}
+    planes = () if after is None else after.planes.values()
+    arrays = [record.drawn for record in planes if id(record) not in older]
     for part in () if step.written is None else step.written.parts:
         arrays += [part.drawn, part.change.pixels, part.change.before, part.change.after]
-    # The hand holds what was written, too, and what is drawn is mostly just what has changed.
+    # The object holds what was written, too, and what is drawn is mostly just what has changed.
     arrays = list({id(array): array for array in arrays}.values())
     refined = 0 if step.refinement is None else step.refinement.nbytes
     return sum(array.nbytes for array in arrays) + refined + step.after.nbytes

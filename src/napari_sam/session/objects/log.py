@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import weakref
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_sam.session import messages
 from napari_sam.session.labels.edit import join_edits
 from napari_sam.session.objects.history import History, HistoryStep
-from napari_sam.session.objects.recording import Outcome, account, write_candidate
+from napari_sam.session.objects.recording import Outcome, write_candidate
 from napari_sam.session.prompts.drawing import PromptContents
 
 if TYPE_CHECKING:
@@ -18,12 +17,10 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_sam.inference.request import PlaneAnswer
-    from napari_sam.journal import Journal
-    from napari_sam.planes.source import PlaneIndex
-    from napari_sam.prompts import PromptSet
     from napari_sam.session.candidates.live import LivePrediction
     from napari_sam.session.labels.edit import LabelEdit
-    from napari_sam.session.objects.recording import WriteOrder
+    from napari_sam.session.objects.current import CurrentObject
+    from napari_sam.session.objects.recording import ObjectRecorder, WriteOrder
     from napari_sam.session.objects.tracked import TrackedObject
     from napari_sam.session.prompts.editor import PromptEditor
     from napari_sam.session.prompts.reader import PromptReading
@@ -31,47 +28,46 @@ if TYPE_CHECKING:
 
 
 class ObjectLog:
-    """Keeps the history of each image, and the journal.
+    """Keeps the history of each image.
 
     Parameters
     ----------
-    prompts, tools, dialogue
-        What is drawn, what is in hand, and what is answered.
-    journal : Journal
-        Where accepted objects are recorded.
+    prompts, tools, live
+        What is drawn, with which tool, and what is answered.
+    current : CurrentObject
+        The object that was accepted last.
+    recorder : ObjectRecorder
+        Tells the journal of accepted objects.
     """
 
-    def __init__(self, prompts: PromptEditor, tools: PromptTools, live: LivePrediction, journal: Journal) -> None:
+    def __init__(
+        self,
+        prompts: PromptEditor,
+        tools: PromptTools,
+        live: LivePrediction,
+        current: CurrentObject,
+        recorder: ObjectRecorder,
+    ) -> None:
         self._prompts = prompts
         self._tools = tools
         self._live = live
-        self._journal = journal
+        self._current = current
+        self._recorder = recorder
         self._histories: weakref.WeakKeyDictionary[Image, History] = weakref.WeakKeyDictionary()
         self._contents = PromptContents()
         self.accepted: int | None = None
         """Label of the object that was accepted last, until something else is done."""
-        self.hand: TrackedObject | None = None
-        """The object in hand: the one that was accepted last, which runs and corrections go on with."""
-
-    @property
-    def unsaved(self) -> str:
-        """What the person should know while records cannot be written to the journal; "" when all are there."""
-        return "" if self._journal.trouble is None else messages.no_journal(self._journal.trouble)
 
     @property
     def drawn(self) -> PromptContents:
         """What is drawn, as of the last look; another object after every change."""
         return self._contents
 
-    def close(self) -> None:
-        """Try a last time to write what could not be written to the journal."""
-        self._journal.write_waiting()
-
     def history(self, image: Image) -> History:
         """Return the history of an image."""
         return self._histories.setdefault(image, History())
 
-    def look(self) -> None:
+    def remember_drawing(self) -> None:
         """Take what is drawn now for granted: the next change is one to this."""
         self._contents = self._prompts.copy_contents()
 
@@ -102,15 +98,15 @@ class ObjectLog:
         answer = self._live.answer
         if answer is None or not self._live.is_answered:
             return messages.NO_CANDIDATE
-        done = write_candidate(image, answer, self._live.selected, order, self._record)
+        done = write_candidate(image, answer, self._live.selected, order, self._recorder)
         if isinstance(done, str):
             return done
-        self._finish(image, [self._live.reading], done.written, done.entries, done.hand)
+        self._finish(image, [self._live.reading], done.tracked, done.written, done.entries)
         return done.trouble
 
     def promise(self, image: Image) -> HistoryStep:
         """Delete the prompts of an object that is accepted before its answer is there; `fulfil` writes it."""
-        return self._finish(image, [self._live.reading], hand=self.hand)
+        return self._finish(image, [self._live.reading], self._current.of(image))
 
     def fulfil(
         self,
@@ -119,7 +115,7 @@ class ObjectLog:
         answer: PlaneAnswer,
         index: int,
         order: WriteOrder,
-        held: TrackedObject | None,
+        current: TrackedObject | None,
     ) -> Outcome | str:
         """Write an object that was promised, and record it.
 
@@ -133,19 +129,21 @@ class ObjectLog:
             What the model said, and which of its candidates is meant.
         order : WriteOrder
             How to write it.
-        held : TrackedObject or None
-            The object in hand before this one.
+        current : TrackedObject or None
+            The current object before this one.
 
         Returns
         -------
         Outcome or str
             What came of it; words for why nothing was written.
         """
-        done = write_candidate(image, answer, index, order, self._record)
+        done = write_candidate(image, answer, index, order, self._recorder)
         if isinstance(done, Outcome):
             history = self.history(image)
             newest = history.done[-1:] == [step]
-            history.change(step, written=done.written, entries=done.entries, held=held, holds=done.hand)
+            history.change(
+                step, written=done.written, entries=done.entries, current_before=current, current_after=done.tracked
+            )
             if newest and done.written is not None:
                 self.accepted = done.written.label
         return done
@@ -156,47 +154,14 @@ class ObjectLog:
             return False
         self.undo(image)
         self.history(image).undone.clear()
-        self.look()
+        self.remember_drawing()
         return True
-
-    def note(
-        self, kind: str, image: Image, view: PlaneIndex, written: LabelEdit, said: PromptSet, **more: Any
-    ) -> tuple[int, str]:
-        """Record what was written on one plane, for `sync`; `begin` or `grow` then make it a part of a step.
-
-        Parameters
-        ----------
-        kind : str
-            "accepted", or "erased" where an object was taken off a plane.
-        image : Image
-            The image.
-        view : PlaneIndex
-            The plane.
-        written : LabelEdit
-            What was written.
-        said : PromptSet
-            What the person said about it; empty where nobody did.
-        **more
-            What else the journal should know.
-
-        Returns
-        -------
-        (int, str)
-            The number in the journal, and what the person should know.
-        """
-        return self._record(kind, **account(image, view, written, said), **more, on_disk=False)
-
-    def sync(self) -> None:
-        """Bring what was noted to the disk, which takes too long for the owner's thread; safe on any."""
-        # What cannot be written is told by the next record, on the owner's thread.
-        with suppress(OSError):
-            self._journal.sync()
 
     def begin(
         self,
         image: Image,
         readings: Sequence[PromptReading],
-        hand: TrackedObject | None,
+        tracked: TrackedObject | None,
         written: LabelEdit | None,
         entries: tuple[int, ...],
     ) -> HistoryStep:
@@ -208,16 +173,18 @@ class ObjectLog:
             The image.
         readings : sequence of PromptReading
             The planes whose prompts belong to the object, and are deleted.
-        hand : TrackedObject or None
+        tracked : TrackedObject or None
             The object, if it is written anywhere yet.
         written : LabelEdit or None
             The first plane, if it is written already.
         entries : tuple of int
             Its number in the journal.
         """
-        return self._finish(image, readings, written, entries, hand)
+        return self._finish(image, readings, tracked, written, entries)
 
-    def grow(self, image: Image, step: HistoryStep, written: LabelEdit, entry: int, hand: TrackedObject) -> HistoryStep:
+    def grow(
+        self, image: Image, step: HistoryStep, written: LabelEdit, entry: int, tracked: TrackedObject
+    ) -> HistoryStep:
         """Add what was written on one more plane to a step; return the step as it is now.
 
         Parameters
@@ -230,41 +197,39 @@ class ObjectLog:
             What was written.
         entry : int
             Its number in the journal.
-        hand : TrackedObject
+        tracked : TrackedObject
             The object as it is now.
         """
         joined = join_edits(step.written, written)
-        if self.hand is step.holds:  # else the person has taken another one in hand
-            self.hand = hand
-        return self.history(image).change(step, written=joined, entries=(*step.entries, entry), holds=hand)
+        self._current.replace(image, step.current_after, tracked)
+        return self.history(image).change(step, written=joined, entries=(*step.entries, entry), current_after=tracked)
 
-    def settle(self, image: Image, step: HistoryStep, hand: TrackedObject | None) -> None:
+    def settle(self, image: Image, step: HistoryStep, tracked: TrackedObject | None) -> None:
         """End a step that grew; one in which nothing was written is no step, and its prompts come back."""
         if step.written is not None:
-            if self.hand is step.holds:
-                self.hand = hand
-            self.history(image).change(step, holds=hand)
+            self._current.replace(image, step.current_after, tracked)
+            self.history(image).change(step, current_after=tracked)
         else:
             self.withdraw(image, step)
 
     def clear(self, image: Image, reading: PromptReading) -> None:
         """Delete what is drawn, such as all that is on the plane on screen, and start over."""
         if not reading.empty:
-            self._finish(image, [reading], hand=self.hand)
+            self._finish(image, [reading], self._current.of(image))
 
     def undo(self, image: Image) -> str:
         """Take back the newest step; return what the person should know."""
         history = self.history(image)
         if (step := history.undo()) is None:
-            told, history.shortened = history.shortened, False
-            return messages.NO_OLDER_STEPS if told else ""
+            shortened, history.shortened = history.shortened, False
+            return messages.NO_OLDER_STEPS if shortened else ""
         trouble = ""
         if step.written is not None:
             step.written.undo()
-            trouble = self._record("withdrawn", of=_numbers(step))[1]
+            trouble = self._recorder.add("withdrawn", of=_numbers(step))[1]
         self._prompts.restore_contents(step.before, image)
         self.accepted = None
-        self._hold(step, step.held)
+        self._take_up(image, step, step.current_before)
         if step.refinement is not None:
             self._live.forget_answers(step.refinement)
         return trouble
@@ -276,42 +241,38 @@ class ObjectLog:
         trouble = ""
         if step.written is not None:
             step.written.redo()
-            trouble = self._record("restored", of=_numbers(step))[1]
+            trouble = self._recorder.add("restored", of=_numbers(step))[1]
         self._prompts.restore_contents(step.after, image)
         self.accepted = None
-        self._hold(step, step.holds)
+        self._take_up(image, step, step.current_after)
         if step.refinement is not None:
             self._live.forget_answers()
         return trouble
 
-    def _hold(self, step: HistoryStep, hand: TrackedObject | None) -> None:
-        """Take an object in hand again, if the step that is undone or redone is one that changed it."""
-        if step.held is not step.holds:
-            self.hand = hand
+    def _take_up(self, image: Image, step: HistoryStep, tracked: TrackedObject | None) -> None:
+        """Let an object be the current one again, if the step that is undone or redone is one that changed it."""
+        if step.current_before is not step.current_after:
+            self._current.set(image, tracked)
 
     def _finish(
         self,
         image: Image,
         readings: Sequence[PromptReading],
+        tracked: TrackedObject | None,
         written: LabelEdit | None = None,
         entries: tuple[int, ...] = (),
-        hand: TrackedObject | None = None,
     ) -> HistoryStep:
         """Delete the prompts of some planes as one step, and turn to the next object."""
-        before, refinement, held = self._contents, self._live.refinement, self.hand
+        before, refinement, current = self._contents, self._live.refinement, self._current.of(image)
         self._prompts.delete_drawn(*readings)
         self._tools.start_object()
         self._live.forget_answers()
-        self.look()
-        self.hand = hand
-        step = HistoryStep(before, self._contents, written, entries, refinement, held, hand)
+        self.remember_drawing()
+        self._current.set(image, tracked)
+        step = HistoryStep(before, self._contents, written, entries, refinement, current, tracked)
         self.history(image).add(step)
         self.accepted = None if written is None else written.label
         return step
-
-    def _record(self, kind: str, **fields: Any) -> tuple[int, str]:
-        """Add to the journal: the number of the entry, and what to tell the person if that failed."""
-        return self._journal.add(kind, **fields), self.unsaved
 
 
 def _numbers(step: HistoryStep) -> int | list[int]:

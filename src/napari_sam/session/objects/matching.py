@@ -21,7 +21,7 @@ def belongs(current: TrackedObject, view: PlaneIndex, prompts: PromptSet, candid
 
     Where a run has written the object, it does when a click on the object lies on its pixels, or when more than half of
     the candidate, or of what the plane carries, is in both: a new object would be a sliver beside the old one. Where
-    the person said it, something inside of it may be meant: there the greater of the two has to be in both for the most
+    the person drew it, something inside of it may be meant: there the greater of the two has to be in both for the most
     part.
 
     Parameters

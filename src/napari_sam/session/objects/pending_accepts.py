@@ -8,73 +8,32 @@ its plane: prompts of two objects would make one of them.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from psygnal import Signal
 
 from napari_sam.errors import InputError
 from napari_sam.session import messages
 from napari_sam.session.candidates.requests import describe_failure
 from napari_sam.session.objects.matching import belongs
+from napari_sam.session.objects.pending_accept import PendingAccept
 from napari_sam.session.objects.recording import WriteOrder
 from napari_sam.session.state import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-
+    from napari.components import ViewerModel
     from napari.layers import Image
 
     from napari_sam.inference.request import PlaneAnswer, PlaneRequest
-    from napari_sam.session.components import Components
+    from napari_sam.session.candidates.live import LivePrediction
+    from napari_sam.session.labels.targets import TargetLayers
     from napari_sam.session.labels.writer import LabelWriter
-    from napari_sam.session.objects.history import HistoryStep
+    from napari_sam.session.objects.current import CurrentObject
+    from napari_sam.session.objects.log import ObjectLog
     from napari_sam.session.objects.tracked import TrackedObject
-    from napari_sam.session.propagation.controller import PropagationController
-
-
-@dataclass(slots=True, eq=False)
-class PendingAccept:
-    """One accept.
-
-    Attributes
-    ----------
-    image : Image
-        The image that it was pressed on.
-    request : PlaneRequest
-        What was asked for its object.
-    choice : int
-        Which candidate; counted on from the first after the last one.
-    writer : LabelWriter or None
-        Writes into the target of that moment; None when there was none.
-    only_empty : bool
-        Whether to leave pixels alone that carry a label.
-    again : TrackedObject or None
-        The object to write again; None for a new one.
-    undecided : bool
-        Whether the mask, once it is there, may tell that it is the object in hand after all.
-    step : HistoryStep
-        The step in the history.
-    answer : PlaneAnswer or None
-        The answer, once it is there.
-    error : BaseException or None
-        Why there is none.
-    """
-
-    image: Image
-    request: PlaneRequest
-    choice: int
-    writer: LabelWriter | None
-    only_empty: bool
-    again: TrackedObject | None
-    undecided: bool
-    step: HistoryStep
-    answer: PlaneAnswer | None = None
-    error: BaseException | None = None
-
-    @property
-    def settled(self) -> bool:
-        """Whether its answer, or the failure, is there."""
-        return self.answer is not None or self.error is not None
+    from napari_sam.session.prompts.editor import PromptEditor
+    from napari_sam.session.viewing.active_image import ActiveImage
+    from napari_sam.session.viewing.connections import Mute
 
 
 class PendingAccepts:
@@ -82,25 +41,39 @@ class PendingAccepts:
 
     Parameters
     ----------
-    components, stack
-        The components of the session.
-    quiet : callable
+    viewer : ViewerModel
+        Where the layers are.
+    active, prompts, live
+        What is on screen, drawn and answered.
+    targets, log, current
+        What writes, records, and is the current object.
+    mute : Mute
         Gives a context in which changes of layers are the session's own.
-    told : callable
-        Called after accepts were written or failed, with what the person should know; None when there is nothing.
     """
+
+    settled = Signal(object)
+    """Accepts were written or failed; carries a `Status` for what the person should know, or None."""
 
     def __init__(
         self,
-        components: Components,
-        stack: PropagationController,
-        quiet: Callable[[], AbstractContextManager[None]],
-        told: Callable[[Status | None], None],
+        viewer: ViewerModel,
+        active: ActiveImage,
+        prompts: PromptEditor,
+        live: LivePrediction,
+        targets: TargetLayers,
+        log: ObjectLog,
+        current: CurrentObject,
+        *,
+        mute: Mute,
     ) -> None:
-        self._components = components
-        self._stack = stack
-        self._quiet = quiet
-        self._told = told
+        self._viewer = viewer
+        self._active = active
+        self._prompts = prompts
+        self._live = live
+        self._targets = targets
+        self._log = log
+        self._current = current
+        self._mute = mute
         self._waiting: deque[PendingAccept] = deque()
         self._unwritten: list[PendingAccept] = []
 
@@ -116,28 +89,28 @@ class PendingAccepts:
 
     def ids(self, image: Image) -> int:
         """Count the new ids that the waiting accepts will take in the target of an image."""
-        target = self._components.targets.chosen_layer(image)
-        layers = [None if one.writer is None else one.writer.layer for one in self._waiting if one.again is None]
+        target = self._targets.chosen_layer(image)
+        layers = [None if one.writer is None else one.writer.layer for one in self._waiting if one.replaces is None]
         return sum(layer is None or layer is target for layer in layers)
 
-    def press(
+    def add(
         self,
         image: Image,
         writer: LabelWriter | None,
         *,
         only_empty: bool,
-        again: TrackedObject | None,
+        replaces: TrackedObject | None,
         undecided: bool,
     ) -> None:
         """Accept the object that is prompted, as soon as its answer is there and all before it are written."""
-        live, log = self._components.live, self._components.log
+        live, log = self._live, self._log
         # It may be answered and wait all the same, for its turn behind others.
         answer = live.answer if live.is_answered else None
         if answer is not None:
             choice, request = live.selected, answer.request
             step = log.promise(image)
             self._waiting.append(
-                PendingAccept(image, request, choice, writer, only_empty, again, undecided, step, answer)
+                PendingAccept(image, request, choice, writer, only_empty, replaces, undecided, step, answer)
             )
             return
         # Presses of N, before there is anything to choose from, count from the first candidate.
@@ -146,7 +119,7 @@ class PendingAccepts:
             lambda answer: self._on_answered(request, answer), lambda error: self._on_failed(request, error)
         )
         self._waiting.append(
-            PendingAccept(image, request, choice, writer, only_empty, again, undecided, log.promise(image))
+            PendingAccept(image, request, choice, writer, only_empty, replaces, undecided, log.promise(image))
         )
 
     def take_back(self, image: Image) -> bool:
@@ -157,12 +130,12 @@ class PendingAccepts:
         bool
             Whether it was one.
         """
-        newest = self._components.log.history(image).done[-1:]
+        newest = self._log.history(image).done[-1:]
         accept = next((one for one in (*self._waiting, *self._unwritten) if [one.step] == newest), None)
         if accept is None:
             return False
         self._drop(accept)
-        self._components.log.withdraw(image, accept.step)
+        self._log.withdraw(image, accept.step)
         return True
 
     def cancel(self) -> str:
@@ -174,11 +147,11 @@ class PendingAccepts:
 
     def release(self) -> int:
         """Wait no longer: all prompts go back into their layers, where other prompts may be; return of how many."""
-        prompts, drawn = self._components.prompts, 0
+        prompts, drawn = self._prompts, 0
         for accept in [*self._waiting, *self._unwritten]:
             self._drop(accept)
-            layers = self._components.prompt_layers.present
-            if accept.image in self._components.viewer.layers and all(one.ndim == accept.image.ndim for one in layers):
+            layers = prompts.layers.present
+            if accept.image in self._viewer.layers and all(one.ndim == accept.image.ndim for one in layers):
                 prompts.draw_prompts(accept.image, accept.request.source.view, accept.request.prompts)
                 drawn += 1
         return drawn
@@ -191,18 +164,17 @@ class PendingAccepts:
         ask : bool
             Whether to ask for their objects again.
         """
-        components = self._components
         for accept in list(self._unwritten):
             view = accept.request.source.view
-            if accept.image not in components.viewer.layers:
+            if accept.image not in self._viewer.layers:
                 self._unwritten.remove(accept)
             # Among prompts of another object they would become a part of it.
-            elif accept.image is components.active.image and components.prompts.read_plane(accept.image, view).empty:
+            elif accept.image is self._active.image and self._prompts.read_plane(accept.image, view).empty:
                 self._unwritten.remove(accept)
-                if not components.log.withdraw(accept.image, accept.step):
-                    components.prompts.draw_prompts(accept.image, view, accept.request.prompts)
-                    components.log.note_drawing(accept.image)
-                components.live.read_prompts(ask=ask or view != components.active.view)
+                if not self._log.withdraw(accept.image, accept.step):
+                    self._prompts.draw_prompts(accept.image, view, accept.request.prompts)
+                    self._log.note_drawing(accept.image)
+                self._live.read_prompts(ask=ask or view != self._active.view)
 
     # -- answers ----------------------------------------------------------------------------------
 
@@ -219,9 +191,9 @@ class PendingAccepts:
 
     def _settle(self) -> None:
         """Write what has its turn, and tell what came of it."""
-        with self._quiet():
+        with self._mute():
             notice = self._advance()
-        self._told(notice)
+        self.settled.emit(notice)
 
     def _advance(self) -> Status | None:
         """Write what has its turn; return what the person should know."""
@@ -251,46 +223,51 @@ class PendingAccepts:
         """
         if accept.answer is None:
             raise accept.error or InputError(messages.NO_CANDIDATE)
-        components, hands, image, answer = self._components, self._stack.hands, accept.image, accept.answer
-        writer, again, held = self._writer(accept), accept.again, hands.of(accept.image)
-        # The object in hand has grown meanwhile: what is written next goes on from that.
-        if again is not None and held is not None and (held.layer, held.label) == (again.layer, again.label):
-            again = held
+        image, answer = accept.image, accept.answer
+        writer, replaced, current = self._writer(accept), accept.replaces, self._current.of(image)
+        # The current object has grown meanwhile: what is written next goes on from that.
+        if replaced is not None and current is not None and _are_same(replaced, current):
+            replaced = current
         index = accept.choice % max(1, len(answer.candidates))
         view = answer.request.source.view
         in_stack = any(at is not None for at in view.index)
-        if accept.undecided and in_stack and held is not None and held.layer is writer.layer:
-            again = held if belongs(held, view, answer.request.prompts, answer.candidates[index]) else None
-        order = WriteOrder(writer, accept.only_empty, again)
-        done = components.log.fulfil(image, accept.step, answer, index, order, held)
+        if accept.undecided and in_stack and current is not None and current.layer is writer.layer:
+            replaced = current if belongs(current, view, answer.request.prompts, answer.candidates[index]) else None
+        order = WriteOrder(writer, accept.only_empty, replaced)
+        done = self._log.fulfil(image, accept.step, answer, index, order, current)
         if isinstance(done, str):
             raise InputError(done)
-        hands.give(image, done.hand)
+        self._current.set(image, done.tracked)
         return Status("attention", done.trouble) if done.trouble else None
 
     def _writer(self, accept: PendingAccept) -> LabelWriter:
         """Return what writes the object: into the target of the moment at which it was accepted."""
-        components, image, writer = self._components, accept.image, accept.writer
-        there = image in components.viewer.layers
-        if there and (writer is None or writer.layer is components.targets.chosen_layer(image)):
-            return components.targets.find_writer(image) or components.targets.add_layer(image, components.above_target)
+        image, writer = accept.image, accept.writer
+        there = image in self._viewer.layers
+        if there and (writer is None or writer.layer is self._targets.chosen_layer(image)):
+            return self._targets.need_writer(image)
         if writer is None:
             raise InputError(messages.IMAGE_GONE)
-        if writer.layer not in components.viewer.layers or writer.layer.data.shape != image.data.shape[: image.ndim]:
+        if writer.layer not in self._viewer.layers or writer.layer.data.shape != image.data.shape[: image.ndim]:
             raise InputError(messages.TARGET_GONE)
         return writer
 
     def _fail(self, accepts: list[PendingAccept], *, ask: bool) -> str:
         """Give the prompts of accepts back, or keep them until there is room; return words for that."""
         self._unwritten += accepts
-        lost = [accept for accept in accepts if accept.image not in self._components.viewer.layers]
+        lost = [accept for accept in accepts if accept.image not in self._viewer.layers]
         self.give_back(ask=ask)
         return messages.not_written(len(accepts), self.unwritten, lost=len(lost))
 
     def _drop(self, accept: PendingAccept) -> None:
         """Stop waiting for an accept."""
-        self._components.live.requests.withdraw_request(accept.request)
+        self._live.withdraw(accept.request)
         if accept in self._waiting:
             self._waiting.remove(accept)
         if accept in self._unwritten:
             self._unwritten.remove(accept)
+
+
+def _are_same(one: TrackedObject, other: TrackedObject) -> bool:
+    """Tell whether two states are those of one object."""
+    return (one.layer, one.label) == (other.layer, other.label)

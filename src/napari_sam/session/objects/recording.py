@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,9 +16,12 @@ from napari_sam.session.labels.pixels import label_mask
 from napari_sam.session.objects.tracked import PlaneRecord, TrackedObject
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari.layers import Image
 
     from napari_sam.inference.request import PlaneAnswer
+    from napari_sam.journal import Journal
     from napari_sam.planes.source import PlaneIndex
     from napari_sam.prompts import PromptSet
     from napari_sam.session.labels.edit import LabelEdit
@@ -34,13 +38,13 @@ class WriteOrder:
         Writes into the target.
     only_empty : bool
         Leave pixels alone that carry a label.
-    again : TrackedObject or None
+    replaces : TrackedObject or None
         Write this object again, in place of what the plane carries of it, instead of a new one.
     """
 
     writer: LabelWriter
     only_empty: bool
-    again: TrackedObject | None = None
+    replaces: TrackedObject | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +53,7 @@ class Outcome:
 
     Attributes
     ----------
-    hand : TrackedObject
+    tracked : TrackedObject
         The object.
     written : LabelEdit or None
         What was written; None where the plane was as the person wants it already.
@@ -59,21 +63,78 @@ class Outcome:
         What the person should know; "" when all went as expected.
     """
 
-    hand: TrackedObject
+    tracked: TrackedObject
     written: LabelEdit | None = None
     entries: tuple[int, ...] = ()
     trouble: str = ""
 
 
-class Recorder(Protocol):
-    """Adds to the journal: the number of the entry, and what the person should know."""
+class ObjectRecorder:
+    """Tells the journal of every accepted object.
 
-    def __call__(self, kind: str, **fields: Any) -> tuple[int, str]:
-        """Add one entry."""
+    Parameters
+    ----------
+    journal : Journal
+        Where records go.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    @property
+    def path(self) -> Path | None:
+        """The file of the journal; None before the first record."""
+        return self._journal.path
+
+    @property
+    def unsaved(self) -> str:
+        """What the person should know while records cannot be written to the journal; "" when all are there."""
+        return "" if self._journal.trouble is None else messages.no_journal(self._journal.trouble)
+
+    def add(self, kind: str, **fields: Any) -> tuple[int, str]:
+        """Add an entry: its number, and what the person should know if that failed."""
+        return self._journal.add(kind, **fields), self.unsaved
+
+    def add_plane(
+        self, kind: str, image: Image, view: PlaneIndex, written: LabelEdit, prompts: PromptSet, **more: Any
+    ) -> tuple[int, str]:
+        """Record what a run wrote on one plane; `sync` brings it to the disk.
+
+        Parameters
+        ----------
+        kind : str
+            "accepted", or "erased" where an object was taken off a plane.
+        image : Image
+            The image.
+        view : PlaneIndex
+            The plane.
+        written : LabelEdit
+            What was written.
+        prompts : PromptSet
+            What the person drew for it; empty where nobody did.
+        **more
+            What else the journal should know.
+
+        Returns
+        -------
+        (int, str)
+            The number in the journal, and what the person should know.
+        """
+        return self.add(kind, **account(image, view, written, prompts), **more, on_disk=False)
+
+    def sync(self) -> None:
+        """Bring what was noted to the disk, which takes too long for the owner's thread; safe on any."""
+        # What cannot be written is told by the next record, on the owner's thread.
+        with suppress(OSError):
+            self._journal.sync()
+
+    def close(self) -> None:
+        """Try a last time to write what could not be written."""
+        self._journal.write_waiting()
 
 
 def write_candidate(
-    image: Image, answer: PlaneAnswer, index: int, order: WriteOrder, record: Recorder
+    image: Image, answer: PlaneAnswer, index: int, order: WriteOrder, recorder: ObjectRecorder
 ) -> Outcome | str:
     """Write a candidate into a labels layer, and record it.
 
@@ -87,8 +148,8 @@ def write_candidate(
         Which of its candidates.
     order : WriteOrder
         How to write it.
-    record : callable
-        Adds to the journal.
+    recorder : ObjectRecorder
+        Tells the journal.
 
     Returns
     -------
@@ -98,26 +159,28 @@ def write_candidate(
     candidate, view, prompts = answer.candidates[index], answer.request.source.view, answer.request.prompts
     if not candidate.area:
         return messages.EMPTY_MASK
-    writer, again = order.writer, order.again
-    label = None if again is None else again.label
+    writer, replaced = order.writer, order.replaces
+    label = None if replaced is None else replaced.label
     written = writer.write(
-        view, candidate.mask, candidate.origin, only_empty=order.only_empty, label=label, replace=again is not None
+        view, candidate.mask, candidate.origin, only_empty=order.only_empty, label=label, replace=replaced is not None
     )
     if written is None:
-        if again is None or not label_mask(writer.layer, view, again.label).any():
+        if replaced is None or not label_mask(writer.layer, view, replaced.label).any():
             return messages.NOTHING_FREE
         # The plane is as the person wants it: that is worth to be known all the same.
-        return Outcome(again.with_prompted(view.index, PlaneRecord.prompted(candidate.origin, candidate.mask, prompts)))
-    entry, trouble = record(
+        return Outcome(
+            replaced.with_prompted(view.index, PlaneRecord.prompted(candidate.origin, candidate.mask, prompts))
+        )
+    entry, trouble = recorder.add(
         "accepted",
         **account(image, view, written, prompts, answer.digest),
         model=answer.request.model,
         score=candidate.score,
     )
-    hand = (again or TrackedObject(writer.layer, written.label)).with_prompted(
+    tracked = (replaced or TrackedObject(writer.layer, written.label)).with_prompted(
         view.index, PlaneRecord.of(written, prompts)
     )
-    return Outcome(hand, written, (entry,), trouble or writer.first_notice())
+    return Outcome(tracked, written, (entry,), trouble or writer.first_notice())
 
 
 def account(image: Image, view: PlaneIndex, written: LabelEdit, prompts: PromptSet, digest: str = "") -> dict[str, Any]:

@@ -11,20 +11,25 @@ from napari_sam.session.viewing.locations import Location
 if TYPE_CHECKING:
     from napari.layers import Image
 
-    from napari_sam.session.components import Components
     from napari_sam.session.objects.history import HistoryStep
     from napari_sam.session.prompts.drawing import PromptContents
+    from napari_sam.session.prompts.editor import PromptEditor
+    from napari_sam.session.viewing.active_image import ActiveImage
 
 
-def reveal(components: Components, image: Image, before: PromptContents, step: HistoryStep | None) -> str:
+def reveal(
+    active: ActiveImage, prompts: PromptEditor, image: Image, before: PromptContents, step: HistoryStep | None
+) -> str:
     """Go to a plane of what has just changed, unless the one on screen shows any of it.
 
     Prompts that came count more than what went, and than what was written: who undoes a run goes on with its prompts.
 
     Parameters
     ----------
-    components : Components
-        The components of the session.
+    active : ActiveImage
+        What is on screen.
+    prompts : PromptEditor
+        What is drawn now.
     image : Image
         The image.
     before : PromptContents
@@ -37,12 +42,12 @@ def reveal(components: Components, image: Image, before: PromptContents, step: H
     str
         Where it is, if that is a plane along other axes than those on screen; else "".
     """
-    view = components.active.view
+    view = active.view
     if view is None:
         return ""
-    after = components.prompts.copy_contents()
-    came = components.prompts.locate_new(image, view, before, after)
-    went = components.prompts.locate_new(image, view, after, before)
+    after = prompts.copy_contents()
+    came = prompts.locate_new(image, view, before, after)
+    went = prompts.locate_new(image, view, after, before)
     written = () if step is None or step.written is None else step.written.parts
     # Of the prompts, the one that was drawn last: there the person was at work.
     spots = came[::-1] or [*went[::-1], *(Location.of_region(part.change.region) for part in written)]
@@ -51,6 +56,6 @@ def reveal(components: Components, image: Image, before: PromptContents, step: H
     there = next((spot for spot in spots if spot.axes == view.axes), None)
     if there is None:
         plane = replace(view, index=spots[0].index)
-        return messages.along_other_axes(plane.words(components.active.axis_names))
-    components.active.go_to(there.index)
+        return messages.along_other_axes(plane.words(active.axis_names))
+    active.go_to(there.index)
     return ""

@@ -70,13 +70,13 @@ class PlaneRecord:
     drawn : CompressedArray, shape (h, w), bool
         Pixels that carry the object's label.
     score : float
-        How far the mask can be trusted, 0 to 1; 1 where a person said it.
+        How far the mask can be trusted, 0 to 1; 1 where a person annotated it.
     weak : bool
         Whether it should be looked at.
     annotated : bool
-        Whether a person said it, rather than a run.
+        Whether a person annotated it, rather than a run.
     prompts : PromptSet
-        What the person said; empty for a run.
+        What the person drew; empty for a run.
     """
 
     origin: tuple[int, int]
@@ -119,7 +119,7 @@ class TrackedObject:
     planes : dict
         By `PlaneIndex.index`, the planes that carry it, the newest last.
     fresh : frozenset
-        Those that a person said, and that no run has started from yet.
+        Those that a person annotated, and that no run has started from yet.
     marks : mapping
         By `PlaneIndex.index`, stop marks: positions that are not the object's, data pixels, (y, x).
     remainder : RunRemainder or None
@@ -134,7 +134,7 @@ class TrackedObject:
     remainder: RunRemainder | None = None
 
     def with_prompted(self, index: Index, record: PlaneRecord) -> TrackedObject:
-        """Return this with a plane that a person said; stop marks on it are no longer true."""
+        """Return this with a plane that a person annotated; stop marks on it are no longer true."""
         marks = {at: places for at, places in self.marks.items() if at != index}
         return replace(
             self, planes={**self.without(index).planes, index: record}, fresh=self.fresh | {index}, marks=marks

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
     from napari_sam.propagation import Ending
 
-Start = Literal["new", "on", "again"]
+Start = Literal["new", "resumed", "restarted"]
 _NAMED = 4
 """Planes that are named one by one; of more of them, the first and the last."""
-_STARTS: dict[Start, str] = {"new": "Carrying", "on": "Going on with", "again": "Starting again with"}
+_STARTS: dict[Start, str] = {"new": "Carrying", "resumed": "Going on with", "restarted": "Starting again with"}
 
 NO_STACK = "This image has one plane here: there is nothing to carry an object through."
 NO_OBJECT = "Click an object first, then carry it through the stack."
@@ -56,12 +56,12 @@ def shown(name: str, places: Sequence[int], place: int) -> str:
 
 
 def not_here(label: int, name: str) -> str:
-    """Say that the object in hand is on no plane of the line."""
+    """Say that the current object is on no plane of the line."""
     return f"Object {label} is on no plane along {name} here. Click it on this plane, or scroll to one that has it."
 
 
-def again(label: int) -> str:
-    """Say what accept does to the object in hand."""
+def goes_on(label: int) -> str:
+    """Say what accept does to the current object."""
     return f"Object {label} goes on: Enter writes it anew on this plane."
 
 
@@ -89,7 +89,7 @@ def progress(label: int | None, done: int, total: int, start: Start = "new") -> 
         The object, if it is written anywhere yet.
     done, total : int
         Planes.
-    start : {"new", "on", "again"}
+    start : {"new", "resumed", "restarted"}
         Whether the run goes on from where one was broken off, or starts again.
     """
     what = _STARTS[start] + (" the object" if label is None else f" object {label}")
@@ -113,10 +113,10 @@ def carried(label: int | None, name: str, places: Sequence[int], weak: int) -> s
     if not places:
         return "No other plane was written."
     if len(places) == 1:
-        said = f"Object {label} carried to {name} = {places[0]}."
+        text = f"Object {label} carried to {name} = {places[0]}."
     else:
-        said = f"Object {label} carried to {len(places)} planes, {name} = {min(places)} to {max(places)}."
-    return f"{said} {weak} weak." if weak else said
+        text = f"Object {label} carried to {len(places)} planes, {name} = {min(places)} to {max(places)}."
+    return f"{text} {weak} weak." if weak else text
 
 
 def stopped(name: str, endings: Sequence[Ending]) -> str:
@@ -125,7 +125,7 @@ def stopped(name: str, endings: Sequence[Ending]) -> str:
     return " ".join(f"Stopped at {name} = {ending.index}: {ending.reason.words}." for ending in inorder)
 
 
-def broken_off(why: str, count: int, *, rest: bool = False) -> str:
+def broken_off(why: str, count: int, *, can_resume: bool = False) -> str:
     """Say that a run was broken off, and what became of what it had done.
 
     Parameters
@@ -134,10 +134,10 @@ def broken_off(why: str, count: int, *, rest: bool = False) -> str:
         One sentence.
     count : int
         Planes that it wrote.
-    rest : bool
+    can_resume : bool
         Whether another run can go on from there.
     """
     if not count:
         return why
     planes = "1 plane is" if count == 1 else f"{count} planes are"
-    return f"{why} {planes} written; one undo takes all back.{' Propagate goes on from there.' if rest else ''}"
+    return f"{why} {planes} written; one undo takes all back.{' Propagate goes on from there.' if can_resume else ''}"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_sam.errors import InputError
-from napari_sam.propagation import DEFAULT_STRATEGY, STRATEGIES
 from napari_sam.session.objects.tracked import PlaneLine
 from napari_sam.session.state import StackAxis
 
 if TYPE_CHECKING:
+    from napari_sam.session.settings import SessionSettings
     from napari_sam.session.viewing.active_image import ActiveImage
 
 
@@ -18,15 +18,22 @@ class PropagationOptions:
 
     Parameters
     ----------
-    scene : ActiveImage
+    active : ActiveImage
         What is on screen.
+    settings : SessionSettings
+        Holds the strategy, which does not depend on the image.
     """
 
-    def __init__(self, active: ActiveImage) -> None:
+    def __init__(self, active: ActiveImage, settings: SessionSettings) -> None:
         self._active = active
+        self._settings = settings
         self._chosen: int | None = None
         self._range: tuple[int, range] | None = None
-        self.strategy = DEFAULT_STRATEGY
+
+    @property
+    def strategy(self) -> str:
+        """How objects are carried: a name in `napari_sam.propagation.STRATEGIES`."""
+        return self._settings.strategy
 
     # -- what there is to choose from -------------------------------------------------------------
 
@@ -84,9 +91,8 @@ class PropagationOptions:
             self._choose_axis(axis)
         if start is not None or stop is not None:
             self._choose_range(start, stop)
-        if strategy is not None and strategy not in STRATEGIES:
-            raise InputError(f"There is no strategy {strategy!r}. Choose one of: {', '.join(STRATEGIES)}.")
-        self.strategy = strategy or self.strategy
+        if strategy is not None:
+            self._settings.strategy = strategy
 
     def _choose_axis(self, axis: int) -> None:
         axes = self.axes()

@@ -64,7 +64,7 @@ def read_line(prompts: PromptEditor, image: Image, line: PlaneLine) -> PromptedP
 
 
 def annotated_planes(current: TrackedObject, line: PlaneLine) -> list[Annotated]:
-    """Read the planes of an object that a person said, as they are in its layer now: they may have been painted in."""
+    """Read the planes of an object that a person annotated, as they are now: they may have been painted in since."""
     found = []
     for place, record in current.on(line):
         if record.annotated and (mask := label_mask(current.layer, line.at(place), current.label)).any():
@@ -87,7 +87,7 @@ def make_job(
     """Put together what a run is to do.
 
     An object that was carried before and corrected since goes only from the corrected planes to the next that a person
-    said; any other goes through the whole range, as does one whose last run was broken off.
+    annotated; any other goes through the whole range, as does one whose last run was broken off.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def _is_untouched(current: TrackedObject, line: PlaneLine, known: tuple[Annotate
 
 
 def _legs(starts: list[int], fresh: set[int], span: range) -> tuple[RunLeg, ...]:
-    """Go from the fresh planes to the next that a person said, on both sides."""
+    """Go from the fresh planes to the next that a person annotated, on both sides."""
     legs = []
     for before, after in pairwise([None, *starts, None]):
         low = span.start if before is None else max(before, span.start)

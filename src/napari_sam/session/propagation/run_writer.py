@@ -20,15 +20,17 @@ from napari_sam.session.propagation import messages as propagation_messages
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari.components import ViewerModel
     from napari.layers import Image
     from numpy.typing import NDArray
 
     from napari_sam.propagation import Ending
     from napari_sam.propagation.job import PlaneResult, PropagationJob
-    from napari_sam.session.components import Components
     from napari_sam.session.labels.edit import LabelEdit
     from napari_sam.session.labels.writer import LabelWriter
-    from napari_sam.session.objects.history import HistoryStep as Deed
+    from napari_sam.session.objects.history import HistoryStep
+    from napari_sam.session.objects.log import ObjectLog
+    from napari_sam.session.objects.recording import ObjectRecorder
     from napari_sam.session.objects.remainder import RunRemainder
     from napari_sam.session.objects.tracked import PlaneLine
     from napari_sam.session.prompts.reader import PromptReading
@@ -42,8 +44,12 @@ class RunWriter:
 
     Parameters
     ----------
-    components : Components
-        The components of the session.
+    viewer : ViewerModel
+        Where the layers are.
+    log : ObjectLog
+        Where the step that can be undone is kept.
+    recorder : ObjectRecorder
+        Tells the journal.
     image : Image
         The image.
     line : PlaneLine
@@ -54,7 +60,7 @@ class RunWriter:
         Writes into the target.
     job : PropagationJob
         What the run does.
-    hand : TrackedObject or None
+    tracked : TrackedObject or None
         The object, if it is written anywhere yet.
     only_empty : bool
         Leave pixels alone that carry another label.
@@ -62,32 +68,35 @@ class RunWriter:
 
     def __init__(
         self,
-        components: Components,
+        viewer: ViewerModel,
+        log: ObjectLog,
+        recorder: ObjectRecorder,
         image: Image,
         line: PlaneLine,
         name: str,
         writer: LabelWriter,
         job: PropagationJob,
-        hand: TrackedObject | None,
+        tracked: TrackedObject | None,
         *,
         only_empty: bool,
     ) -> None:
         self.image = image
-        self.hand = hand
+        self.tracked = tracked
+        """The object as the run has written it; the log tells whether it is the current one still."""
         self.trouble = ""
         """What the person should know about the journal; "" when it is well."""
-        self._viewer, self._log = components.viewer, components.log
+        self._viewer, self._log, self._recorder = viewer, log, recorder
         self._line, self._name, self._writer, self._job = line, name, writer, job
         self._before = job.trail.places
         self._only_empty = only_empty
         self._shape = tuple(writer.layer.data.shape)
-        self._step: Deed | None = None
+        self._step: HistoryStep | None = None
         self._carried: list[int] = []
         self._endings: list[Ending] = []
         self._newest: int | None = None
 
     @property
-    def step(self) -> Deed | None:
+    def step(self) -> HistoryStep | None:
         """The step in the history of the image."""
         return self._step
 
@@ -115,25 +124,25 @@ class RunWriter:
         """
         written: LabelEdit | None = None
         entries: tuple[int, ...] = ()
-        before = self.hand
+        before = self.tracked
         if shown is not None:
             prompts = next(one.prompts for one in self._job.known if one.index == self._line.place)
-            written, entries = self._say(self._line.place, BoxedMask.of(shown), prompts)
-            if written is None and self.hand is before:
+            written, entries = self._annotate(self._line.place, BoxedMask.of(shown), prompts)
+            if written is None and self.tracked is before:
                 return messages.NOTHING_FREE
         self._keep_marks()
-        self._step = self._log.begin(self.image, readings, self.hand, written, entries)
+        self._step = self._log.begin(self.image, readings, self.tracked, written, entries)
         return ""
 
     @property
     def obstacle(self) -> str:
         """Why the run cannot go on; "" when it can."""
-        layer, hand = self._writer.layer, self.hand
+        layer, tracked = self._writer.layer, self.tracked
         if layer not in self._viewer.layers or tuple(layer.data.shape) != self._shape:
             return propagation_messages.TARGET_GONE
-        if hand is not None and self._newest is not None:
+        if tracked is not None and self._newest is not None:
             view = self._line.at(self._newest)
-            if not is_there(hand, view, hand.planes[view.index]):
+            if not is_there(tracked, view, tracked.planes[view.index]):
                 return propagation_messages.TAKEN_BACK
         return ""
 
@@ -147,7 +156,7 @@ class RunWriter:
         """
         match found:
             case Annotated():
-                written, entries = self._say(found.index, found.boxed, found.prompts)
+                written, entries = self._annotate(found.index, found.boxed, found.prompts)
                 self._keep_marks()
                 self._grow(written, entries)
             case PropagationStep():
@@ -159,24 +168,26 @@ class RunWriter:
                     self._endings.append(found)
         return False
 
-    def end(self, rest: RunRemainder | None = None) -> str:
+    def end(self, remainder: RunRemainder | None = None) -> str:
         """End the step; return words for what was done.
 
         Parameters
         ----------
-        rest : RunRemainder, optional
+        remainder : RunRemainder, optional
             What is left to do, if the run was broken off.
         """
         if self._step is None:
             return ""
-        if self.hand is not None:
-            done = {index for index in self.hand.fresh if self._line.find(index) is not None}
-            self.hand = replace(self.hand, fresh=self.hand.fresh - (done if rest is None else set()), remainder=rest)
-        self._log.settle(self.image, self._step, self.hand)
-        if self.hand is None:
+        if self.tracked is not None:
+            done = {index for index in self.tracked.fresh if self._line.find(index) is not None}
+            self.tracked = replace(
+                self.tracked, fresh=self.tracked.fresh - (done if remainder is None else set()), remainder=remainder
+            )
+        self._log.settle(self.image, self._step, self.tracked)
+        if self.tracked is None:
             return propagation_messages.NOT_FOUND
-        weak = sum(self.hand.planes[self._line.at(place).index].weak for place in self._carried)
-        return propagation_messages.carried(self.hand.label, self._name, self._carried, weak)
+        weak = sum(self.tracked.planes[self._line.at(place).index].weak for place in self._carried)
+        return propagation_messages.carried(self.tracked.label, self._name, self._carried, weak)
 
     @property
     def stopped(self) -> str:
@@ -185,33 +196,34 @@ class RunWriter:
 
     # -- planes -----------------------------------------------------------------------------------
 
-    def _say(self, place: int, cut: BoxedMask, prompts: PromptSet) -> tuple[LabelEdit | None, tuple[int, ...]]:
-        """Write a plane that the person said."""
+    def _annotate(self, place: int, cut: BoxedMask, prompts: PromptSet) -> tuple[LabelEdit | None, tuple[int, ...]]:
+        """Write a plane that the person annotated."""
         view = self._line.at(place)
-        again = self.hand is not None
         written = self._writer.write(
-            view, cut.mask, cut.origin, only_empty=self._only_empty, label=self._label, replace=again
+            view, cut.mask, cut.origin, only_empty=self._only_empty, label=self._label, replace=self.tracked is not None
         )
         if written is None:
-            if self.hand is not None and label_mask(self._writer.layer, view, self.hand.label).any():
-                self.hand = self.hand.with_prompted(view.index, PlaneRecord.prompted(cut.origin, cut.mask, prompts))
+            if self.tracked is not None and label_mask(self._writer.layer, view, self.tracked.label).any():
+                self.tracked = self.tracked.with_prompted(
+                    view.index, PlaneRecord.prompted(cut.origin, cut.mask, prompts)
+                )
             return None, ()
         entry = self._note("accepted", place, written, prompts)
-        hand = self.hand or TrackedObject(self._writer.layer, written.label)
-        self.hand = hand.with_prompted(view.index, PlaneRecord.of(written, prompts))
+        tracked = self.tracked or TrackedObject(self._writer.layer, written.label)
+        self.tracked = tracked.with_prompted(view.index, PlaneRecord.of(written, prompts))
         return written, (entry,)
 
     def _carry(self, step: PropagationStep) -> bool:
         """Write a plane that the object was carried to, unless it is good as it is."""
-        if self.hand is None:
+        if self.tracked is None:
             return False
         view, cut = self._line.at(step.index), step.boxed
         leg = self._job.leg_from(step.index, step.direction)
-        record = self.hand.planes.get(view.index)
-        if record is not None and not is_there(self.hand, view, record):
+        record = self.tracked.planes.get(view.index)
+        if record is not None and not is_there(self.tracked, view, record):
             record = None  # it was undone, or erased
         if record is not None:
-            present, before = label_mask(self._writer.layer, view, self.hand.label), record.whole(view.shape)
+            present, before = label_mask(self._writer.layer, view, self.tracked.label), record.whole(view.shape)
             if not np.array_equal(present, before):  # painted in, or erased, by the person: theirs
                 return leg is not None
             repeated = step.index in self._before  # what this run wrote before it was broken off is not to end it
@@ -225,7 +237,7 @@ class RunWriter:
         self._carried.append(step.index)
         place, mask = (cut.origin, CompressedArray.of(cut.mask)) if written is None else (written.origin, written.drawn)
         new = PlaneRecord(place, mask, step.score, bool(weak_planes([step])), annotated=False)
-        self.hand = self.hand.carried(view.index, new)
+        self.tracked = self.tracked.carried(view.index, new)
         if written is not None:
             self._newest = step.index
             more = {"score": step.score, "overlap": step.overlap, "carried": step.direction}
@@ -235,35 +247,37 @@ class RunWriter:
     def _erase(self, place: int) -> None:
         """Take the object off a plane that an earlier run wrote, if it is there as that run wrote it."""
         view = self._line.at(place)
-        record = None if self.hand is None else self.hand.planes.get(view.index)
-        if self.hand is None or record is None:
+        record = None if self.tracked is None else self.tracked.planes.get(view.index)
+        if self.tracked is None or record is None:
             return
-        present = label_mask(self._writer.layer, view, self.hand.label)
+        present = label_mask(self._writer.layer, view, self.tracked.label)
         if not np.array_equal(present, record.whole(view.shape)):
             return
         nothing = np.zeros_like(record.mask)
-        written = self._writer.write(view, nothing, record.origin, only_empty=True, label=self.hand.label, replace=True)
-        self.hand = self.hand.without(view.index)
+        written = self._writer.write(
+            view, nothing, record.origin, only_empty=True, label=self.tracked.label, replace=True
+        )
+        self.tracked = self.tracked.without(view.index)
         if written is not None:
             self._grow(written, (self._note("erased", place, written, PromptSet()),))
 
     @property
     def _label(self) -> int | None:
-        return None if self.hand is None else self.hand.label
+        return None if self.tracked is None else self.tracked.label
 
     def _keep_marks(self) -> None:
         """Remember the stop marks with the object, for later runs."""
-        if self.hand is not None and self._job.marks:
+        if self.tracked is not None and self._job.marks:
             marks = {self._line.at(place).index: places for place, places in self._job.marks.items()}
-            self.hand = replace(self.hand, marks={**self.hand.marks, **marks})
+            self.tracked = replace(self.tracked, marks={**self.tracked.marks, **marks})
 
     def _note(self, kind: str, place: int, written: LabelEdit, prompts: PromptSet, **more: float) -> int:
-        entry, trouble = self._log.note(
+        entry, trouble = self._recorder.add_plane(
             kind, self.image, self._line.at(place), written, prompts, model=self._job.model, **more
         )
         self.trouble = trouble
         return entry
 
     def _grow(self, written: LabelEdit | None, entries: tuple[int, ...]) -> None:
-        if self._step is not None and self.hand is not None and written is not None:
-            self._step = self._log.grow(self.image, self._step, written, entries[0], self.hand)
+        if self._step is not None and self.tracked is not None and written is not None:
+            self._step = self._log.grow(self.image, self._step, written, entries[0], self.tracked)

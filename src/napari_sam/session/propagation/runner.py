@@ -138,7 +138,7 @@ class _ActiveRun:
             self.log.add(self.leg, found)
 
     @property
-    def rest(self) -> PropagationJob:
+    def remainder(self) -> PropagationJob:
         """What is left to do."""
         done = {one.index for one in self.answered}
         return replace(
@@ -203,9 +203,9 @@ class PropagationRunner:
         self._latest: _ActiveRun | None = None
 
     @property
-    def rest(self) -> PropagationJob | None:
+    def remainder(self) -> PropagationJob | None:
         """What the job that was started last has not done; None where there was none."""
-        return None if self._latest is None else self._latest.rest
+        return None if self._latest is None else self._latest.remainder
 
     def forget(self) -> None:
         """Let go of the job that was started last, which has ended."""

@@ -9,7 +9,7 @@ from napari.layers import Image
 from psygnal import Signal
 
 from napari_sam.errors import InputError
-from napari_sam.session.connections import Connections
+from napari_sam.session.viewing.connections import Connections
 from napari_sam.session.viewing.placement import PLACING
 from napari_sam.session.viewing.plane_on_screen import ViewError, axis_names, find_view, plane_source, visible_box
 from napari_sam.session.viewing.transform import LayerTransform

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_sam.session.connections import Connections
+from napari_sam.session.viewing.connections import Connections
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

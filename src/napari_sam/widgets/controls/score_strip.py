@@ -31,7 +31,7 @@ _STEPS = {
 
 
 class ScoreStrip(QWidget):
-    """Draws one bar for each plane that carries the object in hand.
+    """Draws one bar for each plane that carries the current object.
 
     A bar is as high as its score. A weak one is vermillion with a triangle above it, one that a person said is yellow
     with a diamond, a stop mark is an orange cross; a line marks the plane on screen. A click goes to a plane, and so

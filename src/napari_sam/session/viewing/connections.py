@@ -1,11 +1,12 @@
-"""The connections of an object, in one table, so that all of them can be released."""
+"""Listening: connections in one table, so that all of them can be released, and not listening to oneself."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class Connections:
@@ -48,3 +49,26 @@ class Connections:
             else:
                 kept.append(entry)
         self._table = kept
+
+
+class Mute:
+    """Tells the session's own changes of layers from those of the person.
+
+    Attributes
+    ----------
+    active : bool
+        Whether what changes now is the session's own.
+    """
+
+    def __init__(self) -> None:
+        self.active = False
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Take changes of layers for the session's own."""
+        # May be nested: only the outermost lets the session hear again.
+        before, self.active = self.active, True
+        try:
+            yield
+        finally:
+            self.active = before

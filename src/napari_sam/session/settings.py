@@ -1,0 +1,114 @@
+"""What the person chose: one model that tells of each change, and takes nothing that cannot be chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cast, get_args, overload
+
+from psygnal import SignalGroupDescriptor
+
+from napari_sam.errors import InputError
+from napari_sam.inference.request import Region
+from napari_sam.propagation import DEFAULT_STRATEGY, STRATEGIES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+def _region(region: Any) -> Any:
+    if region not in get_args(Region):
+        raise InputError(f'The region is "object" or "screen"; got {region!r}.')
+    return region
+
+
+def _strategy(strategy: Any) -> Any:
+    if strategy not in STRATEGIES:
+        raise InputError(f"There is no strategy {strategy!r}. Choose one of: {', '.join(STRATEGIES)}.")
+    return strategy
+
+
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "only_empty": bool,
+    "prefetch": bool,
+    "region": _region,
+    "strategy": _strategy,
+}
+"""What each value goes through before it is taken; the model and the device are found out when they are loaded."""
+
+
+@dataclass
+class SessionSettings:
+    """The choices of a session that do not depend on the image.
+
+    Attributes
+    ----------
+    model : str
+        Name of a model in the registry, or path of a checkpoint.
+    device : str
+        "auto" or a torch device.
+    region : {"object", "screen"}
+        What the model looks at on large planes: the surroundings of the object, or what is visible.
+    only_empty : bool
+        Whether accept leaves pixels alone that carry a label. It is told of whenever it is set: who sets what it is
+        already has chosen it, which is kept with the layers.
+    prefetch : bool
+        Whether planes next to the one on screen are encoded while there is nothing else to do.
+    strategy : str
+        How objects are carried through a stack: a name in `napari_sam.propagation.STRATEGIES`.
+    events : psygnal.SignalGroup
+        A signal for each of these, which carries the new value and the old one.
+
+    Raises
+    ------
+    InputError
+        When something is set that cannot be chosen; it then stays as it was.
+    """
+
+    events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor(
+        equality_operators={"only_empty": lambda _new, _old: False}
+    )
+
+    model: str = "bundled"
+    device: str = "auto"
+    region: Region = "object"
+    only_empty: bool = True
+    prefetch: bool = True
+    strategy: str = DEFAULT_STRATEGY
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        check = _CHECKS.get(name)
+        super().__setattr__(name, value if check is None else check(value))
+
+
+class HasSettings(Protocol):
+    """What has settings: a session."""
+
+    settings: SessionSettings
+
+
+class Setting(Generic[T]):
+    """An attribute of a session that is one of its settings, of the same name.
+
+    Parameters
+    ----------
+    doc : str
+        What it is.
+    """
+
+    def __init__(self, doc: str) -> None:
+        self.__doc__ = doc
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, owner: None, kind: type) -> Setting[T]: ...
+    @overload
+    def __get__(self, owner: HasSettings, kind: type) -> T: ...
+    def __get__(self, owner: HasSettings | None, kind: type) -> Setting[T] | T:
+        return self if owner is None else cast("T", getattr(owner.settings, self._name))
+
+    def __set__(self, owner: HasSettings, value: T) -> None:
+        setattr(owner.settings, self._name, value)
