@@ -695,6 +695,17 @@ def test_cancel_keeps_what_was_done(held):
     assert not session.target.data.any() and len(session.points.data) == 1
 
 
+def test_a_run_goes_on_with_its_own_object_while_another_image_is_worked_on(held, viewer):
+    session, gate = held
+    first = session.image
+    viewer.add_image(volume(), contrast_limits=(0, 255), name="other")
+    assert session.image.name == "other" and session.state.stack.label is None
+    gate.go.set()
+    session.wait(20)
+    session.image = first
+    assert session.stack_scores.keys() == set(planes(session)) == set(WHOLE)
+
+
 @pytest.fixture
 def cancelled(held, carry):
     """A run that was cancelled before plane 9, and the planes that the next one asks the model for."""
