@@ -56,7 +56,7 @@ check: lint
 	$(MKDOCS) --quiet --site-dir build/site
 
 pytest: $(READY)
-	scripts/on-screen.sh $(BIN)/python -m pytest $(PARALLEL) --session-timeout=7200
+	scripts/on-screen.sh $(BIN)/python -m pytest $(PARALLEL) --session-timeout=4800
 
 long: $(READY)
 	scripts/on-screen.sh $(BIN)/python -m pytest --long -m long

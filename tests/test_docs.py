@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import runpy
 import tomllib
@@ -65,6 +66,19 @@ def test_the_house_of_contributing_is_the_contract():
         set(re.split(r"\s{3,}", line)[0].replace("/", "").split()) for line in house.partition("```")[0].splitlines()
     ]
     assert named == layers
+
+
+def test_what_the_documents_import_is_there():
+    text = "\n".join(path.read_text() for path in DOCUMENTS if path.name != "CHANGELOG.md")
+    lines = re.findall(r"^from (napari_sam[\w.]*) import ([\w, ]+)$", text, re.MULTILINE)
+    assert len(lines) > 3
+    missing = [
+        f"{module}.{name.strip()}"
+        for module, names in lines
+        for name in names.split(",")
+        if not hasattr(importlib.import_module(module), name.strip())
+    ]
+    assert not missing
 
 
 def test_commands_and_options_of_the_documents_exist():
