@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from napari_sam.errors import WeightsError
-from napari_sam.model.compact import encoder, windows
-from napari_sam.model.compact import model as compact
+from napari_sam.model.compact import canvas, encoder, windows
 from napari_sam.model.compact.canvas import normalise
 from napari_sam.model.compact.model import CompactConfig, CompactSam, build_compact
 from napari_sam.model.compact.windowed_decode import look
@@ -205,7 +204,7 @@ class TestUpscale:
         logits = torch.nn.functional.interpolate(coarse, (rows, columns), mode="bilinear")
         ways = []
         for much in (0, 10**12):
-            monkeypatch.setattr(compact, "_MUCH", much)
+            monkeypatch.setattr(canvas, "_MUCH", much)
             ways.append(model.upscale(logits, frame))
         torch.testing.assert_close(*ways, atol=1e-5, rtol=1e-5)
 

@@ -1,4 +1,4 @@
-"""Images that are larger than what the model sees: windows, pyramids, and lazy data of which only a part is read."""
+"""Images that are larger than what the model sees: crops, pyramids, and lazy data of which only a part is read."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from known_answers import FloodEngine
 from session_scenery import click
 
 from napari_sam.errors import InputError
+from napari_sam.inference.logits import NOWHERE
 from napari_sam.planes import Crop
 from napari_sam.session import Session
 from napari_sam.session.viewing.plane_on_screen import find_view, plane_source, visible_box
@@ -161,15 +162,30 @@ def test_further_clicks_go_on_in_the_crop_of_the_answer(open_big, engine):
     assert engine.asked[-1].mask.logits[0, 0] == count
 
 
-def test_an_answer_of_one_window_does_not_go_into_another(open_big, engine):
+def test_an_answer_of_one_crop_is_carried_into_another(open_big, engine):
     session = open_big(bodies())
     click(session, SMALL)
     session.wait(20)
     count = len(engine.planes)
+    assert engine.asked[-1].mask is None
     click(session, (SMALL[0] + 1500, SMALL[1]))
     session.wait(20)
     assert engine.planes[count] is not engine.planes[count - 1]
-    assert all(prompts.mask is None for prompts in engine.asked[count:])
+    carried = engine.asked[count].mask.logits
+    # The first crop is a part of the second: the fake's constant logits there, and certainly nothing around.
+    assert carried.max() == count and carried.min() == NOWHERE
+
+
+def test_an_answer_from_pixels_that_changed_is_not_carried_into_another_crop(open_big, engine):
+    session = open_big(bodies())
+    click(session, SMALL)
+    session.wait(20)
+    count = len(engine.planes)
+    session.image.data[SMALL] = 99
+    session.image.refresh()
+    click(session, (SMALL[0] + 1500, SMALL[1]))
+    session.wait(20)
+    assert engine.planes[count:] and all(prompts.mask is None for prompts in engine.asked[count:])
 
 
 def test_undo_asks_what_was_asked_in_the_same_crop(open_big, engine):
@@ -230,9 +246,9 @@ def test_the_screen_is_the_crop_when_the_person_says_so(viewer, open_big, engine
     session.wait(20)
     assert engine.planes[-1] is seen
     low, high = (np.array(corner) for corner in visible_box(viewer, session.image, find_view(viewer, session.image)))
-    window = session._components.live.answer.pictures[0].window
-    assert window.holds(low, high, SHAPE)
-    assert np.prod(window.shape) < 1.6 * np.prod(high - low)
+    crop = session._components.live.answer.pictures[0].crop
+    assert crop.holds(low, high, SHAPE)
+    assert np.prod(crop.shape) < 1.6 * np.prod(high - low)
     assert iou(shown(session), pixels == 120) > 0.99
 
 

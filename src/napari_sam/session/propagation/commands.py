@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_sam.session.viewing.active_image import ActiveImage
 
 
-class CommandContext(Protocol):
+class PropagationContext(Protocol):
     """What a command is made of, as `napari_sam.session.commands` has it."""
 
     def command(self) -> AbstractContextManager[Image | None]:
@@ -37,7 +37,7 @@ class PropagationCommands:
 
     Parameters
     ----------
-    context : CommandContext
+    context : PropagationContext
         What each command is made of.
     controller : PropagationController
         Runs objects through the stack.
@@ -51,7 +51,7 @@ class PropagationCommands:
 
     def __init__(
         self,
-        context: CommandContext,
+        context: PropagationContext,
         controller: PropagationController,
         active: ActiveImage,
         prompts: PromptEditor,
