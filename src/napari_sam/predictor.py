@@ -22,10 +22,11 @@ from napari_sam.device import choose_device, describe_device, is_out_of_memory
 from napari_sam.embedding import Embedding as Embedding
 from napari_sam.errors import DeviceError, InputError
 from napari_sam.model.digest import code_digest
-from napari_sam.model.protocol import DenseModel, PromptTensors
+from napari_sam.model.protocol import DenseModel
 from napari_sam.planes.plane import Plane
 from napari_sam.progress import no_progress
-from napari_sam.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptSet
+from napari_sam.prompt_tensors import prompt_tensors, require_answerable, require_kind
+from napari_sam.prompts import MaskPrompt, PromptSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam.geometry import Frame
-    from napari_sam.model.protocol import Features, PromptableModel, PromptKind
+    from napari_sam.model.protocol import Features, PromptableModel, PromptKind, PromptTensors
     from napari_sam.progress import Progress
     from napari_sam.prompts import Prompt
 
@@ -359,33 +360,11 @@ class Predictor:
     def _decode(
         self, embedding: Embedding, sets: Sequence[PromptSet], multimask: bool, most: int | None = None
     ) -> list[Prediction]:
-        frame, features = embedding.frame, self._features(embedding)
-        decoded = self._model.decode(features, self._tensors(sets, frame), frame, multimask=multimask)
-        # Stable, so that equal scores come in the same order on every device.
-        order = decoded.scores.argsort(dim=1, descending=True, stable=True)[:, :most]
-        logits = decoded.logits.take_along_dim(order[:, :, None, None], 1)
-        masks = (self._model.upscale(logits, frame) > 0).cpu().numpy()
-        scores = decoded.scores.take_along_dim(order, 1).float().cpu().numpy()
-        return [Prediction(*parts) for parts in zip(masks, scores, logits.float().cpu().numpy(), strict=True)]
+        tensors = prompt_tensors(sets, embedding.frame, self.device)
+        return _decoded(self._model, self._features(embedding), tensors, embedding.frame, multimask, most)
 
     def _check(self, prompts: PromptSet, frame: Frame) -> None:
-        if not len(prompts):
-            raise InputError("There is no prompt. Give at least one point or box.")
-        prompts.require_inside(frame.plane)
-        for prompt in prompts:
-            match prompt:
-                case PointPrompt():
-                    self.require_kind("point")
-                case BoxPrompt():
-                    self.require_kind("box")
-                case MaskPrompt(logits=logits):
-                    self.require_kind("mask")
-                    wanted = self._model.logits_shape(frame)
-                    if logits.shape != wanted:
-                        raise InputError(
-                            f"The mask prompt is {logits.shape[0]} x {logits.shape[1]}, but {self.name} needs "
-                            f"{wanted[0]} x {wanted[1]} here. Use prediction.logits of the same model and plane."
-                        )
+        require_answerable(prompts, frame, self.prompt_kinds, self._model.logits_shape(frame), self.name)
 
     def require_kind(self, kind: PromptKind) -> None:
         """Refuse a kind of prompt that the model does not take.
@@ -395,29 +374,7 @@ class Predictor:
         InputError
             If it does not.
         """
-        if kind not in self.prompt_kinds:
-            kinds = " and ".join(f"{k} prompts" for k in sorted(self.prompt_kinds))
-            raise InputError(
-                f"{self.name} was not trained for {kind} prompts; it takes {kinds}. Use those, or choose another model."
-            )
-
-    def _tensors(self, sets: Sequence[PromptSet], frame: Frame) -> PromptTensors:
-        device = self.device
-        xy = [frame.to_model(np.array([p.position for p in given.points]).reshape(-1, 2)) for given in sets]
-        points = np.zeros((len(sets), max(map(len, xy)), 2), np.float32)
-        # Padding, where objects of one call have unequal numbers of points.
-        labels = np.full(points.shape[:2], -1, np.int64)
-        for row, (given, positions) in enumerate(zip(sets, xy, strict=True)):
-            points[row, : len(positions)] = positions
-            labels[row, : len(positions)] = [p.positive for p in given.points]
-        boxes = masks = None
-        if corners := [(box.start, box.stop) for given in sets if (box := given.box) is not None]:
-            # A box drawn past the border means "up to the border".
-            inside = np.clip(np.array(corners), -0.5, np.array(frame.plane) - 0.5)
-            boxes = torch.from_numpy(frame.to_model(inside).reshape(-1, 4)).to(device)
-        if earlier := [mask.logits for given in sets if (mask := given.mask) is not None]:
-            masks = torch.from_numpy(np.stack(earlier))[:, None].to(device)
-        return PromptTensors(torch.from_numpy(points).to(device), torch.from_numpy(labels).to(device), boxes, masks)
+        require_kind(kind, self.prompt_kinds, self.name)
 
     def _run(self, work: Callable[[], R]) -> R:
         """Do the work, on the CPU if the device's memory runs out."""
@@ -491,3 +448,16 @@ def load_predictor(
         fall_back=device == "auto",
         notes=loaded.notes,
     )
+
+
+def _decoded(
+    model: PromptableModel, features: Features, prompts: PromptTensors, frame: Frame, multimask: bool, most: int | None
+) -> list[Prediction]:
+    """Decode, and put the candidates of each object in the order of their scores, the best `most` of them."""
+    decoded = model.decode(features, prompts, frame, multimask=multimask)
+    # Stable, so that equal scores come in the same order on every device.
+    order = decoded.scores.argsort(dim=1, descending=True, stable=True)[:, :most]
+    logits = decoded.logits.take_along_dim(order[:, :, None, None], 1)
+    masks = (model.upscale(logits, frame) > 0).cpu().numpy()
+    scores = decoded.scores.take_along_dim(order, 1).float().cpu().numpy()
+    return [Prediction(*parts) for parts in zip(masks, scores, logits.float().cpu().numpy(), strict=True)]
