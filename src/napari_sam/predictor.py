@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
 import torch
 
 from napari_sam._conflict import refuse_conflict
@@ -25,13 +24,14 @@ from napari_sam.model.digest import code_digest
 from napari_sam.model.protocol import DenseModel
 from napari_sam.planes.plane import Plane
 from napari_sam.progress import no_progress
-from napari_sam.prompt_tensors import prompt_tensors, require_answerable, require_kind
+from napari_sam.prompt_tensors import mask_prompt, prompt_tensors, require_answerable, require_kind
 from napari_sam.prompts import MaskPrompt, PromptSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from os import PathLike
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from napari_sam.geometry import Frame
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     from napari_sam.prompts import Prompt
 
 R = TypeVar("R")
-
-SURE = 8.0
-"""Logit of what certainly is the object, in a mask that comes from elsewhere."""
 
 _ENDLESS = 1 << 20  # pixels: a side that every model has to shrink
 
@@ -292,20 +289,15 @@ class Predictor:
         Returns
         -------
         MaskPrompt
-            Logits of `SURE` inside, ``-SURE`` outside, and between them where a cell holds some of both.
+            Logits of 8 inside, -8 outside, and between them where a cell holds some of both.
 
         Raises
         ------
         InputError
             If the mask has another shape than the plane.
         """
-        if np.shape(mask) != plane.shape:
-            raise InputError(
-                f"The mask has shape {np.shape(mask)}, but the plane is {plane.shape[0]} x {plane.shape[1]} pixels. "
-                "Give a mask of the whole plane."
-            )
         frame, grid = self.grid(plane)
-        return MaskPrompt(SURE * (2 * frame.onto_grid(mask, grid) - 1))
+        return mask_prompt(mask, frame, grid)
 
     def dense(self, embedding: Embedding, views: int = 1, progress: Progress = no_progress) -> DenseMaps:
         """Tell where objects are, without prompts.
@@ -390,20 +382,10 @@ class Predictor:
                         f'{words} ran out of memory. Close other programs that use it, or choose device "cpu".'
                     ) from error
             # Outside the except block, so that the traceback no longer holds the tensors that filled the memory.
-            self._move_to_cpu(words)
+            _move_to_cpu(self._model, self.name, words)
+            self.notice = f"{words} ran out of memory: {self.name} now runs on the CPU, which is slower."
+            warnings.warn(self.notice, RuntimeWarning, stacklevel=3)
             return work()
-
-    def _move_to_cpu(self, words: str) -> None:
-        module = self._model
-        if not isinstance(module, torch.nn.Module):
-            raise DeviceError(f"{words} ran out of memory, and {self.name} cannot be moved to the CPU.")
-        kind = self.device.type
-        module.to("cpu")
-        # Else the memory would stay with this process, though other programs need it.
-        if kind == "cuda":
-            torch.cuda.empty_cache()
-        self.notice = f"{words} ran out of memory: {self.name} now runs on the CPU, which is slower."
-        warnings.warn(self.notice, RuntimeWarning, stacklevel=4)
 
 
 def load_predictor(
@@ -461,3 +443,14 @@ def _decoded(
     masks = (model.upscale(logits, frame) > 0).cpu().numpy()
     scores = decoded.scores.take_along_dim(order, 1).float().cpu().numpy()
     return [Prediction(*parts) for parts in zip(masks, scores, logits.float().cpu().numpy(), strict=True)]
+
+
+def _move_to_cpu(model: PromptableModel, name: str, words: str) -> None:
+    """Move a model off a device whose memory is full; `words` name the device."""
+    if not isinstance(model, torch.nn.Module):
+        raise DeviceError(f"{words} ran out of memory, and {name} cannot be moved to the CPU.")
+    kind = model.device.type
+    model.to("cpu")
+    # Else the memory would stay with this process, though other programs need it.
+    if kind == "cuda":
+        torch.cuda.empty_cache()

@@ -10,7 +10,8 @@ from fakes import BrightnessModel
 from napari_sam.errors import InputError
 from napari_sam.geometry import Frame, longest_side_frame, stretched_frame
 from napari_sam.planes.plane import Plane
-from napari_sam.predictor import SURE, Predictor
+from napari_sam.predictor import Predictor
+from napari_sam.prompt_tensors import SURE
 from stack_scenery import disc
 
 SHAPE = (48, 60)
