@@ -186,7 +186,7 @@ class Predictor:
         """
         plane = image if isinstance(image, Plane) else Plane(image, contrast_limits, gamma, spacing)
         frame = self._model.frame(plane.shape, plane.spacing)
-        features = self._run(lambda: self._encode(plane, frame, progress))
+        features = self._run(lambda: _encoded(self._model, plane, frame, progress))
         return Embedding(self.key(plane), self.weights, frame, features)
 
     def key(self, plane: Plane) -> str:
@@ -326,10 +326,6 @@ class Predictor:
         with torch.inference_mode():
             return self._run(lambda: self._dense(embedding, views, progress))
 
-    def _encode(self, plane: Plane, frame: Frame, progress: Progress) -> Features:
-        with torch.inference_mode():
-            return self._model.encode(self._model.preprocess(plane.rendered, frame), progress)
-
     def _dense(self, embedding: Embedding, views: int, progress: Progress) -> DenseMaps:
         if not isinstance(self._model, DenseModel):
             raise InputError(
@@ -430,6 +426,12 @@ def load_predictor(
         fall_back=device == "auto",
         notes=loaded.notes,
     )
+
+
+def _encoded(model: PromptableModel, plane: Plane, frame: Frame, progress: Progress) -> Features:
+    """Run the image encoder on what the person sees of a plane."""
+    with torch.inference_mode():
+        return model.encode(model.preprocess(plane.rendered, frame), progress)
 
 
 def _decoded(
