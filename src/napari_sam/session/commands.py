@@ -52,16 +52,20 @@ class CommandContext:
             Whether prompts of what could not be written may come back now.
         """
         if self.closed:
+            # A context must yield something: without an image, commands do nothing.
             yield None
             return
         components = self._components
+        # What the command before had to say is old news.
         self._publisher.notice = None
         with self._components.mute():
             try:
                 yield components.active.image
+            # Whatever napari or the disk raise: the status tells of it, and the session goes on.
             except Exception as error:
                 components.live.fail(error)
         self._connect_layers()
+        # What a command drew belongs to its own step, and is no drawing of the person's.
         components.log.remember_drawing()
         components.live.read_prompts()
         if give_back:
@@ -156,22 +160,25 @@ class SessionCommands:
             if candidate is not None and not candidate.area:
                 self._context.say(messages.EMPTY_MASK)  # before a layer is made for it
             elif live.is_waiting or (live.is_answered and accepts.waiting):
+                # Also an answered one, while others wait: objects are written in the order of the presses.
                 self._accept_later(image, answered=candidate is not None)
             elif live.is_answered:
                 self._context.say(self.accept_now(image))
             elif live.is_stopped:
-                live.ask_again()
+                live.ask_again()  # the end of the command reads the prompts, and asks
             elif not accepts.waiting:
                 self._context.say(messages.NO_CANDIDATE)
 
     def accept_now(self, image: Image) -> str:
         """Write the candidate; return what the person should know. This is a part of a command."""
         components = self._components
+        # First: only the current object of this very layer can be written again.
         writer = components.targets.need_writer(image)
         before = components.current.of(image)
         replaced = components.same_object.to_replace(writer.layer)
         order = WriteOrder(writer, components.settings.only_empty, replaced)
         trouble = components.log.accept(image, order)
+        # Where nothing was written, what the person chose holds for the next try.
         if components.current.of(image) is not before:
             self._propagation.next_object()
         return trouble
@@ -181,6 +188,7 @@ class SessionCommands:
         components = self._components
         writer = components.targets.find_writer(image)
         replaced = components.same_object.to_replace(None if writer is None else writer.layer)
+        # No mask tells yet whether this is the current object; what the person chose needs none.
         undecided = replaced is None and not answered and components.same_object.chosen is None
         self._accepts.add(
             image, writer, only_empty=components.settings.only_empty, replaces=replaced, undecided=undecided
@@ -196,6 +204,7 @@ class SessionCommands:
                 return
             drawn, history = self._components.log.drawn, self._components.log.history(image)
             count, text = len(history.undone), ""
+            # An accept that waits and a run that wrote nothing are taken back whole: they leave nothing to redo.
             if not self._accepts.take_back(image) and not self._propagation.undone(image):
                 text = self._undo_step(image)
             self._reveal(image, drawn, history.undone[-1] if len(history.undone) > count else None, text)
@@ -218,6 +227,7 @@ class SessionCommands:
         """Undo the newest step, or what was done in the target before this session; return words for that."""
         log, targets = self._components.log, self._components.targets
         writer = targets.find_writer(image)
+        # What was done before this session is older than any of its steps.
         if log.history(image).done or writer is None or not targets.earlier_steps(image)[0]:
             return log.undo(image)
         writer.layer.undo()

@@ -83,10 +83,12 @@ class Components:
         prompts, tools = PromptEditor(viewer, layers), PromptTools(viewer, layers)
         live = LivePrediction(active, prompts, preview, worker, backend, settings, is_held)
 
+        # Asked each time: the preview and the prompt layers come and go.
         def above_target() -> list[Layer | None]:
             return [preview.layer, layers.points, layers.shapes]
 
         targets = TargetLayers(viewer, worker, settings, above_target)
+        # One for all: what any component changes is nothing that the person did.
         current, mute = CurrentObject(viewer, active, targets), Mute()
         same_object, recorder = SameObject(current, active, live), ObjectRecorder(Journal())
         log = ObjectLog(prompts, tools, live, current, recorder)
@@ -127,12 +129,15 @@ class Components:
 
     def release(self, worker: Worker) -> int:
         """End all work, and leave the viewer as the person would; return how many accepts were not written."""
+        # First: below, layers leave the viewer, and none of those left is to become the image.
         self.active.release()
         self.current.release()
         self.live.release()
+        # Before the prompt layers are given back: those that hold prompts again stay in the viewer.
         unwritten = self.accepts.release()
         worker.close()
         self.recorder.close()
+        # While the prompt layers are known: whether one of them is selected tells if the person chose another since.
         self.tools.restore_selection()
         self.prompt_layers.release_layers()
         self.preview.remove_layer()

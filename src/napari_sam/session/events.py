@@ -60,6 +60,7 @@ class Listener:
         connect("viewer", active.viewer_events.listed, self._on_viewer_listed)
         connect("viewer", active.viewer_events.removed, self._on_viewer_removed)
         connect("viewer", active.viewer_events.active_changed, self._on_shown_changed)
+        # The status and the Stack section speak of axes by their labels.
         connect("viewer", components.viewer.dims.events.axis_labels, self._on_shown_changed)
         connect("active", active.image_changed, self._on_active_image)
         connect("active", active.view_changed, self._on_active_view)
@@ -69,7 +70,7 @@ class Listener:
 
     def release(self) -> None:
         """Stop listening, and unbind the keys."""
-        self._components.mute.active = True
+        self._components.mute.active = True  # for good: nothing is the person's doing any more
         self._connections.release()
         self._keys.release()
 
@@ -83,7 +84,7 @@ class Listener:
                 if before is not None:
                     self._keys.release(before)
                 if layer is not None:
-                    # They say which tool is in hand, and nothing about prompts.
+                    # They say which tool is selected, and nothing about prompts.
                     for name in ("mode", "feature_defaults"):
                         self._connections.connect(group, layer.events[name], self._on_shown_changed)
                     self._keys.bind(layer)
@@ -126,6 +127,7 @@ class Listener:
             if components.active.view is not None:
                 components.prompts.note_new_points(components.active.view)
                 components.prompts.delete_spent(image, components.active.view)
+        # By what is drawn, not by the event: one action of the person's sends several.
         if components.log.note_drawing(image):
             self.acted.emit()
         components.live.read_prompts()
@@ -133,6 +135,7 @@ class Listener:
 
     def look_again(self, delay: float = 0.0, *, drag: bool = False) -> None:
         """Ask anew, because the plane, its looks or the model changed."""
+        # First: an older notice would hide what the status says next.
         self.acted.emit()
         self._components.live.look_again(delay, drag=drag)
         self.changed.emit()
@@ -143,6 +146,7 @@ class Listener:
     def _on_viewer_removed(self, layers: tuple[Layer, ...]) -> None:
         components = self._components
         prompts = [layer for layer in layers if layer in components.prompt_layers]
+        # Before anything is read: what is gone must not be taken for the layer in use.
         for layer in prompts:
             components.prompt_layers.forget_layer(layer)
         if components.preview.layer in layers:
@@ -168,6 +172,7 @@ class Listener:
         components, image = self._components, self._components.active.image
         with self._components.mute():
             components.live.forget_answers()
+            # It lies on the image before; the next mask makes another.
             components.preview.remove_layer()
             if image is None:
                 components.prompt_layers.set_aside()
@@ -175,6 +180,7 @@ class Listener:
                 components.prompt_layers.move_to_image(image)
                 components.targets.restore_choices(image)
         self.connect_layers()
+        # Prompts that went along to the image are nothing that the person drew there.
         components.log.remember_drawing()
         components.log.accepted = None
         self.look_again()
@@ -200,7 +206,9 @@ class Listener:
         with self._components.mute():
             components.prompt_layers.follow_image(image)
             components.preview.follow_image(image)
+            # Only where the session made the layer: the person's own stay where they are.
             components.targets.follow_image(image)
+        # Prompts in a layer of the person's, which stays, lie on other pixels now.
         self.on_prompts_changed()
 
 
@@ -270,8 +278,9 @@ class Reactions:
         self._publisher.publish()
 
     def _on_accepts_settled(self, notice: Status | None) -> None:
+        # An older notice stays true where there is nothing new to say.
         self._publisher.notice = notice or self._publisher.notice
-        self._listener.connect_layers()
+        self._listener.connect_layers()  # writing may have made the target
         self._on_live_changed()
 
     def _on_propagation_notified(self, notice: Status) -> None:

@@ -49,20 +49,23 @@ class KeyBindings:
         """Unbind everything on one place, or everywhere."""
         for other, key in self._bound:
             if place is None or other is place:
-                other.bind_key(key, None)
+                other.bind_key(key, None)  # None takes a binding away
         self._bound = [] if place is None else [(other, key) for other, key in self._bound if other is not place]
 
     def _call(self, place: Any, key: str, action: Action) -> Callable[[Any], None] | None:
         """Make what a key calls at a place; None where the key is not free."""
+        # The reference alone: what is bound outlives the session, and must not hold it.
         find = self._commands
 
         def run(_place: Any) -> None:
+            # As a button that is greyed out, a key does nothing then.
             if (commands := find()) is not None and action.enabled(commands.state):
                 action.run(commands)
 
         binding = coerce_keybinding(key)
-        if binding in place.keymap:
+        if binding in place.keymap:  # bound on this very layer or viewer by somebody else
             return None
+        # Each class has a keymap of its own, and napari looks through those of its base classes, too.
         maps = [vars(kind).get("class_keymap", {}) for kind in type(place).__mro__]
         napari_own = next((keymap[binding] for keymap in maps if binding in keymap), None)
         if napari_own is None:

@@ -59,8 +59,10 @@ class SessionLayers:
         """The Points layer, which is made when it is asked for first."""
         image = self.require_image()
         if self._components.prompt_layers.points is None:
+            # As a command: making the layer is nothing that the person drew.
             with self._context.command():
                 self._components.prompt_layers.need_points(image)
+        # A command leaves errors to the status; who asks for the layer gets them here.
         return self._components.prompt_layers.need_points(image)
 
     @property
@@ -70,6 +72,7 @@ class SessionLayers:
         if self._components.prompt_layers.shapes is None:
             with self._context.command():
                 self._components.prompt_layers.need_shapes(image)
+        # As above: an error reaches who asks.
         return self._components.prompt_layers.need_shapes(image)
 
     def adopt(self, layer: Any, kind: type[Layer]) -> None:
@@ -84,7 +87,7 @@ class SessionLayers:
             raise InputError(f"This takes a {kind.__name__} layer; got {type(layer).__name__}.")
         self._components.prompt_layers.adopt_layer(layer, self.require_image())
         self._listener.connect_layers()
-        self._listener.on_prompts_changed()
+        self._listener.on_prompts_changed()  # what is drawn there counts at once
 
     def choose_target(self, layer: Labels | None) -> None:
         """Let accepted objects go to a layer; None: to a new one, made by the first accept.

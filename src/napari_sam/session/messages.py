@@ -115,6 +115,7 @@ def failed(error: BaseException) -> Status:
         return Status(
             "failed", f"The disk is full{where}. What could not be written stays as it was: make room, and do it again."
         )
+    # On one line, as the sentence goes on behind it.
     what = " ".join(f"{type(error).__name__}: {error}".split())
     return Status("failed", f"Something unexpected went wrong ({what}). The log has the details; please report them.")
 

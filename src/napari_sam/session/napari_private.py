@@ -76,4 +76,5 @@ def unwrapped(thing: Any) -> Any:
 
 def _steps(layer: Labels, name: str) -> deque[list[Any]]:
     steps = getattr(layer, name, None)
+    # What napari keeps in another form would be read wrongly, so it counts as none.
     return steps if isinstance(steps, deque) else deque()

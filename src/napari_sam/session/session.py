@@ -113,7 +113,7 @@ class Session:
         self._listener.layers_changed.connect(self.events.layers_changed.emit)
         components.active.viewer_events.selection_lost.connect(self.events.selection_lost.emit)
         if image is None:
-            components.active.start_following()
+            components.active.start_following()  # after all that listens to the first image is there
         else:
             components.active.choose_image(unwrapped(image))
         publisher.publish()
@@ -343,10 +343,10 @@ class Session:
         if self._context.closed:
             return
         self._context.closed = True
-        self._publisher.close()
-        self._components.propagation.release()
+        self._publisher.close()  # panels draw nothing of what is taken apart
+        self._components.propagation.release()  # first: prompts of a run may still go back into their layers
         self._reactions.release()
-        self._listener.release()
+        self._listener.release()  # else the layers that go below would count as the person's doing
         if unwritten := self._components.release(self._worker):
             show_warning(messages.closed_early(unwritten))
         self.events.closed.emit()

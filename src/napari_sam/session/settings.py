@@ -67,6 +67,7 @@ class SessionSettings:
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor(
+        # psygnal tells of no value that equals the one before.
         equality_operators={"only_empty": lambda _new, _old: False}
     )
 
@@ -78,6 +79,7 @@ class SessionSettings:
     strategy: str = DEFAULT_STRATEGY
 
     def __setattr__(self, name: str, value: Any) -> None:
+        # Checked before it is set: what is refused changes nothing, and nobody is told.
         check = _CHECKS.get(name)
         super().__setattr__(name, value if check is None else check(value))
 

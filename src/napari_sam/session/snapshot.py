@@ -49,6 +49,7 @@ class StatePublisher:
         if self._closed:
             return
         state = resolve(self._components, self.notice)
+        # Asked for after every event, most of which change nothing that panels show.
         if state != self.state:
             self.state = state
             self._emit(state)
@@ -83,9 +84,11 @@ def resolve(components: Components, notice: Status | None) -> SessionState:
         only_empty=settings.only_empty,
         asking=live.is_waiting,
         waiting=components.accepts.waiting,
+        # After a cancel or a failure, it asks once more.
         can_accept=live.selected_candidate is not None or live.is_waiting or live.is_stopped,
         can_clear=not live.reading.empty,
         can_clear_all=image is not None and not components.prompts.read_everything().empty,
+        # Undo also says, once, that older steps were let go.
         can_undo=history is not None and bool(history.done or undo or history.shortened),
         can_redo=history is not None and bool(history.undone or redo),
         stack=section,
@@ -98,6 +101,7 @@ def _next_id(components: Components, replaced: TrackedObject | None) -> int | No
     if replaced is not None:
         return replaced.label
     writer = None if image is None else components.targets.find_writer(image)
+    # A layer that the first accept makes begins with 1.
     free = 1 if writer is None else writer.known_label
     return None if image is None or free is None else free + components.accepts.ids(image)
 
@@ -159,6 +163,8 @@ def _status(components: Components, notice: Status | None) -> Status:
         return Status("attention", messages.elsewhere(active.image.name, other.name))
     if live.is_cut:
         return Status("attention", messages.CUT)
+    # Beside other images, "ready" has to say which one the model reads.
     name = active.image.name if components.channels.has_others(active.image) else ""
+    # On a large plane, nothing is encoded before a click says where.
     encoded = bool(live.ready.pictures)
     return Status("idle", messages.ready(plane, components.log.accepted, encoded=encoded, image=name))

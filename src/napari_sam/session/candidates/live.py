@@ -136,7 +136,7 @@ class LivePrediction:
             Also wait until the person lets go of what is dragged.
         """
         self._requests.drop_requests()
-        self._asked = self.ready = None
+        self._asked = self.ready = None  # both were about the plane as it was
         self._hide_preview()
         self.read_prompts(delay, drag=drag)
 
@@ -157,15 +157,16 @@ class LivePrediction:
             self._hide_preview()
             return
         self.reading = self._prompts.read_plane(image, source.view)
+        # A background point alone names no object: the model is asked as if nothing were drawn.
         prompts = PromptReading().prompts if self.reading.prompts.is_background_only else self.reading.prompts
         request = self.make_request(source, prompts)
         if (prompts, request.context) == self._asked:
             return
-        self._asked, self.skipped = (prompts, request.context), 0
+        self._asked, self.skipped = (prompts, request.context), 0  # N was pressed for other prompts
         if not len(prompts):
             self._requests.drop_requests("prompts")
             self._hide_preview()
-            if self.ready is None and ask:
+            if self.ready is None and ask:  # else the plane is encoded already
                 self._requests.ask_model(request, delay, drag=drag)
             return
         if self.is_answered:  # a change is taken back before its answer: what is shown was asked for this
@@ -251,7 +252,7 @@ class LivePrediction:
     def release(self) -> None:
         """Show nothing and ask nothing any more."""
         self.forget_answers()
-        self._requests.drop_requests()
+        self._requests.drop_requests()  # the plane's, too
 
     def forget_answers(self, refinement: Refinement | None = None) -> None:
         """Turn to another object: a new one, or one that comes back with its answers."""
@@ -279,7 +280,7 @@ class LivePrediction:
         self.device_text = answer.device
         if len(answer.request.prompts):
             self.answer = answer
-            self.select_candidate(self.skipped % max(1, len(answer.candidates)))
+            self.select_candidate(self.skipped % max(1, len(answer.candidates)))  # N was pressed meanwhile
         self.changed.emit()
 
     def _on_requests_changed(self) -> None:

@@ -83,6 +83,7 @@ class PlanePrefetch:
     def _likely_planes(self, view: PlaneIndex) -> list[PlaneIndex]:
         """List the planes to encode, the most wanted first."""
         axis, way = self._active.travel or (self._active.slider_axis, 0)
+        # Axes may have been rolled since: the way of travel then lies within the plane.
         if axis is None or (at := view.index[axis]) is None:
             return []
         places = [at + step * (way or 1) for step in (_TRAVELLING if way else _RESTING)]
@@ -92,6 +93,7 @@ class PlanePrefetch:
         """Encode planes one after the other; runs on the inference thread."""
         for request in requests:
             self._backend.prepare(request, progress)
+            # Only now: what is cancelled half-way raises, and is tried again later.
             self._done.add(_plane_key(request))
         if len(self._done) > _REMEMBERED:
             self._done.clear()

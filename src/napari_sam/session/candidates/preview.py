@@ -46,6 +46,7 @@ class CandidatePreview:
 
     def need_layer(self, image: Image, view: PlaneIndex, above: list[Layer | None]) -> Labels:
         """Return the layer, made or moved to lie on the plane of an image, beneath the layers `above`."""
+        # Its array has the axes and the size of the other plane.
         if self.layer is not None and (
             self._view is None or self._view.axes != view.axes or self._view.shape != view.shape
         ):
@@ -66,7 +67,7 @@ class CandidatePreview:
         Parameters
         ----------
         candidate : Candidate
-            The mask, on the plane of the last `need`.
+            The mask, on the plane of the last `need_layer`.
         image : Image
             Layer beneath.
         backdrop : float
@@ -79,6 +80,7 @@ class CandidatePreview:
         if bright != self._bright:
             self._bright, layer.colormap = bright, _contour_colormap(bright)
         area = self._area.for_mask(candidate, view.shape)
+        # `clear_mask` may have taken it away.
         _set_contour(layer, area.contour_width(view.shape))
         if area != self._area:
             self._cover_area(layer, image, view, area)
@@ -117,6 +119,7 @@ class CandidatePreview:
             wanted[tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(at, box, strict=True))] = mask
         changed = np.nonzero(wanted != plane)
         if len(changed[0]) > layer.data.size * _REDRAW_SHARE:
+            # Around napari's history, which would list the coordinates of every pixel.
             plane[...] = wanted
             layer.refresh(extent=False, thumbnail=False, highlight=False)
         elif len(changed[0]):
@@ -149,6 +152,7 @@ def _make_layer(image: Image, view: PlaneIndex, area: PreviewArea) -> Labels:
     """Make an empty layer for the candidate, one plane thick, that covers a part of a plane."""
     data = _with_other_axes(view, np.zeros(area.shape, dtype=np.uint8))
     preview = Labels(data, name="SAM preview", opacity=1.0, **_area_placement(image, view, area))
+    # The person's brush is not to paint in it.
     preview.editable = False
     return preview
 
@@ -161,9 +165,11 @@ def _place_layer(preview: Labels, image: Image, view: PlaneIndex, area: PreviewA
 def _area_placement(image: Image, view: PlaneIndex, area: PreviewArea) -> dict[str, Any]:
     """Return the arguments that put the preview on its part of a plane."""
     place = placement_of(image)
+    # Before the scale is changed: the area begins at a pixel of the image.
     own = Affine(**{name: place[name] for name in ("scale", "rotate", "shear", "translate")})
     origin = np.array([0 if index is None else index for index in view.index], dtype=float)
     for axis, start in zip(view.axes, area.start, strict=True):
+        # A position is the middle of a pixel: a large one's lies amid those that it stands for.
         origin[axis] = start + (area.step - 1) / 2
         place["scale"][axis] *= area.step
     return place | {"translate": np.asarray(own(origin))}

@@ -49,13 +49,14 @@ class PreviewArea:
 
     def for_mask(self, candidate: Candidate, plane: tuple[int, int]) -> PreviewArea:
         """Return an area of a plane that covers a mask: this one where it will do."""
-        if self.shape == plane or not candidate.area:
+        if self.shape == plane or not candidate.area:  # an empty mask lies anywhere
             return self
         low, high = np.array(candidate.origin), np.add(candidate.origin, candidate.mask.shape)
         low = np.maximum((low - _MARGIN) // _GRID * _GRID, 0)
         high = np.minimum(-(-(high + _MARGIN) // _GRID) * _GRID, plane)
         step = max(1, -(-int((high - low).max()) // _SIDE))
         end = np.add(self.start, np.multiply(self.shape, self.step))
+        # Another area is drawn as a whole, in this one only the pixels that change.
         if step == self.step and (low >= self.start).all() and (high <= end).all():
             return self
         height, width = -(-(high - low) // step)

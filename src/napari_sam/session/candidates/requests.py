@@ -66,6 +66,7 @@ class PendingRequests:
         self._changed = changed
         self._is_held = is_held
         self._pending: dict[Lane, PlaneRequest] = {}
+        # Requests are equal only to themselves: two may ask for the same.
         self._apart: dict[PlaneRequest, _SetApart] = {}
         self._object = 0
         self._fraction: float | None = None
@@ -91,6 +92,7 @@ class PendingRequests:
         """
         if self.is_idle:
             return self._failure
+        # The oldest, as the worker's lanes take turns in the order in which they began.
         request = next(iter((*self._apart, *self._pending.values())))
         if self._fraction is not None:
             stage = self._backend.stage
@@ -113,6 +115,7 @@ class PendingRequests:
             Also wait until the person lets go of what is dragged.
         """
         lane: Lane = "prompts" if len(request.prompts) else "plane"
+        # What failed before is asked anew, or no longer wanted.
         self._failure = self._fraction = None
         self._pending[lane] = request
         self._worker.submit(
@@ -122,6 +125,7 @@ class PendingRequests:
             partial(self._on_failed, lane, request),
             partial(self._on_progress, lane, request),
             delay=delay,
+            # A click is answered even while something is held.
             held=self._is_held if drag else None,
         )
 
@@ -142,6 +146,7 @@ class PendingRequests:
         """
         request = self._pending.pop("prompts")
         self._apart[request] = _SetApart(self._lane_name("prompts"), answered, failed)
+        # In a lane of their own, the next object's requests do not replace this one.
         self._object += 1
         return request
 
@@ -169,6 +174,7 @@ class PendingRequests:
         if (apart := self._apart.pop(request, None)) is not None:
             self._fraction = None
             apart.answered(answer)
+        # Else a newer request took its place while this answer was on its way.
         elif self._pending.get(lane) is request:
             del self._pending[lane]
             self._fraction = None
@@ -181,7 +187,7 @@ class PendingRequests:
         elif self._pending.get(lane) is request:
             del self._pending[lane]
             self._fraction = None
-            if not isinstance(error, Cancelled):
+            if not isinstance(error, Cancelled):  # who cancels knows it
                 self.report_failure(error)
             self._changed()
 

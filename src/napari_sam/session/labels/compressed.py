@@ -39,6 +39,7 @@ class CompressedArray:
     @classmethod
     def of(cls, array: NDArray[Any]) -> CompressedArray:
         """Pack an array."""
+        # An object on empty pixels is all zeros before, and all one label after.
         if array.size and (array == array.flat[0]).all():
             return cls(array.shape, array.dtype, np.array(array.flat[0], array.dtype).tobytes(), True)
         plain = np.packbits(array) if array.dtype == bool else np.ascontiguousarray(array)
@@ -55,6 +56,7 @@ class CompressedArray:
             return np.broadcast_to(np.frombuffer(self.contents, self.dtype).reshape(()), self.shape)
         plain = np.frombuffer(zlib.decompress(self.contents), np.uint8)
         if self.dtype == bool:
+            # Bits are packed into whole bytes: those beyond the last pixel are none.
             return np.unpackbits(plain, count=int(np.prod(self.shape))).view(bool).reshape(self.shape)
         return plain.view(self.dtype).reshape(self.shape)
 

@@ -79,6 +79,7 @@ class LabelEdit:
         if present is None:
             return None
         pixels = self.change.pixels.array()
+        # What else they hold, the person painted since: that is theirs.
         found: NDArray[np.bool_] = pixels & (present == spread_values(pixels, values.array()))
         return found if found.any() else None
 
@@ -125,12 +126,15 @@ class EditGroup:
         parts, target = self.parts, self.target
         if not any(part.holding(part.change.after) is not None for part in parts):
             return
+        # napari's history outlives the data: it would write old values into other pixels.
         if target.can_undo and self._has_same_data:
             target.undo()
+            # napari does not say what it took back; the pixels do.
             if all(part.shows(part.change.before) for part in parts):
                 target.mark_undone()
                 return
             target.redo()  # the newest step was something else, which is none of our business
+        # Backwards: where parts overlap, the oldest values come back last.
         _exchange(target, [(part, part.change.after, part.change.before) for part in reversed(parts)])
 
     def redo(self) -> None:
@@ -138,11 +142,12 @@ class EditGroup:
         parts, target = self.parts, self.target
         if not any(part.holding(part.change.before) is not None for part in parts):
             return
+        # Only while nothing was painted since, the step is sure to be among napari's redoable ones.
         if target.can_redo and self._has_same_data:
             target.redo()
             if all(part.shows(part.change.after) for part in parts):
                 return
-            target.undo()
+            target.undo()  # that was another step: it goes back
         for part in _exchange(target, [(part, part.change.before, part.change.after) for part in parts]):
             target.label_restored(part.label)
 

@@ -83,6 +83,7 @@ class EditableLayer:
             The step in napari's history; None where napari keeps none.
         """
         if self.layer.multiscale:
+            # A copy: what is read may be the layer's own memory.
             block = np.array(self.read(region))
             block[pixels] = values
             write_levels(self.layer.data, region, block)
@@ -106,6 +107,7 @@ class EditableLayer:
     def one_step(self) -> Iterator[list[Change]]:
         """Make all that is set meanwhile one step; give a list to put the changes into."""
         changes: list[Change] = []
+        # The paint event gives the step, where napari makes one.
         self._newest_step = None
         with self.layer.block_history():
             yield changes
@@ -141,4 +143,5 @@ class EditableLayer:
         self._newest_step = event.value
 
     def _on_layer_data(self) -> None:
+        # napari's redo may belong to the data of before.
         self._changes += 1

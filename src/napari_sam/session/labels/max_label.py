@@ -58,6 +58,7 @@ class MaxLabel:
         """The largest id, 0 when there is none; None while it is being counted."""
         data = full_resolution(self._layer)
         if isinstance(data, TiledLabels):
+            # It knows this of every tile, and so hears of napari's undo as well.
             return data.max_label
         if self._known is not None:
             return self._known
@@ -100,6 +101,7 @@ class MaxLabel:
         if self._worker is None:
             self._on_turn_over(count.turn(None))
         else:
+            # Each layer has a lane of its own, or one count would replace another.
             self._worker.submit(f"labels {id(self)}", count.turn, self._on_turn_over, self._on_turn_failed)
 
     def _on_turn_over(self, count: _MaxSearch) -> None:
@@ -108,6 +110,7 @@ class MaxLabel:
         if not count.over:
             self._go_on()
             return
+        # What was written meanwhile, in blocks that were read before, counts as well.
         self._known, self._count = max(count.largest, self._noted), None
         if self._changed is not None:
             self._changed()
@@ -117,6 +120,7 @@ class MaxLabel:
             self._count.problem = " ".join(f"{type(error).__name__}: {error}".split())
 
     def _on_layer_paint(self) -> None:
+        # A stroke writes this label, unless it erases: then an id is left out, which does no harm.
         self.note_written(int(self._layer.selected_label))
 
     def _on_layer_data(self) -> None:
@@ -170,8 +174,9 @@ def _split_blocks(data: Any) -> Iterator[tuple[float, tuple[slice, ...]]]:
 def _block_sides(data: Any) -> list[int]:
     """Choose the sides of the blocks to read: whole chunks, and as many of them as one read may hold."""
     chunks: Any = getattr(data, "chunks", ())
-    told = len(chunks or ()) == data.ndim and all(isinstance(side, int) for side in chunks)
-    sides = [int(side) for side in chunks] if told else [1] * data.ndim
+    # dask lists the chunks of each axis, which need not be of one size.
+    regular = len(chunks or ()) == data.ndim and all(isinstance(side, int) for side in chunks)
+    sides = [int(side) for side in chunks] if regular else [1] * data.ndim
     for axis in reversed(range(data.ndim)):
         more = max(1, _BLOCK // int(np.prod(sides, dtype=np.int64)))
         sides[axis] = min(int(data.shape[axis]), sides[axis] * more)

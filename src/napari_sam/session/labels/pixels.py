@@ -74,6 +74,7 @@ def write_levels(levels: Sequence[Any], region: tuple[int | slice, ...], block: 
     levels[0][region] = block
     for level in levels[1:]:
         found = [_sampled(at, *sizes) for at, *sizes in zip(region, levels[0].shape, level.shape, strict=True)]
+        # A small object may lie between the pixels of a coarse level.
         if all(len(own) for own, _ in found):
             inside = np.ix_(
                 *(fine - at.start for at, (_, fine) in zip(region, found, strict=True) if isinstance(at, slice))
@@ -95,6 +96,7 @@ def _sampled(at: int | slice, full_size: int, size: int) -> tuple[NDArray[np.int
     """Find the pixels of a coarse axis whose nearest fine ones are in a range: their indices, and those of the fine."""
     start, stop = (at.start, at.stop) if isinstance(at, slice) else (at, at + 1)
     ratio = full_size / size
+    # One more at both ends, as rounding must lose none; those outside fall out below.
     own = np.arange(max(0, int(start / ratio) - 1), min(size, int(stop / ratio) + 2))
     fine = np.minimum(np.floor((own + 0.5) * ratio).astype(np.int64), full_size - 1)
     inside = (fine >= start) & (fine < stop)
@@ -111,6 +113,7 @@ def _is_read_only(data: Any) -> bool:
     """Tell whether an array says that it cannot be written."""
     if isinstance(data, np.ndarray):
         return not data.flags.writeable
+    # zarr says the one, tensorstore the other.
     return bool(getattr(data, "read_only", False)) or getattr(data, "writable", True) is False
 
 

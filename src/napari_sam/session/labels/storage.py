@@ -118,6 +118,7 @@ def _ome_metadata(image: Image, shapes: Sequence[tuple[int, ...]]) -> dict[str, 
     levels = []
     for shape in shapes:
         ratio = np.divide(shapes[0], shape)
+        # A coarse pixel lies amid those that it stands for.
         shift = np.asarray(image.translate) + np.abs(image.scale) * (ratio - 1) / 2
         levels.append(((np.abs(image.scale) * ratio).tolist(), shift.tolist()))
     described = multiscale(image.name, names, [str(unit) for unit in image.units], levels)

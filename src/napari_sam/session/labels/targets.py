@@ -77,6 +77,7 @@ class TargetLayers:
         self._worker = worker
         self._settings = settings
         self._above = above
+        # Weak, so that an image that is closed is let go with all that was kept for it.
         self._writers: weakref.WeakKeyDictionary[Image, LabelWriter] = weakref.WeakKeyDictionary()
         self._earlier: weakref.WeakKeyDictionary[Labels, EarlierSteps] = weakref.WeakKeyDictionary()
         self._only_empty_is_chosen = False
@@ -102,14 +103,14 @@ class TargetLayers:
         Such as labels that were saved by a program that keeps no scale. What another image's objects go to is that
         image's.
         """
-        grid = LayerTransform.of(self._viewer, image)
+        transform = LayerTransform.of(self._viewer, image)
         taken = {without, *(self._remembered_target(other) for other in self._list_images() if other is not image)}
         found = []
         for layer in self._list_labels():
             if layer in taken or not same_shape(layer, image) or fits_image(self._viewer, layer, image):
                 continue
             linear = LayerTransform.of(self._viewer, layer).linear
-            found.append(TargetOffer(layer, "place" if np.allclose(linear, grid.linear) else "scale"))
+            found.append(TargetOffer(layer, "place" if np.allclose(linear, transform.linear) else "scale"))
         return found
 
     def fit_layer(self, layer: Labels, image: Image) -> None:
@@ -167,6 +168,7 @@ class TargetLayers:
     def restore_choices(self, image: Image) -> None:
         """Take up what was chosen for an image, and get ready, on the worker, for what a new target will need."""
         if not self._only_empty_is_chosen:
+            # An image that was opened later has no choice yet: the newest of the others counts for it.
             known = [recall_choices(one) for one in (image, *reversed(self._list_images()))]
             if (chosen := next((one["only_empty"] for one in known if "only_empty" in one), None)) is not None:
                 self._settings.only_empty = chosen
@@ -175,6 +177,7 @@ class TargetLayers:
         layer = self._remembered_target(image)
         if layer is not None and image not in self._writers:
             self._writers[image] = LabelWriter(layer, self._worker, self.counted.emit)
+            # Before this session writes anything: what is there now is older than it.
             self._earlier[layer] = EarlierSteps(layer)
         if storage.is_large(image):
             self._worker.submit("labels", lambda _progress: storage.warm_up())
@@ -189,9 +192,11 @@ class TargetLayers:
     def add_layer(self, image: Image) -> LabelWriter:
         """Add an empty layer that fits an image, and make it the target."""
         layer = make_labels(image)
+        # Only what a session made goes along when the image is moved.
         remember_choices(layer, made=True)
         add_below(self._viewer, layer, self._above())
         self.choose_layer(layer, image)
+        # Else all of a large layer would be read for its ids.
         self._writers[image].assume_empty()
         return self._writers[image]
 

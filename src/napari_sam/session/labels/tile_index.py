@@ -68,6 +68,7 @@ def group_by_tile(
         return
     grid = [-(-size // side) for size, side in zip(shape, chunks, strict=True)]
     numbers = np.ravel_multi_index(tuple(at // side for at, side in zip(flat, chunks, strict=True)), grid)
+    # Stable: of a pixel that is listed twice, the last value counts, as with NumPy.
     order = np.argsort(numbers, kind="stable")
     starts = np.flatnonzero(np.diff(numbers[order], prepend=-1))
     for which in np.split(order, starts[1:]):
@@ -93,6 +94,7 @@ def overlapping_tiles(
         return
     spans = [range(r[0] // side, r[-1] // side + 1) for r, side in zip(ranges, chunks, strict=True)]
     tiles: Any = itertools.product(*spans)
+    # On a huge plane there are far fewer tiles than places for them.
     if existing is not None and len(existing) < math.prod(len(span) for span in spans):
         tiles = [t for t in existing if all(at in span for at, span in zip(t, spans, strict=True))]
     for tile in tiles:

@@ -106,6 +106,7 @@ class TiledLabels:
             for tile, inside, outside in overlapping_tiles(ranges, self.chunks, self.tiles):
                 if tile in self.tiles:
                     out[outside] = self._tile(tile)[inside]
+            # One pixel comes as a number, as from NumPy.
             return out.reshape(shape)[()]
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -123,6 +124,7 @@ class TiledLabels:
                 existing = None if given.any() else self.tiles
                 for tile, inside, outside in overlapping_tiles(ranges, self.chunks, existing):
                     if tile in self.tiles or values[outside].any():
+                        # A copy: the tile as it is may have to be put back.
                         changed = self._tile(tile).copy()
                         changed[inside] = values[outside]
                         write(tile, changed)
@@ -213,7 +215,9 @@ def make_tiled(
                 chunks=sides,
                 dtype=DTYPE,
                 fill_value=0,
+                # One folder for each axis, as OME-Zarr 0.4 has it.
                 chunk_key_encoding={"name": "v2", "separator": "/"},
+                # A tile that is emptied leaves the disk.
                 config={"write_empty_chunks": False},
             ),
             folder,
@@ -232,6 +236,7 @@ def _new_folder() -> Path:
     stem = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
     for number in range(10_000):
         try:
+            # It fails where another window made the same name first; looking beforehand could not tell.
             (folder := above / f"{stem}-{number}.zarr").mkdir()
         except FileExistsError:
             continue

@@ -26,6 +26,7 @@ _PAINT_RECORD: Any = paint_record()
 """napari's own record of a stroke; None where it is not the one that is known here."""
 
 
+# A plain tuple where napari has no such record: then none is ever made.
 class CompressedPaint(_PAINT_RECORD or tuple):  # type: ignore[misc]
     """A change as napari replays it, which unpacks its pixels only then.
 
@@ -77,6 +78,7 @@ def compress_step(step: list[Any] | None, changes: Sequence[Change]) -> None:
     if _PAINT_RECORD is None or step is None or len(step) != len(changes):
         return
     if all(len(record[1]) == change.before.shape[0] for record, change in zip(step, changes, strict=True)):
+        # In place: napari's history and what was written both hold this list.
         step[:] = [CompressedPaint.of(change) for change in changes]
 
 
@@ -100,6 +102,7 @@ def merge_newest(layer: Labels, earlier: list[Any] | None, newest: list[Any] | N
     if steps[-1] is not newest or steps[-2] is not earlier:
         return None
     steps.pop()
+    # In place: this list is the one that napari's history holds.
     earlier.extend(newest)
     return earlier
 
@@ -119,6 +122,7 @@ class EarlierSteps:
     """
 
     def __init__(self, layer: Labels) -> None:
+        # The changes themselves, as an id alone may be given to another once they are gone.
         self._changes = {id(change): change for step in undo_steps(layer) for change in step}
 
     def next_to_undo(self, layer: Labels) -> bool:

@@ -145,9 +145,11 @@ class LabelWriter:
         if replace:
             mask, origin = self._with_old(view, mask, origin, label)
         region = view.slices(origin, mask.shape)
+        # A copy: the layer changes below, and this is what undo brings back.
         present = np.array(self._target.read(region))
         after = np.array(present)
         if replace:
+            # First: where only empty pixels are filled, those of the older mask count as empty.
             after[present == label] = 0
         after[mask & (after == 0) if only_empty else mask] = label
         changed = after != present
@@ -158,6 +160,7 @@ class LabelWriter:
         self._target.compress_step(step, [change])
         self._max_label.note_written(label)
         carrying = after == label
+        # Mostly one and the same: held once, it is counted once.
         drawn = change.pixels if np.array_equal(carrying, changed) else CompressedArray.of(carrying)
         return LabelEdit(self._target, label, change, drawn, self._target.shape, self._target.reference_data(), step)
 

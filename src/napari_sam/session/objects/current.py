@@ -59,6 +59,7 @@ class CurrentObject:
         current = None if image is None else self.of(image)
         if current is None or image is None or self._targets.chosen_layer(image) is not current.layer:
             return None
+        # Data of another shape may have been put into the layer: its planes are not the object's.
         same = tuple(full_resolution(current.layer).shape) == tuple(image.data.shape[: image.ndim])
         return current if same else None
 
@@ -76,6 +77,7 @@ class CurrentObject:
 
     def replace(self, image: Image, before: TrackedObject | None, after: TrackedObject | None) -> None:
         """Let a newer state of an object be the current one, unless the person has picked another object since."""
+        # By identity: every state of an object is a value of its own.
         if self.of(image) is before:
             self.set(image, after)
 
@@ -88,6 +90,7 @@ class CurrentObject:
         if current.layer is not self._layer:
             self._connections.release()
             self._layer = current.layer
+            # Layers that left the viewer are let go.
             self._known = {layer: known for layer, known in self._known.items() if layer in self._viewer.layers}
             self._connections.connect("layer", current.layer.events.selected_label, self._on_layer_selected_label)
 

@@ -46,6 +46,7 @@ class HistoryStep:
     """Bytes that this step holds; what it shares with the step before it counts there."""
 
     def __post_init__(self) -> None:
+        # Counted once: a step is never changed, only replaced, and all are weighed with each new one.
         object.__setattr__(self, "nbytes", _size(self))
 
 
@@ -94,6 +95,7 @@ class History:
 
     def _bound(self) -> None:
         """Let the oldest steps go where there are too many, or they hold too much; never the newest."""
+        # What can be redone holds its pixels, too.
         held, kept = sum(step.nbytes for step in self.undone), 0
         for step in reversed(self.done[-LIMIT:]):
             held += step.nbytes

@@ -101,6 +101,7 @@ class ObjectLog:
         done = write_candidate(image, answer, self._live.selected, order, self._recorder)
         if isinstance(done, str):
             return done
+        # Only now: prompts of what could not be written stay.
         self._finish(image, [self._live.reading], done.tracked, done.written, done.entries)
         return done.trouble
 
@@ -126,7 +127,7 @@ class ObjectLog:
         step : HistoryStep
             What `promise` returned.
         answer, index
-            What the model said, and which of its candidates is meant.
+            What the model answered, and which of its candidates is meant.
         order : WriteOrder
             How to write it.
         current : TrackedObject or None
@@ -140,6 +141,7 @@ class ObjectLog:
         done = write_candidate(image, answer, index, order, self._recorder)
         if isinstance(done, Outcome):
             history = self.history(image)
+            # Asked before the step is changed, which puts another object in its place.
             newest = history.done[-1:] == [step]
             history.change(
                 step, written=done.written, entries=done.entries, current_before=current, current_after=done.tracked
@@ -153,6 +155,7 @@ class ObjectLog:
         if self.history(image).done[-1:] != [step]:
             return False
         self.undo(image)
+        # It was never made, so there is nothing to do again.
         self.history(image).undone.clear()
         self.remember_drawing()
         return True
@@ -226,10 +229,12 @@ class ObjectLog:
         trouble = ""
         if step.written is not None:
             step.written.undo()
+            # The journal only grows: what was undone is an entry of its own.
             trouble = self._recorder.add("withdrawn", of=_numbers(step))[1]
         self._prompts.restore_contents(step.before, image)
         self.accepted = None
         self._take_up(image, step, step.current_before)
+        # The object that comes back goes on from the answers that it had.
         if step.refinement is not None:
             self._live.forget_answers(step.refinement)
         return trouble
@@ -263,6 +268,7 @@ class ObjectLog:
         entries: tuple[int, ...] = (),
     ) -> HistoryStep:
         """Delete the prompts of some planes as one step, and turn to the next object."""
+        # As they were: what follows changes all three.
         before, refinement, current = self._contents, self._live.refinement, self._current.of(image)
         self._prompts.delete_drawn(*readings)
         self._tools.start_object()

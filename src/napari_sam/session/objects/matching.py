@@ -45,6 +45,7 @@ def belongs(current: TrackedObject, view: PlaneIndex, prompts: PromptSet, candid
     if candidate is None or not candidate.area:
         return False
     size = (candidate.mask.shape[0], candidate.mask.shape[1])
+    # The mask's own box, not the plane, which may be huge or on a disk.
     present = np.asarray(full_resolution(current.layer)[view.slices(candidate.origin, size)]) == current.label
     areas = candidate.area, int(np.count_nonzero(record.mask))
     shared = np.count_nonzero(present & candidate.mask)

@@ -140,6 +140,7 @@ class PendingAccepts:
 
     def cancel(self) -> str:
         """Take back all accepts that wait; return words for that, "" when there was none."""
+        # Another list: each is taken out of the queue below.
         accepts = list(self._waiting)
         for accept in accepts:
             self._drop(accept)
@@ -244,6 +245,7 @@ class PendingAccepts:
         """Return what writes the object: into the target of the moment at which it was accepted."""
         image, writer = accept.image, accept.writer
         there = image in self._viewer.layers
+        # Chosen still, but perhaps no longer where the image is: then objects need another layer.
         if there and (writer is None or writer.layer is self._targets.chosen_layer(image)):
             return self._targets.need_writer(image)
         if writer is None:
@@ -255,6 +257,7 @@ class PendingAccepts:
     def _fail(self, accepts: list[PendingAccept], *, ask: bool) -> str:
         """Give the prompts of accepts back, or keep them until there is room; return words for that."""
         self._unwritten += accepts
+        # Counted first: giving prompts back forgets those whose image is gone.
         lost = [accept for accept in accepts if accept.image not in self._viewer.layers]
         self.give_back(ask=ask)
         return messages.not_written(len(accepts), self.unwritten, lost=len(lost))

@@ -120,6 +120,7 @@ class ObjectRecorder:
         (int, str)
             The number in the journal, and what the person should know.
         """
+        # Not on the disk yet: a run writes plane after plane, and `sync` waits for the disk on another thread.
         return self.add(kind, **account(image, view, written, prompts), **more, on_disk=False)
 
     def sync(self) -> None:
@@ -143,7 +144,7 @@ def write_candidate(
     image : Image
         The image.
     answer : PlaneAnswer
-        What the model said.
+        What the model answered.
     index : int
         Which of its candidates.
     order : WriteOrder
@@ -184,7 +185,8 @@ def write_candidate(
 
 
 def account(image: Image, view: PlaneIndex, written: LabelEdit, prompts: PromptSet, digest: str = "") -> dict[str, Any]:
-    """Say where an accepted object, or its part on one plane, is, and what was said to get it."""
+    """Say where an accepted object, or its part on one plane, is, and which prompts it came of."""
+    # What the labels carry: where others were in the way, that is less than the model's mask.
     cut = BoxedMask.of(written.drawn.array())
     (top, left), (height, width) = np.add(written.origin, cut.origin).tolist(), cut.mask.shape
     return {

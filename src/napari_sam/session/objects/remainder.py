@@ -37,7 +37,7 @@ class RunRemainder:
         planes = job.planes
         try:
             data = weakref.ref(planes.data)
-        except TypeError:
+        except TypeError:  # kinds of arrays that nothing can refer to weakly
             data = None
         return cls(replace(job, planes=replace(planes, data=None, coarser=())), data, _looks(planes))
 
@@ -55,6 +55,7 @@ class RunRemainder:
             and self.data() is new.planes.data
             and self.looks == _looks(new.planes)
             and (old.span, old.model, old.device, old.strategy) == (new.span, new.model, new.device, new.strategy)
+            # Prompts that were drawn since are more than what was left to do.
             and not new.asked
             and dict(old.marks) == dict(new.marks)
         )

@@ -50,12 +50,12 @@ def reveal(
     went = prompts.locate_new(image, view, after, before)
     written = () if step is None or step.written is None else step.written.parts
     # Of the prompts, the one that was drawn last: there the person was at work.
-    spots = came[::-1] or [*went[::-1], *(Location.of_region(part.change.region) for part in written)]
-    if not spots or any(spot.is_seen_on(view) for spot in spots):
+    places = came[::-1] or [*went[::-1], *(Location.of_region(part.change.region) for part in written)]
+    if not places or any(place.is_seen_on(view) for place in places):
         return ""
-    there = next((spot for spot in spots if spot.axes == view.axes), None)
+    there = next((place for place in places if place.axes == view.axes), None)
     if there is None:
-        plane = replace(view, index=spots[0].index)
+        plane = replace(view, index=places[0].index)
         return messages.along_other_axes(plane.words(active.axis_names))
     active.go_to(there.index)
     return ""

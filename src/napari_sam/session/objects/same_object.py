@@ -61,6 +61,7 @@ class SameObject:
         current, view, live = self._current.tracked, self._active.view, self._live
         if current is None or self.chosen is not None:
             return current is not None and bool(self.chosen)
+        # An image of one plane has no other one that the object could go on from.
         if view is None or self._active.slider_axis is None:
             return False
         if live.is_answered and live.answer is not None:

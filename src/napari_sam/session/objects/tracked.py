@@ -142,6 +142,7 @@ class TrackedObject:
 
     def carried(self, index: Index, record: PlaneRecord) -> TrackedObject:
         """Return this with a plane that a run wrote."""
+        # Taken out first, so that a plane that is written again is the newest.
         return replace(self, planes={**self.without(index).planes, index: record})
 
     def without(self, index: Index) -> TrackedObject:

@@ -50,6 +50,7 @@ class DrawnPoints:
         """Whether the same points with the same polarity are drawn; no layer counts as an empty one."""
         if other is None:
             return not len(self.positions)
+        # A program may put a point at NaN, which would count as a change for ever.
         return np.array_equal(self.positions, other.positions, equal_nan=True) and np.array_equal(
             self.positive, other.positive
         )
@@ -60,6 +61,7 @@ class DrawnPoints:
 
     def keys(self) -> list[bytes]:
         """Return what tells the points apart: position and polarity."""
+        # Exact to the bit: a point that was dragged by a hair is another one.
         pairs = zip(self.positions, self.positive.tolist(), strict=True)
         return [at.tobytes() + bytes([positive]) for at, positive in pairs]
 
@@ -72,6 +74,7 @@ class DrawnPoints:
         # A selection would outlive its points, and napari then fails at the next change of the current values.
         layer.selected_data = set()
         layer.data = self.positions
+        # After the positions: the table has a row for each point that is there.
         layer.features = self.features.copy()
         style_points(layer)
 
@@ -124,6 +127,7 @@ class DrawnShapes:
         layer.selected_data = set()
         layer.remove(list(range(len(layer.data))))
         if self.shapes:
+            # Copies, as this is kept for undo, and the person goes on in the layer.
             layer.add([(vertices.copy(), kind) for vertices, kind in self.shapes])
 
 
@@ -148,6 +152,7 @@ class PromptContents:
 
     def shows_same(self, other: PromptContents) -> bool:
         """Whether both show the same."""
+        # A layer that does not exist shows what an empty one does.
         points = self.points is None or self.points.shows_same(other.points)
         shapes = self.shapes is None or self.shapes.shows_same(other.shapes)
         if self.points is None and other.points is not None:

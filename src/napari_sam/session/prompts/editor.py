@@ -41,6 +41,7 @@ class PromptEditor:
         self._viewer = viewer
         self.layers = layers
         self._slivers = SliverMemory()
+        # Slivers are deleted at once: the layer does not tell that one was there.
         self._clicked: tuple[PlaneIndex, PromptSet] | None = None
 
     def read_plane(self, image: Image, view: PlaneIndex) -> PromptReading:
@@ -58,6 +59,7 @@ class PromptEditor:
         counts = self.layers.orientations.drawn_along(self.layers.points, view.axes)
         places = sorted(drawn.places_along(view, axis, int(image.data.shape[axis])))
         return {
+            # What is seen on the plane on screen counts, whichever axes it was drawn along.
             place: drawn.on_plane(view.at(axis, place), is_sliver, None if view.index[axis] == place else counts)
             for place in places
         }
@@ -100,12 +102,13 @@ class PromptEditor:
 
     def count_planes(self, image: Image, view: PlaneIndex) -> int:
         """Count the planes on which anything is drawn, each along the axes that were on screen then."""
-        return len({spot.index for spot in self.locate_new(image, view, PromptContents(), self.copy_contents())})
+        return len({one.index for one in self.locate_new(image, view, PromptContents(), self.copy_contents())})
 
     def draw_prompts(self, image: Image, view: PlaneIndex, prompts: PromptSet) -> None:
         """Draw prompts on a plane, beside what is there."""
         if prompts.points:
             points = self.layers.need_points(image)
+            # Points are added in the current polarity, which is the person's own again at the end.
             polarity = current_polarity(points)
             for point in prompts.points:
                 set_current_polarity(points, point.positive)
@@ -128,6 +131,7 @@ class PromptEditor:
             points.draw_into(self.layers.need_points(image))
         if (shapes := contents.shapes or present.shapes) is not None and not shapes.shows_same(present.shapes):
             shapes.draw_into(self.layers.need_shapes(image))
+        # What comes back was drawn along the axes that are remembered for it, not along those on screen.
         self.layers.orientations.mark_known(self.layers.points)
 
     def delete_drawn(self, *readings: PromptReading) -> None:
@@ -150,6 +154,7 @@ class PromptEditor:
         _remove_rows(shapes, set(reading.spent_rows))
         if reading.slivers:
             self._clicked = view, reading.prompts
+        # Another plane, or something else drawn: nobody needs the advice any more.
         elif self._clicked != (view, reading.prompts):
             self._clicked = None
 
@@ -166,6 +171,7 @@ class PromptEditor:
         points = self.layers.points
         if points is None:
             return
+        # While points are added, napari selects them; in other modes the person does.
         there = {index for index in points.selected_data if index < len(points.data) and str(points.mode) != "add"}
         if there != set(points.selected_data):
             points.selected_data = there

@@ -35,6 +35,7 @@ class PointOrientations:
     def attach_layer(self, points: Points) -> None:
         """Work with a layer from now on, and remember what a session before knew of it."""
         self._axes.update(points.metadata.get(_DRAWN_IN, {}))
+        # The very dictionary, so that what is noted later is kept with the layer as well.
         points.metadata[_DRAWN_IN] = self._axes
         self.mark_known(points)
 
@@ -45,6 +46,7 @@ class PointOrientations:
     def note_new(self, points: Points | None, axes: Axes) -> None:
         """Remember the axes on screen for the points that are new since the points were last marked as known."""
         now = Counter(_keys(points))
+        # Counted: a second point at the same place is new, too.
         for key in now - self._seen:
             self._axes.pop(key, None)  # the newest are last
             self._axes[key] = axes
@@ -65,6 +67,7 @@ class PointOrientations:
         for old, new in zip(before, _keys(points), strict=True):
             if (axes := self._axes.get(_key(old))) is not None:
                 self._axes[new] = axes
+        # They lie elsewhere, but nobody has drawn them anew.
         self.mark_known(points)
 
     def axes_of(self, position: NDArray[np.float64]) -> Axes | None:
@@ -86,4 +89,5 @@ def _keys(points: Points | None) -> Iterator[bytes]:
 
 
 def _key(position: NDArray[np.float64]) -> bytes:
+    # In one type, as the same number has other bytes in another.
     return np.asarray(position, dtype=np.float64).tobytes()

@@ -88,12 +88,14 @@ class PromptLayers:
         if layer not in self and is_in_use(layer):
             raise InputError(f'"{layer.name}" is in use by another session. Choose another layer.')
         if isinstance(layer, Points):
+            # Adopted a second time, a layer is not to be given back on the way.
             self._release_layer(self.points if self.points is not layer else None)
             self.points = layer
             if POLARITY not in layer.features:
                 # An empty column of no type becomes one of floats, which takes no words.
                 polarity = np.full(len(layer.data), "positive", dtype=object)
                 layer.features = layer.features.assign(**{POLARITY: polarity})
+            # The next click is to look like what it means, whatever colours the layer had.
             set_current_polarity(layer, current_polarity(layer))
             style_points(layer)
         else:
@@ -124,6 +126,7 @@ class PromptLayers:
         A viewer that is not empty does not show all of the image that is opened next. Also, napari 0.9 crashes with
         some graphics drivers when points are all that is left of several layers.
         """
+        # A list of its own: forgetting a layer takes it out of the other.
         for layer in [layer for layer in self._own if layer in self._viewer.layers]:
             if len(layer.data):
                 self._set_aside.append(layer)
@@ -156,6 +159,7 @@ class PromptLayers:
             if layer is not None and layer.ndim != image.ndim:
                 self._release_layer(layer)
                 self.forget_layer(layer)
+        # After those that do not fit were given back: one that was set aside comes only where there is room.
         self._bring_back(image)
         for layer in self._own:
             self._lay_over(layer, image)
@@ -163,10 +167,12 @@ class PromptLayers:
     def _lay_over(self, layer: Points | Shapes, image: Image) -> None:
         """Put a layer where an image is, with what is drawn in it where it was in the world."""
         self._raise_above(layer, image)
+        # Read before the layer moves: where things were in the world cannot be told afterwards.
         before = LayerTransform.of(self._viewer, layer)
         align_to_image(layer, image)
         after = LayerTransform.of(self._viewer, layer)
         if len(layer.data) and not before.matches(after):
+            # Orientations are remembered by positions, which change below.
             places = np.array(layer.data) if isinstance(layer, Points) else None
             _keep_in_world(layer, before, after)
             if places is not None:
@@ -184,6 +190,7 @@ class PromptLayers:
             if isinstance(layer, kind) and column in layer.features and layer.ndim == image.ndim:
                 if not is_in_use(layer):
                     if is_made(layer):
+                        # Left by an earlier session: empty, it goes with this one, as our own do.
                         self._own.append(layer)
                         self._lay_over(layer, image)
                     return layer
@@ -200,13 +207,14 @@ class PromptLayers:
         mark_in_use(layer)
         if isinstance(layer, Points):
             self.orientations.attach_layer(layer)
-        self._modes[layer] = str(layer.mode)
+        self._modes[layer] = str(layer.mode)  # for when it is given back
 
     def _release_layer(self, layer: Layer | None) -> None:
         if layer is None:
             return
         mark_free(layer)
         layer.mode = self._modes.pop(layer, layer.mode)
+        # In our own it stays for the next session; the person's are left as they were.
         if isinstance(layer, Points) and layer not in self._own:
             forget_orientations(layer)
         if layer in self._own:

@@ -104,6 +104,7 @@ class DrawnPrompts:
         if shapes is not None and len(shapes.data):
             vertices = [np.asarray(one, dtype=np.float64) for one in shapes.data]
             ends = np.cumsum([len(one) for one in vertices])[:-1]
+            # All at once: each conversion asks napari for the transforms of both layers.
             placed = np.split(convert_positions(viewer, np.concatenate(vertices), shapes, image), ends)
             found = tuple(zip(placed, map(str, shapes.shape_type), strict=True))
         return cls(clicks, positive, found)
@@ -135,6 +136,7 @@ class DrawnPrompts:
         clicks = [
             PointPrompt(_pair(self.clicks[row, list(view.axes)]), bool(self.positive[row]))
             for row in point_rows
+            # A plane holds by its other axes alone; along those on screen, a program may have set NaN.
             if np.isfinite(self.clicks[row]).all()
         ]
         found = self._shapes_on(view, is_sliver)
@@ -173,6 +175,7 @@ class DrawnPrompts:
         """Find the shapes on a plane."""
         found = _Shapes()
         for row, (vertices, kind) in enumerate(self.shapes):
+            # All of it: one that was drawn along other axes merely crosses this plane.
             if not view.holds(vertices).all():
                 continue
             found.rows.append(row)

@@ -39,6 +39,7 @@ def make_points(image: Image) -> Points:
     """
     points = Points(
         ndim=image.ndim,
+        # Of objects: an empty column of no type becomes one of floats, which takes no words.
         features=pd.DataFrame({POLARITY: pd.Series([], dtype=object)}),
         feature_defaults={POLARITY: "positive"},
         face_color=_BLUE_GREEN,
@@ -71,6 +72,7 @@ def style_points(points: Points) -> None:
     """Make colour and shape of every point tell its polarity again, after a program or an undo changed the table."""
     positive = read_polarity(points)
     symbols = np.array([_SYMBOLS[bool(p)] for p in positive], dtype=object)
+    # Only what differs: napari draws the layer anew for whatever is set.
     if [str(s) for s in points.symbol] != list(symbols):
         points.symbol = symbols
     if not len(positive):

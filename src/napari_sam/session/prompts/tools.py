@@ -48,6 +48,7 @@ class PromptTools:
     def select_tool(self, tool: Tool, image: Image) -> None:
         """Select the layer of a tool, in the mode that it needs."""
         selection = self._viewer.layers.selection
+        # From one tool to the next, what was selected before the first stays remembered.
         if selection.active not in self._layers:
             self._before = set(selection), selection.active
         self._boxes = tool == "box"
@@ -58,12 +59,14 @@ class PromptTools:
             layer, mode = self._layers.need_points(image), "add"
             set_current_polarity(layer, tool == "positive")
         selection.active = layer
+        # Nobody is to click into a layer that is not seen.
         layer.visible = True
         layer.mode = mode
 
     def resume_tool(self, image: Image) -> None:
         """Take the kind of tool that was taken last, unless the person works with a tool of napari's."""
         active = self._viewer.layers.selection.active
+        # Any other mode is a tool that the person chose, such as the brush of a labels layer.
         if active is None or str(active.mode) == "pan_zoom":
             self.select_tool("box" if self._boxes else "positive", image)
 
@@ -84,5 +87,6 @@ class PromptTools:
         if before is None or layers.selection.active not in self._layers:
             return
         layers.selection = {layer for layer in before[0] if layer in layers}
+        # Of several selected layers none is active by itself.
         if before[1] is not None and before[1] in layers:
             layers.selection.active = before[1]

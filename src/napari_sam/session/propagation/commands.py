@@ -103,6 +103,7 @@ class PropagationCommands:
                 self._context.say(propagation_messages.NO_WEAK)
                 return
             self._controller.options.go_to(next((place for place in weak if place > state.place), weak[0]))
+            # Who goes to a weak plane corrects it: a quite different mask is this object as well.
             self._same_object.chosen = True
 
     def go_to_plane(self, place: int) -> None:
@@ -128,6 +129,7 @@ class PropagationCommands:
         if len(live.reading.prompts) and not live.reading.prompts.is_background_only:
             if not live.is_answered:
                 return propagation_messages.STILL_ASKED
+            # This plane is written first, as there may be no object yet that the copy would belong to.
             if trouble := self._accept_now(image):
                 return trouble
         current = self._current.tracked
@@ -137,6 +139,7 @@ class PropagationCommands:
         options.go_to(line.place + step)
         if self._active.view is not None:
             self._prompts.draw_prompts(image, self._active.view, record.prompts)
+            # A step of its own: one undo takes the copy away, and leaves the object.
             self._log.note_drawing(image)
         self._same_object.chosen = True
         return ""

@@ -146,6 +146,7 @@ class PropagationController:
             return self.state.text
         prompted = read_line(self._prompts, image, line)
         writer = self._targets.find_writer(image)
+        # What is prompted is another object, unless accept would write the current one again.
         wanted = writer is not None and (self._same_object.replaces_current or not prompted.objects)
         current = self._current.tracked if wanted else None
         if current is None and not prompted.objects:
@@ -196,7 +197,7 @@ class PropagationController:
         if run_writer is None:
             return ""
         self._runner.stop()
-        count = 0 if run_writer.obstacle else run_writer.count
+        count = 0 if run_writer.obstacle else run_writer.count  # else nothing of it is there to be undone
         self._close(whole=False)
         self.message = propagation_messages.broken_off(why, count, can_resume=why == propagation_messages.CANCELLED)
         return self.message
@@ -228,6 +229,7 @@ class PropagationController:
         run_writer, leave = self._run_writer, False
         if run_writer is None:
             return False
+        # The person may have removed or undone it while the plane was under way.
         if why := run_writer.obstacle:
             self._break_off(why)
             return False
@@ -235,7 +237,7 @@ class PropagationController:
             with self._mute():
                 leave = run_writer.take(found)
         except Exception as error:
-            self._runner.stop()
+            self._runner.stop()  # or it would go on with the next plane
             self._fail(error)
         self.changed.emit()
         return leave
@@ -280,7 +282,7 @@ class PropagationController:
             self._break_off(propagation_messages.IMAGE_GONE)
 
     def _on_settings_model(self) -> None:
-        self.stop(propagation_messages.MODEL_CHANGED)
+        self.stop(propagation_messages.MODEL_CHANGED)  # told by the session, which then asks anew
 
     def _on_active_view(self) -> None:
         self.changed.emit()

@@ -28,6 +28,7 @@ class PropagationOptions:
         self._active = active
         self._settings = settings
         self._chosen: int | None = None
+        # With its axis: on another one, the same numbers mean other planes.
         self._range: tuple[int, range] | None = None
 
     @property
@@ -71,6 +72,7 @@ class PropagationOptions:
         axis = self.axis
         if axis is None:
             return range(0)
+        # The image may have got data with fewer planes since.
         if self._range is not None and self._range[0] == axis.axis and self._range[1].stop <= axis.size:
             return self._range[1]
         return range(axis.size)

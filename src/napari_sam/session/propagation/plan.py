@@ -58,7 +58,7 @@ def read_line(prompts: PromptEditor, image: Image, line: PlaneLine) -> PromptedP
         elif len(reading.prompts):
             objects[place] = reading.prompts
         else:
-            continue
+            continue  # nothing that can be used, such as a line
         readings.append(reading)
     return PromptedPlanes(objects, marks, tuple(readings))
 
@@ -107,6 +107,7 @@ def make_job(
         What answers, and how.
     """
     known = (
+        # What is drawn now counts, instead of what was accepted on the same plane.
         [] if current is None else [one for one in annotated_planes(current, line) if one.index not in prompted.objects]
     )
     fresh = set(prompted.objects)
@@ -115,6 +116,7 @@ def make_job(
     if current is not None:
         fresh |= {place for place in (line.find(index) for index in current.fresh) if place is not None}
         earlier = frozenset(place for place, record in current.on(line) if not record.annotated)
+        # A new mark goes before one that the object keeps.
         marks = {**current.marks_on(line), **marks}
     asked = []
     for place, shown_prompts in prompted.objects.items():
@@ -123,6 +125,7 @@ def make_job(
         else:
             asked.append((place, shown_prompts))
     starts = sorted({one.index for one in known} | set(prompted.objects))
+    # A new stop mark can take the object off planes that no correction comes to: all are gone through.
     corrected = current is not None and current.remainder is None and earlier and fresh and not prompted.marks
     legs = _legs(starts, fresh, span) if corrected else (RunLeg((), span),)
     planes = ArrayPlanes(
@@ -179,4 +182,5 @@ def _legs(starts: list[int], fresh: set[int], span: range) -> tuple[RunLeg, ...]
             legs.append(RunLeg((before,), range(low, high if after is None else high - 1)))
         elif after is not None and from_after:
             legs.append(RunLeg((after,), range(low if before is None else low + 1, high)))
+    # A leg without a plane besides its start goes nowhere.
     return tuple(leg for leg in legs if len(leg.span) > 1 or not leg.starts)

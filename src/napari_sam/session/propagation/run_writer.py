@@ -128,6 +128,7 @@ class RunWriter:
         if shown is not None:
             prompts = next(one.prompts for one in self._job.known if one.index == self._line.place)
             written, entries = self._annotate(self._line.place, BoxedMask.of(shown), prompts)
+            # Not a pixel, and not the same object as before either: other labels are in the way.
             if written is None and self.tracked is before:
                 return messages.NOTHING_FREE
         self._keep_marks()
@@ -141,6 +142,7 @@ class RunWriter:
         if layer not in self._viewer.layers or tuple(layer.data.shape) != self._shape:
             return propagation_messages.TARGET_GONE
         if tracked is not None and self._newest is not None:
+            # The newest is enough: whoever undoes takes it back first, or together with the others.
             view = self._line.at(self._newest)
             if not is_there(tracked, view, tracked.planes[view.index]):
                 return propagation_messages.TAKEN_BACK
@@ -157,6 +159,7 @@ class RunWriter:
         match found:
             case Annotated():
                 written, entries = self._annotate(found.index, found.boxed, found.prompts)
+                # Here as well: before the first plane there may be no object to keep them with.
                 self._keep_marks()
                 self._grow(written, entries)
             case PropagationStep():
@@ -179,6 +182,7 @@ class RunWriter:
         if self._step is None:
             return ""
         if self.tracked is not None:
+            # A run that was broken off starts from these again.
             done = {index for index in self.tracked.fresh if self._line.find(index) is not None}
             self.tracked = replace(
                 self.tracked, fresh=self.tracked.fresh - (done if remainder is None else set()), remainder=remainder
@@ -251,6 +255,7 @@ class RunWriter:
         if self.tracked is None or record is None:
             return
         present = label_mask(self._writer.layer, view, self.tracked.label)
+        # Painted in by the person since: theirs.
         if not np.array_equal(present, record.whole(view.shape)):
             return
         nothing = np.zeros_like(record.mask)

@@ -48,7 +48,7 @@ def carry(
 
     Yields
     ------
-    Annotated, Step, Ending or Stale
+    Annotated, PropagationStep, Ending or Stale
         A plane that was asked for, a plane that the object was carried to, the end of one direction, or a plane that
         it is no longer on.
     """
@@ -56,7 +56,7 @@ def carry(
     for index, prompts in job.asked:
         source = job.planes.source(index)
         best = segment_plane(engine, source, prompts, progress=progress).candidates[0]
-        if best.area:
+        if best.area:  # nothing goes on from an empty mask
             known.append(Annotated(index, BoxedMask(best.origin, best.mask, source.view.shape), prompts))
             yield known[-1]
     for number, leg in enumerate(job.legs):
@@ -243,11 +243,14 @@ class PropagationRunner:
     def _work(self, run: _ActiveRun, leave: bool, progress: Progress) -> PlaneResult | None:
         """Go on to the next plane; on the inference thread."""
         run.relay.to = progress
+        # On this thread: what it waits for may be a slow disk.
         self._between()
+        # Raises where the run was cancelled while it waited for its turn.
         progress(0.0)
         if run.steps is None:
             engine = self._engine(run.job.model, run.job.device, progress)
             run.steps = carry(engine, run.job, run.relay, run.enter)
+            # Nothing can be sent into a generator that has not begun.
             return next(run.steps, None)
         try:
             return run.steps.send(leave)
@@ -261,8 +264,10 @@ class PropagationRunner:
             self._run = None
             self._ended(None)
             return
+        # First: who is told below asks how far the run is.
         run.note(found)
         leave = self._found(found)
+        # A plane that was not taken is found again by a run that goes on from here.
         if leave:
             run.leave(found)
         else:

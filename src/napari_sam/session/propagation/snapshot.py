@@ -117,12 +117,14 @@ class StackSnapshot:
     def _shown(self, image: Image, line: PlaneLine) -> tuple[int, ...]:
         """Read which planes a run would start from, if anything that is drawn or the planes changed since."""
         contents = self._log.drawn
+        # By identity, which costs nothing: what is drawn is another object after every change.
         if self._drawn is None or self._drawn[0] is not contents or self._drawn[1] != line:
             self._drawn = contents, line, tuple(read_line(self._prompts, image, line).objects)
         return self._drawn[2]
 
     def _planes(self, current: TrackedObject, line: PlaneLine) -> tuple[tuple[StripPlane, ...], tuple[int, ...]]:
         """Read the planes that carry the current object, and those with a stop mark."""
+        # Of the line any plane will do: scrolling along it reads nothing anew.
         source = _StripSource(current, self._current.version, line.at(0), line.axis)
         if self._read is None or self._read[0] != source:
             # napari's own undo says nothing of what it took back; the newest plane does.

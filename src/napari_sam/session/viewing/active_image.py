@@ -59,6 +59,7 @@ class ActiveImage:
         self.view: PlaneIndex | None = None
         self.problem = ""
         """Why there is no view although there is an image; "" when there is one."""
+        # Connected first of all: whoever else hears of a removal finds an image that is still there.
         self._connections.connect("viewer", self.viewer_events.removed, self._on_viewer_removed)
         self._connections.connect("viewer", self.viewer_events.active_changed, self._on_viewer_active)
         self._connections.connect("viewer", self.viewer_events.dims_changed, self._on_viewer_dims)
@@ -109,6 +110,7 @@ class ActiveImage:
         if self.image is None or self.view is None:
             return None
         axes = [axis for axis, at in enumerate(self.view.index) if at is not None and self.planes_along(axis) > 1]
+        # napari lines axes up at their ends: those that the image lacks come first.
         last = self._viewer.dims.last_used - (self._viewer.dims.ndim - self.image.ndim)
         return last if last in axes else next(iter(axes), None)
 
@@ -126,6 +128,7 @@ class ActiveImage:
             return
         dims, first = self._viewer.dims, self._viewer.dims.ndim - self.image.ndim
         others = [axis for axis, at in enumerate(index) if at is not None]
+        # Of the axes on screen, any value will do: their sliders are not moved.
         place = np.array([0 if at is None else at for at in index], dtype=np.float64)
         world = LayerTransform.of(self._viewer, self.image).to_world(place)
         dims.set_point([first + axis for axis in others], [float(world[axis]) for axis in others])
@@ -139,6 +142,7 @@ class ActiveImage:
         if image is self.image:
             return
         self._connections.release("image")
+        # The person's way went through the other image.
         self.image, self.travel = image, None
         if image is not None:
             events: Any = image.events
@@ -167,6 +171,7 @@ class ActiveImage:
     def _note_travel(self, before: PlaneIndex | None) -> None:
         """Remember which way the person goes through the stack."""
         view = self.view
+        # Other axes on screen, or another image, are no step through a stack.
         if before is None or view is None or before.axes != view.axes or len(before.index) != len(view.index):
             return
         steps = [
@@ -174,29 +179,34 @@ class ActiveImage:
             for axis, (was, now) in enumerate(zip(before.index, view.index, strict=True))
         ]
         moved = [(axis, 1 if step > 0 else -1) for axis, step in steps if step]
-        if len(moved) == 1:
+        if len(moved) == 1:  # a jump along two axes tells no way
             self.travel = moved[0]
 
     def _on_viewer_dims(self) -> None:
+        # Sliders of other layers' axes move as well, and steps too small for another plane.
         if self._find_plane():
             self.view_changed.emit()
 
     def _on_viewer_active(self) -> None:
         active: Layer | None = self._viewer.layers.selection.active
+        # A prompt or labels layer that becomes active is where the person works, not another image.
         if isinstance(active, Image) and not self._pinned:
             self._use_image(active)
 
     def _on_viewer_removed(self, _layers: tuple[Layer, ...]) -> None:
         if self.image is not None and self.image not in self._viewer.layers:
+            # What the person chose is gone: the active layer counts again.
             self._pinned = False
             self._use_image(self._default_image())
 
     def _on_image_place(self) -> None:
+        # First: layers that go along lie right before their plane is looked at.
         self.place_changed.emit()
         if self._find_plane():
             self.view_changed.emit()
 
     def _on_image_window(self) -> None:
+        # napari tells of limits also when they stay what they are; each would encode the plane anew.
         if self.image is None or (window := _window_of(self.image)) == self._window:
             return
         self._window = window
@@ -209,6 +219,7 @@ class ActiveImage:
 
     def _on_image_data(self) -> None:
         self._version += 1
+        # Either makes the session look again: once is enough.
         if self._find_plane():
             self.view_changed.emit()
         else:

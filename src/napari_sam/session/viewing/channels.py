@@ -63,6 +63,7 @@ class ChannelCheck:
         seen = self._visible_images()
         if position is None or image.rgb or all(layer is image for layer in seen):
             return None
+        # The state asks after every event: nothing is looked at again for the same click.
         looks = tuple((id(layer), tuple(layer.contrast_limits)) for layer in (image, *seen))
         if (asked := (view, position, looks)) != self._asked:
             self._asked, self._found = asked, self._find_brightest(image, view, position, seen)
@@ -78,9 +79,11 @@ class ChannelCheck:
         places = np.array([[0 if at is None else at for at in view.index]] * len(_AROUND), dtype=np.float64)
         places[:, list(view.axes)] = np.asarray(position) + _AROUND
         here = _brightness(image, places)
+        # One bright pixel near a click is something to click on, though most around it are dark.
         if not len(here) or np.median(here) > _DARK or here.max() > _BRIGHT:
             return None
         world = np.tile(np.asarray(self._viewer.dims.point, dtype=np.float64), (len(places), 1))
+        # Axes that this image lacks stay where the sliders are.
         world[:, -image.ndim :] = LayerTransform.of(self._viewer, image).to_world(places)
         best, level = None, _BRIGHT
         for layer in seen:
@@ -97,6 +100,7 @@ def _brightness(layer: Image, places: NDArray[np.float64]) -> NDArray[np.float64
     found = []
     for place in places:
         value = layer.get_value(place)
+        # Of several resolutions, napari gives the level together with the value.
         value = value[1] if layer.multiscale and value is not None else value
         if value is not None:
             found.append(float(np.mean(np.asarray(value, dtype=np.float64)[..., :3] if layer.rgb else value)))

@@ -47,6 +47,7 @@ class Location:
     def of_shape(cls, vertices: NDArray[np.float64]) -> Location:
         """Describe a shape, (M, D) data pixels: its plane is that of its two longest sides."""
         low, high = np.round(vertices.min(axis=0)), np.round(vertices.max(axis=0))
+        # Stable: of equal sides the last axes count, those that napari shows at first.
         first, second = sorted(np.argsort(np.ptp(vertices, axis=0), kind="stable")[-2:].tolist())
         return cls(_plane_of(low, (first, second)), low, high, cut=False)
 
@@ -69,5 +70,6 @@ class Location:
 
 def _plane_of(place: NDArray[np.float64], axes: tuple[int, int]) -> tuple[int | None, ...]:
     """Name the plane along two axes that a place, (D,) whole numbers or NaN, lies on."""
+    # A program may put a point at NaN, which is no whole number.
     finite = np.nan_to_num(place)
     return tuple(None if axis in axes else int(at) for axis, at in enumerate(finite))

@@ -53,9 +53,11 @@ def keeping_selection(viewer: ViewerModel) -> Iterator[None]:
     layers = viewer.layers
     before, active = set(layers.selection), layers.selection.active
     yield
+    # What is done meanwhile may remove a layer that was selected.
     kept = {layer for layer in before if layer in layers}
     if set(layers.selection) != kept:
         layers.selection = kept
+    # A selection of several layers leaves open which of them is active.
     if active in kept and layers.selection.active is not active:
         layers.selection.active = active
 

@@ -43,23 +43,26 @@ def find_view(viewer: ViewerModel, image: Image) -> PlaneIndex:
         If the viewer shows a volume, a slanted cut, a projection of several planes, or axes that the image does not
         have; or if the plane is outside the image.
     """
-    dims, grid = viewer.dims, LayerTransform.of(viewer, image)
+    dims, transform = viewer.dims, LayerTransform.of(viewer, image)
     axes = _shown_axes(viewer, image)
     others = [axis for axis in range(image.ndim) if axis not in axes]
-    if not grid.separates(axes):
+    if not transform.separates(axes):
         raise ViewError(
             "The image is cut at a slant here. Show one of its own planes: reset its rotation, or choose other axes."
         )
     first = dims.ndim - image.ndim
-    depth = np.abs(np.linalg.inv(grid.linear).diagonal()) * np.array(dims.thickness[first:])
+    # Sliders and their thickness are in the world: in planes, that is as much as the layer's scale makes of it.
+    depth = np.abs(np.linalg.inv(transform.linear).diagonal()) * np.array(dims.thickness[first:])
+    # The person would see several planes, and the model read one of them.
     if any(depth[axis] >= 1 for axis in others) and str(image.projection_mode) != "none":
         raise ViewError("Several planes are projected into one here. Set the thickness of the slice to 0.")
-    position = np.round(grid.to_data(dims.point[first:]))
+    # Not by napari's `world_to_data`, which errs where the layer's units are not the viewer's.
+    position = np.round(transform.to_data(dims.point[first:]))
     if any(not 0 <= position[axis] < image.data.shape[axis] for axis in others):
         raise ViewError("The plane on screen lies outside the image. Scroll back to it.")
     index = tuple(None if axis in axes else int(position[axis]) for axis in range(image.ndim))
     shape = (int(image.data.shape[axes[0]]), int(image.data.shape[axes[1]]))
-    return PlaneIndex(axes, index, shape, grid.spacing(axes))
+    return PlaneIndex(axes, index, shape, transform.spacing(axes))
 
 
 def _shown_axes(viewer: ViewerModel, image: Image) -> tuple[int, int]:
@@ -68,6 +71,7 @@ def _shown_axes(viewer: ViewerModel, image: Image) -> tuple[int, int]:
         raise ViewError("The 3D view is on. Switch to 2D to segment a plane.")
     # napari lines the axes of layers up at their ends: a layer with fewer axes has the last ones.
     axes = sorted(axis - (viewer.dims.ndim - image.ndim) for axis in viewer.dims.displayed)
+    # The layer itself would not tell: napari has it show its own last axes all the same.
     if axes[0] < 0:
         raise ViewError("The axes on screen are not both axes of this image. Choose other axes, or another image.")
     return axes[0], axes[1]

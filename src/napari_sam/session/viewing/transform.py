@@ -43,7 +43,7 @@ class LayerTransform:
 
     @classmethod
     def of(cls, viewer: ViewerModel, layer: Layer) -> LayerTransform:
-        """Read the grid of a layer, in the units of the viewer it is shown in.
+        """Read the transform of a layer, in the units of the viewer it is shown in.
 
         A viewer whose layers disagree on what an axis measures has no units; napari then takes the numbers as they are,
         and so does this.
@@ -54,7 +54,7 @@ class LayerTransform:
         shown = viewer.layers.units
         if shown is None:
             return cls(linear, origin, tuple(layer.units))
-        into = tuple(shown[-layer.ndim :])
+        into = tuple(shown[-layer.ndim :])  # axes are lined up at their ends
         if into == tuple(layer.units):
             return cls(linear, origin, into)
         factors = np.array([(1 * a).to(b).magnitude for a, b in zip(layer.units, into, strict=True)])
@@ -84,6 +84,7 @@ class LayerTransform:
         """Whether the plane of the axes `shown` keeps to itself: no other axis leans into it, nor it into another."""
         inside = np.zeros(len(self.offset), dtype=bool)
         inside[list(shown)] = True
+        # As directions: small pixels along an axis must not hide that it leans.
         lean = np.abs(self.linear / np.linalg.norm(self.linear, axis=0))
         return (
             not (lean[np.ix_(inside, ~inside)] > TOLERANCE).any()

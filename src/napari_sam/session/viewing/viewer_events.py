@@ -49,6 +49,7 @@ class ViewerEvents:
         self._batches = 0
         self._midway = False
         self._telling = False
+        # Weak: nothing here is to keep a layer alive that was deleted.
         self._selected = weakref.WeakSet(viewer.layers.selection)
         self._gone: list[Layer] = []
         self._news: set[str] = set()
@@ -58,6 +59,7 @@ class ViewerEvents:
             connect("viewer", event, self._on_layers_changing)
         for event in (layers.events.inserted, layers.events.reordered, layers.events.renamed):
             connect("viewer", event, self._on_layers_listed, last=True)
+        # Last: napari's own listeners are done with the layer by then.
         connect("viewer", layers.events.removed, self._on_layers_removed, last=True)
         connect("viewer", layers.events.begin_batch, self._on_layers_begin_batch)
         connect("viewer", layers.events.end_batch, self._on_layers_end_batch, last=True)
@@ -90,6 +92,7 @@ class ViewerEvents:
         self._batches += 1
 
     def _on_layers_end_batch(self) -> None:
+        # Listening may have begun in the middle of one.
         self._batches = max(0, self._batches - 1)
         self._tell()
 
@@ -102,6 +105,7 @@ class ViewerEvents:
     def _tell(self, *news: str) -> None:
         """Take note, and pass all news on if the viewer is at rest; what they lead to is told after them."""
         self._news.update(news)
+        # Who is told may change layers in turn; the loop below comes to that when the viewer rests again.
         if self.is_busy or self._telling:
             return
         self._telling = True
@@ -109,11 +113,13 @@ class ViewerEvents:
             while (self._gone or self._news) and not self.is_busy:
                 self._tell_next()
         finally:
+            # Also when a listener fails: all that comes later would go unheard.
             self._telling = False
 
     def _tell_next(self) -> None:
         if self._gone:
             gone, self._gone = tuple(self._gone), []
+            # As of the last news: napari has selected another layer by now.
             if self._selected.intersection(gone):
                 self._news.add("selection")
             self.removed.emit(gone)
@@ -125,7 +131,9 @@ class ViewerEvents:
             "listed": self.listed,
         }
         news = next(name for name in signals if name in self._news)
+        # Before it is told, as what follows from it may be the same news again.
         self._news.discard(news)
         if news == "active":
+            # Only now: a removal that is told before this finds what was selected at that time.
             self._selected = weakref.WeakSet(self._viewer.layers.selection)
         signals[news].emit()
