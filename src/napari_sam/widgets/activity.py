@@ -44,6 +44,7 @@ class ActivityEntry(QObject):
     def __init__(self, cancel: Callable[[], object]) -> None:
         super().__init__()
         self._cancel = cancel
+        # An update that waits for napari's pumping finds that there is nothing more to do.
         self._status = Status()
         self._entry: Any = None
         self._busy = False
@@ -56,6 +57,7 @@ class ActivityEntry(QObject):
         if status.kind == "working" and before.kind != "working":
             self._timer.start(LONG_MS)
         elif status.kind != "working":
+            # Soon, but not within this change: ending the entry pumps events.
             self._timer.start(0) if self._entry is not None else self._timer.stop()
 
     def close(self) -> None:
@@ -79,18 +81,22 @@ class ActivityEntry(QObject):
             self._timer.stop()
             self._end()
             return
+        # The first time came later, as short work is not shown.
         self._timer.setInterval(_REDRAW_MS)
         if self._entry is None:
             self._entry = _ProgressEntry(desc=status.text, total=_STEPS, cancel_callback=self._cancel)
         entry = self._entry
+        # tqdm puts a colon after what it is given.
         if entry.desc.removesuffix(": ") != status.text:
             entry.set_description(status.text)
+        # The words above made napari pump: the entry may have ended.
         if status.fraction is not None and self._entry is entry:
             entry.update(round(_STEPS * status.fraction) - entry.n)
         if self._status.kind != "working":  # it ended while napari pumped
             self._end()
 
     def _end(self) -> None:
+        # Out of reach first: closing it pumps events, which may lead here again.
         entry, self._entry = self._entry, None
         if entry is not None:
             entry.cancel_callback = None

@@ -37,6 +37,7 @@ _WIDTH = 320  # logical pixels; 300 are enough
 
 def _end(gui_thread: GuiThread, worker: Worker, session: Session) -> None:
     """End all that is not a widget."""
+    # First, so that nothing is posted any more to what is taken apart.
     gui_thread.close()
     worker.close()
     session.close()
@@ -74,6 +75,7 @@ class SamDock(QWidget):
         self._window: QMainWindow | None = None
         self._window_closes = False
         self._gui_thread = GuiThread()
+        # Besides the session's: a download must not keep a click waiting.
         self._worker = Worker(self._gui_thread.post)
         self.session = Session(viewer, post=self._gui_thread.post, engine_factory=engine_factory, held=is_mouse_held)
 
@@ -145,6 +147,7 @@ class SamDock(QWidget):
         """End the session when napari takes the dock out of the window, which it does by removing its parent."""
         if event is not None and event.type() == QEvent.Type.ParentChange:
             if self.parentWidget() is not None:
+                # A dock that is still to be put into the window has no parent, either.
                 self._docked = True
             elif self._docked:
                 self.shut_down()
@@ -157,6 +160,7 @@ class SamDock(QWidget):
                 self._window_closes = True
             elif event.type() == QEvent.Type.Hide and self._window_closes:
                 self.shut_down()
+            # Who works on has refused the close: a later hide is something else.
             elif event.type() in (QEvent.Type.Show, QEvent.Type.MouseMove, QEvent.Type.KeyPress):
                 self._window_closes = False
         return super().eventFilter(watched, event)
@@ -206,6 +210,7 @@ class SamDock(QWidget):
         image, before = self.session.image, self._armed_for
         if image is None:
             self._armed_for = None
+        # Once for each image: after that, the tool is the person's choice.
         elif before is None or before() is not image:
             self._armed_for = weakref.ref(image)
             self._arm_later()
@@ -214,7 +219,7 @@ class SamDock(QWidget):
         self._arm_later()
 
     def _arm_later(self) -> None:
-        """Put a tool into the person's hand, as who opens an image wants to click; napari first selects what it will.
+        """Select a tool, as who opens an image wants to click; napari first selects what it will.
 
         What is posted must not keep the dock: when the window closes, nobody reads the post any more.
         """

@@ -42,6 +42,7 @@ class GuiThread(QObject):
         call : callable
             Takes nothing; what it returns is ignored.
         """
+        # Checked and posted in one go: after `close` has returned, nothing is posted.
         with self._lock:
             if not self._open:
                 return
@@ -56,5 +57,5 @@ class GuiThread(QObject):
             self._open = False
 
     def _on_posted(self, call: Callable[[], None]) -> None:
-        if self._open:
+        if self._open:  # closed while the call was under way
             call()

@@ -31,6 +31,7 @@ def focus_canvas(widget: QWidget) -> None:
     if window is None or canvas is None:
         widget.clearFocus()
         return
+    # A dock that floats is a window of its own, and the keyboard is that of the active window.
     if not canvas.isActiveWindow():
         window.activateWindow()
     canvas.setFocus()

@@ -38,6 +38,7 @@ def cells_volume() -> list[LayerData]:
     Cancelled
         If the person did not want to wait.
     """
+    # In a script there is no window that a download could stop.
     if QApplication.instance() is None:
         return samples.cells_volume()
     return fetch(samples.cells_volume, "Nuclei (real volume)", "Downloading the volume of nuclei, 11 MB.")
@@ -73,6 +74,7 @@ def fetch(read: Callable[[], _T], title: str, text: str) -> _T:
     thread.join(_AT_ONCE_S)
     if thread.is_alive():
         dialog.exec()
+    # After a cancel the thread goes on, and the dialog is deleted.
     letters.close()
     dialog.deleteLater()
     if results:

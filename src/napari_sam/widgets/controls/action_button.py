@@ -67,4 +67,5 @@ class ActionButton(QPushButton):
 
     def _on_clicked(self) -> None:
         self._action.run(self._session)
+        # Qt has toggled a button that can stay down, and a state that did not change is not told.
         self.draw(self._session.state)

@@ -94,6 +94,7 @@ class NarrowCombo(QComboBox):
                 self.addItem(row.text)
                 self.setItemData(i, "\n".join(filter(None, (row.text, row.detail))), Qt.ItemDataRole.ToolTipRole)
         self.setCurrentIndex(next((i for i, row in enumerate(rows) if row.data is current or row.data == current), -1))
+        # Qt says nothing where another row now stands at the same index.
         self._on_index_changed()
 
     def row(self, index: int) -> ComboRow:
@@ -132,6 +133,7 @@ class NarrowCombo(QComboBox):
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Hear when the list closes: Qt calls `hidePopup` after a choice, but not after Escape or a click elsewhere."""
         if event is not None and event.type() == QEvent.Type.Hide and isinstance(watched, QWidget):
+            # Each opening installs it anew.
             watched.removeEventFilter(self)
             self.list_closed()
         return super().eventFilter(watched, event)
@@ -284,4 +286,5 @@ class ButtonRow(ButtonGrid):
         spare = width - self._width_of(least)
         if spare < 0:
             return super()._widths(width)
+        # What is over is dealt out in whole pixels, so that the row is filled to its end.
         return [one + spare * (i + 1) // n - spare * i // n for i, one in enumerate(least)]

@@ -33,6 +33,7 @@ class ProgressRow(QWidget):
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setToolTip("Stop this work")
         self.cancel_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        # Qt hands over whether the button is checked, which `cancel` does not take.
         self.cancel_button.clicked.connect(lambda: cancel())
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -57,7 +58,7 @@ class ProgressRow(QWidget):
         """
         self.cancel_button.setEnabled(cancellable)
         if fraction is None:
-            self.bar.setRange(0, 0)
+            self.bar.setRange(0, 0)  # Qt then shows a bar that runs to and fro
             self.bar.setFormat("")
             return
         self.bar.setRange(0, _STEPS)

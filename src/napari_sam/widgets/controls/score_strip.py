@@ -33,9 +33,9 @@ _STEPS = {
 class ScoreStrip(QWidget):
     """Draws one bar for each plane that carries the current object.
 
-    A bar is as high as its score. A weak one is vermillion with a triangle above it, one that a person said is yellow
-    with a diamond, a stop mark is an orange cross; a line marks the plane on screen. A click goes to a plane, and so
-    do the arrow keys.
+    A bar is as high as its score. A weak one is vermillion with a triangle above it, one that a person annotated is
+    yellow with a diamond, a stop mark is an orange cross; a line marks the plane on screen. A click goes to a plane, as
+    the arrow keys do.
 
     Parameters
     ----------
@@ -152,6 +152,7 @@ class ScoreStrip(QWidget):
         step = (self.width() - 2) / self._size
         gap = 1.0 if step >= 4 else 0.0
         height = _LEAST + (_BARS - _LEAST) * min(max(plane.score, 0.0), 1.0)
+        # At least a pixel, or planes of a long stack would be seen by chance.
         middle, width = self.middle_of(plane.place), max(step - gap, 1.0)
         painter.fillRect(QRectF(middle - width / 2, _MARKS + _BARS - height, width, height), QColor(colour))
         painter.setPen(Qt.PenStyle.NoPen)

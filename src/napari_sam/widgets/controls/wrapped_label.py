@@ -72,6 +72,7 @@ class WrappedLabel(QLabel):
     def height_of(self, lines: int) -> int:
         """Return the height of a number of lines with the padding of the style sheet, logical pixels."""
         self.ensurePolished()  # before it is shown, a label has neither napari's font nor its padding
+        # Asked of the label, whose answer has the padding in it; the font knows nothing of that.
         one = super().heightForWidth(_ENDLESS)
         return one + self._text_height(lines) - self._text_height(1)
 

@@ -98,7 +98,7 @@ class ImportPanel(QWidget):
             partial(self._on_worker_done, path),
             partial(self._on_worker_failed, path),
             partial(self._on_worker_progress, path),
-            preempt=True,
+            preempt=True,  # nobody waits for the file before
         )
 
     def close_activity(self) -> None:

@@ -132,9 +132,11 @@ class ModelPanel(QWidget):
             self._activity.show(Status("working", f"Downloading {spec.title}", fraction, cancellable=True))
 
     def _on_worker_done(self, spec: ModelSpec) -> None:
+        # Else the person has chosen another model meanwhile.
         if self._wanted is spec:
             self._forget()
             self._session.model = spec.name
+        # In any case: the list says which models are on this machine.
         self.combo.show_model(self._session.model)
 
     def _on_worker_failed(self, spec: ModelSpec, error: BaseException) -> None:

@@ -24,7 +24,7 @@ _TOOLS: tuple[Tool, ...] = ("positive", "negative", "box")
 
 
 class ToolButton(ActionButton):
-    """A button that stays down while its tool is the one in hand. Where it is narrow, its words go without the mark."""
+    """A button that stays down while its tool is selected. Where it is narrow, its words go without the mark."""
 
     def __init__(self, tool: Tool, action: Action, session: Session) -> None:
         super().__init__(action, session)
@@ -43,7 +43,7 @@ class ToolButton(ActionButton):
         self._draw_icon()
 
     def draw(self, state: SessionState) -> None:
-        """Press the button down when its tool is in hand."""
+        """Press the button down when its tool is selected."""
         super().draw(state)
         self.setChecked(state.tool == self._tool)
 
@@ -81,6 +81,6 @@ class PromptPanel(QWidget):
         layout.addLayout(row)
 
     def draw(self, state: SessionState) -> None:
-        """Show which tool is in hand."""
+        """Show which tool is selected."""
         for button in self.tools.values():
             button.draw(state)

@@ -32,7 +32,7 @@ class PlaneBox(QSpinBox):
         super().__init__()
         self.setAccessibleName(name)
         self.setToolTip(f"{name} to go through")
-        self.setKeyboardTracking(False)
+        self.setKeyboardTracking(False)  # a number counts when it is typed to its end
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setStyleSheet("QSpinBox { min-width: 0px; }")  # napari's asks for more than a narrow dock has
@@ -124,6 +124,7 @@ class PropagationPanel(CollapsibleSection):
         self._draw_choices(stack)
         for button in self.buttons.values():
             button.draw(state)
+        # The table enables it for any work; in this section it is about the run.
         self.buttons["cancel"].setEnabled(stack.running)
         self.same.setChecked(stack.same_object)
         self.same.setEnabled(stack.label is not None)
@@ -178,6 +179,7 @@ class PropagationPanel(CollapsibleSection):
     def _on_axis_activated(self, index: int) -> None:
         axes = self._session.state.stack.axes
         self._session.set_stack(axis=axes[index].axis)
+        # The list shows what was clicked, even if the session has refused it.
         self.draw(self._session.state)
 
     def _on_strategy_activated(self, index: int) -> None:
@@ -191,4 +193,5 @@ class PropagationPanel(CollapsibleSection):
 
     def _on_same_clicked(self, checked: bool) -> None:
         self._session.same_object = checked
+        # Qt has toggled the box; while accepts wait, the session refuses the choice.
         self.draw(self._session.state)

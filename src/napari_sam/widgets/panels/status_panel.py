@@ -135,6 +135,7 @@ class StatusPanel(QWidget):
             self._bar_timer.start()
         elif not self._busy_timer.isActive():
             self._show_line()
+        # Not `isVisible`, which is false for all that is in a dock that is hidden.
         if not self.progress.isHidden():
             self._show_bar()
 
