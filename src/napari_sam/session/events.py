@@ -291,4 +291,6 @@ class Reactions:
         self._listener.look_again()
 
     def _on_settings_only_empty(self) -> None:
-        self._publisher.publish()
+        # Another image brings its own back in the middle of the change to it, the end of which is told.
+        if not self._components.mute.active:
+            self._publisher.publish()

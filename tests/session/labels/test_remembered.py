@@ -84,6 +84,32 @@ def test_the_way_of_writing_comes_back(session, viewer, image, reopen, opened_la
     assert reopen(again).only_empty
 
 
+def test_the_way_of_writing_comes_back_for_the_image_that_is_worked_on_only(session, viewer, image, open_session):
+    session.only_empty = False
+    session.close()
+    viewer.layers.remove(image)
+    other = viewer.add_image(discs(), contrast_limits=(0, 255))
+    again = open_session()
+    again.only_empty = True
+    again.close()
+    viewer.layers.append(image)
+    again = open_session(image=other)
+    assert again.only_empty
+    again.close()
+    viewer.layers.remove(other)
+    assert not open_session(image=image).only_empty
+
+
+def test_panels_hear_of_the_way_of_writing_when_the_other_image_is_in_place(session, viewer, image, open_session):
+    session.only_empty = False
+    session.close()
+    viewer.layers.remove(image)
+    again, heard = open_session(), []
+    again.events.state_changed.connect(lambda _state: heard.append(again._components.mute.active))
+    viewer.layers.append(image)
+    assert heard and not any(heard) and not again.state.only_empty
+
+
 def test_what_is_kept_can_be_copied(session, image):
     """As when napari duplicates a layer."""
     accept(session, DISCS[0])

@@ -81,6 +81,7 @@ class TargetLayers:
         self._writers: weakref.WeakKeyDictionary[Image, LabelWriter] = weakref.WeakKeyDictionary()
         self._earlier: weakref.WeakKeyDictionary[Labels, EarlierSteps] = weakref.WeakKeyDictionary()
         self._only_empty_is_chosen = False
+        self._is_restoring = False
         settings.events.only_empty.connect(self._on_settings_only_empty)
 
     def list_choices(self, image: Image, without: Labels | None) -> list[Labels]:
@@ -171,7 +172,11 @@ class TargetLayers:
             # An image that was opened later has no choice yet: the newest of the others counts for it.
             known = [recall_choices(one) for one in (image, *reversed(self._list_images()))]
             if (chosen := next((one["only_empty"] for one in known if "only_empty" in one), None)) is not None:
-                self._settings.only_empty = chosen
+                self._is_restoring = True
+                try:
+                    self._settings.only_empty = chosen
+                finally:
+                    self._is_restoring = False
         if self._only_empty_is_chosen:
             remember_choices(image, only_empty=self._settings.only_empty)
         layer = self._remembered_target(image)
@@ -219,7 +224,8 @@ class TargetLayers:
 
     def _on_settings_only_empty(self, only_empty: bool) -> None:
         self._only_empty_is_chosen = True
-        for image in self._list_images():
+        # What comes back for one image was not chosen for the others, which may keep another choice.
+        for image in [] if self._is_restoring else self._list_images():
             remember_choices(image, only_empty=only_empty)
 
     def _remembered_target(self, image: Image) -> Labels | None:

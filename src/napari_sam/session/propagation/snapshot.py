@@ -124,7 +124,7 @@ class StackSnapshot:
 
     def _planes(self, current: TrackedObject, line: PlaneLine) -> tuple[tuple[StripPlane, ...], tuple[int, ...]]:
         """Read the planes that carry the current object, and those with a stop mark."""
-        # Of the line any plane will do: scrolling along it reads nothing anew.
+        # Of the line any plane will do: which one is on screen changes nothing.
         source = _StripSource(current, self._current.version, line.at(0), line.axis)
         if self._read is None or self._read[0] != source:
             # napari's own undo says nothing of what it took back; the newest plane does.
