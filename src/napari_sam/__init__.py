@@ -54,4 +54,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
+    # Completion offers names that are not loaded yet, too.
     return sorted([*globals(), *__all__])

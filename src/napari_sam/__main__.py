@@ -10,6 +10,7 @@ def main() -> None:
     try:
         from napari_sam.cli import app
     except KeyboardInterrupt:
+        # Without typer, which may not have been imported yet.
         sys.stderr.write("Stopped.\n")
         raise SystemExit(_INTERRUPTED) from None
     app()

@@ -41,6 +41,7 @@ def choose_device(name: str = "auto") -> torch.device:
         device = None
     if device is None or not any(n.split(":")[0] == device.type for n in names):
         raise DeviceError(f'There is no device "{name}" here. Choose "auto" or one of: {", ".join(names)}.')
+    # torch makes devices of any number, also of those that are not there.
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise DeviceError(
             f'There is no device "{name}" here: this machine has {torch.cuda.device_count()} CUDA device(s).'

@@ -68,9 +68,11 @@ class Embedding:
 
 
 def _pack(tensor: torch.Tensor) -> PackedArray:
+    # In the order of memory, so that features come back laid out as they were.
     strides = tensor.stride()
     order = tuple(sorted(range(tensor.ndim), key=lambda axis: -strides[axis]))
     values = tensor.detach().permute(order)
+    # A tensor without elements has no smallest one.
     if tensor.dtype == torch.float32 and tensor.numel():
         low, high = torch.aminmax(values)
         if low >= -_HALF_MOST and high <= _HALF_MOST:  # neither holds for NaN

@@ -33,6 +33,7 @@ _NOT_WAITING = getattr(os, "O_NONBLOCK", 0)
 def home() -> Path:
     """Folder of everything that this plugin keeps for the person; it may not exist yet."""
     chosen = os.environ.get(HOME_VARIABLE)
+    # Without an author, whose folder would be one more on Windows.
     return Path(chosen).expanduser() if chosen else platformdirs.user_data_path("napari-sam-live", appauthor=False)
 
 
@@ -41,6 +42,7 @@ def format_bytes(count: int) -> str:
     if count < 1_000:
         return f"{count} bytes"
     for unit, scale in (("kB", 1e3), ("MB", 1e6)):
+        # From 999.5 on, three digits would be rounded to 1000 of the unit.
         if count < 999.5 * scale:
             return f"{count / scale:.3g} {unit}"
     return f"{count / 1e9:.2f} GB"
@@ -109,6 +111,7 @@ def read_small(path: Path, most: int = 1 << 16) -> str:
         If it is longer, or no text.
     """
     with open_plain(path) as file:
+        # One byte more than allowed tells that a file is too long, without reading it all.
         data = file.read(most + 1)
     if len(data) > most:
         raise ValueError(f"{path} holds more than {most} bytes")
@@ -157,6 +160,7 @@ def replacing(path: Path, temporary: Path | None = None) -> Iterator[Path]:
 
 def _replace_folder(new: Path, path: Path) -> None:
     """Put a folder in the place of another, which no system does in one step: aside first, and back if need be."""
+    # A name that nothing has: no folder can be moved onto one that holds something.
     aside = new.with_name(f".{os.getpid()}-{secrets.token_hex(3)}.old")
     os.replace(path, aside)
     try:
@@ -168,6 +172,7 @@ def _replace_folder(new: Path, path: Path) -> None:
 
 
 def _discard(path: Path) -> None:
+    # A link to a folder is deleted, never followed.
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     with suppress(OSError):
@@ -176,6 +181,7 @@ def _discard(path: Path) -> None:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a text file in one step; a link of that name is replaced, not written through."""
+    # "x" refuses what somebody may have put there in the meantime.
     with replacing(path) as temporary, temporary.open("x", encoding="utf-8") as file:
         file.write(text)
 
@@ -184,13 +190,14 @@ def clear_way(path: Path) -> None:
     """Delete a link, pipe or device at a path that is about to be written; a plain file of this name alone stays."""
     with suppress(FileNotFoundError):
         found = path.lstat()
+        # A file of two names is somebody else's, too.
         if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
             path.unlink()
 
 
 def without_links(name: str, flags: int) -> int:
     """Open as `open` does, but never through a link: its `opener`."""
-    return os.open(name, flags | _NOT_LINKS, 0o666)
+    return os.open(name, flags | _NOT_LINKS, 0o666)  # less the umask, as `open` has it
 
 
 def _require_plain(mode: int) -> None:

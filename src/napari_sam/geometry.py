@@ -177,6 +177,7 @@ def longest_side_frame(
     """
     height, width = square_pixels(plane, spacing)
     factor = side / max(height, width)
+    # A plane so narrow that a side would vanish keeps one pixel.
     content = (max(1, int(height * factor + 0.5)), max(1, int(width * factor + 0.5)))
     return Frame(plane, content, (side, side), anchor)
 

@@ -38,6 +38,7 @@ class BoxedMask:
     def of(cls, mask: NDArray[np.bool_]) -> Self:
         """Copy what the bounding box of a mask, (H, W) bool, holds; an empty mask has a box of (0, 0) pixels."""
         (top, left), (bottom, right) = bounding_box(mask) or ((0, 0), (0, 0))
+        # A copy: with a view, the whole plane would stay in memory.
         return cls((top, left), np.array(mask[top:bottom, left:right], dtype=bool), (mask.shape[0], mask.shape[1]))
 
     @property
@@ -62,6 +63,7 @@ class BoxedMask:
         low = np.maximum(self.origin, other.origin)
         high = np.minimum(np.add(self.origin, self.mask.shape), np.add(other.origin, other.mask.shape))
         common = 0
+        # Boxes that do not meet would give slices that run backwards.
         if (low < high).all():
             one, two = (
                 boxed.mask[tuple(map(slice, low - boxed.origin, high - boxed.origin))] for boxed in (self, other)
@@ -82,6 +84,7 @@ def iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
 
 def bounding_box(mask: NDArray[np.bool_]) -> tuple[tuple[int, int], tuple[int, int]] | None:
     """Return the first row and column of a mask and the ends, ((y0, x0), (y1, x1)); None when it is empty."""
+    # By rows and columns: the places of all pixels of a mask take many times the memory of the mask.
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return None
@@ -124,6 +127,7 @@ def deepest_pixel(mask: NDArray[np.bool_], *, closed: bool) -> tuple[int, int]:
     rows, columns = box_slices(mask, 0 if closed else 1)
     part = mask[rows, columns]
     if closed:
+        # What lies outside the plane is not the mask, so that depth counts from there, too.
         depth = ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1]
     elif part.all():  # nothing that is not the mask, and so no depth
         return rows.start + (part.shape[0] - 1) // 2, columns.start + (part.shape[1] - 1) // 2
@@ -153,9 +157,9 @@ def encode_mask(mask: NDArray[np.bool_], origin: tuple[int, int], shape: tuple[i
     """
     height, width = shape
     # A row of background above and below ends every run within its column.
-    padded = np.zeros((mask.shape[0] + 2, mask.shape[1]), dtype=np.int8)
+    padded = np.zeros((mask.shape[0] + 2, mask.shape[1]), dtype=np.int8)  # a difference of bools has no sign
     padded[1:-1] = mask
-    change = np.diff(padded, axis=0).T
+    change = np.diff(padded, axis=0).T  # column by column, as COCO has it
     column, start = np.nonzero(change == 1)
     _, stop = np.nonzero(change == -1)
     first = (origin[1] + column) * height + origin[0]
@@ -165,6 +169,7 @@ def encode_mask(mask: NDArray[np.bool_], origin: tuple[int, int], shape: tuple[i
     begins, ends = begins[np.r_[True, ~joined][: len(begins)]], ends[np.r_[~joined, True][: len(ends)]]
     edges = np.concatenate([[0], np.stack([begins, ends], axis=1).ravel(), [height * width]])
     counts = np.diff(edges)
+    # Python's integers: JSON does not know those of NumPy.
     return {"size": [height, width], "counts": [int(c) for c in (counts if counts[-1] else counts[:-1])]}
 
 
@@ -194,9 +199,11 @@ def decode_boxed(encoded: Mapping[str, Any]) -> BoxedMask:
     begins, ends = edges[:-1:2], edges[1::2]
     if not len(ends) or not (ends > begins).any():
         return BoxedMask((0, 0), np.zeros((0, 0), dtype=bool), (height, width))
+    # Runs of no length are left out: they would stretch the strip.
     inside = ends > begins
     left, right = int(begins[inside][0] // height), int((ends[inside][-1] - 1) // height) + 1
     first = left * height
+    # One place more than pixels: a run may end at the very last one.
     changes = np.zeros((right - left) * height + 1, dtype=np.int8)
     np.add.at(changes, begins[inside] - first, 1)
     np.add.at(changes, ends[inside] - first, -1)

@@ -56,6 +56,7 @@ class PointPrompt:
     positive: bool = True
 
     def __post_init__(self) -> None:
+        # Frozen: what was checked takes its place here, once.
         object.__setattr__(self, "position", _position(self.position, "A point"))
         object.__setattr__(self, "positive", bool(self.positive))
 
@@ -92,6 +93,7 @@ class MaskPrompt:
     logits: NDArray[np.float32]
 
     def __post_init__(self) -> None:
+        # A copy, which nobody can change: sets of prompts are compared, hashed and kept.
         array = np.array(self.logits, dtype=np.float32)
         if array.ndim == 3 and array.shape[0] == 1:
             array = array[0]
@@ -251,6 +253,7 @@ def _to_dict(prompt: Prompt) -> dict[str, Any]:
         case BoxPrompt():
             return {"type": "box", "start": list(prompt.start), "stop": list(prompt.stop)}
         case MaskPrompt():
+            # Little-endian, whichever machine writes and reads it.
             packed = base64.b64encode(prompt.logits.astype("<f4").tobytes()).decode()
             return {"type": "mask", "shape": list(prompt.logits.shape), "logits": packed}
 

@@ -17,6 +17,7 @@ def _trim() -> Callable[[int], int] | None:
     if sys.platform != "linux":
         return None
     try:
+        # None stands for the process itself, and so for the C library that everything in it allocates from.
         trim = ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError):
         return None
@@ -37,4 +38,4 @@ def give_back() -> bool:
         Whether anything was handed back.
     """
     trim = _trim()
-    return trim is not None and bool(trim(0))
+    return trim is not None and bool(trim(0))  # 0: keep nothing of what is free at the top

@@ -75,9 +75,11 @@ class InferenceBackend:
         """Return the engine of a model on a device, loading it if it is not the last one."""
         if self._engine is None or self._loaded != (model, device):
             self.stage = "loading"
+            # A request that is not wanted any more ends here, before the old model is given up for it.
             progress(0.0)
             # The old model goes first: two may not fit into memory.
             self._engine = self._loaded = None
+            # They were embedded by the old engine: the new one has seen nothing yet.
             self._embedded = []
             allocator.give_back()
             self._engine = self._factory(model, device, progress)
@@ -115,6 +117,7 @@ class InferenceBackend:
             return
         crop = first_crop(planner_for(self._engine, request.source), request.region, request.visible)
         if crop is not None:
+            # Every report is a place to cancel at: reading and encoding may each take seconds.
             progress(0.0)
             plane = self._read(request.source, crop, progress)
             progress(0.0)
@@ -134,6 +137,7 @@ class InferenceBackend:
     def embed(self, engine: EngineLike, picture: CropPicture, progress: Progress) -> None:
         """Embed a picture, unless it is one of the last."""
         if not any(picture is other for other in self._embedded):
+            # By identity, which is safe: the list keeps its pictures alive, so that no address is used again.
             self.stage = "encoding"
             progress(0.0)
             engine.embed(picture.plane, progress=progress)
@@ -166,6 +170,7 @@ class _KeptReader:
     def see(self, crop: Crop, /) -> CropPicture:
         picture = self.embedded(crop)
         self.backend.stage = "predicting"
+        # Whoever clicked again meanwhile need not wait for this answer.
         self.progress(0.0)
         return picture
 

@@ -51,9 +51,11 @@ def first_crop(planner: CropPlanner, region: Region, visible: Corners | None) ->
     if visible is None:
         return None
     low, high = visible
+    # Compared in space: pixels may be longer one way than the other.
     if ((high - low) * spacing > _NEAR * side * min(spacing)).any():
         return None
     middle = tuple(((low + high) / 2).tolist())
+    # As if the object were known to lie there: without a click there is nothing else to lay a crop around.
     return planner.crop_for(PromptSet(), (middle, middle))
 
 
@@ -74,10 +76,12 @@ def crop_for(
         See `napari_sam.inference.request.PlaneRequest`.
     """
     on_screen = region == "screen"
+    # The crop of the earlier answer comes first: its logits go back in there unchanged.
     if previous is not None and _is_picture(planner, previous.crop) and _holds(previous.crop, prompts, planner.shape):
         return previous.crop, not on_screen
     if on_screen and visible is not None:
         crop = _on_screen(planner, visible)
+        # Prompts that lie beyond the screen need a crop around the object after all.
         if _holds(crop, prompts, planner.shape):
             return crop, False
     return planner.crop_for(prompts, None if previous is None else previous.box), True

@@ -126,8 +126,10 @@ class Engine:
         """Embed a plane and keep it."""
         start = time.perf_counter()
         packed = self.predictor.embed(plane, progress=progress).packed()
+        # Timed, because the cache writes to disk only what took long enough to be worth it.
         self.cache.put(packed, seconds=time.perf_counter() - start)
         self._untidy += packed.nbytes
+        # Not after every plane: it takes some ten milliseconds.
         if self._untidy >= _TIDY:
             self._untidy = 0
             allocator.give_back()
@@ -153,10 +155,12 @@ class Engine:
         """
         side = self.predictor.canvas_side
         if isinstance(plane, PlaneSource) and fits(plane.view.shape, side, plane.view.spacing):
+            # As a whole, so that its embedding has the same key as that of the plane in memory.
             plane = plane.read(progress=progress)
         if isinstance(plane, Plane) and fits(plane.shape, side, plane.spacing):
             return self.predictor.predict(self.embed(plane, progress), prompts, multimask=multimask)
         source = plane if isinstance(plane, PlaneSource) else PlaneSource.of(plane)
+        # Decided here: without the mask, which is taken out below, a single click would look ambiguous.
         several = prompts.ambiguous if multimask is None else multimask
         others = PromptSet(tuple(prompt for prompt in prompts if prompt is not prompts.mask))
         previous = None if prompts.mask is None else self._on_plane(source, prompts.mask)
@@ -199,6 +203,7 @@ class Engine:
     def _on_plane(self, source: PlaneSource, mask: MaskPrompt) -> PreviousMask:
         """Say where the object is that logits of a whole large plane show."""
         grid = crop_grid(self, source, whole(source.view.shape))
+        # No digest: whoever gives the mask vouches for it being of these pixels.
         return PreviousMask(mask, grid.crop, box=_extent(mask.logits, grid.frame))
 
     def _whole(self, source: PlaneSource, found: Segmentation) -> Prediction:
@@ -220,6 +225,7 @@ def _extent(logits: NDArray[np.float32], frame: Frame) -> tuple[tuple[float, flo
     box = bounding_box(logits > 0)
     if box is None:
         return None
+    # Logits cover the canvas in equal cells, and the box ends at the outer edges of its cells.
     cell = np.array(frame.canvas) / logits.shape
     low, high = (frame.to_data((np.array(edge) * cell - 0.5)[::-1]) for edge in box)
     return (float(low[0]), float(low[1])), (float(high[0]), float(high[1]))

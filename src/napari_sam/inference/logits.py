@@ -51,6 +51,7 @@ def resampled(logits: NDArray[np.float32], old: CropGrid, new: CropGrid) -> NDAr
     numpy.ndarray, shape `new.shape`, float32
         Linearly interpolated; `NOWHERE` beyond the old crop.
     """
+    # Axis by axis: crops and canvases are never turned against each other, so that two lists of places are enough.
     rows, columns = (
         _cells(old, axis, old.crop.to_picture(new.crop.to_plane(_pairs(at)))[:, axis])
         for axis, at in enumerate(_picture_pixels(new))
@@ -59,6 +60,7 @@ def resampled(logits: NDArray[np.float32], old: CropGrid, new: CropGrid) -> NDAr
 
 
 def _pairs(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    # Frames and crops convert points; only the coordinate of one axis is looked at afterwards.
     return np.stack([values, values], axis=1)
 
 
@@ -66,6 +68,7 @@ def _picture_pixels(grid: CropGrid) -> list[NDArray[np.float64]]:
     """Give the place of every row and of every column of a grid, in pixels of the crop's picture."""
     found = []
     for axis, (canvas, cells) in enumerate(zip(grid.frame.canvas, grid.shape, strict=True)):
+        # Centres of the cells, in model pixels: cells cover the canvas, however many there are.
         centres = (np.arange(cells) + 0.5) * canvas / cells - 0.5
         found.append(grid.frame.to_data(_pairs(centres))[:, axis])
     return found
@@ -73,8 +76,10 @@ def _picture_pixels(grid: CropGrid) -> list[NDArray[np.float64]]:
 
 def _cells(grid: CropGrid, axis: int, at: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give the place of pixels of the crop's picture on its grid, in cells; NaN beyond the picture."""
+    # The canvas has x before y. float64, as all that follows is calculated in it.
     model = grid.frame.to_model(_pairs(at)).astype(np.float64)[:, 1 - axis]
     cells = (model + 0.5) * grid.shape[axis] / grid.frame.canvas[axis] - 0.5
+    # A picture ends half a pixel beyond the centres of its outermost pixels.
     cells[(at < -0.5) | (at > grid.frame.plane[axis] - 0.5)] = np.nan
     return cells
 
@@ -84,7 +89,9 @@ def _sampled(
 ) -> NDArray[np.float32]:
     """Interpolate linearly at every crossing of some rows and columns; `NOWHERE` where one of them is NaN."""
     inside = np.isfinite(rows)[:, None] & np.isfinite(columns)
+    # One axis after the other: linear interpolation is separable.
     for axis, places in enumerate((rows, columns)):
+        # Places beyond the picture may take any value here: `inside` covers them in the end.
         at = np.clip(np.nan_to_num(places), 0, values.shape[axis] - 1)
         before = np.floor(at).astype(int)
         after = np.minimum(before + 1, values.shape[axis] - 1)

@@ -58,6 +58,7 @@ class PreviousMask:
         """
         box = None
         if found.box is not None:
+            # Plain numbers: these records are compared by value, and arrays do not give one truth.
             (top, left), (bottom, right) = (corner.tolist() for corner in found.box)
             box = (top, left), (bottom, right)
         return cls(MaskPrompt(found.logits), found.crop, picture.digest, box)
@@ -123,5 +124,6 @@ class Refinement:
             The plane, how it is seen, and the model.
         """
         steps = self.steps if context == self.context else ()
+        # The first answer to equal prompts is the one that is found: an older one would hide this one.
         others = tuple(step for step in steps if step.prompts != prompts)
         return Refinement(context, (*others, _Step(prompts, given, made)))

@@ -85,6 +85,7 @@ class EngineFactory(Protocol):
         """Return the engine of a model on a device."""
 
 
+# Compared by identity, as all that holds arrays here: `==` of two arrays is an array.
 @dataclass(frozen=True, slots=True, eq=False)
 class PlaneRequest:
     """What is asked of the inference thread.
@@ -157,5 +158,6 @@ class PlaneAnswer:
 
 def candidate_of(mask: NDArray[np.bool_], score: float) -> Candidate:
     """Cut a mask, (H, W) bool, to its bounding box."""
+    # A whole plane is a crop of itself: cutting masks to their boxes is done in one place.
     origin, cut = whole((mask.shape[0], mask.shape[1])).on_plane(mask, (mask.shape[0], mask.shape[1]))
     return Candidate(score, int(cut.sum()), origin, cut)

@@ -166,11 +166,13 @@ def search_object(
         larger = None
         if grow and here[0].cut:
             larger = planner.larger(crop, here[0].mask, prompts)
+        # Only a choice among sizes is looked at again: one answer that follows from all prompts is what was asked for.
         elif grow and count > 1 and here[0].score < _DOUBTFUL:
             larger = planner.coarser(crop, prompts)
         if larger is None:
             break
         crop = larger
+    # The person chose what to look at: what goes on beyond it counts as well.
     if not grow:
         return tuple(seen)
     # Where all are cut off, the last crop shows the most of them.

@@ -134,8 +134,10 @@ def segment_plane(
     """
     planner = planner_for(engine, source)
     crops = PlainReader(source, progress) if reader is None else reader
+    # With an earlier answer one object is meant, however few the clicks are.
     several = prompts.ambiguous and previous is None if multimask is None else multimask
     carry = _carrier(engine, source, previous, crops)
+    # Candidates may be of several crops, and each goes with the picture that it was found in.
     pictures: dict[Crop, CropPicture] = {}
 
     def answer(crop: Crop) -> CropPrediction:

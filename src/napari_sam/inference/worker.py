@@ -213,9 +213,11 @@ class Worker:
                 if not self._outbox:
                     return
                 ticket, callback = self._outbox.popleft()
+                # Asked only now: a newer submission may have come while this answer waited.
                 wanted = not self._closed and self._newest.get(ticket.lane) is ticket
                 if wanted and callback.final:
                     del self._newest[ticket.lane]
+            # Without the lock: a callback may submit more, and must not hold the worker up.
             if wanted:
                 callback.run()
 
@@ -286,6 +288,7 @@ class Worker:
         with self._changed:
             while self._waiting and not self._closed and not _nobody_listens():
                 now = time.monotonic()
+                # While anything else waits, held back or delayed though it may be, work ahead waits as well.
                 asked = [t for t in self._waiting if not t.ahead] or list(self._waiting)
                 for ticket in asked:
                     if ticket.not_before <= now and self._is_held(ticket):
@@ -296,6 +299,7 @@ class Worker:
                     self._running = due
                     return due
                 self._changed.wait(min(t.not_before for t in asked) - now)
+            # With the lock held: whoever submits from now on starts another thread.
             self._thread = None
             self._changed.notify_all()
             return None
@@ -314,6 +318,7 @@ class Worker:
             if ticket.cancelled or _nobody_listens():
                 raise Cancelled("cancelled")
             with self._changed:
+                # One report waits for the owner at most; later ones only bring it up to date.
                 pending = ticket.latest is not None
                 ticket.latest = fraction
                 if pending:

@@ -51,6 +51,7 @@ class Crop:
     @property
     def picture(self) -> tuple[int, int]:
         """Height and width of the picture, in its own pixels; the last ones may cover less than a step."""
+        # A hair less: a side that is whole but for rounding must not get a pixel of nothing.
         rows, columns = (math.ceil(side / step - 1e-9) for side, step in zip(self.shape, self.steps, strict=True))
         return rows, columns
 
@@ -64,6 +65,7 @@ class Crop:
 
     def holds(self, low: ArrayLike, high: ArrayLike, plane: tuple[int, int]) -> bool:
         """Whether a rectangle lies in the crop, as far as it lies on the plane; pixel-centred data pixels."""
+        # Edges, not centres: the outermost pixels reach half a pixel farther.
         first, last = np.array(self.start) - 0.5, np.array(self.stop) - 0.5
         inside = np.clip([low, high], -0.5, np.array(plane) - 0.5)
         return bool((inside[0] >= first).all() and (inside[1] <= last).all())
@@ -130,17 +132,21 @@ class Crop:
             return (0, 0), np.zeros((0, 0), dtype=bool)
         (top, left), (bottom, right) = box
         if self.steps == (1, 1):
+            # A copy: with a view, the whole picture would stay in memory.
             origin = int(self.start[0]) + top, int(self.start[1]) + left
             return origin, np.array(mask[top:bottom, left:right], dtype=bool)
+        # A pixel more on every side: interpolation carries the border out there.
         low = np.maximum(np.floor(self.to_plane((top - 1, left - 1))), 0).astype(int)
         high = np.minimum(np.ceil(self.to_plane((bottom, right))) + 1, plane).astype(int)
         found = np.zeros(tuple(high - low), dtype=bool)
         columns, across = _neighbours(np.arange(low[1], high[1]), self.start[1], self.steps[1], mask.shape[1])
         values = mask.astype(np.float32)
+        # In bands, or weights and values of a mask over a huge plane would take many times its memory.
         for first in range(0, len(found), _BAND):
             band = found[first : first + _BAND]
             at = np.arange(low[0] + first, low[0] + first + len(band))
             rows, down = _neighbours(at, self.start[0], self.steps[0], mask.shape[0])
+            # The last row has no row after it, and is its own neighbour.
             lines = values[rows] * (1 - down[:, None]) + values[rows + 1 - (rows + 1 == len(values))] * down[:, None]
             following = columns + 1 - (columns + 1 == mask.shape[1])
             band[...] = lines[:, columns] * (1 - across) + lines[:, following] * across > 0.5

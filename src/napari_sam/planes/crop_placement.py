@@ -95,6 +95,7 @@ def choose_crop(
     low, high = _span(prompts, known)
     room = np.zeros(2) if prompts.box is None and known is None else _ROOM * (high - low)
     step = 1
+    # This ends: sooner or later the crop covers the plane.
     while True:
         for parts in _GRIDS if step >= least else ():
             crop = _snapped(plane, (low + high) / 2, side, spacing, step, parts)
@@ -212,6 +213,7 @@ def screen_crop(
         # Outwards, so that all that is visible is in it; and on the plane, wherever the camera is.
         begin = min(max(0, math.floor(first / grid) * grid), max(0, size - 1))
         end = min(max(begin + _LEAST_SIDE, math.ceil((last + 1) / grid) * grid), size)
+        # At the far edge of the plane there may be too little room: it grows back towards the middle.
         begin = max(0, min(begin, end - _LEAST_SIDE))
         start.append(begin)
         shape.append(end - begin)

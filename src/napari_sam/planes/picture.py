@@ -44,6 +44,7 @@ class CropPicture:
         shape : (int, int)
             Height and width of the plane that it is a crop of, data pixels.
         """
+        # The digest reads memory as it lies there, row after row.
         pixels = np.ascontiguousarray(plane.pixels)
         # A whole plane is known by its pixels alone, a crop also by its place: crops of plain ground look alike.
         part = "" if crop.is_whole(shape) else f"{crop}"

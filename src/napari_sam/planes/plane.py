@@ -129,6 +129,7 @@ def _default_limits(pixels: NDArray[Any]) -> tuple[float, float]:
         return 0.0, 1.0
     if pixels.dtype == np.uint8:
         return 0.0, 255.0
+    # Finite values only: with an infinite one as a limit, all others would look alike.
     values = pixels[np.isfinite(pixels)] if pixels.dtype.kind == "f" else pixels
     return (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
 
@@ -138,6 +139,7 @@ def _render_rgb(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     if pixels.dtype == np.uint8 and pixels.shape[2] == 3:
         return np.array(pixels, dtype=np.uint8)
     top = 1.0 if pixels.dtype.kind in "bf" else float(np.iinfo(pixels.dtype).max)
+    # float64: integers of 32 bits would lose digits before they are scaled.
     unit = np.clip(np.nan_to_num(pixels.astype(np.float64) / top, nan=0.0, posinf=1.0, neginf=0.0), 0, 1)
     colour = unit[..., :3] * unit[..., 3:] if pixels.shape[2] == 4 else unit
     picture: NDArray[np.uint8] = (colour * 255 + 0.5).astype(np.uint8)

@@ -150,6 +150,7 @@ def _averaged(pixels: NDArray[Any], down: int, across: int) -> NDArray[Any]:
     counts = [np.diff([*range(0, size, step), size]) for size, step in zip(pixels.shape, (down, across), strict=False)]
     area = np.outer(*counts).reshape(*total.shape[:2], *[1] * (total.ndim - 2))
     mean = total / area.astype(wide)
+    # Rounded, because cutting digits off would darken every coarser picture.
     if pixels.dtype.kind in "ui":
         mean = np.rint(mean)
     averaged: NDArray[Any] = mean.astype(np.float32 if pixels.dtype.kind == "b" else pixels.dtype)
@@ -160,4 +161,5 @@ def _matched(pixels: NDArray[Any], picture: tuple[int, int]) -> NDArray[Any]:
     """Give a picture the size that its crop says: a level may be a pixel short of the plane it was made of."""
     pixels = pixels[: picture[0], : picture[1]]
     missing = [(0, max(0, wanted - got)) for wanted, got in zip(picture, pixels.shape, strict=False)]
+    # The last pixels once more: black ones would look like the border of something.
     return np.pad(pixels, [*missing, *[(0, 0)] * (pixels.ndim - 2)], mode="edge") if any(map(any, missing)) else pixels

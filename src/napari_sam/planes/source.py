@@ -229,11 +229,13 @@ class PlaneSource:
         shape = tuple(int(size) for size in data.shape[:ndim])
         factors = level_factors(tuple(int(size) for size in self.data.shape[:ndim]), shape)
         index: list[int | slice] = [
+            # A level may be short of the last indices: sizes that do not divide are rounded.
             0 if at is None else min(int(at // factor), size - 1)
             for at, factor, size in zip(self.view.index, factors, shape, strict=True)
         ]
 
         def read(rows: slice, columns: slice) -> NDArray[Any]:
+            # A copy: reads may come from several threads.
             place = list(index)
             place[axes[0]], place[axes[1]] = rows, columns
             return np.asarray(data[tuple(place)])

@@ -45,6 +45,7 @@ class Contrast:
 def contrast(plane: Plane, mask: NDArray[np.bool_]) -> Contrast:
     """Compare an object, a mask (H, W) that is not empty, with the ring around it."""
     ring_width = max(_LEAST_RING, _RING * float(np.sqrt(np.count_nonzero(mask))))
+    # Nothing beyond the ring counts, and distances over a whole large plane take long.
     around = box_slices(mask, ring_width + _GAP)
     inside, values = mask[around], grey_values(plane.pixels[around])
     away = ndimage.distance_transform_edt(~inside)
@@ -54,6 +55,7 @@ def contrast(plane: Plane, mask: NDArray[np.bool_]) -> Contrast:
     difference = float(values[inside].mean() - values[ring].mean())
     spread = float(values[inside].std() + values[ring].std()) / 2
     low, high = _CLEAR
+    # Where object and ring are flat there is no spread, and any difference is clear.
     clearness = float(np.clip((abs(difference) - low * spread) / max((high - low) * spread, 1e-9), 0, 1))
     return Contrast(difference, clearness)
 
@@ -79,6 +81,8 @@ def _ratio(one: Contrast, other: Contrast) -> float:
 
 def grey_values(pixels: NDArray[Any]) -> NDArray[np.float32]:
     """Make finite grey values, (H, W), of pixels, (H, W), (H, W, 3) or (H, W, 4)."""
+    # Before the conversion: what float32 cannot hold would be infinite, and the mean of it NaN.
     values = np.clip(np.nan_to_num(pixels), -_TOP, _TOP) if pixels.dtype.kind == "f" else pixels
     grey: NDArray[np.float32] = values.astype(np.float32)
+    # Alpha says nothing about brightness.
     return grey[..., :3].mean(axis=2) if grey.ndim == 3 else grey

@@ -50,9 +50,12 @@ class Record:
         self.path = path
         self._places: list[int] = []  # where each line starts, bytes
         self._masks: dict[int, int] = {}  # the line of each plane
+        # Through JSON and back, or it would not equal what is read: tuples become lists there.
         header = json.loads(json.dumps({"format": FORMAT, "version": VERSION, "about": about}))
+        # What was opened is closed again if the file turns out to be of no use.
         with ExitStack() as undo:
             try:
+                # Not in append mode, in which every write goes to the end, wherever the file was truncated.
                 self._file = undo.enter_context(path.open("r+b" if path.exists() else "w+b"))
                 self._refuse_others()
                 if anew:
@@ -128,11 +131,13 @@ class Record:
                 "--force to start anew."
             )
         if not own:
+            # No more than the header of a run that found nothing: its file is taken over.
             self._places.clear()
         self._file.truncate(place if own else 0)
         return bool(self._places)
 
     def _append(self, data: dict[str, Any]) -> None:
+        # To the end first, because reading a line moves the place.
         self._places.append(self._file.seek(0, os.SEEK_END))
         try:
             self._file.write(json.dumps(data, separators=(",", ":")).encode() + b"\n")

@@ -98,7 +98,9 @@ def propagate(
     # For each of the two directions from a plane: the planes that are remembered, and the one that is answered.
     crops = StackCrops(engine, planes, given[0].index, 2 * len(given) * (_REMEMBERED + 1))
     known = [KnownPlane.of(one) for one in given]
+    # Only now: where planes cannot be read in part, their shape is known from reading one.
     _check_shapes(crops.shape, known)
+    # Only this is a generator: wrong input is refused at once, and not at the first step.
     return _Run(engine, crops, chosen, rules, within, dict(marks or {}), progress).steps(known, iter(earlier))
 
 
@@ -205,8 +207,10 @@ class _Run:
         fronts = _fronts(annotated)
         progress = _Rising(self.progress)
         while fronts:
+            # A copy, because directions that end leave the list.
             for front in tuple(fronts):
                 done = len(known) - len(annotated)
+                # They come in the order in which the directions took turns, and so belong to this one.
                 found = next(earlier, None)
                 if found is None:
                     found = self._step(front, known, lambda part, done=done: progress((done + part) / total))
@@ -225,6 +229,7 @@ class _Run:
         if index not in self.span:
             return Ending(index, direction, Reason.RANGE_END)
         marks = self.marks.get(index, ())
+        # The object, as it was last, covers the mark: the plane need not even be read.
         if _any_inside(marks, front.before[-1].boxed):
             return Ending(index, direction, Reason.MARK)
         progress(0.0)
@@ -237,6 +242,7 @@ class _Run:
         overlap = iou(answer.mask, last.mask)
         left = kept(contrast(task.plane, answer.mask), contrast(last.plane, last.mask), self._start_contrast(front))
         step = PropagationStep(index, boxed, answer.score * left * min(1.0, overlap / _AGREEMENT), overlap, direction)
+        # Counted in the picture: there both masks are seen equally coarsely.
         reason = self._broken(step, front, np.count_nonzero(answer.mask) / np.count_nonzero(last.mask))
         return step if reason is None else Ending(index, direction, reason)
 
@@ -251,6 +257,7 @@ class _Run:
             return _OneMask.of(found)
 
         first = self.crops.around(self._extent(front, front.before[-1]))
+        # No prompts: the crop follows from masks that are known, and grows with the mask that is found.
         (found,) = search_object(self.crops.planner, PromptSet(), first, answer)
         return *asked[found.crop], found.crop
 

@@ -78,6 +78,7 @@ class StackCrops:
         self.planner = planner_for(engine, source_of(planes, index))
         self.shape = self.planner.shape
         """Height and width of the planes, data pixels."""
+        # A plane is the next one first, then the last one, and then the one that tells how the object moves.
         self._read = lru_cache(kept)(partial(_read, planes, self.shape))
 
     def around(self, masks: Sequence[BoxedMask]) -> Crop:
@@ -91,6 +92,7 @@ class StackCrops:
         low = np.min([boxed.origin for boxed in masks], axis=0)
         high = np.max([np.add(boxed.origin, boxed.mask.shape) for boxed in masks], axis=0) - 1
         room = _ROOM * (high - low + 1)
+        # On the plane: room beyond its edge would draw the middle of the crop away from the object.
         first, last = (np.clip(at, 0, np.array(planner.shape) - 1).tolist() for at in (low - room, high + room))
         return planner.crop_for(PromptSet(), (tuple(first), tuple(last)))
 

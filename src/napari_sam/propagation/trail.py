@@ -53,6 +53,7 @@ class TrailLog:
     def add(self, leg: int, found: PropagationStep | Ending) -> None:
         """Note the next result of a leg."""
         kept = self._legs.setdefault(leg, [])
+        # The first results of a leg are those of the trail, which `propagate` yields again.
         self._passed[leg] = self._passed.get(leg, 0) + 1
         if self._passed[leg] > len(kept):
             kept.append(found)
@@ -60,4 +61,5 @@ class TrailLog:
     @property
     def trail(self) -> Trail:
         """What there is by now."""
+        # Copies, because the run goes on.
         return Trail({leg: tuple(results) for leg, results in self._legs.items()})

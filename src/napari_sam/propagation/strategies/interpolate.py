@@ -69,15 +69,18 @@ def between(one: NDArray[np.bool_], other: NDArray[np.bool_], share: float) -> N
     centres = [np.array(ndimage.center_of_mass(mask)) for mask in (one, other)]
     centre = (1 - share) * centres[0] + share * centres[1]
     distances = [
+        # Centres lie between pixels, so that distances are interpolated; beyond the edge the last one goes on.
         ndimage.shift(_signed_distance(mask), centre - own, order=1, mode="nearest")
         for mask, own in zip((one, other), centres, strict=True)
     ]
     found: NDArray[np.bool_] = (1 - share) * distances[0] + share * distances[1] > 0
+    # Thin objects may leave nothing in between.
     return found if found.any() else (one if share < 0.5 else other)
 
 
 def _signed_distance(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Distance to the outline, data pixels, positive inside."""
+    # A border of background: a mask that fills the plane would have no outside to measure from.
     padded = np.pad(mask, 1)
     inside, outside = ndimage.distance_transform_edt(padded), ndimage.distance_transform_edt(~padded)
     distance: NDArray[np.float64] = (inside - outside)[1:-1, 1:-1]

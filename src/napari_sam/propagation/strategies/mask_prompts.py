@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_sam.predictor import Predictor
     from napari_sam.prompts import Prompt
 
-_TOUCHING = np.ones((3, 3), bool)
+_TOUCHING = np.ones((3, 3), bool)  # pixels that meet at a corner are one piece
 _DEBRIS = 0.05  # of the largest piece's area
 _MARGIN = 0.1  # of the object's size, the root of its area
 
@@ -40,6 +40,7 @@ def pieces(mask: NDArray[np.bool_], least_share: float = _DEBRIS) -> list[NDArra
     """
     labels, count = ndimage.label(mask, _TOUCHING)
     areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    # Stable, so that pieces of equal area come in the same order on every machine.
     kept = [number for number in np.argsort(-areas, kind="stable") if areas[number] >= least_share * areas.max()]
     return [labels == number + 1 for number in kept]
 

@@ -47,15 +47,19 @@ def moved(mask: NDArray[np.bool_], before: Plane, plane: Plane) -> NDArray[np.bo
     size = float(np.sqrt(np.count_nonzero(mask)))
     around = box_slices(mask, max(size, _LEAST_ROOM))
     one, other = grey_values(before.pixels[around]), grey_values(plane.pixels[around])
+    # Percentiles: a single hot pixel would leave everything else without contrast.
     low, high = np.percentile(one, _PERCENTILES)
+    # One grey value all over shows no motion.
     if not high > low:
         return mask
+    # Rounded up, so that the longest side stays within the bound.
     step = -(-max(one.shape) // _MOST)
     one, other = (_smaller((grey - low) / (high - low), step) for grey in (one, other))
     flow = step * _flow(other, one, float(np.clip(size / 2 / step, *_RADII)))
     length = np.hypot(*flow)
     flow *= np.minimum(1, _FARTHEST * size / np.maximum(length, 1e-6))
     rows, columns = np.indices(mask[around].shape, dtype=np.float32)
+    # The flow is known at every `step`-th pixel only, and interpolated between.
     coarse = np.stack([rows, columns]) / step
     down, right = (ndimage.map_coordinates(part, coarse, order=1, mode="nearest") for part in flow)
     place = ndimage.map_coordinates(
@@ -68,6 +72,7 @@ def moved(mask: NDArray[np.bool_], before: Plane, plane: Plane) -> NDArray[np.bo
 
 def _smaller(grey: NDArray[np.float32], step: int) -> NDArray[np.float32]:
     """Smooth grey values, clipped to a sound range, and keep every `step`-th."""
+    # Smoothed as coarsely as pixels are left out, or those that stay would show patterns that are not there.
     smooth = ndimage.gaussian_filter(np.clip(grey, -1, 2), _SMOOTH if step == 1 else step / 2)
     few: NDArray[np.float32] = smooth[::step, ::step]
     return few

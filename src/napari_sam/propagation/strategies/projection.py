@@ -51,6 +51,7 @@ class Projection:
             (
                 *(projected_points(mask) if "point" in kinds else ()),
                 *((predictor.mask_prompt(task.plane, mask),) if "mask" in kinds else ()),
+                # A box only where nothing else is understood: the rule itself has none.
                 *((box_around(mask, 1.0),) if kinds == {"box"} else ()),
             )
         )
@@ -75,6 +76,7 @@ def _maxima(region: NDArray[np.bool_], apart: int) -> NDArray[np.intp]:
     """Find the deepest places of a region, deepest first, some pixels apart: (n, 2)."""
     from skimage.feature import peak_local_max  # slow to import
 
+    # The border of background makes clicks keep away from the edge of the box, too.
     depth = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
     smooth = np.where(region, ndimage.gaussian_filter(depth, 1.0), 0.0)
     found: NDArray[np.intp] = peak_local_max(  # type: ignore[no-untyped-call]

@@ -58,6 +58,7 @@ def ask(engine: Engine, plane: Plane, expected: NDArray[np.bool_], margin: float
 def _within_reach(piece: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Grow a piece by as much as it may grow from one plane to the next."""
     reach = _LEAST_REACH + _REACH * float(np.sqrt(np.count_nonzero(piece)))
+    # Boxes are cut at whole pixels: one more, so that nothing within reach is cut off.
     around = box_slices(piece, reach + 1)
     grown = np.zeros_like(piece)
     grown[around] = ndimage.distance_transform_edt(~piece[around]) <= reach
