@@ -55,6 +55,7 @@ def segment_everything(
     maps = predictor.dense(embedding, settings.views, lambda share: progress(_MAPS * share))
     progress(_MAPS)
     labels = grow_seeds(maps, settings)
+    # Where there is nothing to draw again, the decoder is not asked.
     if settings.refine and labels.any():
         progress(_SEEDS)
         labels = refine(

@@ -72,6 +72,7 @@ def refine(
     """
     prompts = [PromptSet((PointPrompt(point),)) for point in deepest_points(objects)]
     candidates = []
+    # Three candidates, of which the best is kept: a single point may mean several things.
     answers = predictor.predict_many(embedding, prompts, multimask=True, most=1)
     for done, answer in enumerate(answers, 1):
         if (candidate := _candidate(answer, foreground, settings)) is not None:
@@ -98,6 +99,7 @@ def _candidate(answer: Prediction, foreground: NDArray[np.float32], settings: De
     if area < settings.least_area or foreground[place][mask].mean() < settings.certainty:
         return None
     stability = np.count_nonzero(logits > _MARGIN) / (np.count_nonzero(logits > -_MARGIN) or 1)
+    # There may be thousands of candidates.
     return _Candidate(float(score) * stability, place, np.packbits(mask))
 
 
@@ -108,6 +110,7 @@ def _paint(candidates: list[_Candidate], shape: tuple[int, ...], settings: Dense
     for candidate in sorted(candidates, key=lambda c: -c.rank):
         mask, under = candidate.mask, labels[candidate.place]
         common = np.bincount(under[mask], minlength=1)
+        # Number 0 counts the pixels that are still free.
         free, common[0] = common[0], 0
         area = np.count_nonzero(mask)
         smaller = np.minimum(area, areas[: len(common)])

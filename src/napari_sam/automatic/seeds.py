@@ -39,8 +39,10 @@ def grow_seeds(maps: DenseMaps, settings: DenseSettings) -> NDArray[np.int32]:
     allowed = ndimage.binary_fill_holes(allowed)
     # Deep inside and near the centre: one of the two alone has seeds in every bay of a border, or on every ridge.
     height = np.sqrt((1 - maps.centre) * (1 - maps.border))
+    # What stands out by less than the prominence is flattened away, so that it makes no seed of its own.
     filled = reconstruction(height - settings.prominence, height)  # type: ignore[no-untyped-call]  # of scikit-image
     peaks = local_maxima(filled)  # type: ignore[no-untyped-call]  # of scikit-image
+    # Pixels of one peak may meet at corners.
     seeds, _count = ndimage.label(peaks & allowed, np.ones((3, 3)))
     grown = watershed(-height, seeds, mask=allowed)  # type: ignore[no-untyped-call]  # of scikit-image
     return _only_certain(grown, maps.foreground, settings)

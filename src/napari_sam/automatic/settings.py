@@ -45,6 +45,7 @@ class DenseSettings:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
+            # Types are texts here, because annotations are not evaluated.
             if field.type == "float" and not 0 <= value <= 1:
                 raise InputError(f"{field.name} is a number from 0 to 1; got {value!r}.")
         if not 1 <= self.views <= 4:

@@ -45,6 +45,7 @@ def limit(
     with reported(debug):
         folder = settings.required_folder()
         settings.choose_limit(folder, None if size == "default" else parse_bytes(size))
+        # Opened only now, to go by the new limit.
         store = DiskStore(folder)
         store.make_room()
         typer.echo(f"{folder} holds {format_bytes(store.limit)} at most from now on.")
@@ -62,6 +63,7 @@ def clear(
     with reported(debug):
         store = DiskStore(settings.required_folder())
         usage = store.usage()
+        # Nothing would be lost with an empty one.
         if usage.count and not yes:
             typer.confirm(f"Delete {usage.count} embeddings, {format_bytes(usage.nbytes)}?", abort=True)
         freed = store.clear()

@@ -38,6 +38,7 @@ def reported(debug: bool) -> Iterator[None]:
     except NapariSamError as error:
         if debug:
             raise
+        # Libraries say some things in several lines.
         typer.echo(f"Error: {' '.join(str(error).split())}", err=True)
         raise typer.Exit(1) from error
 
@@ -69,6 +70,7 @@ def getting(model: str) -> AbstractContextManager[Progress]:
     from napari_sam.checkpoints.registry import list_models
 
     spec = next((spec for spec in list_models() if spec.name == model), None)
+    # A path, or a checkpoint that was imported, is never downloaded.
     if spec is None or weights.status(spec) in (weights.State.BUNDLED, weights.State.ON_DISK):
         return nullcontext(no_progress)
     return transfer_bar(f"Getting {model}", spec.approximate_size)
@@ -77,6 +79,7 @@ def getting(model: str) -> AbstractContextManager[Progress]:
 @contextmanager
 def _bar(what: str, total: float, *columns: Column) -> Iterator[Progress]:
     """Show a bar that is gone when the work is; where nobody watches, show nothing."""
+    # Standard output is for results, which may go to a file or another program.
     console = Console(stderr=True)
     if not console.is_terminal:
         yield no_progress

@@ -81,6 +81,7 @@ def embed(
         from napari_sam.cache.settings import required_folder
         from napari_sam.io.stacks import open_stack
 
+        # First of all: without a folder, everything else would be in vain.
         store = DiskStore(required_folder())
         with open_stack(stack) as opened:
             wanted = _choose(opened, axis, span, places)
@@ -116,7 +117,9 @@ def _choose(stack: "ImageStack", axis: str | None, span: str | None, fixed: list
         if axis or span or fixed:
             raise InputError("This is a single plane: it has nothing for --axis, --range or --at.")
         return _Wanted(None, [(None, None)], range(1))
+    # find gives -1 where there is no z: then the first axis.
     along = max(0, stack.axes.find("z")) if axis is None else find_axis(axis, stack.axes)
+    # The last two of the others lie in the plane, as they do in napari.
     shown = [other for other in range(count) if other != along][-2:]
     places: list[Sequence[int | None]] = [range(length) for length in stack.shape]
     for other in shown:
@@ -168,10 +171,12 @@ def _embed_one(engine: "Engine", store: "DiskStore", plane: "Plane", tally: _Tal
         )
     start = time.perf_counter()
     computed = engine.prepare(plane, lambda fraction: progress((tally.done + fraction) / tally.planes))
+    # Waited for: what is counted as done is on the disk.
     engine.cache.flush()
     tally.seconds += time.perf_counter() - start
     packed = engine.cache.get(engine.predictor.key(plane))
     size = 0 if packed is None else largest_size(packed)
+    # The first plane tells, as all are of one size.
     if tally.done == 0 and (needed := size * tally.planes) > store.limit:
         raise CacheError(
             f"{tally.planes} planes need about {format_bytes(needed)}, but the cache holds {format_bytes(store.limit)} "

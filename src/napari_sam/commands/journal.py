@@ -43,6 +43,7 @@ def list_(as_json: JsonTable = False, debug: Debug = False) -> None:
         table = Table(name, "Date", "Objects", "Images", "", box=None, padding=(0, 2, 0, 0))
         for row in rows:
             objects = "" if row["objects"] is None else str(row["objects"])
+            # Names of images may have square brackets, which rich takes for styles.
             table.add_row(row["journal"], _date(row["time"]), objects, escape(", ".join(row["images"])), row["note"])
         table_console().print(table)
 
@@ -63,6 +64,7 @@ def show(journal: Which = None, as_json: JsonTable = False, debug: Debug = False
         for entry in found:
             row = _row(entry)
             score = "" if entry.score is None else f"{entry.score:.2f}"
+            # What has no prompts of its own was carried here from another plane.
             words = "taken off" if entry.erased else ", ".join(_counted(entry.prompts)) or "carried"
             box = ", ".join(map(str, entry.box))
             names = [escape(row[key]) for key in ("image", "target", "plane")]
@@ -88,6 +90,7 @@ def restore(
 
     with reported(debug):
         path = _find(journal)
+        # Before any work: a slip in the name shows at once.
         require_output(output, [path], replace=force, folder=True)
         found, damaged = _read(path)
         chosen = _of_one_target(path, found, image, target)
@@ -152,6 +155,7 @@ def _summary(path: Path) -> dict[str, Any]:
     except InputError as error:
         return about | {"note": str(error)}
     return about | {
+        # Without objects it has no time of its own, and that of the file is the next best.
         "time": found[0].time if found else _written(path),
         "objects": len({(entry.target, entry.label) for entry in found if not entry.erased}),
         "images": list(dict.fromkeys(entry.target.image for entry in found)),

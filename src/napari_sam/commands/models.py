@@ -31,6 +31,7 @@ def list_(as_json: JsonTable = False, debug: Debug = False) -> None:
             return
         console = table_console()
         console.print(_table(rows))
+        # Not broken into lines, so that the path can be copied.
         console.print(f"Folder: {receipts.weights_folder()}", highlight=False, soft_wrap=True)
 
 
@@ -100,6 +101,7 @@ def verify(
                 typer.echo(f"{spec.name}: {error}", err=True)
             else:
                 typer.echo(f"{spec.name}: right ({words})")
+        # Only now: a damaged file must not keep the others from being looked at.
         if damaged:
             raise typer.Exit(1)
 
@@ -152,6 +154,7 @@ def _row(spec: ModelSpec) -> dict[str, Any]:
 def _table(rows: list[dict[str, Any]]) -> Table:
     """Lay the rows out, those of one domain together."""
     table = Table("Name", "Size", "Licence", "State", "Use it for", box=None, padding=(0, 2, 0, 0))
+    # People look for these: where there is little room, the longer words are broken into lines.
     for column in (table.columns[0], table.columns[1], table.columns[3]):
         column.no_wrap = True
     for domain in dict.fromkeys(row["domain"] for row in rows):

@@ -95,8 +95,10 @@ def segment(
     given: list[Prompt] = [*(points or []), *(boxes or [])]
     if not given and prompts is None:
         raise typer.BadParameter("Give at least one --point or --box, or --prompts FILE.")
+    # Not within `reported`: typer tells of a mistake in an option, with the usage.
     window = limits(contrast_limits)
     with reported(debug):
+        # The model may be a file, too, which is as little written over as the image.
         inputs = [image, *([] if prompts is None else [prompts]), *([Path(model)] if Path(model).exists() else [])]
         _check_outputs(output, overlay, inputs, append=append, force=force)
         wanted = _prompt_set(given, prompts)
@@ -174,7 +176,9 @@ def _predict(plane: "Plane", prompts: PromptSet, model: str, device: str) -> "tu
         predictor = load_predictor(model, device, progress=progress)
     for note in predictor.notes:
         typer.echo(f"Note: {note}", err=True)
+    # Loading is not counted: it says nothing about this image.
     engine, start = Engine(predictor), time.perf_counter()
+    # Crops follow from the prompts: encoding and answering go in turns, and are timed together.
     if not fits(plane.shape, predictor.canvas_side, plane.spacing):
         with work_bar("Looking for the object") as progress:
             prediction = engine.predict(plane, prompts, progress=progress)

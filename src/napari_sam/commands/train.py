@@ -158,6 +158,7 @@ def _archive(wanted: str, stop: Callable[[], None]) -> Path:
         return path
     with transfer_bar("BBBC038", bbbc038.SIZE) as progress:
 
+        # Not in the middle of a write: Ctrl-C waits for the next report.
         def report(fraction: float, /) -> None:
             stop()
             progress(fraction)
@@ -191,6 +192,7 @@ def _stoppable() -> Iterator[Callable[[], None]]:
     try:
         yield stop
     finally:
+        # What calls this may go on afterwards, as tests do.
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -240,6 +242,7 @@ class _Lines:
 
     def __call__(self, words: str) -> None:
         now = time.monotonic()
+        # Steps come many times a minute; other words tell of a new stage.
         if not words.startswith("step ") or now >= self._next:
             typer.echo(words, err=True)
             self._next = now + _BETWEEN_LINES

@@ -103,6 +103,7 @@ class ModelAccuracy:
     def precision_of(self, kind: str) -> NDArray[np.float64]:
         """Average precision of one type of image, or of "all": (images, thresholds), float64."""
         rows = [score.precision for score in self.automatic if kind in (ALL, score.kind)]
+        # Where nothing was measured, the array still has a column for each threshold.
         return np.array(rows, dtype=np.float64).reshape(-1, len(THRESHOLDS))
 
 
@@ -189,6 +190,7 @@ def measure_accuracy(
     def visit(item: LabelledImage, embedding: Embedding) -> None:
         kinds.append(item.kind)
         if dense:
+            # Here, while the embedding is at hand: encoding is the slow part.
             precision = average_precision(item.labels, segment_everything(predictor, embedding))
             found.append(ImageScore(item.name, item.kind, tuple(precision.tolist())))
 
@@ -235,6 +237,7 @@ def _summary(images: int, objects: Sequence[ObjectScore], automatic: Sequence[Im
     }
     if automatic:
         precision = np.array([score.precision for score in automatic], dtype=np.float64)
+        # The first threshold is .5.
         for name, values in (("AP", precision.mean(1)), ("AP@50", precision[:, 0])):
             measures[name] = float(values.mean())
             intervals[name] = bootstrap_interval(values, [score.image for score in automatic])

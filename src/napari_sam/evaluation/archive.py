@@ -90,6 +90,7 @@ class Archive:
             try:
                 return reader(unpacked)
             except InputError as error:
+                # The person knows the archive, not the file beside it that is gone in a moment.
                 raise InputError(str(error).replace(str(unpacked), self.where(name))) from error
 
     def _contents(self, name: str) -> bytes:
@@ -120,6 +121,7 @@ def open_files(path: Path) -> Files:
             names = [name for name in archive.namelist() if not name.endswith("/") and _wanted(name)]
     except Exception as error:  # a damaged directory of files: struct.error, UnicodeDecodeError, OverflowError, ...
         raise InputError(f"{path} cannot be read as a zip archive: {error}. {_WANTED}.") from error
+    # Parts may lie in folders within, because many archives have one more folder around everything.
     tops = [{"/".join(n.split("/")[:i]) for n in names for i in _positions(n, part)} for part in PARTS]
     both = tops[0] & tops[1]
     least = min((top.count("/") if top else -1 for top in both), default=0)
@@ -159,4 +161,5 @@ def _of_parts(names: Iterable[str]) -> tuple[str, ...]:
 
 def _wanted(name: str) -> bool:
     """Whether a file is a person's, and not what a system left there."""
+    # A folder that was given as ".." is not hidden.
     return not any(part in _JUNK or (part.startswith(".") and part != "..") for part in PurePosixPath(name).parts)

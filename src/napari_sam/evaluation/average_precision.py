@@ -17,7 +17,7 @@ from napari_sam.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_TWENTIETHS = np.arange(10, 20)
+_TWENTIETHS = np.arange(10, 20)  # whole numbers, see `match_counts`
 
 THRESHOLDS: tuple[float, ...] = tuple((_TWENTIETHS / 20).tolist())
 """Overlaps (IoU) that are asked for: .5, .55, ... .95."""
@@ -83,6 +83,7 @@ def match_counts(truth: NDArray[np.integer], answer: NDArray[np.integer]) -> Mat
     union = true_areas[pairs // len(areas)] + areas[pairs % len(areas)] - common
     # In whole numbers, so that an overlap that equals its threshold is never rounded past it.
     found = np.count_nonzero(20 * common > _TWENTIETHS[:, None] * union, axis=1)
+    # Each count has the background in it.
     return MatchCounts(found.astype(np.int64), len(true_areas) - 1, len(areas) - 1)
 
 

@@ -99,6 +99,7 @@ def click_curve(
         earlier = [MaskPrompt(prediction.logits[0])] if carry else []
         measured.append(iou(answer, truth))
         predicted.append(float(prediction.scores[0]))
+        # Only the first click has candidates to choose from.
         if click == 0:
             best = max(iou(mask, truth) for mask in prediction.masks)
     return ClickCurve(tuple(measured), tuple(predicted), best)

@@ -152,8 +152,10 @@ def spread(images: Iterable[T], count: int) -> list[T]:
         Sorted by type.
     """
     kinds: dict[str, list[T]] = defaultdict(list)
+    # By a digest: as good as drawn at random, and the same on every machine.
     for image in sorted(images, key=lambda image: hashlib.sha256(image.name.encode()).hexdigest()):
         kinds[image.kind].append(image)
+    # One of each type in turn, as long as a type has some.
     turns = zip_longest(*(kinds[kind] for kind in sorted(kinds)))
     chosen = [image for image in chain.from_iterable(turns) if image is not None][:count]
     return sorted(chosen, key=lambda image: image.kind)
@@ -215,6 +217,7 @@ def read_dataset(path: Path, progress: Progress = no_progress) -> Dataset:
 
 def image_kind(image: NDArray[np.uint8]) -> str:
     """Name the type of an (H, W, 3) uint8 image: how it was stained or lit, by simple statistics, and its size."""
+    # Differences of uint8 would wrap around.
     channels = image.astype(np.int16)
     coloured = float(np.mean(channels.max(2) - channels.min(2))) > _COLOURED
     lit = "fluorescence" if channels.mean() < _DARK_GROUND else "brightfield"
@@ -247,6 +250,7 @@ def _stems(files: Files, part: str, suffixes: tuple[str, ...]) -> dict[str, str]
         if file.suffix.lower() not in suffixes:
             raise InputError(f"{files.where(name)} cannot hold labels: JPEG changes numbers. Save them as PNG or TIFF.")
         stem = str(file.relative_to(part).with_suffix(""))
+        # An OME-TIFF goes with labels of the plain name.
         stem = stem[:-4] if stem.lower().endswith(".ome") else stem
         if stem in found:
             raise InputError(f"{files.where(found[stem])} and {files.where(name)} share one name. Rename one of them.")
@@ -283,4 +287,5 @@ def _read(files: Files, image: str, labels: str) -> tuple[NDArray[Any], NDArray[
 
 def _is_heap(labels: NDArray[np.integer[Any]]) -> bool:
     """Whether a label image has one label, in more than one piece."""
+    # Pixels that meet at a corner are one piece.
     return len(np.unique(labels[labels != 0])) == 1 and ndimage.label(labels, np.ones((3, 3)))[1] > 1

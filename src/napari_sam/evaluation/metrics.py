@@ -77,6 +77,7 @@ def object_means(scores: Sequence[ObjectScore]) -> dict[str, NDArray[np.float64]
         for target in TARGETS:
             reached = curves >= target / 100
             failed: NDArray[np.bool_] = ~np.any(reached, axis=1)
+            # argmax finds the first click that was enough.
             values[f"NoC@{target}"] = np.where(failed, most, 1 + np.argmax(reached, axis=1)).astype(np.float64)
             values[f"failed@{target}"] = failed.astype(np.float64)
     if scores and scores[0].box is not None:
@@ -116,6 +117,7 @@ def object_measures(scores: Sequence[ObjectScore]) -> dict[str, float]:
     if len(predicted):
         measures["ECE"] = expected_calibration_error(calibration(predicted, measured))
         measures["bias"] = float(np.mean(predicted - measured))
+        # Spearman's coefficient is Pearson's of the ranks.
         both = {"Pearson": (predicted, measured), "Spearman": (rankdata(predicted), rankdata(measured))}
         for name, (one, other) in both.items():
             if (value := correlation(one, other)) is not None:
@@ -125,6 +127,7 @@ def object_measures(scores: Sequence[ObjectScore]) -> dict[str, float]:
 
 def largest_fall(curve: ArrayLike) -> float:
     """Return the largest drop from one value of a curve to the next, 0 if it never falls."""
+    # A curve of a single value has no differences.
     return float(max(0.0, -np.diff(np.asarray(curve, dtype=np.float64)).min(initial=0.0)))
 
 
@@ -138,6 +141,7 @@ def answers(scores: Sequence[ObjectScore]) -> tuple[NDArray[np.float64], NDArray
 
 def calibration(predicted: NDArray[np.float64], measured: NDArray[np.float64]) -> tuple[CalibrationBin, ...]:
     """Average predicted and measured IoU in equal ranges of the predicted one; empty ranges are left out."""
+    # 1 belongs to the last range, as does what a model predicts beyond it.
     index = np.clip(np.floor(predicted * BINS), 0, BINS - 1).astype(np.int64)
     bins = []
     for number in np.unique(index).tolist():
@@ -182,9 +186,11 @@ def bootstrap_interval(
         95 % interval of the mean; None with fewer than `LEAST_IMAGES` images.
     """
     numbers: dict[Hashable, int] = {}
+    # Images are numbered as they come, whatever they are called by.
     index = np.array([numbers.setdefault(image, len(numbers)) for image in images], dtype=np.int64)
     if len(numbers) < LEAST_IMAGES:
         return None
+    # With sums and counts of each image, a draw of images needs no single object.
     sums, counts = np.bincount(index, values), np.bincount(index)
     rng = np.random.default_rng(seed)
     means = np.empty(_DRAWS)

@@ -45,6 +45,7 @@ def next_click(truth: NDArray[np.bool_], answer: NDArray[np.bool_]) -> PointProm
 
 def _largest_region(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the largest connected part of a mask, empty if there is none."""
+    # Pixels that meet at a corner only are two regions: they are clicked on one after the other.
     labels, count = ndimage.label(mask)
     if not count:
         return mask

@@ -85,6 +85,7 @@ def synthetic_volume(kind: str, seed: int, shape: tuple[int, int, int] = (24, 96
     Volume
         The image is uint16; objects are numbered from 1, and each has voxels on two planes at least.
     """
+    # The kind, too: volumes of one seed must not be drawn with the same numbers.
     rng = np.random.default_rng([KINDS.index(kind), seed])
     aniso = float(rng.choice([1.0, 2.0, 4.0]))
     draw = {"nuclei": _nucleus, "bodies": _body, "vessels": _vessel, "dark bodies": _body}[kind]
@@ -111,6 +112,7 @@ def _nucleus(rng: np.random.Generator, shape: tuple[int, int, int], aniso: float
     for index in range(shape[0]):
         off = index - z
         if abs(off) < half:
+            # The cross-sections of an ellipsoid.
             size = np.sqrt(1 - (off / half) ** 2)
             planes[index].append(
                 _Ellipse(y + lean[0] * off, x + lean[1] * off, long * size + 0.3, short * size + 0.3, angle, phase)
@@ -167,6 +169,7 @@ def _lay_out(objects: list[list[list[_Ellipse]]], shape: tuple[int, int, int]) -
     rows, columns = np.ogrid[: shape[1], : shape[2]]
     labels = np.zeros(shape, np.uint16)
     for index in range(shape[0]):
+        # 1 is at the outline, and what lies farther out belongs to nothing.
         depth = np.ones(shape[1:])
         for number, planes in enumerate(objects, 1):
             for part in planes[index]:
@@ -190,6 +193,7 @@ def _lay_out(objects: list[list[list[_Ellipse]]], shape: tuple[int, int, int]) -
 def _imaged(labels: NDArray[np.uint16], rng: np.random.Generator, aniso: float, *, dark: bool) -> NDArray[np.uint16]:
     """Make an image of objects."""
     brightness = np.concatenate([[0.0], rng.uniform(0.5, 1.0, int(labels.max()))])
+    # As wide along z as in the plane, in space.
     texture = ndimage.gaussian_filter(rng.normal(size=labels.shape), (2 / aniso, 2, 2))
     image = brightness[labels] * (1 + 0.15 * texture / texture.std())
     # Neighbours that touch are told apart by a fine dark seam, as membranes and gaps do it.
@@ -203,6 +207,7 @@ def _imaged(labels: NDArray[np.uint16], rng: np.random.Generator, aniso: float, 
         image = 1.2 - image
     slope = np.linspace(0, rng.uniform(0, 0.15), labels.shape[2])
     drift = np.exp(-rng.uniform(0, 0.6) * np.linspace(0, 1, labels.shape[0]))[:, None, None]
+    # The noise of counting photons: the fewer, the more of it.
     photons = rng.uniform(30, 200)
     noisy = rng.poisson(np.clip((image + 0.12 + slope) * drift, 0, None) * photons) / photons
     return np.asarray(np.clip(1000 * noisy + rng.normal(100, 15, labels.shape), 0, 65535), np.uint16)

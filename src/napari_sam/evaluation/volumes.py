@@ -117,6 +117,7 @@ def measure_volume(
         For each object each method.
     """
     image = volume.image
+    # Limits of the whole volume, as those of a layer: all planes must look alike.
     planes = ArrayPlanes(image, 0, (0, None, None), _limits(image), spacing=volume.spacing[1:])
     labels = [label for label in np.unique(volume.labels) if label and _planes(volume, label) >= LEAST_PLANES]
     if most is not None and len(labels) > most:
@@ -177,6 +178,7 @@ def _carried(engine: Engine, planes: ArrayPlanes, truth: NDArray[np.bool_], stra
     mask = _click(engine, planes, truth, middle)
     if not mask.any():
         return {}
+    # How micro-sam stops belongs to its rule.
     rules = PROJECTION_RULES if strategy == "projection" else DEFAULT_RULES
     steps = propagate(engine, planes, [Annotated(middle, mask)], strategy=strategy, rules=rules)
     return {middle: mask} | {step.index: step.mask for step in steps if isinstance(step, PropagationStep)}
@@ -192,6 +194,7 @@ def _score(volume: Volume, label: int, method: str, truth: NDArray[np.bool_], fo
     for index, mask in found.items():
         answer[index] = mask
     real, drawn = truth.any(axis=(1, 2)), answer.any(axis=(1, 2))
+    # Planes that have neither would count as perfect.
     either = np.flatnonzero(real | drawn)
     bad = sum(bool(iou(truth[index], answer[index]) < GOOD) for index in either)
     return VolumeScore(

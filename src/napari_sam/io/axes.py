@@ -65,6 +65,7 @@ def is_length(unit: str) -> bool:
 
 def convert(spacing: float, unit: str, to: str) -> float:
     """Express a length in another unit of length."""
+    # Exact where nothing is converted; also for times and pixels, which are in no table.
     return spacing if unit == to else spacing * _MICROMETERS[unit] / _MICROMETERS[to]
 
 
@@ -120,6 +121,7 @@ def name_axes(letters: Sequence[str], shape: Sequence[int]) -> tuple[str, tuple[
     given = [letter.lower() for letter in letters]
     if "y" not in given or "x" not in given:
         raise InputError(f"The axes are {''.join(letters)!r} (shape {tuple(shape)}): none is y, or none is x.")
+    # An axis of one place needs no name, whatever the file calls it.
     names = ["-" if size == 1 and name not in "yx" else name for name, size in zip(given, shape, strict=True)]
     unknown = [axis for axis, name in enumerate(names) if name != "-" and (name not in _KNOWN or names.count(name) > 1)]
     free = [name for name in _UNNAMED if name not in names]
@@ -129,6 +131,7 @@ def name_axes(letters: Sequence[str], shape: Sequence[int]) -> tuple[str, tuple[
             f"The axes are {''.join(letters)!r} (shape {tuple(shape)}), more than t, c, z, y and x can name. "
             "Save the part that you want."
         )
+    # The last axis of a file is its fastest one, as the first of the free names is.
     for axis, name in zip(reversed(unknown), free, strict=False):
         notes.append(f"The file does not name axis {axis} of length {shape[axis]}; it is taken for {name}.")
         names[axis] = name

@@ -45,6 +45,7 @@ def default_limits(data: Any, fixed: Sequence[int | None]) -> tuple[float, float
         places = iter(free)
         at = tuple(next(places) if place is None else place for place in fixed)
         values = np.asarray(data[(*at, *_part(height, width))])
+        # NaN and infinity are no ends of a window; whole numbers have neither.
         values = values[np.isfinite(values)] if values.dtype.kind == "f" else values
         if values.size:
             low, high = min(low, float(values.min())), max(high, float(values.max()))

@@ -67,6 +67,7 @@ def add_object(
     """
     new = int(labels.max(initial=0)) + 1
     where = mask & (labels == 0) if empty_only else mask
+    # astype copies, also where the type stays: the labels that were given belong to the caller.
     result: NDArray[np.integer[Any]] = labels.astype(np.uint16 if new <= np.iinfo(np.uint16).max else np.uint32)
     result[where] = new
     return result, new, int(where.sum())
@@ -150,6 +151,7 @@ def write_tiff_labels(path: Path, planes: Iterator[NDArray[Any]], dtype: np.dtyp
         else, or for ``.ome.tif``, OME's.
     """
     size = math.prod(like.shape) * dtype.itemsize
+    # ImageJ has no labels of 32 bits: there they are floats.
     imagej = (
         dtype.itemsize <= 2
         and size < _CLASSIC
@@ -164,6 +166,7 @@ def write_tiff_labels(path: Path, planes: Iterator[NDArray[Any]], dtype: np.dtyp
             shape=like.shape,
             dtype=dtype,
             compression="zlib",
+            # Said, because tifffile takes planes that are 3 or 4 pixels wide for colours.
             photometric="minisblack",
             metadata={"axes": like.axes.upper(), **metadata},
             **resolution,

@@ -80,6 +80,7 @@ def _name(path: Path) -> str:
 def _data(stack: ImageStack, *, labels: bool, options: dict[str, Any]) -> Any:
     """Give all pixels of a small stack, else arrays that stay in the file."""
     if stack.data.size * stack.data.dtype.itemsize <= min(_AT_ONCE, largest_read()):
+        # All of it is in memory then, and the file can be closed.
         with stack:
             pixels = np.array(stack.data)
         return pixels.astype(np.uint8) if labels and pixels.dtype == np.bool_ else pixels
@@ -135,6 +136,7 @@ def _described(data: Any, options: Mapping[str, Any]) -> ImageStack:
     given = "".join(str(label) for label in options.get("axis_labels") or ())
     named = len(given) == count == len(set(given)) and set(given) <= set("tczyx") and given.endswith("yx")
     units = [unit_name(str(unit)) for unit in options.get("units") or (PIXEL,) * count]
+    # A layer that is turned over has a negative scale; files know distances only.
     steps = [abs(float(step)) or 1.0 for step in options.get("scale", (1.0,) * count)]
     spacing, units_ = common_length(steps, units)
     affine = (options.get("metadata") or {}).get(AFFINE)

@@ -66,6 +66,7 @@ def require_replaceable(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
+        # stat follows links: what it does not find may be a link to nothing.
         if path.is_symlink():
             raise InputError(f"{path} is a link to nothing. Delete it, or choose another output.") from None
         return

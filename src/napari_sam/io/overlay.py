@@ -41,12 +41,14 @@ def draw_overlay(picture: NDArray[np.uint8], mask: NDArray[np.bool_], prompts: P
     -------
     numpy.ndarray, shape (H, W, 3), uint8
     """
+    # A copy: a plane keeps its rendering, and shares it.
     drawn = np.array(picture)
     around = _grown(mask)
     drawn[_grown(around) & ~around] = 0
     drawn[around & ~mask] = 255
     image = Image.fromarray(drawn)
     draw = ImageDraw.Draw(image)
+    # Large pictures are looked at shrunk, and need thicker marks.
     unit = max(1, round(max(picture.shape[:2]) / 256))
     if (box := prompts.box) is not None:
         draw.rectangle((box.start[1], box.start[0], box.stop[1], box.stop[0]), outline=BOX, width=unit)

@@ -62,6 +62,7 @@ def _read_tiff(path: Path) -> NDArray[Any]:
         axes, shape = series.axes, series.shape
         kept = [(axis, size) for axis, size in zip(axes, shape, strict=True) if size != 1 or axis in "YX"]
         names, sizes = "".join(axis for axis, _ in kept), tuple(size for _, size in kept)
+        # Before anything is decoded: a header may promise more than there is memory.
         require_room(path, math.prod(shape) * series.dtype.itemsize)
         pixels = np.asarray(series.asarray()).reshape(sizes)
     if names == "YX":
@@ -87,5 +88,6 @@ def _read_picture(path: Path) -> NDArray[Any]:
         require_room(path, math.prod(picture.size) * 16)
         if picture.mode in _PLAIN_MODES:
             return np.asarray(picture)
+        # Beside the mode: a PNG keeps the transparency of its palette in a chunk of its own.
         transparent = picture.mode in _ALPHA_MODES or "transparency" in picture.info
         return np.asarray(picture.convert("RGBA" if transparent else "RGB"))

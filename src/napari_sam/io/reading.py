@@ -101,6 +101,7 @@ def reading(path: Path | str, what: str = "") -> Iterator[None]:
 
 def _in_words(part: str, error: Exception) -> str:
     """Say what went wrong over a file, and what to do."""
+    # In one line and without its full stop: the library's words become part of a sentence.
     words = " ".join(str(error).split()).rstrip(".")[:_LONGEST] or type(error).__name__
     match error:
         case MemoryError():

@@ -232,4 +232,5 @@ def _arranged(source: Any, order: Sequence[int], path: Path, dtype: DTypeLike | 
     if not isinstance(source, np.ndarray):
         return ArrangedArray(source, order, path, dtype)
     dropped = [axis for axis in range(source.ndim) if axis not in order]
+    # Views, where NumPy can give them: memory maps stay in their file.
     return source.transpose([*order, *dropped]).reshape([source.shape[axis] for axis in order])

@@ -62,6 +62,7 @@ def _reader(path: Path) -> Callable[[Path], ImageStack]:
             return omezarr.read_zarr
         if suffix == ".zarr":
             raise InputError(f"{path} is called .zarr but holds no Zarr metadata. It may not be whole.")
+        # One slice is enough: read_dicom passes over what is none.
         return dicom.read_dicom if any(map(_is_slice, sorted(path.iterdir()))) else folder.read_folder
     if suffix in folder.TIFF_SUFFIXES:
         return tiff.read_tiff
@@ -115,6 +116,7 @@ def write_stack_labels(
     dtype, planes = label_planes(labels, like.shape, largest)
     with replacing_result(place) as temporary:
         write(temporary, checked(planes, like.shape, dtype), dtype, like)
+        # One plane more would be left out without a word.
         if next(planes, None) is not None:
             raise InputError("There are more planes of labels than the stack has.")
 
@@ -168,6 +170,7 @@ def _refuse_input(path: Path, like: ImageStack) -> None:
 
 
 def _write_numpy(path: Path, planes: Iterator[NDArray[Any]], dtype: np.dtype[Any], like: ImageStack) -> None:
+    # A memory map: whatever the size of the labels, one plane of them is in memory.
     array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=like.shape)
     for at, plane in zip(np.ndindex(*like.shape[:-2]), planes, strict=True):
         array[at] = plane

@@ -25,6 +25,7 @@ def encode_line(record: dict[str, Any]) -> bytes:
         If JSON does not hold it.
     """
     text = json.dumps(record, separators=(",", ":")).encode()
+    # In place of the closing brace, so that a line is still one JSON object.
     return text[:-1] + b',"crc":"%08x"}\n' % zlib.crc32(text)
 
 

@@ -116,6 +116,7 @@ def entries(records: Iterable[Mapping[str, Any]]) -> tuple[list[JournalEntry], i
         elif kind in ("withdrawn", "restored"):
             of = record.get("of")
             numbers = {one for one in (of if isinstance(of, list) else [of]) if isinstance(one, int)}
+            # An object may be withdrawn and restored several times: the last word counts.
             undone = undone | numbers if kind == "withdrawn" else undone - numbers
     return [entry for number, entry in sorted(found.items()) if number not in undone], strange
 
@@ -129,6 +130,7 @@ def _entry(record: Mapping[str, Any], *, erased: bool) -> JournalEntry:
         raise ValueError
     if not 0 <= axes[0] < axes[1] < len(index) or len(box) != 4 or not 0 < label < 2**32:
         raise ValueError
+    # An index is missing for the two axes of the plane, and for these only.
     if any((at is None) is not (axis in axes) or not (at is None or at >= 0) for axis, at in enumerate(index)):
         raise ValueError
     return JournalEntry(

@@ -36,6 +36,7 @@ class JournalRecords:
 def journal_files(folder: str | os.PathLike[str] | None = None) -> list[Path]:
     """List the journals of a folder, by default the user's, oldest first."""
     place = Path(folder) if folder is not None else home() / "journal"
+    # Names begin with the time, in UTC.
     return sorted(path for path in place.glob("*.jsonl") if path.is_file())
 
 
@@ -61,6 +62,7 @@ def read_lines(path: str | os.PathLike[str]) -> JournalRecords:
     try:
         if not Path(path).is_file():
             raise InputError(f"There is no journal {path}. `napari-sam journal list` shows those that there are.")
+        # Bytes, not text: a damaged letter must cost its line, and not the file.
         lines = [line for line in Path(path).read_bytes().split(b"\n") if line]
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error

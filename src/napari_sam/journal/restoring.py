@@ -77,6 +77,7 @@ def restore(entries: Sequence[JournalEntry], path: Path) -> Restored:
 
 def _write_all(labels: NDArray[np.uint32], entries: Sequence[JournalEntry]) -> tuple[int, int]:
     """Write entries in their order; count the objects that got another number, and the masks that are damaged."""
+    # Beyond all numbers of the journal: what is new here is free on every plane.
     top = max(entry.label for entry in entries)
     numbers: dict[int, int] = {}  # what an object is called here, where its own number was taken
     damaged = 0
@@ -92,6 +93,7 @@ def _write_all(labels: NDArray[np.uint32], entries: Sequence[JournalEntry]) -> t
             place[axis] = slice(None)
         plane = labels[tuple(place)]
         present = plane == label
+        # What has the number lies elsewhere on the plane, so that it is another object.
         if present.any() and mask.any() and not (present & mask).any():
             top += 1
             label = numbers[entry.label] = top

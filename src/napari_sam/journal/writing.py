@@ -67,6 +67,7 @@ class Journal:
                 _append(file, b"".join(self._waiting), on_disk=on_disk)
         except OSError as error:
             self.trouble = error
+            # The oldest go first; what was accepted last stays, however large it is.
             while len(self._waiting) > 1 and sum(map(len, self._waiting)) > _MOST_WAITING:
                 self._waiting.popleft()
         else:
@@ -82,6 +83,7 @@ class Journal:
             If they cannot be brought there.
         """
         if self.path is not None:
+            # Opened for writing, because Windows brings no other files to the disk.
             with self.path.open("r+b") as stream:
                 os.fsync(stream.fileno())
 
@@ -93,6 +95,7 @@ class Journal:
                 return self.path.open("r+b", buffering=0)
             return self.path.open("x+b", buffering=0)  # somebody deleted it while the session runs
         stem = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
+        # Two of one process may begin within one second.
         for number in range(10_000):
             path = self._folder / f"{stem}-{number}.jsonl"
             try:
@@ -110,9 +113,11 @@ def _append(file: FileIO, data: bytes, *, on_disk: bool) -> None:
     if end == 0:
         data = encode_line({"format": FORMAT, "version": VERSION}) + data
     try:
+        # What an attempt that failed left of a line goes first.
         file.truncate(end)
         file.seek(end)
         left = memoryview(data)
+        # An unbuffered file may take less than it is given, and says how much.
         while left:
             left = left[file.write(left) :]
         if on_disk:

@@ -88,6 +88,7 @@ def brain() -> list[LayerData]:
     from napari_sam.io.formats.nifti import EXTRA
     from napari_sam.io.reading import require
 
+    # For its words: the data are read by way of nibabel's reader below.
     require("nibabel", EXTRA, "The brain and other NIfTI files")
     with as_file(files("nibabel") / "tests" / "data" / "example4d.nii.gz") as path:
         if not path.is_file():
@@ -146,6 +147,7 @@ def _volume(path: Path, name: str, source: dict[str, str], **display: Any) -> li
             "metadata": source,
             **display,
         }
+        # A copy: the file is closed when the block ends.
         return [(np.array(stack.data[first]), options, "image")]
 
 

@@ -74,6 +74,7 @@ def download(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _alone(target, progress):
+            # Asked with the lock held: another process may have brought it meanwhile.
             if replace or not target.is_file():
                 if target.is_dir():
                     raise IsADirectoryError(errno.EISDIR, f"{target.name} is a folder there")
@@ -105,6 +106,7 @@ def _lock_path(target: Path) -> Path:
 @contextmanager
 def _alone(target: Path, progress: Progress) -> Iterator[None]:
     """Hold the lock of `target`; whoever waits for it can still cancel."""
+    # A link that somebody put there would be written through.
     clear_way(_lock_path(target))
     lock = FileLock(_lock_path(target))
     while True:
@@ -133,6 +135,7 @@ class _Download:
 
     def run(self) -> None:
         """Try every address in turn."""
+        # More bytes than the file has: they are of something else.
         if partial_size(self.target) > self.source.bound:
             forget(self.target)
         self.partial.open(self._tick)
@@ -153,12 +156,14 @@ class _Download:
         while barren < self.limits.attempts:
             wait = self.limits.backoff * 2**barren
             try:
+                # A part that has every byte is only compared.
                 if not self._complete():
                     self._transfer(url, may_resume=may_resume)
                 problem = self._problem()
                 if problem is None:
                     return None
                 self.offline = False
+                # Only bytes of several requests can be a mixture: those of one are what the server has.
                 mixture, best = self.partial.resumed, 0
                 self.partial.restart()
                 if not mixture:
@@ -172,6 +177,7 @@ class _Download:
             except RefusedError as error:
                 self.offline = False
                 return str(error)
+            # Tries count while nothing new comes: on a bad line it may go on a hundred times.
             barren = 0 if self.partial.have > best else barren + 1
             best = max(best, self.partial.have)
             if barren < self.limits.attempts:

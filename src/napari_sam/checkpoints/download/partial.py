@@ -71,6 +71,7 @@ class Partial:
         self._hasher = new_hasher(self._algorithm) if self._algorithm else None
         part = part_path(self._target)
         clear_way(part)
+        # In append mode nothing that is here is written over, wherever reading has left the place.
         self._file = open(part, "ab+", opener=without_links)
         self._file.seek(0)
         while block := self._file.read(_BLOCK):
@@ -89,6 +90,7 @@ class Partial:
             self.resumed = True
         self.url, self.validator, self.total = url, head.validator, head.total
         note = {"url": url, "validator": head.validator, "total": head.total}
+        # Before the bytes, so that even after a crash it is known where they are from.
         write_whole(note_path(self._target), json.dumps(note))
 
     def write(self, chunk: bytes) -> None:
@@ -119,6 +121,7 @@ class Partial:
 
     def install(self) -> None:
         """Give the file its name, in one step."""
+        # On the disk first: after a power cut, a file of this name must be whole.
         self.flush()
         self._close()
         os.replace(part_path(self._target), self._target)

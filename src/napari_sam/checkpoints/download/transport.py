@@ -116,14 +116,17 @@ class Stream:
 
     def __init__(self, url: str, start: int, validator: str | None, limits: Limits, tick: Tick) -> None:
         self._url, self._start, self._limits, self._tick = url, start, limits, tick
+        # Compressed bytes could neither be counted nor taken up in the middle.
         self._headers = {"Accept-Encoding": "identity"}
         if start:
             self._headers["Range"] = f"bytes={start}-"
             if validator:
                 self._headers["If-Range"] = validator
+        # Bounded, so that a quick line does not fill the memory while the disk is slow.
         self._queue: Queue[Head | bytes | Exception | None] = Queue(maxsize=16)
         self._closed = Event()
         self._response: requests.Response | None = None
+        # A daemon: a socket that blocks must not keep the program alive.
         self._thread = Thread(target=self._read, name="napari-sam-download", daemon=True)
 
     def __enter__(self) -> Stream:
@@ -219,6 +222,7 @@ def read_head(response: requests.Response, start: int) -> Head:
     status, headers = response.status_code, response.headers
     if status in _TEMPORARY:
         raise TransferError(f"it answers {_status(response)}", _retry_after(headers.get("Retry-After", "")))
+    # 416: what is here already reaches beyond the end of the file.
     if status == 416:
         raise RangeError("it cannot continue where the download stopped")
     if status not in (200, 206):

@@ -58,8 +58,10 @@ def accuracy(
     from napari_sam.evaluation.report.files import prepare_folder, write_report
 
     with reported(debug):
+        # Each once, in the order given.
         names = list(dict.fromkeys(models or ["bundled"]))
         _require_models(names)
+        # Before hours of work.
         if output is not None:
             prepare_folder(output)
         with _all_or_nothing():
@@ -81,6 +83,7 @@ def accuracy(
         else:
             _print(report)
         if output is not None:
+            # With --json, standard output holds JSON and nothing else.
             typer.echo(f"{output}: {', '.join(path.name for path in written)}", err=as_json)
 
 
@@ -100,6 +103,7 @@ def _require_models(names: list[str]) -> None:
 
     for name in names:
         path = Path(name).expanduser()
+        # A name has neither folders nor the ending of a checkpoint.
         if path.suffix not in CHECKPOINT_SUFFIXES and len(path.parts) == 1:
             weights.lookup(name)
         elif not path.is_file():

@@ -51,6 +51,7 @@ def propagation(
         from napari_sam.inference.engine import Engine
         from napari_sam.propagation import DEFAULT_STRATEGY, STRATEGIES
 
+        # In the order given: all others are compared with the first.
         methods = list(dict.fromkeys(strategies or [DEFAULT_STRATEGY, "projection"]))
         for name in methods:
             if name not in STRATEGIES:
@@ -89,6 +90,7 @@ def _read(image: Path, labels: Path | None) -> "Volume":
                 f"{image} is {pixels.shape} along {pixels.axes}, {labels} {numbers.shape} along {numbers.axes}. "
                 "Both must be one grey volume of the same three axes."
             )
+        # Copies: both files are closed when the block ends.
         truth = np.array(numbers.data[:])
         if truth.dtype.kind not in "ui":
             raise InputError(f"{labels} is of dtype {truth.dtype}; labels are whole numbers from 0 up.")

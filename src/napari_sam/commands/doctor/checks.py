@@ -72,6 +72,7 @@ def diagnose(progress: Progress = no_progress) -> tuple[Finding, ...]:
         In the order to read them; nothing is raised for what is broken.
     """
     findings = [*_versions(), _old_plugin(), _qt(), *_safely("devices", _devices), _folder()]
+    # The bundled model even where its file is gone: that is something to report.
     present = [spec for spec in (*list_models(), *weights.imported()) if weights.find(spec) or spec.bundled]
     for done, spec in enumerate(present):
         part = _part(progress, done, len(present) + 1)
@@ -146,6 +147,7 @@ def _devices() -> list[Finding]:
 
 def _folder() -> Finding:
     folder = receipts.weights_folder()
+    # The folder may not have been made yet: the nearest one above it is on the same disk.
     there = next(path for path in (folder, *folder.parents) if path.exists())
     words = f"{folder} ({format_bytes(shutil.disk_usage(there).free)} free)"
     if not os.access(there, os.W_OK):
@@ -184,6 +186,7 @@ def _test_prediction() -> list[Finding]:
 
     y, x = np.mgrid[:256, :256]
     disc = (y - 120) ** 2 + (x - 140) ** 2 < 40**2
+    # The same noise each time, so that reports can be compared.
     image = (60 + 120 * disc + np.random.default_rng(0).normal(0, 8, disc.shape)).astype(np.float32)
     predictor = load_predictor(BUNDLED, "cpu")
     box = BoxPrompt((80, 100), (160, 180))

@@ -127,6 +127,7 @@ def find_row(
     axes, shape = stack.axes, stack.shape
     if len(axes) == 2:
         raise InputError("This is a single plane. Use `napari-sam segment`.")
+    # find gives -1 where there is no z: then the first axis.
     axis = find_axis(name, axes) if name is not None else max(0, axes.find("z"))
     shown = tuple(other for other in range(len(axes)) if other != axis)[-2:]
     others = [other for other in range(len(axes)) if other not in shown]
@@ -138,10 +139,12 @@ def find_row(
                 raise InputError(f"{axes[other]} = {place} lies outside: it goes from 0 to {shape[other] - 1}.")
         PromptSet((prompt,)).require_inside((shape[shown[0]], shape[shown[1]]))
         said.prompts.setdefault(whole.pop(axis), []).append(prompt)
+        # Without `axis`, along which prompts may differ.
         rows.add(tuple(whole.values()))
     if len(rows) > 1:
         fixed = ", ".join(axes[other] for other in others if other != axis)
         raise InputError(f"The prompts differ in {fixed}. Along {axes[axis]}, an object is carried at one {fixed}.")
+    # There is one: the command asks for a click or a box.
     [kept] = rows
     left = iter(kept)
     index = tuple(None if other in shown else 0 if other == axis else next(left) for other in range(len(axes)))
@@ -179,6 +182,7 @@ def _boxed(boxes: list[Box], axes: str, others: list[int]) -> list[tuple[list[fl
 
 def _with_marks(said: StackPrompts) -> StackPrompts:
     """Take planes on which there are only clicks beside the object for planes with stop marks."""
+    # A copy: planes are taken out on the way.
     for plane, prompts in list(said.prompts.items()):
         points = [prompt for prompt in prompts if isinstance(prompt, PointPrompt) and not prompt.positive]
         if len(points) == len(prompts):

@@ -81,6 +81,7 @@ def propagate(
     """Carry an object through a stack, from a few clicks on one or more of its planes, and write it as labels."""
     if not points and not boxes:
         raise typer.BadParameter("Give at least one --point or --box.")
+    # Not within `reported`: typer tells of a mistake in an option, with the usage.
     window = limits(contrast_limits)
     with reported(debug):
         from napari_sam.io.outputs import require_output
@@ -96,6 +97,7 @@ def propagate(
             if outside := [index for index in said.prompts if index not in within]:
                 raise InputError(f"There are prompts on plane {outside[0]}, which lies outside --range {span}.")
             check_output(output, opened)
+            # Named after the output, so that the same command finds it again.
             part = output.with_name(f"{output.name}.part")
             checkpoint = [Path(model)] if Path(model).exists() else []
             require_output(output, checkpoint, replace=force, folder=True)
@@ -107,12 +109,14 @@ def propagate(
             about = _about(opened, planes, row, said, within, engine, chosen)
             with Record(part, about, anew=force) as record:
                 found = _carry(engine, planes, said, within, chosen, record)
+                # Named after the process as well: nobody goes on with it, and another run may be on its way.
                 scratch = output.with_name(f".{output.name}.{os.getpid()}.scratch.npy")
                 try:
                     labels = label_planes(opened, row, record, label, found, scratch)
                     write_stack_labels(output, labels, opened, largest=label)
                 finally:
                     scratch.unlink(missing_ok=True)
+                # Only now is everything in the labels.
                 record.remove()
         report(output, found, opened.axes[row.axis], as_json=as_json)
 
@@ -139,6 +143,7 @@ def _about(
     """List all that the masks depend on: what was found for other settings is of no use for these."""
     from napari_sam.prompts import PromptSet
 
+    # Size and time tell that a file was changed, without reading all of it.
     found = stack.path.stat()
     return {
         "version": __version__,
@@ -174,6 +179,7 @@ def _carry(
             progress=progress,
             earlier=record,
         )
+        # Those that the record gave come first, and are in it already.
         for number, result in enumerate(results):
             if number >= before:
                 record.add(result)

@@ -68,6 +68,7 @@ def label_planes(
         for one in found.planes:
             if (found_there := boxed(one["plane"])) is not None:
                 carried[one["plane"]][found_there.box] = found_there.mask
+        # The axis that was followed goes back to its place among the last three.
         turned = np.moveaxis(carried, 0, row.axis - len(stack.shape) + 3)
     for at in np.ndindex(*leading):
         whole = np.zeros(stack.shape[-2:], np.uint32)

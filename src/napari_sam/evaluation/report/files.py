@@ -33,6 +33,7 @@ def prepare_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # Tried, because not every disk that refuses says so when it is asked.
         probe = folder / ".napari-sam-probe"
         probe.touch()
         probe.unlink()
@@ -64,6 +65,7 @@ def write_report(report: AccuracyReport, folder: Path) -> list[Path]:
 
     try:
         (folder / NUMBERS).write_text(json.dumps(report.to_json(), indent=2) + "\n", encoding="utf-8")
+        # csv writes the ends of lines itself.
         with (folder / OBJECTS).open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows(object_rows(report))
         plots = write_plots(report, folder)
@@ -85,6 +87,7 @@ def object_rows(report: AccuracyReport) -> Iterator[list[Cell]]:
     ]
     for model in report.models:
         for score in model.objects:
+            # A model that takes no clicks has empty cells there: all rows have the same columns.
             curves: list[float | None] = [*score.clicks, *score.predicted] or [None] * (2 * report.clicks)
             numbers = [*curves, score.best, score.box, score.box_predicted]
             where: list[Cell] = [model.model, score.image, score.kind, score.label, score.area]

@@ -166,7 +166,9 @@ def draw_boxes(series: Sequence[Series]) -> Figure | None:
     for one in shown:
         values = np.array([score.box for score in one.scores if score.box is not None])
         label = f"{_short(one.name)}: {_count(len(values), 'object')}, mean {values.mean():.2f}"
+        # In per cent, so that models with unlike numbers of objects can be compared.
         share = np.full(len(values), 100 / len(values))
+        # Areas are filled as long as they do not hide each other.
         axes.hist(values, edges, weights=share, color=one.colour, alpha=0.25 if len(shown) < 3 else 0)
         axes.hist(values, edges, weights=share, color=one.colour, histtype="step", linewidth=1.4, label=label)
         axes.axvline(float(values.mean()), color=one.colour, linestyle="--", linewidth=1)
@@ -238,6 +240,7 @@ def _short(name: str) -> str:
 
 def _figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    # Without pyplot, which would choose a backend, and keep the figure.
     FigureCanvasAgg(figure)
     return figure
 

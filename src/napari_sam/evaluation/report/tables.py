@@ -137,6 +137,7 @@ def _interval(summary: Summary, column: Column) -> str:
     if limits is None:
         return ""
     low, high = (column.show(limit) for limit in limits)
+    # One sign of per cent is enough for both ends.
     return f"{low.removesuffix(' %')}-{high}"
 
 

@@ -74,6 +74,7 @@ def archive_problem(path: Path, progress: Progress = no_progress) -> str | None:
             members = archive.infolist()
             for done, member in enumerate(members, 1):
                 with archive.open(member) as file:
+                    # To the end: the check sum of a file is compared with its last byte only.
                     while file.read(_BLOCK):
                         progress((done - 1) / len(members))
                 progress(done / len(members))

@@ -160,6 +160,7 @@ def _ordered(path: Path, frames: list[DicomFrame], first: FramePixels) -> _Order
         known = (thickness, "millimeter") if thickness else None
         return _Order(frames, "z", known, None, notes if len(frames) > 1 else ())
     positions = np.asarray(places, np.float64)
+    # Along a row times along a column: slices follow each other at right angles to both.
     normal = np.cross(orientation[:3], orientation[3:])
     along = positions @ normal
     order = np.argsort(along, kind="stable")
@@ -168,9 +169,11 @@ def _ordered(path: Path, frames: list[DicomFrame], first: FramePixels) -> _Order
     if step is None:  # one slice
         vector, size = normal * (first.thickness or 1.0), first.thickness
     else:
+        # From the first to the last one, so that the rounding of positions does not add up.
         vector, size = (positions[-1] - positions[0]) / (len(frames) - 1), step
     affine = np.eye(4)
     rows, columns = _steps(first)
+    # The first three numbers point along a row, where the column index grows.
     affine[:3, 0], affine[:3, 1], affine[:3, 2] = orientation[:3] * columns, orientation[3:] * rows, vector
     affine[:3, 3] = positions[0]
     return _Order(frames, "z", (size, "millimeter") if size else None, _LPS_TO_RAS @ affine)
@@ -181,6 +184,7 @@ def _even_step(path: Path, frames: Sequence[DicomFrame], along: NDArray[np.float
     steps = np.diff(along)
     if not steps.size:
         return None
+    # The median, as a gap must not move what the others are compared with.
     step = float(np.median(steps))
     names = [frame.path.name for frame in frames]
     if (twice := np.flatnonzero(steps < 1e-3)).size:

@@ -51,6 +51,7 @@ def read_folder(path: Path) -> ImageStack:
     if len(kinds) > 1:
         counts = ", ".join(f"{count} {suffix}" for suffix, count in kinds.most_common())
         raise InputError(f"{path} holds pictures of several kinds ({counts}). Put those of the stack into a folder.")
+    # The others are opened when they are asked for: the first one tells size and type of all.
     first = read_plane(files[0])
     shape = (len(files), *first.shape)
 
@@ -101,4 +102,5 @@ def read_numpy(path: Path) -> ImageStack:
 def _natural(path: Path) -> list[tuple[int, str]]:
     """Sort runs of digits by their value."""
     parts = re.split(r"(\d+)", path.name.lower())
+    # Pairs, because a number and a word cannot be compared.
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

@@ -53,7 +53,9 @@ def require_beside(path: Path, names: Iterable[str]) -> None:
     folder = path.parent.resolve()
     for name in names:
         if _NUMBERED.search(name):
+            # What glob would read as a pattern may stand for any letter: headers know no such patterns.
             pattern = re.sub(r"[\[?]", "?", _NUMBERED.sub("*", name))
+            # glob refuses patterns that begin at the root.
             found = [] if name.startswith(("/", "\\")) else list(path.parent.glob(pattern))
         else:
             found = [path.parent / name]
@@ -69,6 +71,7 @@ def require_beside(path: Path, names: Iterable[str]) -> None:
 
 def _lines(path: Path) -> list[str]:
     with open_plain(path) as file:
+        # Every byte is a letter of latin-1, so that nothing fails before it was looked at.
         return file.read(_LONGEST).decode("latin-1").splitlines()
 
 
@@ -84,5 +87,6 @@ def _named(lines: list[str]) -> list[str]:
                 return []
             if words[0].upper() == "LIST":
                 return [name.strip() for name in lines[number + 1 :] if name.strip()]
+            # Behind a pattern, MetaImage writes the first and the last number, and the step.
             return [words[0] if _NUMBERED.search(words[0]) else value]
     return []

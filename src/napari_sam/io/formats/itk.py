@@ -86,6 +86,7 @@ def _streams(path: Path) -> bool:
 
 def _value_bytes(itk: Any, reader: Any) -> int:
     """Count the bytes of a pixel, all of its components together."""
+    # SimpleITK tells the size of a pixel of images only, so that one of a single pixel is made.
     one = itk.Image([1] * reader.GetDimension(), reader.GetPixelID(), reader.GetNumberOfComponents())
     return int(one.GetSizeOfPixelComponent() * one.GetNumberOfComponentsPerPixel())
 
@@ -127,6 +128,7 @@ def write_itk(path: Path, planes: Iterator[NDArray[Any]], dtype: np.dtype[Any], 
     itk = require("SimpleITK", EXTRA, _WHAT)
     if like.axes not in ("yx", "zyx"):
         raise InputError(f"{path.suffix} labels have the axes z, y, x, not {like.axes}. Write a TIFF (.tif).")
+    # An image of that type tells what SimpleITK calls it.
     image = itk.Image(list(reversed(like.shape)), itk.GetImageFromArray(np.zeros((1, 1), dtype)).GetPixelID())
     for number, plane in enumerate(planes):
         part = itk.GetImageFromArray(plane)
@@ -145,4 +147,4 @@ def write_itk(path: Path, planes: Iterator[NDArray[Any]], dtype: np.dtype[Any], 
         image.SetOrigin(affine[:count, 3].tolist())
         image.SetDirection((affine[:count, :count] / lengths[:count]).ravel().tolist())
     with reading(path):
-        itk.WriteImage(image, str(path), True)
+        itk.WriteImage(image, str(path), True)  # compressed

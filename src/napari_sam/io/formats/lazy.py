@@ -157,6 +157,7 @@ class PagedArray(LazyArray):
         numbers = [int(np.ravel_multi_index(at, self.shape[: self._leading])) for at in product(*ranges)]
         lengths = [len(r) for r, place in zip(ranges, places, strict=True) if isinstance(place, slice)]
         if not lengths:
+            # A copy: pages are kept, and must not change with what a reader does to its own.
             return np.array(self._page(numbers[0])[inside])
         within = [
             len(range(*i.indices(n)))
@@ -215,6 +216,7 @@ def _place(part: Any, size: int) -> int | slice:
         start, stop, step = part.indices(size)
         if step < 0:
             raise IndexError("arrays on disk are read forwards; turn what was read around")
+        # Where it ends before it starts, there is nothing, as in NumPy.
         return slice(start, max(start, stop), step)
     place = operator.index(part)
     if not -size <= place < size:

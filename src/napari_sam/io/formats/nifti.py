@@ -79,6 +79,7 @@ def _source(path: Path, proxy: Any) -> NDArray[Any] | PagedArray:
     """Give the array with its axes turned around: a memory map of plain values, else one plane (y, x) at a time."""
     scaled = (proxy.slope, proxy.inter) != (1, 0)
     if not scaled and path.suffix.lower() != ".gz":
+        # In the file x is the fastest (Fortran's order): turned around it is (z, y, x), without a copy.
         values: NDArray[Any] = proxy.get_unscaled().T
         return values
     shape = proxy.shape[::-1]
@@ -115,6 +116,7 @@ def write_nifti(path: Path, planes: Iterator[NDArray[Any]], dtype: np.dtype[Any]
     start = int(header["vox_offset"])
     with nibabel.openers.Opener(str(path), "wb") as file:
         header.write_to(file)
+        # Zeros up to the first pixel; the four bytes after the header say that no extension follows.
         file.write(bytes(start - file.tell()))
         for plane in planes:
             file.write(np.ascontiguousarray(plane).tobytes())
@@ -140,8 +142,10 @@ def _header(nibabel: Any, dtype: np.dtype[Any], like: ImageStack) -> Any:
     header.set_zooms([*chain(zooms[: len(shape)], own[len(zooms) :])])
     if not isinstance(like.header, nibabel.Nifti1Header):
         _place(header, like, own)
+    # Labels are the numbers that are stored: the image's own scaling must not be applied to them.
     header.set_slope_inter(1, 0)
     header.set_intent(_LABELS)
+    # Both 0: no window. That of the image is in its header.
     header["cal_min"] = header["cal_max"] = 0
     # One file: magic and offset of the single-file kind, no extensions, which speak of the image.
     header.extensions.clear()
@@ -163,4 +167,5 @@ def _place(header: Any, like: ImageStack, steps: list[float]) -> None:
     time = _TIMES.get(like.units[like.axes.index("t")], "unknown") if "t" in like.axes else "unknown"
     header.set_xyzt_units(space, time)
     header.set_sform(affine, code)
+    # A qform holds rotations only; the sform has all of the affine.
     header.set_qform(affine, code, strip_shears=True)

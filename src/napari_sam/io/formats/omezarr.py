@@ -136,6 +136,7 @@ def _image(path: Path, group: Any, ome: dict[str, Any], notes: tuple[str, ...]) 
         levels[0],
         names,
         calibration,
+        # Levels that lack an axis cannot be arranged alike.
         levels=[level for level in levels[1:] if level.ndim == levels[0].ndim],
         windows=_windows(ome, names, levels[0].shape),
         header=int(group.metadata.zarr_format),
@@ -180,11 +181,13 @@ def write_zarr(path: Path, planes: Iterator[NDArray[Any]], dtype: np.dtype[Any],
     leading, plane = like.shape[:-2], like.shape[-2:]
     group = zarr.open_group(str(path), mode="w", zarr_format=2 if old else 3)
     options: dict[str, Any] = (
+        # OME-Zarr 0.4 nests chunks in folders.
         {"chunk_key_encoding": {"name": "v2", "separator": "/"}} if old else {"dimension_names": list(like.axes)}
     )
     array = group.create_array(
         "0",
         shape=like.shape,
+        # Labels are written plane by plane, and no chunk twice.
         chunks=(*(1 for _ in leading), *(min(size, _CHUNK) for size in plane)),
         dtype=dtype,
         fill_value=0,

@@ -117,6 +117,7 @@ def _array(
 ) -> NDArray[Any] | PagedArray | Any:
     """Give one level as an array that stays in the file."""
     if level.dataoffset is not None and not level.is_multifile:
+        # In the file's own order of bytes: it is mapped, not converted.
         dtype = np.dtype(file.byteorder + level.dtype.char)
         return np.memmap(path, dtype, "r", level.dataoffset, level.shape)
     count, page = len(level.pages), level.keyframe
@@ -135,6 +136,7 @@ def _array(
         with lock:
             return np.asarray(frame.asarray()).reshape(shape)
 
+    # Pages are decoded into the machine's own order of bytes.
     return PagedArray(read, level.shape[:split], shape, level.dtype.newbyteorder("="), path)
 
 

@@ -55,8 +55,10 @@ def read_backbone(path: Path) -> tuple[str, dict[str, Tensor]]:
         If the file holds something else.
     """
     try:
+        # Only weights: a pickle could run anything.
         published = torch.load(path, map_location="cpu", weights_only=True)
         for name in SCALINGS:
+            # Without memory: only names and shapes are compared.
             with torch.device("meta"):
                 trunk = EfficientNetLite(name)
             folded = _folded(published, trunk)

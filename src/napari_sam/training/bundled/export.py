@@ -116,6 +116,7 @@ def export(
         `weights`.
     """
     average, state = load_average(checkpoint, model)
+    # safetensors writes nothing that is not contiguous.
     tensors = {name: tensor.half().contiguous() for name, tensor in average.state_dict().items()}
     contents = to_safetensors(tensors, {"architecture": "compact", "config": average.config.to_json()})
     origin = state.get("origin", {})

@@ -79,6 +79,7 @@ def matched_start(
         The student's state.
     """
     own = student.state_dict()
+    # What has the same name and shape in both: the decoder, the heads, and what the encoders share.
     shared = {
         name: value for name, value in teacher.state_dict().items() if name in own and own[name].shape == value.shape
     }
@@ -87,6 +88,7 @@ def matched_start(
     optimizer = torch.optim.AdamW(learning, lr=_RATE, weight_decay=0.01)
     rng = np.random.default_rng((seed, 7))
     for step in range(steps):
+        # Twenty steps to warm up, then half a cosine down to a hundredth.
         for group in optimizer.param_groups:
             group["lr"] = (
                 _RATE * min(1.0, (step + 1) / 20) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / steps)))

@@ -120,6 +120,7 @@ def plan(wishes: Wishes, folder: Path, device_type: str) -> Plan:
         base = replace(base, model=model)
         origin["started_from"] = f"sha256 {digest(wishes.start_from)}"
     # How many processes help changes nothing but the speed, so that it is the machine's business, not the run's.
+    # One core is left for the process that drives the GPU.
     processes = wishes.workers or max(1, available_cores() - (device_type != "cpu"))
     training = _training(base.training, wishes, processes if device_type != "cpu" else 0)
     scenes = base.scenes if wishes.scenes is None else wishes.scenes
@@ -178,6 +179,7 @@ def read_start(path: Path) -> tuple[CompactConfig, dict[str, Tensor]]:
         raise InputError(
             f"There is no file {path} to start from. Give weights (.safetensors) or a run's checkpoint.pt."
         )
+    # torch writes its checkpoints as zip archives.
     with path.open("rb") as stream:
         is_archive = stream.read(2) == b"PK"
     if is_archive:

@@ -138,6 +138,7 @@ def train_bundled(
         "bundled": {name: getattr(config, name) for name in ("scenes", "kinds_share", "real_share", "held_out")},
     }
     if isinstance(start, Matching):
+        # A run that goes on has learnt more than what it began with.
         start = None if (folder / CHECKPOINT).exists() else _match(config, start, source, progress, tell)
     build = partial(TrainableCompact, config.model)
     trainer = Trainer(build, config.training, source, folder, device, start=start, origin=facts | (origin or {}))
@@ -145,6 +146,7 @@ def train_bundled(
     def check(average: CompactSam) -> dict[str, float]:
         tell("Checking")
         numbers = _check(average, data, progress)
+        # Drawn at every check, for whoever looks on.
         draw_log(folder / LOG)
         return numbers
 
@@ -173,6 +175,7 @@ def _source(
     config: BundledConfig, data: BundledData, folder: Path, progress: Progress, tell: Callable[[str], None]
 ) -> CropSource:
     """Open the bank, and put real images where the processes that draw batches can share them."""
+    # Without an object there is nothing to prompt for.
     nuclei, kinds = ([image for image in images if image.labels.any()] for images in (data.nuclei, data.kinds))
     shared: list[Sequence[LabelledImage]] = [nuclei, kinds]
     if config.training.workers:
@@ -262,6 +265,7 @@ def _export_better(
 ) -> Path:
     """Measure the last and the best averaged model on all of the validation images, and export the better one."""
     files = [folder / CHECKPOINT]
+    # There is none where the run ended before its first check.
     if trainer.best.path.exists():
         files.append(trainer.best.path)
     scenes = unseen_images(config.unseen)

@@ -43,11 +43,13 @@ def draw_unseen(family: str, seed: int, side: int = SIDE) -> LabelledImage:
         Pixels.
     """
     number = list(FAMILIES).index(family)
+    # With the family: scenes of one seed must not be drawn with the same numbers.
     rng = np.random.default_rng((seed, number))
     drawing = FAMILIES[family](rng, side)
     names = list(_RENDERINGS)
     rendering = names[(seed + number) % len(names)]
     grey = _RENDERINGS[rendering](rng, drawing)
+    # A few bright pixels must not darken everything else.
     low, high = np.percentile(grey, (0.5, 99.8))
     values = np.clip(255 * (grey - low) / max(high - low, 1e-3), 0, 255).astype(np.uint8)
     image = np.repeat(values[..., None], 3, 2)
@@ -85,6 +87,7 @@ def _speckle(rng: Generator, drawing: Drawing) -> Field:
     echo = np.exp(2.6 * _means(rng, drawing, 0.3, 0.55))[drawing.materials]
     spread = (log_uniform(rng, 0.6, 1.0), log_uniform(rng, 1.0, 2.2))
     waves = [ndimage.gaussian_filter(rng.standard_normal((side, side)), spread) for _ in range(2)]
+    # The length of two normal waves: Rayleigh's distribution, as in the speckle of many scatterers.
     amplitude = np.hypot(*waves)
     envelope = echo * amplitude / amplitude.mean()
     fading = np.linspace(0, rng.uniform(0, 0.8), side)[:, None]
@@ -122,6 +125,7 @@ def _relief(rng: Generator, drawing: Drawing) -> Field:
     """Things on a table: all of one grey, raised, lit from one side, throwing shadows to the other."""
     side = drawing.materials.shape[0]
     inside = drawing.objects > 0
+    # relative_depth takes labels of one byte.
     height = np.sqrt(relative_depth(np.minimum(drawing.objects, 255).astype(np.uint8))) * rng.uniform(4, 9)
     raised = height + 2.5 * (drawing.materials >= drawing.first_part) + 1.5 * inside
     smooth = ndimage.gaussian_filter(raised + 0.3 * smooth_noise(rng, side, 5), rng.uniform(0.8, 1.6))
@@ -146,6 +150,7 @@ def _resonance(rng: Generator, drawing: Drawing) -> Field:
     signal = ndimage.gaussian_filter(values * bias, rng.uniform(0.6, 1.2))
     noise = rng.uniform(0.04, 0.08)
     real, imaginary = noise * rng.standard_normal((2, side, side))
+    # The magnitude of two noisy parts: Rice's distribution.
     return np.asarray(np.hypot(signal + real, imaginary), np.float32)
 
 

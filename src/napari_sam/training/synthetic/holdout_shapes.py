@@ -52,7 +52,9 @@ def _plain(painted: NDArray[np.uint16]) -> Drawing:
 def _polygon(side: int, corners: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Fill a polygon (n, 2), (y, x), pixels."""
     picture = Image.new("1", (side * _FINE, side * _FINE))
+    # Pillow has x before y, and counts from the corner of a pixel.
     ImageDraw.Draw(picture).polygon([tuple(_FINE * (corner[::-1] + 0.5)) for corner in corners], fill=1)
+    # Of each fine square the pixel in its middle.
     return np.asarray(picture)[_FINE // 2 :: _FINE, _FINE // 2 :: _FINE]
 
 
@@ -152,6 +154,7 @@ def stars_and_gears(rng: Generator, side: int) -> Drawing:
             angles = turn + np.repeat(np.arange(2 * teeth), 2) * np.pi / teeth + np.tile((0, np.pi / teeth), 2 * teeth)
             radii = np.where(np.arange(4 * teeth) // 2 % 2, 0.75, 1.0) * reach
         mask = _polygon(side, centre + radii[:, None] * np.stack((np.sin(angles), np.cos(angles)), 1))
+        # Stars have 16 corners at most, wheels 24 at least: only these have a hole.
         if len(angles) > 2 * 9:
             mask = mask & (_distance(side, centre) > 0.3 * reach)
         objects[mask] = label
@@ -178,6 +181,7 @@ def rings_and_crescents(rng: Generator, side: int) -> Drawing:
             mask = band
         elif kind == 1:
             angle = np.arctan2(y - centre[0], x - centre[1])
+            # On the complex circle, where angles differ by half a turn at most.
             mask = band & (np.abs(np.angle(np.exp(1j * (angle - turn)))) > rng.uniform(0.4, 1.2))
         else:
             bite = centre + reach * rng.uniform(0.35, 0.6) * np.array((np.sin(turn), np.cos(turn)))

@@ -133,14 +133,17 @@ def _render_all(shards: list[_Shard], side: int, seed: int, workers: int, progre
                     shard, start = jobs.pop(job)
                     rendered[shard][start] = job.result()
                     if sum(len(images) for images, _ in rendered[shard].values()) == shard.count:
+                        # Written and let go: a whole bank would not fit into memory.
                         _write(shard, rendered.pop(shard))
                 progress(1 - len(jobs) / total)
         except BaseException:
+            # A cancel waits only for jobs that have begun.
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
 def _render(first: int, count: int, side: int, seed: int) -> _Rendered:
+    # Each scene from a seed of its own, whoever renders it and with which others.
     images, labels = zip(
         *(draw_scene(np.random.default_rng((seed, first + index)), side) for index in range(count)), strict=True
     )

@@ -76,6 +76,7 @@ def _texture(rng: Generator, side: int) -> Field:
 
 def _levels(rng: Generator, labels: Labels) -> tuple[NDArray[np.int_], int]:
     """Kinds of material: 0 the background, others by object and level; and how many there are."""
+    # Objects have numbers up to 250: 252 is the inner level, 253 where both levels agree.
     inner = np.where(labels[1] > 0, 251 + (labels[1] > 0) * 1, 0)
     kinds = np.where(labels[0] > 0, labels[0], inner)
     both = (labels[0] > 0) & (labels[1] > 0) & (labels[1] == labels[0])
@@ -89,6 +90,7 @@ def _intensities(rng: Generator, contrast: float) -> Field:
     spread = rng.choice([0.02, 0.1, 0.3])
     values = ground + sign * contrast + spread * rng.standard_normal(254)
     near = np.abs(values - ground) < 0.4 * contrast
+    # Not quite 0, whose sign would leave a material as bright as the ground.
     values[near] = ground + np.sign(values[near] - ground + 1e-6) * contrast
     values[0] = ground
     values[251:] = ground + rng.choice([-1, 1], 3) * contrast * rng.uniform(0.4, 1.6, 3)

@@ -59,6 +59,7 @@ def warp(rng: Generator, labels: Labels, strength: float) -> Labels:
 def _outline(rng: Generator, roughness: float) -> Callable[[Field], Field]:
     """Draw a closed outline: relative radius at each angle."""
     orders = np.arange(2, 8)
+    # The finer a wave, the lower: outlines stay smooth.
     heights = roughness * rng.standard_normal(6) / orders
     phases = rng.uniform(0, 2 * np.pi, 6)
     return lambda angle: np.exp(
@@ -140,6 +141,7 @@ def cells(rng: Generator, side: int) -> Labels:
     count = int(np.clip((side / pitch) ** 2 * 1.5, 3, _MOST))
     y, x = _grid(side)
     bend, wavelength = pitch * rng.uniform(0, 0.3), log_uniform(rng, 20, 80)
+    # Places are bent, and so are the walls between cells, which would be straight.
     where = np.stack([axis + bend * smooth_noise(rng, side, wavelength) for axis in (y, x)], -1)
     distance, nearest = cKDTree(rng.uniform(-0.1 * side, 1.1 * side, (count, 2))).query(where.reshape(-1, 2), k=2)
     wall = rng.uniform(0.5, 4) if rng.random() < 0.7 else 0.0
@@ -160,8 +162,10 @@ def with_nuclei(rng: Generator, labels: Labels) -> Labels:
 
 def relative_depth(level: Labels) -> Field:
     """Distance to the object's border, 1 where the object is deepest, 0 outside."""
+    # Without the pixels on borders: objects that touch are deep inside only.
     core = level * interior(level)
     depth = ndimage.distance_transform_edt(core > 0)
+    # An object of borders alone would divide by 0.
     deepest = np.maximum(ndimage.maximum(depth, level, np.arange(level.max() + 1)), 1)
     return np.asarray(depth / deepest[level] * (level > 0), np.float32)
 
@@ -223,6 +227,7 @@ def organs(rng: Generator, side: int) -> Labels:
         centre = middle + rng.normal(0, side / 6, 2)
         style = (rng.uniform(0, 0.4), log_uniform(rng, 1, 2.5))
         _paint_blob(rng, labels[0], label, centre, log_uniform(rng, 6, 50), style, True)
+    # The body is 1: what reaches beyond it is cut off.
     labels[0] *= labels[1]
     return labels
 
@@ -264,6 +269,7 @@ def level_sets(rng: Generator, side: int) -> Labels:
     field = smooth_noise(rng, side, log_uniform(rng, 14, 90)) + rng.uniform(0, 0.4) * smooth_noise(rng, side, 8)
     parts, _count = ndimage.label(field > rng.uniform(-0.2, 1.2))
     sizes = np.bincount(parts.ravel())
+    # The ground is no object, however large it is.
     sizes[0] = 0
     order = np.argsort(sizes)[::-1][:_MOST]
     order = order[sizes[order] >= 30]
