@@ -114,6 +114,12 @@ def test_a_mask_prompt_alone_says_where_to_look(engine):
     assert engine.predict(plane, prompts).masks[0][700, 300]
 
 
+def test_a_mask_prompt_of_another_size_is_refused_on_a_large_plane_too(engine):
+    prompts = PromptSet((PointPrompt((700, 300)), MaskPrompt(np.zeros((4, 4)))))
+    with pytest.raises(InputError, match="mask prompt is 4 x 4"):
+        engine.predict(Plane(np.zeros((900, 1100), np.uint8)), prompts)
+
+
 def test_prompts_outside_a_large_plane_are_refused_where_they_are(engine):
     with pytest.raises(InputError, match="y=950"):
         engine.predict(Plane(np.zeros((900, 1100), np.uint8)), PromptSet((PointPrompt((950, 3)),)))

@@ -80,6 +80,15 @@ def test_where_nothing_convinces_a_step_back_is_taken():
     assert sizes(found)[0] == pytest.approx(1400, abs=20)
 
 
+@pytest.mark.parametrize("spacing", [(4.0, 1.0), (1.0, 4.0)])
+def test_a_step_back_shows_more_where_pixels_are_not_square(spacing):
+    place = CropPlanner((20_000, 20_000), SIDE, spacing, lambda crop: crop, lambda crop: 1)
+    crop = place.crop_for(CLICK, ((1700, 2200), (2300, 2800)))
+    coarser = place.coarser(crop, CLICK)
+    assert max(crop.steps) > min(crop.steps) and coarser is not None
+    assert tuple(np.array(coarser.steps) / crop.steps) == (4, 4)
+
+
 def test_one_answer_to_many_prompts_is_the_last_one():
     prompts = PromptSet((PointPrompt((2000, 2500)), PointPrompt((2000, 2520))))
     eye = Eye(lambda crop: [(400, 0.5 + crop.steps[0] / 100)])

@@ -180,6 +180,9 @@ def test_a_speck_keeps_a_pixel_of_a_coarse_picture():
     known = KnownPlane(0, BoxedMask((9003, 9003), np.ones((1, 1), bool), (SIDE, SIDE)))
     seen = crops.seen(known, Crop((8192, 8192), (2048, 2048), (8.0, 8.0)))
     assert np.argwhere(seen.mask).tolist() == [[101, 101]]
+    # Interpolation looks at annotated planes, and finds nothing between a mask and none.
+    start = crops.annotated(known, Crop((8192, 8192), (2048, 2048), (8.0, 8.0)))
+    assert np.array_equal(start.mask, seen.mask)
 
 
 def test_a_step_lays_its_mask_out_on_the_whole_plane():

@@ -160,10 +160,14 @@ class _KeptReader:
     progress: Progress
 
     def read(self, crop: Crop, /) -> CropPicture:
-        return self.backend.picture(self.source, crop, self.progress)
+        stage = self.backend.stage
+        picture = self.backend.picture(self.source, crop, self.progress)
+        # Read between encoding and answering, to compare it: what is waited for is the answer.
+        self.backend.stage = stage
+        return picture
 
     def embedded(self, crop: Crop) -> CropPicture:
-        picture = self.read(crop)
+        picture = self.backend.picture(self.source, crop, self.progress)
         self.backend.embed(self.engine, picture, self.progress)
         return picture
 

@@ -21,6 +21,7 @@ from napari_sam.planes.plane import Plane
 from napari_sam.planes.source import PlaneSource
 from napari_sam.predictor import Prediction, load_predictor
 from napari_sam.progress import no_progress
+from napari_sam.prompt_tensors import require_answerable
 from napari_sam.prompts import PromptSet
 
 if TYPE_CHECKING:
@@ -203,6 +204,8 @@ class Engine:
     def _on_plane(self, source: PlaneSource, mask: MaskPrompt) -> PreviousMask:
         """Say where the object is that logits of a whole large plane show."""
         grid = crop_grid(self, source, whole(source.view.shape))
+        model = self.predictor
+        require_answerable(PromptSet((mask,)), grid.frame, model.prompt_kinds, grid.shape, model.name)
         # No digest: whoever gives the mask vouches for it being of these pixels.
         return PreviousMask(mask, grid.crop, box=_extent(mask.logits, grid.frame))
 

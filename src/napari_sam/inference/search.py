@@ -118,7 +118,8 @@ class CropPlanner:
         """Choose a crop that shows much more of the plane; None where there is none, or it would take too long."""
         if crop.covers(self.shape):
             return None
-        least = _STEP_BACK * min(crop.steps)
+        # The finer axis takes the larger steps, and `choose_crop` counts along it.
+        least = _STEP_BACK * max(crop.steps)
         return self._affordable(choose_crop(self.shape, prompts, self.side, spacing=self.spacing, least=least), crop)
 
     def _affordable(self, wanted: Crop | None, crop: Crop) -> Crop | None:

@@ -7,6 +7,7 @@ where the object goes on. Keeps nothing: whoever calls it may keep what was read
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -167,11 +168,15 @@ def _carrier(
     if previous is None or "mask" not in _kinds(engine):
         return lambda _picture: ()
 
+    @cache  # read once, through however many crops the object is looked for
+    def unchanged() -> bool:
+        return previous.digest is None or reader.read(previous.crop).digest == previous.digest
+
     def carry(picture: CropPicture) -> tuple[MaskPrompt, ...]:
         if picture.crop == previous.crop:
             # Bit by bit as the model gave it: resampling onto the same grid would change the last digits.
             return (previous.mask,) if previous.digest in (None, picture.digest) else ()
-        if previous.digest is not None and reader.read(previous.crop).digest != previous.digest:
+        if not unchanged():
             return ()
         old, new = (crop_grid(engine, source, crop) for crop in (previous.crop, picture.crop))
         return (MaskPrompt(resampled(previous.mask.logits, old, new)),)

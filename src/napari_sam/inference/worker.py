@@ -1,11 +1,10 @@
 """One thread that does the slow work, newest request first in its lane.
 
 Knows nothing of SAM, napari or Qt. Work is submitted to a *lane*: in a lane only the newest submission counts. It
-replaces one that waits, and the answer
-of an older one is never delivered. Lanes take turns, first in, first out, on one thread, which lives only while there
-is work: an idle worker holds
-nothing, and a forgotten one keeps no interpreter alive. Work *ahead* of anybody's asking runs only while nothing else
-is to be done, and is cancelled as soon as something is.
+replaces one that waits, and the answer of an older one is never delivered. Lanes take turns, first in, first out, on
+one thread, which lives only while there is work: an idle worker holds nothing, and a forgotten one keeps no
+interpreter alive. Work *ahead* of anybody's asking runs only while nothing else is to be done, and is cancelled as
+soon as something is.
 
 Every callback runs on the owner's thread: through `post`, if the owner has an event loop (Qt: queued to the GUI
 thread), else inside `deliver` or `wait`.
@@ -56,7 +55,7 @@ def _fail(error: BaseException, _progress: Progress) -> Any:
 
 @dataclass(eq=False)
 class Ticket(Generic[T]):
-    """One submission. `cancel` asks it to stop; `stopped` says that its answer is no longer wanted."""
+    """One submission. `cancel` asks it to stop; `cancelled` says that it was asked."""
 
     lane: str
     work: Callable[[Progress], T]

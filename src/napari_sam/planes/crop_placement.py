@@ -1,10 +1,10 @@
 """Which part of a large plane to look at: crops that follow an object.
 
 A model sees full detail only up to the size of its canvas. A plane that is much larger is not shrunk as a whole, which
-would wipe small objects out, nor cut into fixed tiles, which would cut objects. Instead a crop is laid around what is
-said and known of one object. It has about the size of the canvas, at full detail where the object fits into it; a
-larger object gets a larger crop, read at a coarser step. Crops snap to a grid, so that neighbouring clicks share
-one embedding.
+would wipe small objects out, nor cut into fixed tiles, which would cut objects. Instead a crop is laid around the
+prompts for one object and what is known of it. It has about the size of the canvas, at full detail where the object
+fits into it; a larger object gets a larger crop, read at a coarser step. Crops snap to a grid, so that neighbouring
+clicks share one embedding.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def choose_crop(
     spacing: tuple[float, float] = (1.0, 1.0),
     least: float = 1,
 ) -> Crop:
-    """Lay a crop around what is said and known of an object.
+    """Lay a crop around the prompts for an object, and what is known of it.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def choose_crop(
         Height and width of the plane, data pixels.
     prompts : PromptSet
         Data pixels. What names the object must be in the crop: points on it and its box. Background counts only where
-        nothing else was said.
+        there is nothing else.
     side : int
         Longest side of the model's canvas, model pixels.
     known : ((float, float), (float, float)), optional
@@ -179,7 +179,7 @@ def grown(
     larger = choose_crop(plane, prompts, side, known=known, spacing=spacing)
     if larger.shape == crop.shape and larger.start == crop.start:
         # It fits in already, and is cut off all the same: only a coarser look can show more.
-        larger = choose_crop(plane, prompts, side, known=known, spacing=spacing, least=2 * min(crop.steps))
+        larger = choose_crop(plane, prompts, side, known=known, spacing=spacing, least=2 * max(crop.steps))
     return None if larger.shape == crop.shape and larger.start == crop.start else larger
 
 

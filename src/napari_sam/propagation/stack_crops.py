@@ -46,7 +46,7 @@ class KnownPlane:
     boxed : BoxedMask
         The object there; not empty.
     prompts : PromptSet
-        What was said to get it, data pixels; may be empty.
+        The person's prompts for it, data pixels; may be empty.
     """
 
     index: int
@@ -106,7 +106,7 @@ class StackCrops:
 
     def annotated(self, known: KnownPlane, crop: Crop) -> Annotated:
         """Bring an annotated plane to the pixels of a crop."""
-        return Annotated(known.index, crop.on_picture(known.boxed), crop.prompts(known.prompts))
+        return Annotated(known.index, _on_picture(known.boxed, crop), crop.prompts(known.prompts))
 
 
 def _read(planes: Planes, shape: tuple[int, int], index: int, crop: Crop) -> Plane:
