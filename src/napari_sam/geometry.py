@@ -1,8 +1,8 @@
 """From data pixels to model pixels and back: the only place that converts.
 
 Two frames meet here. *Data pixels* are indices into a plane, written (y, x), pixel-centred: (0, 0) is the centre of
-the first pixel. *Model pixels* are
-positions on the canvas that a model reads, written (x, y), because that is the order of every SAM checkpoint.
+the first pixel. *Model pixels* are positions on the canvas that a model reads, written (x, y), because that is the
+order of every SAM checkpoint.
 """
 
 from __future__ import annotations
@@ -35,9 +35,8 @@ class Frame:
         Height and width of the whole canvas, in model pixels.
     anchor : float
         Where a pixel's coordinate lies inside the pixel when it is scaled: 0.5 scales pixel centres exactly; 0 scales
-        the bare index, as
-        ``ResizeLongestSide.apply_coords`` of segment-anything does, which its checkpoints were trained and are tested
-        with.
+        the bare index, as ``ResizeLongestSide.apply_coords`` of segment-anything does, which its checkpoints were
+        trained and are tested with.
     """
 
     plane: tuple[int, int]

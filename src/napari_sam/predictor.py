@@ -1,8 +1,7 @@
 """The border between numpy and torch: planes and prompts in, masks out.
 
 Unlike ``SamPredictor.set_image`` of segment-anything there is no current image: `Predictor.embed` returns an
-`Embedding`, and `Predictor.predict` takes one.
-Many can be alive at once, and none can be mistaken for another.
+`Embedding`, and `Predictor.predict` takes one. Many can be alive at once, and none can be mistaken for another.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """What a person says about an object: frozen prompts, and sets of them.
 
 Coordinates are data pixels of one plane, (y, x), pixel-centred. A new kind of prompt is a frozen dataclass here and a
-member of `Prompt`; mypy then names
-every ``match`` that has to learn it.
+member of `Prompt`; mypy then names every ``match`` that has to learn it.
 """
 
 from __future__ import annotations

@@ -157,7 +157,6 @@ def _archive(wanted: str, stop: Callable[[], None]) -> Path:
             raise InputError(f"There is no {path}. Give BBBC038's archive or folder, or `--bbbc038 download`.")
         return path
     with transfer_bar("BBBC038", bbbc038.SIZE) as progress:
-
         # Not in the middle of a write: Ctrl-C waits for the next report.
         def report(fraction: float, /) -> None:
             stop()

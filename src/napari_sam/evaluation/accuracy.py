@@ -1,6 +1,6 @@
 """The benchmark of accuracy: one pass over labelled images, all measures of one model, for each type of image.
 
-`measure_accuracy` does the work; `tables` and `report` show what came out of it.
+`measure_accuracy` does the work; `napari_sam.evaluation.report` shows what came out of it.
 """
 
 from __future__ import annotations

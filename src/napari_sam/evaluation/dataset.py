@@ -130,7 +130,7 @@ class Dataset(Sequence[LabelledImage]):
 
 
 class Named(Protocol):
-    """What images are chosen by: a `LabelledImage`, or an `DatasetEntry`."""
+    """What images are chosen by: a `LabelledImage`, or a `DatasetEntry`."""
 
     @property
     def name(self) -> str:

@@ -1,8 +1,7 @@
 """From any 2-D plane to the 8-bit RGB picture that a model looks at.
 
 What the person sees is what the model gets: the contrast limits and the gamma of the layer are the input window. They
-belong to the layer, not to the
-plane, so that every plane of a stack is windowed alike.
+belong to the layer, not to the plane, so that every plane of a stack is windowed alike.
 """
 
 from __future__ import annotations
@@ -30,9 +29,8 @@ class Plane:
         Grey values of any real dtype, or RGB(A). NaN is shown black. Alpha is laid over black, as napari's canvas does.
     contrast_limits : (float, float), optional
         Grey values shown black and white. Default: the whole range for bool and uint8, else the smallest and the
-        largest finite value of this plane,
-        which is what napari starts with for a single image. Pass the layer's limits for a plane of a stack. Not used
-        for RGB, as in napari.
+        largest finite value of this plane, which is what napari starts with for a single image. Pass the layer's
+        limits for a plane of a stack. Not used for RGB, as in napari.
     gamma : float
         Exponent on the windowed grey values, as in napari; 1 leaves them.
     spacing : (float, float)

@@ -108,9 +108,9 @@ class PlaneIndex:
     Attributes
     ----------
     axes : (int, int)
-        The data axes on screen, in ascending order: the rows and the columns of the plane.
+        The data axes of the plane, in ascending order: its rows and its columns.
     index : tuple of (int or None)
-        For each data axis its index; None for the two on screen.
+        For each data axis its index; None for the two of the plane.
     shape : (int, int)
         Height and width of the plane, in data pixels.
     spacing : (float, float)
@@ -137,7 +137,7 @@ class PlaneIndex:
         return tuple(found)
 
     def at(self, axis: int, index: int) -> PlaneIndex:
-        """Return the plane with another index along one of the axes that are not on screen."""
+        """Return the plane with another index along one of the axes that are not its own."""
         return replace(self, index=tuple(index if i == axis else at for i, at in enumerate(self.index)))
 
     def holds(self, positions: ArrayLike) -> NDArray[np.bool_]:
@@ -153,7 +153,7 @@ class PlaneIndex:
         Parameters
         ----------
         names : tuple of str
-            Names of the data axes, as from `axis_names`.
+            Names of the data axes.
         """
         named = [f"{names[axis]} = {i}" for axis, i in enumerate(self.index) if i is not None]
         return f"plane {', '.join(named)}" if named else "image"
@@ -161,7 +161,7 @@ class PlaneIndex:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlaneSource:
-    """What it takes to read the plane on screen, or a part of it, on any thread, as the person sees it.
+    """What it takes to read one plane of an image, or a part of it, on any thread, as the person sees it.
 
     Attributes
     ----------

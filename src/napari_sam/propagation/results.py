@@ -54,7 +54,7 @@ class Annotated:
     mask : numpy.ndarray, shape (H, W), bool, or BoxedMask
         The object there, in one or more pieces.
     prompts : PromptSet
-        What was said to get it, data pixels, (y, x); may be empty.
+        The person's prompts for it, data pixels, (y, x); may be empty.
     """
 
     index: int

@@ -1,4 +1,4 @@
-"""Results of one run on disk, so that it goes on where it was when it was cut short.
+"""Results of one run on disk, so that it goes on from where it was cut short.
 
 One file, one JSON object a line: first what the run is about, then a line for every result, on the disk before
 `Record.add` returns. Masks are encoded as in the journal.

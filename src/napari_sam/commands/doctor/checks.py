@@ -181,6 +181,7 @@ def _test_prediction() -> list[Finding]:
     """
     import numpy as np
 
+    from napari_sam.masks import iou
     from napari_sam.predictor import load_predictor
     from napari_sam.prompts import BoxPrompt
 
@@ -196,11 +197,11 @@ def _test_prediction() -> list[Finding]:
     encoded = time.perf_counter()
     mask = predictor.predict(embedding, [box]).masks[0]
     done = time.perf_counter()
-    iou = np.logical_and(mask, disc).sum() / np.logical_or(mask, disc).sum()
+    agreement = iou(mask, disc)
     words = (
-        f"IoU {iou:.2f} with a disc of 256 x 256 px, {1e3 * (encoded - start):.0f} ms to encode, "
+        f"IoU {agreement:.2f} with a disc of 256 x 256 px, {1e3 * (encoded - start):.0f} ms to encode, "
         f"{1e3 * (done - encoded):.0f} ms to predict, {predictor.device_text}"
     )
-    if iou < 0.5:
+    if agreement < 0.5:
         return [Finding("test prediction", Verdict.BROKEN, f"{words}: wrong. Reinstall torch and napari-sam-live.")]
     return [Finding("test prediction", Verdict.OK, words)]

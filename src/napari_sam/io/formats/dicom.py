@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_sam.errors import InputError
 from napari_sam.files import open_plain
-from napari_sam.io.formats.dicom_frames import DicomFrame, FramePixels, frames_of
+from napari_sam.io.formats.dicom_frames import DicomFrame, FramePixels, frames_of, same_direction
 from napari_sam.io.formats.lazy import PagedArray
 from napari_sam.io.reading import reading, require
 from napari_sam.io.stack import ImageStack, make_stack
@@ -127,7 +127,7 @@ def _one_series(path: Path, pictures: Sequence[FramePixels]) -> FramePixels:
         for what, same in (
             ("size", (picture.rows, picture.columns, picture.rgb) == (first.rows, first.columns, first.rgb)),
             ("pixel spacing", np.allclose(_steps(picture), _steps(first), rtol=1e-3)),
-            ("orientation", _same_orientation(picture, first)),
+            ("orientation", same_direction(picture.orientation, first.orientation)),
         ):
             if not same:
                 raise InputError(
@@ -139,12 +139,6 @@ def _one_series(path: Path, pictures: Sequence[FramePixels]) -> FramePixels:
 
 def _steps(picture: FramePixels) -> list[float]:
     return [step for step, _ in picture.spacing]
-
-
-def _same_orientation(one: FramePixels, other: FramePixels) -> bool:
-    if one.orientation is None or other.orientation is None:
-        return one.orientation is other.orientation
-    return bool(np.allclose(one.orientation, other.orientation, atol=1e-3))
 
 
 def _ordered(path: Path, frames: list[DicomFrame], first: FramePixels) -> _Order:

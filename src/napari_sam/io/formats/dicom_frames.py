@@ -128,7 +128,7 @@ def frames_of(path: Path, header: Any) -> FramePixels:
     count = _frame_count(path, header)
     groups = [_groups(header, index) for index in range(count)]
     orientations = [_vector(_find(group, "ImageOrientationPatient"), 6) for group in groups]
-    if any(not _close(orientation, orientations[0]) for orientation in orientations):
+    if any(not same_direction(orientation, orientations[0]) for orientation in orientations):
         raise InputError(f"{path} has frames that are turned against each other. Save the parallel ones.")
     rgb = int(header.get("SamplesPerPixel") or 1) == 3
     inverted = photometric == "MONOCHROME1"
@@ -183,7 +183,8 @@ def _number(*values: Any) -> float | None:
     return None
 
 
-def _close(one: NDArray[np.float64] | None, other: NDArray[np.float64] | None) -> bool:
+def same_direction(one: NDArray[np.float64] | None, other: NDArray[np.float64] | None) -> bool:
+    """Tell whether two orientations are alike but for rounding, or both unknown."""
     if one is None or other is None:
         return one is other
     return bool(np.allclose(one, other, atol=1e-3))

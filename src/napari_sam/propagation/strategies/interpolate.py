@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from napari_sam.masks import iou
 from napari_sam.propagation.strategies.flow import Flow
 from napari_sam.propagation.strategies.mask_prompts import box_margin
 from napari_sam.propagation.strategies.protocol import StrategyAnswer
@@ -47,7 +48,7 @@ class Interpolate:
         share = (task.index - task.start.index) / (task.ahead.index - task.start.index)
         expected = between(np.asarray(task.start.mask, bool), np.asarray(task.ahead.mask, bool), share)
         found = ask(engine, task.plane, expected, box_margin([expected]), progress)
-        agreement = np.count_nonzero(found.mask & expected) / np.count_nonzero(found.mask | expected)
+        agreement = iou(found.mask, expected)
         return StrategyAnswer(found.mask if agreement >= _LEAST_AGREEMENT else expected, found.score * agreement)
 
 

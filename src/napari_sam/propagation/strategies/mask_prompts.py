@@ -47,9 +47,11 @@ def pieces(mask: NDArray[np.bool_], least_share: float = _DEBRIS) -> list[NDArra
 
 def box_around(mask: NDArray[np.bool_], margin: float = 0.0) -> BoxPrompt:
     """Draw a box along the outer edges of a mask that is not empty, and a margin, data pixels, farther out."""
-    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    rows, columns = box_slices(mask)
+    # Half a pixel out: corners of boxes are positions, and positions are centres of pixels.
     return BoxPrompt(
-        (rows[0] - 0.5 - margin, columns[0] - 0.5 - margin), (rows[-1] + 0.5 + margin, columns[-1] + 0.5 + margin)
+        (rows.start - 0.5 - margin, columns.start - 0.5 - margin),
+        (rows.stop - 0.5 + margin, columns.stop - 0.5 + margin),
     )
 
 

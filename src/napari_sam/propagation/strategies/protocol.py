@@ -1,4 +1,4 @@
-"""What a strategy is asked, and what it answers. A new one is a module here and a line in `propagation.STRATEGIES`."""
+"""What a strategy is asked, and what it answers. A new one is a module here and a line in `table.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies where in the scenes of `unseen`: families of shapes that differ in kind from those of `shapes`."""
+"""What lies where in the scenes of `holdout_scenes`: families of shapes that differ in kind from those of `shapes`."""
 
 from __future__ import annotations
 
