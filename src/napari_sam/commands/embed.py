@@ -183,6 +183,7 @@ def _embed_one(engine: "Engine", store: "DiskStore", plane: "Plane", tally: _Tal
             "at most, so the first would be gone before the last are there. Let it hold more by "
             "`napari-sam cache limit`, or choose fewer planes by --range."
         )
+    # What could not be written is told here, and not raised.
     if store.problem:
         raise CacheError(f"{store.problem} {tally.done} of {tally.planes} planes are in the cache.")
     if computed:

@@ -113,6 +113,7 @@ def _find(name: str | None) -> Path:
     if name is None:
         if not there:
             raise InputError("There are no journals yet. One begins with the first object accepted in the window.")
+        # They come oldest first.
         return there[-1]
     named = [path for path in there if name in (path.name, path.stem)]
     return named[0] if named else Path(name)

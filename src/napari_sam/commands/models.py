@@ -89,6 +89,7 @@ def verify(
         specs = (
             [weights.lookup(name) for name in names]
             if names
+            # Damaged ones, too: only what is not here at all is left out.
             else [spec for spec in _all_models() if weights.status(spec) is not weights.State.TO_DOWNLOAD]
         )
         damaged = 0

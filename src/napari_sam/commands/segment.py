@@ -145,6 +145,7 @@ def _check_outputs(output: Path, overlay: Path | None, inputs: list[Path], *, ap
     if overlay is not None:
         require_picture(overlay)
         require_output(overlay, inputs, replace=force)
+        # The second file would replace the first, under whatever name.
         if same_place(output, overlay):
             raise InputError(f"{overlay} cannot be both the labels and the overlay. Choose another overlay.")
 

@@ -222,6 +222,7 @@ def _watched(output: Path, stop: Callable[[], None]) -> Iterator[tuple[Progress,
 def _shown() -> Iterator[tuple[Callable[[str], None], Progress]]:
     console = Console(stderr=True)
     if not console.is_terminal:
+        # Lines of text, as for a log.
         yield _Lines(), no_progress
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))

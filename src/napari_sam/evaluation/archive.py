@@ -83,6 +83,7 @@ class Archive:
 
     def read(self, name: str, reader: Callable[[Path], R]) -> R:
         """Let `reader` read a file."""
+        # A file, because readers take paths.
         with tempfile.TemporaryDirectory(prefix="napari-sam-") as folder:
             # The name inside the archive is never used as a path: it may point anywhere.
             unpacked = Path(folder) / f"file{PurePosixPath(name).suffix}"

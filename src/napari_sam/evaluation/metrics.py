@@ -197,6 +197,7 @@ def bootstrap_interval(
     for draw in range(_DRAWS):
         drawn = rng.integers(len(sums), size=len(sums))
         means[draw] = sums[drawn].sum() / counts[drawn].sum()
+    # In per cent: half of the rest at each end.
     tail = 50 * (1 - _CONFIDENCE)
     low, high = np.percentile(means, (tail, 100 - tail))
     return float(low), float(high)

@@ -145,6 +145,7 @@ def compare(scores: Sequence[VolumeScore], one: str, other: str) -> Comparison:
     gains = np.array([found[one][key].iou - found[other][key].iou for key in both])
     return Comparison(
         float(gains.mean()),
+        # Whole volumes are drawn anew: the objects of one are alike.
         bootstrap_interval(gains, [volume for volume, _ in both]),
         int((gains > 0.01).sum()),
         int((gains < -0.01).sum()),
@@ -162,6 +163,7 @@ def _planes(volume: Volume, label: int) -> int:
 
 def _click(engine: Engine, planes: ArrayPlanes, truth: NDArray[np.bool_], index: int) -> NDArray[np.bool_]:
     """Click once on a plane, and take what a person sees first."""
+    # An empty answer asks for the first click.
     click = next_click(truth[index], np.zeros_like(truth[index]))
     source = planes.source(index)
     best = segment_plane(engine, source, PromptSet((click,))).candidates[0]

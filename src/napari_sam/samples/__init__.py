@@ -137,6 +137,7 @@ def _volume(path: Path, name: str, source: dict[str, str], **display: Any) -> li
     from napari_sam.io.stacks import open_stack
 
     with open_stack(path) as stack:
+        # The first of whatever comes before z, y and x.
         first = (0,) * (len(stack.axes) - 3)
         options = {
             "name": name,
@@ -155,4 +156,5 @@ def _image(file: str, name: str, **display: Any) -> list[LayerData]:
     """Read one packaged image as layer data."""
     with as_file(files("napari_sam") / "samples" / file) as path:
         pixels = io.imread(path)
+    # A copy: layers keep their metadata, which anybody may change.
     return [(pixels, {"name": name, "metadata": dict(_SOURCE), **display}, "image")]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DownloadSource", "Limits", "by_hand", "clear", "download", "partial_size"]
 
-_LOCK_POLL = 0.2
+_LOCK_POLL = 0.2  # seconds between two looks at whether to cancel
 _POLL = 0.1
 _MAX_BACKOFF = 30.0
 

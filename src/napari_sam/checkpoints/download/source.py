@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_sam.checkpoints.registry import Algorithm
     from napari_sam.progress import Progress
 
-_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})  # a quota that is used up is a full disk to a person
 _MOST = 10_000_000_000  # bytes: no checkpoint is larger
 
 

@@ -21,7 +21,7 @@ import requests
 
 _CHUNK = 1 << 16
 _POLL = 0.1
-_MAX_RETRY_AFTER = 60.0
+_MAX_RETRY_AFTER = 60.0  # seconds: a server may ask for any time
 _MAX_REDIRECTS = 10
 _COUNT = r"[0-9]{1,15}"  # a number of bytes; what is longer is nonsense, and Python refuses to read 5,000 digits
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})

@@ -128,6 +128,7 @@ def _choose(
             return (found if count is None else found.sample(count)), found.notes
         from napari_sam.training.data.bbbc038 import read_archive, split
 
+        # The second part is the one that was kept out of training.
         kept = split(read_archive(data, progress))[1]
     if not kept:
         raise InputError(f"{data} is too small to be split. Leave out --validation-split.")

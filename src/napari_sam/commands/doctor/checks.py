@@ -86,6 +86,7 @@ def _safely(subject: str, look: Callable[[], list[Finding]]) -> list[Finding]:
     """Turn whatever a check raises into a finding: a report must not end at the first thing that is broken."""
     try:
         return look()
+    # A cancel is no finding.
     except Cancelled:
         raise
     except Exception as error:

@@ -46,6 +46,7 @@ def numbers(text: str, names: str) -> list[float]:
             raise ValueError
         return [float(part) for part in parts]
     except ValueError:
+        # What float says of one part is no help.
         raise typer.BadParameter(f"{text!r} is not {names}: {len(wanted)} numbers with commas between.") from None
 
 

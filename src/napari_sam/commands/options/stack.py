@@ -99,6 +99,7 @@ def find_span(text: str | None, length: int) -> range:
     start, colon, stop = text.partition(":")
     try:
         found = range(int(start or 0), int(stop or length))
+        # Without the colon, "7" would pass for all planes from 7 on.
         sound = bool(colon) and 0 <= found.start < found.stop <= length
     except ValueError:
         sound = False
@@ -137,6 +138,7 @@ def find_row(
         for other, place in whole.items():
             if not 0 <= place < shape[other]:
                 raise InputError(f"{axes[other]} = {place} lies outside: it goes from 0 to {shape[other] - 1}.")
+        # As soon as the plane is known, and before a model is loaded.
         PromptSet((prompt,)).require_inside((shape[shown[0]], shape[shown[1]]))
         said.prompts.setdefault(whole.pop(axis), []).append(prompt)
         # Without `axis`, along which prompts may differ.

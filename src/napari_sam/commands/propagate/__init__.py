@@ -100,6 +100,7 @@ def propagate(
             # Named after the output, so that the same command finds it again.
             part = output.with_name(f"{output.name}.part")
             checkpoint = [Path(model)] if Path(model).exists() else []
+            # check_output has looked at the stack; the model must not be written over either.
             require_output(output, checkpoint, replace=force, folder=True)
             # Results of a run that was cut short: whose file it is, the record tells.
             require_output(part, [opened.path, *opened.files, *checkpoint], replace=True)
@@ -213,6 +214,7 @@ def _annotated(
     for index, prompts in sorted(said.prompts.items()):
         given = PromptSet.of(prompts)
         source = planes.source(index)
+        # Best first: the one that a person would see.
         best = segment_plane(engine, source, given).candidates[0]
         if not best.area:
             raise InputError(f"The model finds no object on plane {index}. Try another point, or a box around it.")

@@ -40,6 +40,7 @@ def plane_row(
     """Describe a plane of the object, for the table and for JSON."""
     from napari_sam.propagation import WEAK
 
+    # Digits after the fourth mean nothing.
     numbers = {"score": round(score, 4), "overlap": overlap if overlap is None else round(overlap, 4)}
     return {
         "plane": index,
@@ -72,6 +73,7 @@ def label_planes(
         turned = np.moveaxis(carried, 0, row.axis - len(stack.shape) + 3)
     for at in np.ndindex(*leading):
         whole = np.zeros(stack.shape[-2:], np.uint32)
+        # Planes of other channels and times are written as well, and stay empty.
         if all(at[axis] == place for axis, place in fixed.items()):
             if row.axis >= len(leading):
                 whole[turned[at[row.shown[0]]]] = label

@@ -70,6 +70,7 @@ def write_report(report: AccuracyReport, folder: Path) -> list[Path]:
             csv.writer(file).writerows(object_rows(report))
         plots = write_plots(report, folder)
         pictures = [plot for plot in plots if plot.suffix == ".png"]
+        # After the plots, which it shows by their names.
         (folder / WORDS).write_text(to_markdown(report, [plot.name for plot in pictures]), encoding="utf-8")
     except OSError as error:
         raise InputError(f"The report cannot be written: {error}. Choose another folder.") from error

@@ -249,5 +249,6 @@ def _plain(axes: Axes) -> None:
     """Take away what says nothing."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color=_FAINT, linewidth=0.6)
+    # The grid must not cross what was measured.
     axes.set_axisbelow(True)
     axes.tick_params(colors=_INK, labelsize=9)

@@ -87,6 +87,7 @@ def tables(report: AccuracyReport) -> tuple[Table, ...]:
 
 
 def _layout(clicks: int) -> tuple[tuple[str, tuple[Column, ...]], ...]:
+    # A single click stands apart, beside the best of its candidates.
     first, *iou = (Column(clicks_name(count), clicks_name(count), _two) for count in reported_clicks(clicks))
     return (
         ("Mean IoU", (first, Column("best of 3", "best of 3", _two), *iou, Column("box", "box", _two))),

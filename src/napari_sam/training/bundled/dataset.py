@@ -75,6 +75,7 @@ def read_data(
             f"No archive has a kind {', '.join(missing)} to hold out. There are {', '.join(sorted(settings))}."
         )
     images = [image for archive in read for image in archive.images]
+    # Kinds that are held out as a whole are not split.
     kinds, kinds_held_out = split(image for image in images if image.kind not in held_out)
     kinds_held_out += [image for image in images if image.kind in held_out]
     facts = {

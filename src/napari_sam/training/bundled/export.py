@@ -118,6 +118,7 @@ def export(
     average, state = load_average(checkpoint, model)
     # safetensors writes nothing that is not contiguous.
     tensors = {name: tensor.half().contiguous() for name, tensor in average.state_dict().items()}
+    # In memory: the card has the digest of just these bytes.
     contents = to_safetensors(tensors, {"architecture": "compact", "config": average.config.to_json()})
     origin = state.get("origin", {})
     bbbc038, kinds_seen = origin.get("bbbc038", {}), origin.get("kinds", {})

@@ -118,6 +118,7 @@ def plan(wishes: Wishes, folder: Path, device_type: str) -> Plan:
     elif wishes.start_from is not None:
         model, start = read_start(wishes.start_from)
         base = replace(base, model=model)
+        # By digest: a name may stand for another file tomorrow.
         origin["started_from"] = f"sha256 {digest(wishes.start_from)}"
     # How many processes help changes nothing but the speed, so that it is the machine's business, not the run's.
     # One core is left for the process that drives the GPU.

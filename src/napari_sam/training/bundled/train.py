@@ -135,6 +135,7 @@ def train_bundled(
     source = _source(config, data, folder, progress, tell)
     facts = data.facts | {
         "commit": commit(),
+        # Read back where the run goes on.
         "bundled": {name: getattr(config, name) for name in ("scenes", "kinds_share", "real_share", "held_out")},
     }
     if isinstance(start, Matching):
@@ -164,6 +165,7 @@ def train_bundled(
 def _match(
     config: BundledConfig, matching: Matching, source: CropSource, progress: Progress, tell: Callable[[str], None]
 ) -> dict[str, Tensor]:
+    # The student begins with random weights: the same ones for the same seed.
     torch.manual_seed(config.training.seed)
     student = CompactSam(config.model)
     return matched_start(
@@ -272,6 +274,7 @@ def _export_better(
     measured = []
     for file in files:
         tell("Measuring")
+        # In half precision, as it will be shipped.
         model = load_average(file, config.model)[0].to(trainer.device)
         objects = config.checked_objects
         nuclei = measure(model, data.nuclei_held_out, objects, lambda share: progress(0.4 * share), automatic=True)
