@@ -105,6 +105,7 @@ class Session:
         )
         self._publisher = publisher = StatePublisher(components, self.events.state_changed.emit)
         self._listener = Listener(components, KeyBindings(self))
+        components.propagation.listen_to_removal()
         self._context = context = CommandContext(components, publisher, self._listener.connect_layers)
         self._layers = SessionLayers(components, context, self._listener, publisher)
         self._commands = SessionCommands(context, components)

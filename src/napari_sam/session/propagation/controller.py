@@ -105,9 +105,12 @@ class PropagationController:
         connect = self._connections.connect
         connect("active", active.view_changed, self._on_active_view)
         connect("active", active.image_changed, self._on_active_image)
-        connect("viewer", active.viewer_events.removed, self._on_viewer_removed)
         for signal in (settings.events.model, settings.events.device):
             connect("settings", signal, self._on_settings_model)
+
+    def listen_to_removal(self) -> None:
+        """Hear of removed layers, after removed prompt layers were let go of: prompts go back into none of these."""
+        self._connections.connect("viewer", self._active.viewer_events.removed, self._on_viewer_removed)
 
     def release(self) -> None:
         """Stop working and listening."""
