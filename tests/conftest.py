@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault(
     "OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else str(min(2, os.cpu_count() or 1))
 )
+# numba, with which napari colours labels, sets the threads of torch to its own number when it begins.
+os.environ.setdefault("NUMBA_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 
 import numpy as np
 import pytest
