@@ -18,12 +18,14 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 # Before torch is imported anywhere: tests use tiny tensors, which more threads only slow down, and in a parallel run
-# the other cores have tests of their own.
-os.environ.setdefault(
-    "OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else str(min(2, os.cpu_count() or 1))
-)
+# the other cores have tests of their own. The process that starts the others has read this file, too, and they inherit
+# what it has set here.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"
+else:
+    os.environ.setdefault("OMP_NUM_THREADS", str(min(2, os.cpu_count() or 1)))
 # numba, with which napari colours labels, sets the threads of torch to its own number when it begins.
-os.environ.setdefault("NUMBA_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
+os.environ["NUMBA_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"]
 
 import numpy as np
 import pytest
