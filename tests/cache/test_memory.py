@@ -126,7 +126,7 @@ def test_putting_does_not_wait_for_the_disk_and_little_waits():
     gate, written = threading.Event(), []
 
     def slow(one):
-        assert gate.wait(20)
+        assert gate.wait(60)
         written.append(one.key)
 
     writer = Writer(slow, most=3 * packed(0).nbytes)

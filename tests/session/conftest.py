@@ -56,7 +56,7 @@ def image(viewer):
 def session(image, open_session):
     """A session on two discs, ready for prompts."""
     session = open_session()
-    session.wait(20)
+    session.wait(60)
     return session
 
 

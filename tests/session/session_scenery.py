@@ -24,5 +24,5 @@ def click(session, position, positive=True):
 
 def accept(session, *position):
     session.points.add(position)
-    session.wait(20)
+    session.wait(60)
     session.accept()

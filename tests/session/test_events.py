@@ -30,19 +30,19 @@ def here(session, *positions):
 def work(session):
     """Accept an object, and prompt another one with a point and a box: five layers with the image."""
     session.points.add(here(session, DISCS[0]))
-    session.wait(20)
+    session.wait(60)
     session.accept()
     session.points.add(here(session, DISCS[1]))
     corners = (30, 50), (30, 70), (50, 70), (50, 50)
     session.shapes.add([here(session, *corners)], shape_type="rectangle")
-    session.wait(20)
+    session.wait(60)
 
 
 def answers(session):
     """Tell whether a click on an object is answered with its mask."""
     session.clear()
     session.points.add(here(session, DISCS[0]))
-    session.wait(20)
+    session.wait(60)
     shown = np.squeeze(session.preview.data)
     return bool(session.state.candidates) and bool(shown[DISCS[0]]) and not shown[DISCS[1]]
 
@@ -53,7 +53,7 @@ def test_any_order_of_deleting(viewer, open_session, ndim, unit):
     session = open_session()
     for order in ORDERS[ndim::13]:
         image = open_image(viewer, ndim, unit)
-        session.wait(20)
+        session.wait(60)
         work(session)
         layers = list(viewer.layers)
         assert {type(layer) for layer in layers} == {Image, Labels, Points, Shapes} and len(layers) == 5, order
@@ -63,7 +63,7 @@ def test_any_order_of_deleting(viewer, open_session, ndim, unit):
             assert session.image is (image if image in viewer.layers else None), order
         assert not len(viewer.layers), order
     image = open_image(viewer, ndim, unit)
-    session.wait(20)
+    session.wait(60)
     assert session.image is image and answers(session)
 
 
@@ -105,7 +105,7 @@ def test_deleting_everything_at_once(viewer, open_session, dims, delete, buried)
     for ndim in dims:
         open_image(viewer, ndim)
     session = open_session()
-    session.wait(20)
+    session.wait(60)
     work(session)
     if buried:
         viewer.layers.move(viewer.layers.index(session.preview), 0)
@@ -113,7 +113,7 @@ def test_deleting_everything_at_once(viewer, open_session, dims, delete, buried)
     assert session.image is None and not len(viewer.layers)
     assert "No image" in session.state.status.text
     image = open_image(viewer, dims[0])
-    session.wait(20)
+    session.wait(60)
     assert session.image is image and answers(session)
 
 
@@ -122,18 +122,18 @@ def test_deleting_everything_at_once(viewer, open_session, dims, delete, buried)
 def test_the_other_image_is_worked_on_when_one_is_deleted(viewer, open_session, units, first):
     images = [open_image(viewer, ndim, unit) for ndim, unit in zip((4, 3), units, strict=True)]
     session = open_session()
-    session.wait(20)
+    session.wait(60)
     session.image = images[first]
     work(session)
     viewer.layers.remove(images[first])
     other = images[1 - first]
     assert session.image is other
-    session.wait(20)
+    session.wait(60)
     assert answers(session)
     viewer.layers.remove(other)
     assert session.image is None
     session.image = open_image(viewer, 2)
-    session.wait(20)
+    session.wait(60)
     assert answers(session)
 
 

@@ -26,7 +26,7 @@ def ours():
     """Threads of ours; closing waits for none, so those that are about to end may do so first."""
     threads = [t for t in threading.enumerate() if t.name.startswith("napari-sam")]
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     return [thread for thread in threads if thread.is_alive()]
 
 
@@ -34,7 +34,7 @@ def test_a_closed_session_is_collected_and_leaves_nothing(viewer, image, factory
     session = Session(viewer, engine_factory=factory)
     session.use_tool("box")
     session.points.add(DISCS[0])
-    session.wait(20)
+    session.wait(60)
     session.accept()
     target = session.target
     session.close()
@@ -58,7 +58,7 @@ def test_a_closed_session_is_collected_and_leaves_nothing(viewer, image, factory
 def test_a_forgotten_session_is_collected_too(viewer, image, factory):
     session = Session(viewer, engine_factory=factory)
     session.points.add(DISCS[0])
-    session.wait(20)
+    session.wait(60)
     session.accept()
     ref = weakref.ref(session)
     del session
@@ -77,7 +77,7 @@ def test_closing_twice_is_fine_and_is_told_once(session):
 def test_closing_in_the_middle_of_work(session, engine):
     engine.gate.clear()
     session.points.add(DISCS[0])
-    assert engine.started.wait(20)
+    assert engine.started.wait(60)
     session.close()  # does not wait: the engine still answers
     engine.gate.set()
     assert not ours()
@@ -86,14 +86,14 @@ def test_closing_in_the_middle_of_work(session, engine):
 def test_a_closed_session_does_nothing(session, viewer, engine):
     points = session.points
     points.add(DISCS[0])
-    session.wait(20)
+    session.wait(60)
     session.close()
     before = len(engine.asked), list(viewer.layers)
     points.add(DISCS[1])
     for command in ("accept", "clear", "undo", "redo", "cancel", "toggle_polarity", "new_target", "next_candidate"):
         getattr(session, command)()
     session.use_tool("box")
-    session.wait(20)
+    session.wait(60)
     assert (len(engine.asked), list(viewer.layers)) == before
     with pytest.raises(InputError, match="closed"):
         session.points  # noqa: B018  # a property that makes a layer
@@ -104,7 +104,7 @@ def test_empty_layers_of_ours_go_and_others_stay(session, viewer, image):
     session.points  # noqa: B018  # a property that makes a layer
     shapes = session.shapes
     shapes.add_rectangles([[[2, 2], [9, 9]]])
-    session.wait(20)
+    session.wait(60)
     session.close()
     assert list(viewer.layers) == [image, theirs, shapes]
 
@@ -125,14 +125,14 @@ def test_a_state_is_told_only_when_it_is_another_one(session):
     session.only_empty = True
     assert told == []
     session.points.add(DISCS[0])
-    session.wait(20)
+    session.wait(60)
     assert told[-1] is session.state
     assert all(a != b for a, b in itertools.pairwise(told))
 
 
 def test_nothing_is_made_before_it_is_needed(viewer, image, open_session):
     session = open_session()
-    session.wait(20)
+    session.wait(60)
     assert list(viewer.layers) == [image]
     assert session.target is None
     assert not Path(os.environ["NAPARI_SAM_HOME"]).exists()
@@ -155,7 +155,7 @@ def test_what_is_no_image_of_the_viewer_is_refused(viewer, session):
 def test_shown_pixels_are_what_the_model_saw(session):
     assert session.shown_pixels() is None
     session.points.add(DISCS[0])
-    session.wait(20)
+    session.wait(60)
     assert np.array_equal(session.shown_pixels(), np.repeat(discs()[..., None], 3, axis=2))
 
 
@@ -167,7 +167,7 @@ def test_the_contour_stands_out_from_what_is_beneath(viewer, open_session, backd
     viewer.add_image(np.full((60, 80), backdrop, np.uint8), contrast_limits=(0, 255), colormap=colormap)
     session = open_session()
     session.points.add(DISCS[0])
-    session.wait(20)
+    session.wait(60)
     colour = session.preview.get_color(1)
     assert np.allclose(colour, [0, 0, 0, 1] if black else [1, 1, 1, 1])
     assert session.preview.contour > 0
@@ -178,7 +178,7 @@ def test_the_contour_stands_out_from_what_is_beneath(viewer, open_session, backd
 
 def test_the_preview_keeps_no_history(session):
     session.points.add(DISCS[0])
-    session.wait(20)
+    session.wait(60)
     shown = session.preview.data.copy()
     session.next_candidate()
     session.next_candidate()
@@ -248,7 +248,7 @@ def test_every_command_is_safe_while_the_model_loads(viewer, image, open_session
     gate = threading.Event()
 
     def load(model, device, progress):
-        assert gate.wait(20)
+        assert gate.wait(60)
         return FakeEngine()
 
     session = open_session(engine_factory=load)
@@ -258,7 +258,7 @@ def test_every_command_is_safe_while_the_model_loads(viewer, image, open_session
     for command in ("next_candidate", "undo", "redo", "toggle_polarity"):
         getattr(session, command)()
     gate.set()
-    session.wait(20)
+    session.wait(60)
     assert session.state.candidates
 
 
@@ -266,11 +266,11 @@ def test_an_image_with_more_axes_is_chosen_while_a_mask_is_shown(session, viewer
     stack = viewer.add_image(np.stack([discs()] * 3), contrast_limits=(0, 255))
     session.image = image
     session.points.add(DISCS[0])
-    session.wait(20)
+    session.wait(60)
     assert session.state.candidates
     session.image = stack
-    session.wait(20)
+    session.wait(60)
     assert session.state.status.kind == "idle" and not session.state.candidates
     session.points.add((viewer.dims.current_step[0], *DISCS[1]))
-    session.wait(20)
+    session.wait(60)
     assert session.state.candidates

@@ -85,7 +85,7 @@ def test_it_can_be_cancelled_at_once(make_napari_viewer, network):
         sample_download.cells_volume()
     assert network.thread.is_alive()
     network.answer.set()
-    network.thread.join(20)
+    network.thread.join(60)
 
 
 def test_what_is_on_the_disk_opens_without_a_dialog(make_napari_viewer, network, monkeypatch):

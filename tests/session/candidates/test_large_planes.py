@@ -50,7 +50,7 @@ def open_big(viewer, open_session, engine):
     def open_it(data, **options):
         image = viewer.add_image(data, contrast_limits=(0, 255), **options)
         session = open_session(image=image, engine_factory=lambda *_: engine)
-        session.wait(20)
+        session.wait(60)
         return session
 
     return open_it
@@ -84,12 +84,12 @@ def test_small_and_large_objects_are_found_in_a_big_image(open_big, engine, pixe
     data = {"numpy": pixels, "pyramid": levels_of(pixels), "dask": da.from_array(pixels, chunks=512)}[kind]
     session = open_big(data, multiscale=kind == "pyramid")
     click(session, SMALL)
-    session.wait(20)
+    session.wait(60)
     assert np.array_equal(shown(session), pixels == 200)
     assert all(max(plane.shape) <= 512 for plane in engine.planes)
     session.clear()
     click(session, LARGE)
-    session.wait(20)
+    session.wait(60)
     assert iou(shown(session), pixels == 120) > 0.99
     assert all(max(plane.shape) <= 640 for plane in engine.planes)
 
@@ -111,12 +111,12 @@ def test_a_click_reads_its_crop_and_not_the_plane(open_big, pixels):
     session = open_big(counted(pixels, read))
     read.clear()
     click(session, SMALL)
-    session.wait(20)
+    session.wait(60)
     assert np.array_equal(shown(session), pixels == 200)
     assert len(read) <= 9  # a crop of 512 pixels touches nine chunks of 250 at most
     read.clear()
     click(session, (SMALL[0] + 3, SMALL[1]))
-    session.wait(20)
+    session.wait(60)
     assert read == []
 
 
@@ -125,7 +125,7 @@ def test_coarse_crops_of_a_pyramid_are_read_from_coarse_levels(open_big, pixels)
     session = open_big([counted(level, read) for level in levels_of(pixels)], multiscale=True)
     read.clear()
     click(session, LARGE)
-    session.wait(20)
+    session.wait(60)
     assert iou(shown(session), pixels == 120) > 0.99
     # A crop at full detail, then larger ones at coarser levels; never the plane.
     assert sum(read) < 4 * 1000**2 < pixels.size / 4
@@ -142,21 +142,21 @@ def test_what_is_on_screen_is_encoded_before_a_click_when_it_is_near(viewer, ope
     image = viewer.add_image(pixels, contrast_limits=(0, 255))
     look_at(viewer, SMALL, 2)
     session = open_session(image=image, engine_factory=lambda *_: engine)
-    session.wait(20)
+    session.wait(60)
     assert len(engine.embedded) == 1
     assert "encoded" in session.state.status.text
     click(session, SMALL)
-    session.wait(20)
+    session.wait(60)
     assert len(engine.embedded) == 1
 
 
 def test_further_clicks_go_on_in_the_crop_of_the_answer(open_big, engine):
     session = open_big(bodies())
     click(session, LARGE)
-    session.wait(20)
+    session.wait(60)
     count = len(engine.planes)
     click(session, (LARGE[0] + 40, LARGE[1]))
-    session.wait(20)
+    session.wait(60)
     assert len(engine.planes) == count + 1
     assert engine.planes[-1] is engine.planes[-2]
     assert engine.asked[-1].mask.logits[0, 0] == count
@@ -165,11 +165,11 @@ def test_further_clicks_go_on_in_the_crop_of_the_answer(open_big, engine):
 def test_an_answer_of_one_crop_is_carried_into_another(open_big, engine):
     session = open_big(bodies())
     click(session, SMALL)
-    session.wait(20)
+    session.wait(60)
     count = len(engine.planes)
     assert engine.asked[-1].mask is None
     click(session, (SMALL[0] + 1500, SMALL[1]))
-    session.wait(20)
+    session.wait(60)
     assert engine.planes[count] is not engine.planes[count - 1]
     carried = engine.asked[count].mask.logits
     # The first crop is a part of the second: the fake's constant logits there, and certainly nothing around.
@@ -179,31 +179,31 @@ def test_an_answer_of_one_crop_is_carried_into_another(open_big, engine):
 def test_an_answer_from_pixels_that_changed_is_not_carried_into_another_crop(open_big, engine):
     session = open_big(bodies())
     click(session, SMALL)
-    session.wait(20)
+    session.wait(60)
     count = len(engine.planes)
     session.image.data[SMALL] = 99
     session.image.refresh()
     click(session, (SMALL[0] + 1500, SMALL[1]))
-    session.wait(20)
+    session.wait(60)
     assert engine.planes[count:] and all(prompts.mask is None for prompts in engine.asked[count:])
 
 
 def test_undo_asks_what_was_asked_in_the_same_crop(open_big, engine):
     session = open_big(bodies())
     click(session, SMALL)
-    session.wait(20)
+    session.wait(60)
     click(session, (SMALL[0] + 2, SMALL[1]))
-    session.wait(20)
+    session.wait(60)
     asked, planes = list(engine.asked), list(engine.planes)
     session.undo()
-    session.wait(20)
+    session.wait(60)
     assert engine.asked[-1] == asked[0] and engine.planes[-1] is planes[0]
 
 
 def test_accept_writes_it_where_it_is(open_big, pixels):
     session = open_big(pixels)
     click(session, SMALL)
-    session.wait(20)
+    session.wait(60)
     session.new_target()
     session.wait(60)
     session.accept()
@@ -215,7 +215,7 @@ def test_a_crop_that_is_not_read_ends_the_growth_and_the_status_says_so(open_big
     monkeypatch.setattr("napari_sam.inference.search.MOST_PIXELS", 1000 * 1000)
     session = open_big(bodies())
     click(session, LARGE)
-    session.wait(20)
+    session.wait(60)
     assert session.state.status.kind == "attention"
     assert "goes on" in session.state.status.text
     assert session.state.can_accept
@@ -225,7 +225,7 @@ def test_thumbnails_show_what_the_model_saw(open_big, pixels):
     session = open_big(pixels)
     assert session.shown_candidate(0) is None
     click(session, SMALL)
-    session.wait(20)
+    session.wait(60)
     saw, candidate = session.shown_candidate(0)
     assert saw.shape == (512, 512, 3)
     (top, left), (height, width) = candidate.origin, candidate.mask.shape
@@ -240,10 +240,10 @@ def test_the_screen_is_the_crop_when_the_person_says_so(viewer, open_big, engine
     session = open_big(pixels)
     look_at(viewer, LARGE, 0.3)
     session.region = "screen"
-    session.wait(20)
+    session.wait(60)
     seen = engine.embedded[-1]
     click(session, LARGE)
-    session.wait(20)
+    session.wait(60)
     assert engine.planes[-1] is seen
     low, high = (np.array(corner) for corner in visible_box(viewer, session.image, find_view(viewer, session.image)))
     crop = session._components.live.answer.pictures[0].crop
@@ -258,10 +258,10 @@ def test_a_zoomed_view_of_a_small_image_is_enlarged(viewer, open_big, engine):
     look_at(viewer, (300, 300), 8)
     session.region = "screen"
     click(session, (300, 300))
-    session.wait(20)
+    session.wait(60)
     assert max(engine.planes[-1].shape) < 200
     session.region = "object"
-    session.wait(20)
+    session.wait(60)
     assert engine.planes[-1].shape == (500, 600)
 
 
@@ -270,7 +270,7 @@ def test_prompts_beside_the_screen_are_looked_for_where_they_are(viewer, open_bi
     look_at(viewer, LARGE, 2)
     session.region = "screen"
     session.points.add(SMALL)
-    session.wait(20)
+    session.wait(60)
     assert np.array_equal(shown(session), pixels == 200)
 
 
@@ -386,6 +386,6 @@ def test_a_click_in_20_gb_takes_little_memory(tmp_path, data):
 def test_a_session_needs_no_canvas(viewer, engine, pixels):
     session = Session(viewer, engine_factory=lambda *_: engine)
     viewer.add_image(pixels[:700, :700], contrast_limits=(0, 255))
-    session.wait(20)
+    session.wait(60)
     assert engine.embedded
     session.close()

@@ -28,7 +28,7 @@ def stack(viewer, volume, open_session):
     viewer.add_image(volume, contrast_limits=(0, 255))
     viewer.dims.set_point(0, 10)
     session = open_session(prefetch=True)
-    session.wait(20)
+    session.wait(60)
     return session
 
 
@@ -52,26 +52,26 @@ def planes(seen):
     return [int(plane.pixels.min()) for plane in seen]
 
 
-def settle(session, engine, count, timeout=20.0):
+def settle(session, engine, count, timeout=60):
     """Wait for planes that are encoded ahead."""
     deadline = time.monotonic() + timeout
     while len(engine.prepared) < count and time.monotonic() < deadline:
-        session.wait(20)
+        session.wait(60)
         time.sleep(0.005)
     return planes(engine.prepared)
 
 
-def rest(session, timeout=20.0):
+def rest(session, timeout=60):
     """Wait until nothing is encoded ahead, either."""
     deadline = time.monotonic() + timeout
     while session._worker.busy("ahead") and time.monotonic() < deadline:
-        session.wait(20)
+        session.wait(60)
         time.sleep(0.005)
 
 
 def go_to(session, viewer, plane):
     viewer.dims.set_point(0, plane)
-    session.wait(20)
+    session.wait(60)
 
 
 def test_both_neighbours_are_encoded_before_anybody_scrolls(stack, engines):
@@ -112,9 +112,9 @@ def test_the_axis_that_is_scrolled_along_counts(viewer, open_session, engines):
     viewer.dims.set_point(0, 2)
     viewer.dims.set_point(1, 4)
     session = open_session(prefetch=True)
-    session.wait(20)
+    session.wait(60)
     viewer.dims.set_point(0, 3)
-    session.wait(20)
+    session.wait(60)
     rest(session)
     assert planes(engines[0].prepared)[-3:] == [84, 104, 44]
 
@@ -127,7 +127,7 @@ def test_a_click_stops_what_runs_ahead_at_its_next_step(held_stack, engines):
     engine.predict = lambda *args, **options: started.set() or predict(*args, **options)
     stack.points.add((10, *DISCS[0]))
     engine.gate.set()
-    stack.wait(20)
+    stack.wait(60)
     assert started.is_set() and stack.state.candidates
     # Plane 11 was given up, and is begun again after the click.
     assert settle(stack, engine, 3) == [11, 11, 9]
@@ -153,7 +153,7 @@ def test_data_that_are_slow_to_read_are_not_read_ahead(viewer, volume, open_sess
     monkeypatch.setattr("napari_sam.inference.backend.SLOW_S", -1.0)
     viewer.add_image(volume, contrast_limits=(0, 255))
     session = open_session(prefetch=True)
-    session.wait(20)
+    session.wait(60)
     rest(session)
     assert engines[0].prepared == []
 
@@ -161,7 +161,7 @@ def test_data_that_are_slow_to_read_are_not_read_ahead(viewer, volume, open_sess
 def test_closing_ends_it(viewer, volume, open_session, engines):
     viewer.add_image(volume, contrast_limits=(0, 255))
     session = open_session(prefetch=True)
-    session.wait(20)
+    session.wait(60)
     session.close()
     assert not session._worker.busy("ahead")
 
@@ -177,13 +177,13 @@ def test_embeddings_made_ahead_are_used(viewer, volume, open_session):
     viewer.add_image(volume, contrast_limits=(0, 255))
     viewer.dims.set_point(0, 10)
     session = open_session(prefetch=True, engine_factory=lambda *_: engine)
-    session.wait(20)
+    session.wait(60)
     rest(session)
     assert model.encoded == 3
     session.prefetch = False
     go_to(session, viewer, 11)
     session.points.add((11, *DISCS[0]))
-    session.wait(20)
+    session.wait(60)
     assert session.state.candidates and model.encoded == 3
 
 
@@ -199,7 +199,7 @@ def test_a_drag_of_the_contrast_encodes_once_when_it_ends(viewer, open_session, 
         return asked[-1]
 
     session = open_session(held=held)
-    session.wait(20)
+    session.wait(60)
     down.set()
     for high in (250, 240, 230):
         image.contrast_limits = (0, high)
@@ -213,7 +213,7 @@ def test_a_drag_of_the_contrast_encodes_once_when_it_ends(viewer, open_session, 
             image.contrast_limits = (0, high)
     assert len(engines[0].embedded) == 1
     down.clear()
-    session.wait(20)
+    session.wait(60)
     assert [plane.contrast_limits for plane in engines[0].embedded] == [(0, 255), (0, 220)]
 
 
@@ -221,17 +221,17 @@ def test_a_click_while_something_is_held_is_answered(viewer, open_session, engin
     viewer.add_image(discs(), contrast_limits=(0, 255))
     session = open_session(held=lambda: True)
     session.points.add(DISCS[0])
-    session.wait(20)
+    session.wait(60)
     assert session.state.candidates
 
 
 def test_limits_that_are_set_to_what_they_are_change_nothing(session, image, engine):
     session.points.add(DISCS[0])
-    session.wait(20)
+    session.wait(60)
     image.events.contrast_limits()
     image.events.gamma()
     assert session.state.candidates
-    session.wait(20)
+    session.wait(60)
     assert len(engine.asked) == 1
 
 
@@ -246,7 +246,7 @@ def test_contrast_that_follows_the_plane_encodes_each_plane_once(viewer, volume,
     noise = np.random.default_rng(0).integers(0, 100, volume.shape)
     image = viewer.add_image(noise * np.linspace(0.5, 1, 20)[:, None, None], auto_contrast=True)
     session = open_session(prefetch=True, engine_factory=lambda *_: engine)
-    session.wait(20)
+    session.wait(60)
     seen = set()
     for plane in (3, 4, 5):
         go_to(session, viewer, plane)
@@ -263,10 +263,10 @@ def test_a_fast_scroll_encodes_only_where_it_ends(viewer, volume, open_session, 
     monkeypatch.setattr("napari_sam.session.events._SCROLL_S", 1.0)
     viewer.add_image(volume, contrast_limits=(0, 255))
     session = open_session()
-    session.wait(20)
+    session.wait(60)
     for plane in range(1, 20):
         viewer.dims.set_point(0, plane)
-    session.wait(20)
+    session.wait(60)
     assert planes(engines[0].embedded)[-1] == 19
     assert len(engines[0].embedded) == 2
 
@@ -276,6 +276,6 @@ def test_a_model_that_fails_ahead_disturbs_nobody(viewer, volume, open_session):
     engine.prepare = lambda *_args, **_options: 1 / 0
     viewer.add_image(volume, contrast_limits=(0, 255))
     session = open_session(prefetch=True, engine_factory=lambda *_: engine)
-    session.wait(20)
+    session.wait(60)
     rest(session)
     assert session.state.status.kind == "idle"

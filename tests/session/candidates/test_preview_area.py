@@ -49,7 +49,7 @@ def test_the_preview_of_a_huge_plane_covers_the_surroundings_of_the_mask(image, 
     session = open_session()
     for centre, mask in zip(DISCS, disc, strict=True):
         session.points.add(centre)
-        session.wait(20)
+        session.wait(60)
         preview = session.preview
         assert max(preview.data.shape) <= 24 and not preview.editable
         shift = np.rint(preview.translate).astype(int)

@@ -60,7 +60,7 @@ def test_another_plane_window_or_model_gets_nothing():
 
 def ask(session, position, positive=True):
     click(session, position, positive)
-    session.wait(20)
+    session.wait(60)
 
 
 def given(engine):
@@ -78,7 +78,7 @@ def test_further_clicks_get_the_chosen_candidate(session, engine):
 
 def test_a_box_and_then_a_click_too(session, engine):
     session.shapes.add_rectangles([[[5, 5], [25, 35]]])
-    session.wait(20)
+    session.wait(60)
     ask(session, (15, 30), positive=False)
     assert given(engine) == [None, (1, 0)]
 
@@ -108,7 +108,7 @@ def test_nothing_leaks_to_what_comes_next(session, engines, leave):
     asked = sum(len(e.asked) for e in engines)
     leave(session)
     session.points.add((15, 22))
-    session.wait(20)
+    session.wait(60)
     after = [mask for e in engines for mask in given(e)][asked:]
     assert after[-1] is None
     assert sum(len(e.asked) for e in engines) > asked
@@ -119,7 +119,7 @@ def test_nothing_leaks_to_another_image(session, viewer, engine, pixels):
     ask(session, DISCS[0])
     ask(session, (15, 22))
     viewer.add_image(pixels, contrast_limits=(0, 255))
-    session.wait(20)
+    session.wait(60)
     assert given(engine) == [None, (1, 0), None]
 
 
@@ -136,11 +136,11 @@ def test_undo_asks_what_was_asked(session, engine):
     ask(session, (15, 24))
     ask(session, (15, 16))
     session.undo()
-    session.wait(20)
+    session.wait(60)
     session.undo()
-    session.wait(20)
+    session.wait(60)
     session.redo()
-    session.wait(20)
+    session.wait(60)
     assert given(engine) == [None, (1, 0), (2, 0), (1, 0), None, (1, 0)]
 
 
@@ -149,7 +149,7 @@ def test_an_object_that_comes_back_has_its_answers(session, engine):
     ask(session, (15, 24))
     session.accept()
     session.undo()
-    session.wait(20)
+    session.wait(60)
     assert given(engine) == [None, (1, 0), (1, 0)]
     ask(session, (15, 16))
     assert given(engine)[-1] == (3, 0)

@@ -24,7 +24,7 @@ def test_the_ids_of_large_labels_are_counted_on_the_worker(session, viewer, monk
     assert session.state.next_id is None
     with pytest.raises(InputError, match="still being read"):
         _ = session._components.targets.find_writer(session.image).next_label
-    session.wait(20)
+    session.wait(60)
     assert session.state.next_id == 42
 
 
@@ -32,7 +32,7 @@ def test_ids_that_are_painted_while_they_are_counted_count(session, viewer, monk
     session.target = viewer.add_labels(in_zarr(np.zeros(SHAPE, np.int32)))
     session.target.selected_label = 50
     session.target.paint((5, 5), 50)
-    session.wait(20)
+    session.wait(60)
     assert session.state.next_id == 51
 
 
@@ -53,9 +53,9 @@ def test_labels_that_cannot_be_read_are_no_target(session, viewer):
     layer = viewer.add_labels(data)
     data.works = False
     session.target = layer
-    session.wait(20)
+    session.wait(60)
     session.points.add(DISCS[0])
-    session.wait(20)
+    session.wait(60)
     session.accept()
     assert session.state.status.kind == "failed" and "the disk is gone" in session.state.status.text
     assert len(session.points.data) == 1
@@ -79,7 +79,7 @@ def test_counting_lets_other_work_through(viewer, monkeypatch):
     writer = LabelWriter(layer, worker)
     assert writer.known_label is None
     worker.submit("prompts", lambda progress: done.set())
-    assert worker.wait(20)
+    assert worker.wait(60)
     assert writer.known_label == 1
     assert turns[0] is False and turns[-1] is True
     worker.close()
@@ -99,6 +99,6 @@ def test_counting_stops_when_another_target_is_chosen(session, viewer, monkeypat
 
     session.target = viewer.add_labels(Watched())
     session.target = viewer.add_labels(np.zeros(SHAPE, np.int32))
-    session.wait(20)
+    session.wait(60)
     assert len(reads) < 100
     assert session.state.next_id == 1

@@ -23,7 +23,7 @@ def as_tensorstore(labels):
 def test_labels_of_any_writable_kind_are_written(session, viewer, disc, store):
     session.target = viewer.add_labels(store(np.zeros(SHAPE, np.int32)))
     accept(session, *DISCS[0])
-    session.wait(20)
+    session.wait(60)
     accept(session, *DISCS[1])
     assert np.array_equal(np.asarray(session.target.data), disc[0] + 2 * disc[1])
     session.target.undo()
@@ -45,7 +45,7 @@ def read_only_zarr(labels):
 )
 def test_labels_that_cannot_be_changed_are_refused_with_words(session, viewer, store, why):
     session.target = viewer.add_labels(store(np.zeros(SHAPE, np.int32)))
-    session.wait(20)
+    session.wait(60)
     accept(session, *DISCS[0])
     assert session.state.status.kind == "failed" and why in session.state.status.text
     assert len(session.points.data) == 1 and not np.asarray(session.target.data).any()

@@ -13,7 +13,7 @@ from session_scenery import DISCS, discs
 
 def accept(session, position):
     session.points.add(position)
-    session.wait(20)
+    session.wait(60)
     session.accept()
 
 
@@ -22,7 +22,7 @@ def reopen(open_session):
     def again(session):
         session.close()
         opened = open_session()
-        opened.wait(20)
+        opened.wait(60)
         return opened
 
     return again
@@ -138,7 +138,7 @@ def test_prompt_layers_do_not_pile_up(session, viewer, image, reopen):
         session.shapes  # noqa: B018  # made when it is asked for
         session = reopen(session)
         session.use_tool("positive")
-        session.wait(20)
+        session.wait(60)
         assert session.state.candidates  # the point is still there
         session.clear()
     assert [layer.name for layer in viewer.layers if layer is not session.preview] == ["cells", "SAM points"]
@@ -181,10 +181,10 @@ def test_any_order_of_deleting_with_a_reopening_among_it(viewer, open_session, p
     session = open_session()
     for order in list(permutations(range(5)))[place::29]:
         images = [viewer.add_image(discs(), contrast_limits=(0, 255), name=name) for name in ("one", "two")]
-        session.wait(20)
+        session.wait(60)
         accept(session, DISCS[0])
         session.points.add(DISCS[1])
-        session.wait(20)
+        session.wait(60)
         layers = list(viewer.layers)
         assert len(layers) == 5
         for step, layer in enumerate(layers[number] for number in order):

@@ -203,7 +203,7 @@ def opened(case):
         viewer.dims.set_point(range(case.spare, viewer.dims.ndim), world)
         session = Session(viewer, image=image, engine_factory=lambda *_: engine)
         try:
-            session.wait(30)
+            session.wait(60)
             yield session, viewer, engine
         finally:
             session.close()
@@ -213,7 +213,7 @@ def click(session, world):
     """Do what napari does with a click at a place of the world."""
     session.use_tool("positive")
     session.points.add(session.points.world_to_data(world))
-    session.wait(30)
+    session.wait(60)
 
 
 def shown_in(session):
@@ -254,7 +254,7 @@ def test_what_is_clicked_is_what_is_written(case):
             )
 
         session.undo()
-        session.wait(30)
+        session.wait(60)
         assert not np.asarray(full_resolution(target)).any() and shows_its_data(target)
         session.redo()
         assert np.array_equal(np.asarray(full_resolution(target)), case.expected.astype(int)) and shows_its_data(target)
@@ -299,7 +299,7 @@ def test_an_oblique_view_is_refused_with_words(data, ndim, degrees, way):
         assert session.state.status.kind == "attention"
         assert "slant" in session.state.status.text
         session.points.add(np.full(ndim, 2.0))
-        session.wait(30)
+        session.wait(60)
         assert not session.state.candidates and not session.state.can_accept
     finally:
         session.close()
@@ -325,7 +325,7 @@ def test_a_thick_slab_is_refused_with_words(data, scale, share, mode):
     viewer.dims.thickness = thickness
     session = Session(viewer, engine_factory=lambda *_: RegionEngine())
     try:
-        session.wait(30)
+        session.wait(60)
         one_plane = np.array_equal(image._slice.image.raw, np.zeros((9, 9))) and share < 1
         assert (session.state.status.kind == "attention") == (not one_plane)
         if not one_plane:

@@ -116,7 +116,7 @@ def test_a_plane_of_several_resolutions_shows_what_was_written_at_each(viewer, o
 def test_a_full_disk_under_labels_is_called_that_and_costs_no_prompt(large, open_session, monkeypatch):
     session = open_session()
     session.points.add((2, *DISCS[0]))
-    session.wait(20)
+    session.wait(60)
     with monkeypatch.context() as full_disk:
 
         def fail(*_):

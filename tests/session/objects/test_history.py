@@ -67,9 +67,9 @@ def test_steps_that_fit_are_all_kept_up_to_their_number():
 
 def test_an_accept_knows_what_it_holds(session):
     click(session, DISCS[0])
-    session.wait(20)
+    session.wait(60)
     session.accept()
-    session.wait(20)
+    session.wait(60)
     newest = session._components.log.history(session.image).done[-1]
     [part] = newest.written.parts
     [record] = newest.current_after.planes.values()
@@ -84,7 +84,7 @@ def test_undo_says_that_older_steps_are_no_longer_kept(session, monkeypatch):
     monkeypatch.setattr(history, "ROOM", 0)
     click(session, DISCS[0])
     click(session, (15, 25), positive=False)
-    session.wait(20)
+    session.wait(60)
     session.undo()
     assert len(session.points.data) == 1 and session.state.can_undo
     session.undo()

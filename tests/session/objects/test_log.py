@@ -15,7 +15,7 @@ from napari_sam.journal import decode_mask, read_journal, read_lines
 
 def prompt(session, position):
     session.points.add(position)
-    session.wait(20)
+    session.wait(60)
 
 
 def accept(session, position):
@@ -43,7 +43,7 @@ def test_accept_writes_the_candidate_that_is_shown_with_the_next_free_id(session
     assert session.state.hint == "Choose a tool, then click an object."
     session.use_tool("positive")
     session.undo()
-    session.wait(20)
+    session.wait(60)
     session.accept()
     assert session.state.hint == "Next object."
 
@@ -84,7 +84,7 @@ def test_only_empty_pixels_are_filled_unless_asked_otherwise(session, viewer, di
     session.undo()
     session.only_empty = False
     assert not session.state.only_empty
-    session.wait(20)
+    session.wait(60)
     session.accept()
     assert np.array_equal(session.target.data, np.where(disc[0], 6, labels))
     session.undo()
@@ -106,7 +106,7 @@ def test_an_empty_mask_is_not_written(session):
     for y in (9, 12, 15, 18, 21):
         for x in range(12, 30, 3):
             click(session, (y, x), positive=False)
-    session.wait(20)
+    session.wait(60)
     assert session.state.candidates[0].area == 0
     assert not session.preview.data.any()
     session.accept()
@@ -129,7 +129,7 @@ def test_accept_waits_for_the_answer_to_the_last_click(session, engine, disc):
     session.accept()
     assert session.target is None
     engine.gate.set()
-    session.wait(20)
+    session.wait(60)
     assert np.array_equal(session.target.data > 0, discs().astype(bool) & (session.target.data > 0))
     assert session.target.data.max() == 1
     assert drawn(session) == []
@@ -142,7 +142,7 @@ def test_a_failure_calls_off_a_waiting_accept(session, engine):
     session.accept()
     engine.error = RuntimeError("no answer")
     engine.gate.set()
-    session.wait(20)
+    session.wait(60)
     assert session.state.status.kind == "failed"
     assert session.target is None
 
@@ -216,7 +216,7 @@ def test_labels_that_lie_elsewhere_are_offered_with_what_differs(viewer, open_se
     moved = viewer.add_labels(np.zeros(SHAPE, int), scale=(0.5, 0.25), units=unit)
     viewer.add_labels(np.zeros((59, 80), int), name="shape")
     session = open_session(image=image)
-    session.wait(20)
+    session.wait(60)
     assert [(offer.layer, offer.differs) for offer in session.target_offers()] == [(saved, "scale"), (moved, "place")]
     assert session.target_choices() == [] and session.target is None
     session.fit_target(saved)
@@ -292,19 +292,19 @@ def test_prompts_are_undone_and_redone_one_by_one(session, engine):
     click(session, (15, 25), positive=False)
     session.shapes.add_rectangles([[[5, 5], [30, 40]]])
     session.points.data = np.array([DISCS[0], (15, 28)], dtype=float)  # moved
-    session.wait(20)
+    session.wait(60)
     states = []
     while session.state.can_undo:
         states.append((drawn(session), len(session.shapes.data), list(session.points.features["polarity"])))
         session.undo()
-        session.wait(20)
+        session.wait(60)
     assert [s[1] for s in states] == [1, 1, 0, 0]
     assert [len(s[0]) for s in states] == [2, 2, 2, 1]
     assert drawn(session) == [] and session.state.candidates == ()
     for state in reversed(states):
         session.redo()
         assert (drawn(session), len(session.shapes.data), list(session.points.features["polarity"])) == state
-    session.wait(20)
+    session.wait(60)
     assert not session.state.can_redo
     assert engine.asked[-1].box is not None
     assert [str(s) for s in session.points.symbol] == ["disc", "x"]
@@ -325,7 +325,7 @@ def test_an_undo_shows_the_answer_that_was_there(session):
     before = session.preview.data.copy()
     prompt(session, (15, 16))
     session.undo()
-    session.wait(20)
+    session.wait(60)
     assert np.array_equal(session.preview.data, before)
 
 
@@ -334,7 +334,7 @@ def test_undoing_an_accept_takes_the_label_back_and_gives_the_prompts(session, d
     prompt(session, DISCS[1])
     session.accept()
     session.undo()
-    session.wait(20)
+    session.wait(60)
     assert np.array_equal(session.target.data, disc[0].astype(int))
     assert drawn(session) == [list(map(float, DISCS[1]))]
     assert np.array_equal(session.preview.data > 0, disc[1])
@@ -350,7 +350,7 @@ def test_clear_is_undone_too(session, disc):
     session.clear()
     assert drawn(session) == []
     session.undo()
-    session.wait(20)
+    session.wait(60)
     assert np.array_equal(session.preview.data > 0, disc[0])
 
 
@@ -454,7 +454,7 @@ def test_prompt_layers_removed_with_their_prompts_come_back_by_undo(session, vie
     viewer.layers.remove(session.points)
     assert session.state.candidates == ()
     session.undo()
-    session.wait(20)
+    session.wait(60)
     assert drawn(session) == [list(map(float, DISCS[0]))]
     assert np.array_equal(session.preview.data > 0, disc[0])
 
@@ -478,7 +478,7 @@ def journal(home):
 def test_accepted_objects_are_in_the_journal(session, home, disc):
     prompt(session, DISCS[0])
     session.points.add((15, 24))
-    session.wait(20)
+    session.wait(60)
     session.accept()
     [record] = journal(home)
     assert record["kind"] == "accepted"
@@ -514,7 +514,7 @@ def test_a_journal_that_cannot_be_written_costs_no_object(session, home):
     home.mkdir(parents=True, exist_ok=True)
     (home / "journal").write_text("in the way")
     accept(session, DISCS[0])
-    session.wait(20)
+    session.wait(60)
     assert session.target.data.max() == 1
     assert session.state.status.kind == "attention"  # and stays so when there is nothing more to do
     assert "journal" in session.state.status.text
@@ -557,7 +557,7 @@ def test_a_full_disk_is_told_as_long_as_it_lasts_and_costs_no_object(session, ho
             assert session.state.status.kind == "attention"
             assert "Not saved to the journal: disk full" in session.state.status.text
             session.points.add(DISCS[1])
-            session.wait(20)
+            session.wait(60)
             session.clear()
     accept(session, DISCS[1])
     assert "journal" not in session.state.status.text

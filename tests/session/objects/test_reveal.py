@@ -15,19 +15,19 @@ ACROSS = (1, 0, 2)
 def ready(viewer, open_session, carry):
     viewer.add_image(volume(), contrast_limits=(0, 255), name="cells", axis_labels=("z", "y", "x"))
     session = open_session()
-    session.wait(20)
+    session.wait(60)
     return session
 
 
 def show(session, viewer, place, axis=0):
     viewer.dims.set_current_step(axis, place)
-    session.wait(20)
+    session.wait(60)
 
 
 def prompt(session, viewer, place, at=CENTRE[1:], positive=True):
     show(session, viewer, place)
     click(session, (place, *at), positive)
-    session.wait(20)
+    session.wait(60)
 
 
 def place(viewer, axis=0):
@@ -40,12 +40,12 @@ def test_after_a_jump_to_a_weak_plane_undo_goes_back_to_the_prompts(ready, viewe
     carry.scores, carry.masks = {9: 0.2}, {9: wrong, 10: np.zeros_like(wrong)}
     prompt(ready, viewer, 6)
     ready.propagate()
-    ready.wait(20)
+    ready.wait(60)
     ready.next_weak_plane()
     assert place(viewer) == 9
     ready.undo()
     assert place(viewer) == 6 and len(ready.points.data) == 1
-    ready.wait(20)
+    ready.wait(60)
     assert ready.state.candidates
     show(ready, viewer, 9)
     ready.redo()
@@ -77,7 +77,7 @@ def test_undo_of_a_box_goes_to_where_it_was(ready, viewer):
     show(ready, viewer, 6)
     ready.use_tool("box")
     ready.shapes.add_rectangles([[[6, 10, 12], [6, 10, 36], [6, 30, 36], [6, 30, 12]]])
-    ready.wait(20)
+    ready.wait(60)
     show(ready, viewer, 2)
     ready.undo()
     assert place(viewer) == 6
@@ -87,7 +87,7 @@ def test_what_is_on_screen_moves_nothing(ready, viewer):
     for at in (3, 6, 9):
         prompt(ready, viewer, at)
     ready.propagate()
-    ready.wait(20)
+    ready.wait(60)
     show(ready, viewer, 3)
     ready.undo()
     assert place(viewer) == 3
@@ -151,12 +151,12 @@ def test_films_of_volumes_go_to_time_and_depth(viewer, open_session, carry):
     session = open_session()
     session.image = viewer.layers[0]
     viewer.dims.set_point((1, 2), (1, 12.0))
-    session.wait(20)
+    session.wait(60)
     click(session, (1, *CENTRE))
-    session.wait(20)
+    session.wait(60)
     session.accept()
     viewer.dims.set_point((1, 2), (0, 4.0))
-    session.wait(20)
+    session.wait(60)
     session.undo()
     assert viewer.dims.point[1:3] == (1.0, 12.0)
 

@@ -77,7 +77,7 @@ def test_flipping_from_the_box_goes_to_background_points(session):
 def test_an_object_begins_with_a_positive_click(session):
     session.points.add(DISCS[0])
     session.use_tool("negative")
-    session.wait(20)
+    session.wait(60)
     session.accept()
     assert session.state.tool == "positive"
     session.use_tool("negative")
@@ -91,7 +91,7 @@ def test_making_layers_leaves_the_selection_alone(session, viewer, image):
     viewer.layers.selection = {image, other}
     session.points.add(DISCS[0])
     session.shapes.add_rectangles([[[2, 2], [9, 9]]])
-    session.wait(20)
+    session.wait(60)
     session.accept()
     assert set(viewer.layers.selection) == {image, other}
 
@@ -99,7 +99,7 @@ def test_making_layers_leaves_the_selection_alone(session, viewer, image):
 def test_layers_are_stacked_so_that_prompts_are_on_top(session, viewer, image):
     session.points.add(DISCS[0])
     session.shapes.add_rectangles([[[2, 2], [9, 9]]])
-    session.wait(20)
+    session.wait(60)
     session.accept()
     order = [image, session.target, session.preview, session.points, session.shapes]
     assert list(viewer.layers) == order
@@ -169,7 +169,7 @@ def test_actions_are_enabled_when_they_would_do_something(session):
     assert enabled() == tools
     session.points.add(DISCS[0])
     assert enabled() >= tools | {"cancel", "clear", "clear_all", "undo", "accept"}
-    session.wait(20)
+    session.wait(60)
     assert enabled() == tools | {"next_candidate", "accept", "clear", "clear_all", "undo"}
     session.undo()
     assert enabled() == tools | {"redo"}
@@ -216,7 +216,7 @@ def stand(napari_shortcuts, viewer, image, open_session):
     session.use_tool("box")
     session.use_tool("positive")
     session.points.add(DISCS[0])
-    session.wait(20)
+    session.wait(60)
     session.new_target()
 
     def press(layer, key):
@@ -268,7 +268,7 @@ def test_enter_accepts_on_points_and_boxes(stand):
     stand.press(stand.session.points, "Enter")
     assert stand.session.target.data.max() == 1
     stand.session.shapes.add_rectangles([[[30, 50], [50, 70]]])
-    stand.session.wait(20)
+    stand.session.wait(60)
     stand.press(stand.session.shapes, "Enter")
     assert stand.session.target.data.max() == 2
     assert stand.ran == []

@@ -35,7 +35,7 @@ def show(viewer, place, axis=0):
 def prompt(session, viewer, place, at=CENTRE[1:], positive=True):
     show(viewer, place)
     click(session, (place, *at), positive)
-    session.wait(20)
+    session.wait(60)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def planes(session, label=1):
 
 def run(session, **options):
     session.propagate(**options)
-    session.wait(20)
+    session.wait(60)
 
 
 def journal(home):
@@ -144,7 +144,7 @@ def test_one_undo_takes_the_run_back_and_redo_brings_it(ready, home):
     assert len(ready.state.stack.planes) == len(WHOLE)
     withdrawn, restored = journal(home)[-2:]
     assert withdrawn["of"] == restored["of"] == list(range(len(WHOLE)))
-    ready.wait(20)
+    ready.wait(60)
 
 
 def test_napari_s_own_undo_takes_all_of_it_at_once(ready):
@@ -172,7 +172,7 @@ def test_an_object_is_taken_in_hand_by_its_label(ready, viewer):
     run(ready)
     show(viewer, 0)
     click(ready, (0, 2, 2))
-    ready.wait(20)
+    ready.wait(60)
     ready.accept()
     assert ready.state.stack.label == 2 and ready.stack_scores == {0: 1.0}
     ready.target.selected_label = 5
@@ -412,7 +412,7 @@ def test_a_mask_that_is_accepted_before_it_is_there_is_the_object_again_too(read
     show(viewer, 9)
     ready.shapes.add_rectangles([[[9, 14, 15], [9, 14, 31], [9, 26, 31], [9, 26, 15]]])
     ready.accept()
-    ready.wait(20)
+    ready.wait(60)
     assert ready.target.data.max() == 1
     assert (ready.target.data[9] == 1).sum() > part.sum()
 
@@ -423,7 +423,7 @@ def test_a_mask_that_is_the_object_for_the_most_part_is_that_object_again(ready,
     run(ready)
     show(viewer, 9)
     ready.shapes.add_rectangles([[[9, 14, 15], [9, 14, 31], [9, 26, 31], [9, 26, 15]]])
-    ready.wait(20)
+    ready.wait(60)
     assert ready.same_object
     ready.accept()
     assert ready.target.data.max() == 1
@@ -453,7 +453,7 @@ def test_what_lies_inside_an_object_where_the_person_said_it_is_a_new_one(ready,
     ready.only_empty = False
     show(viewer, CENTRE[0])
     ready.shapes.add_rectangles([[[6, 18, 22], [6, 18, 26], [6, 22, 26], [6, 22, 22]]])
-    ready.wait(20)
+    ready.wait(60)
     assert not ready.same_object
     ready.accept()
     assert (ready.target.data[6, 18:23, 22:27] == 2).all() and (ready.target.data[6] == 1).any()
@@ -471,13 +471,13 @@ def test_a_carried_object_is_corrected_and_carried_on_in_one(weak, viewer):
 
 def test_prompts_are_copied_and_the_id_is_kept(ready, viewer):
     ready.copy_prompts()
-    ready.wait(20)
+    ready.wait(60)
     assert viewer.dims.current_step[0] == 7
     assert [list(p) for p in ready.points.data] == [[7, 20, 24]]
     assert ready.state.candidates and ready.state.next_id == 1
     assert planes(ready) == [6]
     ready.copy_prompts()
-    ready.wait(20)
+    ready.wait(60)
     ready.accept()
     assert planes(ready) == [6, 7, 8] and ready.target.data.max() == 1
 
@@ -486,7 +486,7 @@ def test_prompts_of_an_accepted_plane_are_copied_back(ready, viewer):
     ready.accept()
     assert ready.state.stack.can_copy
     ready.copy_prompts(-1)
-    ready.wait(20)
+    ready.wait(60)
     assert viewer.dims.current_step[0] == 5 and ready.state.candidates
     ready.undo()
     assert not len(ready.points.data) and planes(ready) == [6]
@@ -498,9 +498,9 @@ def test_boxes_and_polarities_are_copied(image, viewer, open_session, carry):
     session.shapes.add_rectangles([[[6, 10, 12], [6, 10, 36], [6, 30, 36], [6, 30, 12]]])
     click(session, (6, 20, 24))
     click(session, (6, 12, 14), positive=False)
-    session.wait(20)
+    session.wait(60)
     session.copy_prompts()
-    session.wait(20)
+    session.wait(60)
     [box] = session.shapes.data
     assert np.ptp(box[:, 0]) == 0 and box[0, 0] == 7
     assert (box[:, 1:].min(axis=0) == (10, 12)).all() and (box[:, 1:].max(axis=0) == (30, 36)).all()
@@ -526,7 +526,7 @@ def test_all_orientations(image, viewer, open_session, carry, order, axis):
     session = open_session()
     viewer.dims.set_point(axis, CENTRE[axis])
     click(session, CENTRE)
-    session.wait(20)
+    session.wait(60)
     assert session.state.stack.axis.name == "zyx"[axis]
     run(session)
     assert session.stack_scores.keys() == set(np.nonzero(ball().any(axis=tuple({0, 1, 2} - {axis})))[0])
@@ -549,14 +549,14 @@ def test_depth_is_the_axis_of_a_film_at_first_and_time_can_be_chosen(viewer, ope
     session = open_session()
     viewer.dims.set_point((0, 1), (1, 6))
     click(session, (1, 6, 20, 25))
-    session.wait(20)
+    session.wait(60)
     assert [(axis.axis, axis.name, axis.size) for axis in session.state.stack.axes] == [(0, "t", 4), (1, "z", 12)]
     assert session.state.stack.axis.name == "z"
     run(session)
     assert sorted(set(np.nonzero(session.target.data)[0])) == [1]
     assert sorted(set(np.nonzero(session.target.data[1])[0])) == WHOLE
     session.undo()
-    session.wait(20)
+    session.wait(60)
     run(session, axis=0)
     written = session.target.data
     assert sorted(set(np.nonzero(written)[0])) == [0, 1, 2, 3] and sorted(set(np.nonzero(written)[1])) == [6]
@@ -584,9 +584,9 @@ def test_copying_goes_along_time(viewer, open_session, carry):
     viewer.dims.set_point((0, 1), (1, 6))
     session.set_stack(axis=0)
     click(session, (1, 6, 20, 25))
-    session.wait(20)
+    session.wait(60)
     session.copy_prompts()
-    session.wait(20)
+    session.wait(60)
     session.accept()
     assert viewer.dims.current_step[:2] == (2, 6)
     assert sorted(set(np.nonzero(session.target.data == 1)[0])) == [1, 2]
@@ -600,7 +600,7 @@ def test_a_scaled_and_moved_stack(viewer, open_session, carry):
     session.go_to_plane(CENTRE[0])
     assert viewer.dims.point[0] == 10 + 3 * CENTRE[0]
     click(session, CENTRE)
-    session.wait(20)
+    session.wait(60)
     run(session)
     assert planes(session) == WHOLE
     session.go_to_plane(99)
@@ -625,7 +625,7 @@ def test_a_plane_without_a_stack(viewer, open_session, carry):
     session = open_session()
     assert session.state.stack.text == propagation_messages.NO_STACK and session.state.stack.axes == ()
     click(session, CENTRE[1:])
-    session.wait(20)
+    session.wait(60)
     session.propagate()
     assert session.state.status.text == propagation_messages.NO_STACK
     assert session.target is None and not session.state.stack.can_propagate
@@ -661,7 +661,7 @@ class Gate:
     def __call__(self, index):
         if index == self.at:
             self.reached.set()
-            assert self.go.wait(20)
+            assert self.go.wait(60)
 
 
 def deliver_until(session, gate):
@@ -688,7 +688,7 @@ def test_cancel_keeps_what_was_done(held):
     assert not session.state.stack.running
     assert "planes are written; one undo takes all back" in session.state.status.text
     gate.go.set()
-    session.wait(20)
+    session.wait(60)
     assert planes(session) == before and 8 in before and 9 not in before
     assert session.stack_scores.keys() == set(before)
     session.undo()
@@ -701,7 +701,7 @@ def test_a_run_goes_on_with_its_own_object_while_another_image_is_worked_on(held
     viewer.add_image(volume(), contrast_limits=(0, 255), name="other")
     assert session.image.name == "other" and session.state.stack.label is None
     gate.go.set()
-    session.wait(20)
+    session.wait(60)
     session.image = first
     assert session.stack_scores.keys() == set(planes(session)) == set(WHOLE)
 
@@ -712,7 +712,7 @@ def cancelled(held, carry):
     session, gate = held
     session.cancel()
     gate.go.set()
-    session.wait(20)
+    session.wait(60)
     assert 8 in planes(session) and 9 not in planes(session)
     carry.calls.clear()
     asked = []
@@ -745,7 +745,7 @@ def test_a_run_can_be_cancelled_twice(cancelled, carry):
     deliver_until(session, gate)
     session.cancel()
     gate.go.set()
-    session.wait(20)
+    session.wait(60)
     assert 9 in planes(session) and 10 not in planes(session)
     run(session)
     assert planes(session) == WHOLE
@@ -788,7 +788,7 @@ def test_a_cancelled_correction_goes_on(weak, viewer, carry):
     deliver_until(weak, gate)
     weak.cancel()
     gate.go.set()
-    weak.wait(20)
+    weak.wait(60)
     assert np.array_equal(weak.target.data[9] == 1, ball()[9]) and weak.target.data[10, 2:6, 2:6].all()
     run(weak)
     assert np.array_equal(weak.target.data[10] == 1, ball()[10])
@@ -797,14 +797,14 @@ def test_a_cancelled_correction_goes_on(weak, viewer, carry):
 def test_planes_that_were_said_but_not_answered_are_not_lost_by_cancelling(ready, viewer, engines):
     prompt(ready, viewer, 9)
     show(viewer, CENTRE[0])
-    ready.wait(20)
+    ready.wait(60)
     engines[0].gate.clear()
     engines[0].started.clear()
     ready.propagate()
-    assert engines[0].started.wait(20)
+    assert engines[0].started.wait(60)
     ready.cancel()
     engines[0].gate.set()
-    ready.wait(20)
+    ready.wait(60)
     assert planes(ready) == [CENTRE[0]]
     run(ready)
     assert planes(ready) == WHOLE
@@ -827,7 +827,7 @@ def test_undo_stops_the_run_and_takes_it_back(held):
     session, gate = held
     session.undo()
     gate.go.set()
-    session.wait(20)
+    session.wait(60)
     assert not session.target.data.any() and not session.state.stack.running
     assert len(session.points.data) == 1
 
@@ -841,7 +841,7 @@ def test_a_click_while_it_runs_is_answered_first(held, viewer, engines):
     while len(engines[0].asked) == asked:
         session._worker.deliver()
     assert session._worker.busy() or session.state.stack.running or session.state.candidates
-    session.wait(20)
+    session.wait(60)
     assert session.state.candidates
     assert planes(session) == WHOLE
 
@@ -854,7 +854,7 @@ def test_another_object_can_be_accepted_while_it_runs(held, viewer):
     while not session.state.candidates:
         session._worker.deliver()
     session.accept()
-    session.wait(20)
+    session.wait(60)
     assert planes(session, 1) == WHOLE and planes(session, 2) == [0]
     session.undo()
     assert planes(session, 1) == WHOLE and planes(session, 2) == []
@@ -867,7 +867,7 @@ def test_the_target_is_removed_under_it(held, viewer):
     session, gate = held
     viewer.layers.remove(session.target)
     gate.go.set()
-    session.wait(20)
+    session.wait(60)
     assert propagation_messages.TARGET_GONE in session.state.stack.text
     assert not session.state.stack.running and session.target is None
 
@@ -876,7 +876,7 @@ def test_the_image_is_replaced_under_it(held, image):
     session, gate = held
     image.data = volume()[:, ::-1]
     gate.go.set()
-    session.wait(20)
+    session.wait(60)
     assert propagation_messages.IMAGE_GONE in session.state.stack.text
     assert not session.state.stack.running and 8 in planes(session)
 
@@ -885,7 +885,7 @@ def test_the_image_is_removed_under_it(held, viewer, image):
     session, gate = held
     viewer.layers.remove(image)
     gate.go.set()
-    session.wait(20)
+    session.wait(60)
     assert not session.state.stack.running
 
 
@@ -893,7 +893,7 @@ def test_another_model_stops_it(held):
     session, gate = held
     session.model = "another"
     gate.go.set()
-    session.wait(20)
+    session.wait(60)
     assert propagation_messages.MODEL_CHANGED in session.state.stack.text and not session.state.stack.running
 
 
@@ -901,7 +901,7 @@ def test_napari_s_undo_of_the_run_stops_it(held):
     session, gate = held
     session.target.undo()
     gate.go.set()
-    session.wait(20)
+    session.wait(60)
     assert not session.target.data.any() and not session.state.stack.running
     assert session.state.stack.text == propagation_messages.TAKEN_BACK
     assert session.stack_scores == {}
@@ -912,7 +912,7 @@ def test_a_second_run_has_to_wait(held):
     session.propagate()
     assert session.state.status.text == propagation_messages.RUNNING
     gate.go.set()
-    session.wait(20)
+    session.wait(60)
     assert planes(session) == WHOLE
 
 
@@ -929,7 +929,7 @@ def test_scrolling_and_the_volume_view_leave_it_alone(held, viewer):
     show(viewer, 3)
     viewer.dims.ndisplay = 3
     gate.go.set()
-    session.wait(20)
+    session.wait(60)
     viewer.dims.ndisplay = 2
     assert planes(session) == WHOLE
 
@@ -949,7 +949,7 @@ def test_a_failure_keeps_what_was_done_and_says_so(ready, carry):
 
 def test_a_run_that_wrote_nothing_leaves_the_prompts(ready, viewer, carry, engines):
     show(viewer, 3)
-    ready.wait(20)
+    ready.wait(60)
     engines[0].error = RuntimeError("out of luck")
     run(ready)  # the only prompts are on another plane, and are asked anew
     assert ready.state.status.kind == "failed"
@@ -980,7 +980,7 @@ def test_a_session_that_is_closed_under_a_run_is_collected(image, viewer, factor
     deliver_until(session, gate)
     threading.Timer(0.05, gate.go.set).start()
     session.close()
-    session._worker.close(timeout=20)  # who closes waits for nobody; what is computed then holds the session
+    session._worker.close(timeout=60)  # who closes waits for nobody; what is computed then holds the session
     stack = session._components.propagation
     gone = [weakref.ref(thing) for thing in (session, stack, stack._runner, stack.options)]
     carry.before = None
@@ -1061,6 +1061,6 @@ def test_the_first_object_of_a_stack_is_written_at_once_however_large(viewer, op
     session = open_session()
     show(viewer, 3)
     click(session, (3, 9, 9))
-    session.wait(20)
+    session.wait(60)
     session.accept()
     assert session.target.data.max() == 1

@@ -21,7 +21,7 @@ def image(viewer):
 @pytest.fixture
 def ready(image, viewer, open_session, carry):
     session = open_session()
-    session.wait(20)
+    session.wait(60)
     return session
 
 
@@ -29,12 +29,12 @@ def prompt(session, viewer, position, axis=0, positive=True):
     """Go to the plane of a position along an axis, and click it."""
     viewer.dims.set_current_step(axis, round(position[axis]))
     click(session, position, positive)
-    session.wait(20)
+    session.wait(60)
 
 
 def run(session, **options):
     session.propagate(**options)
-    session.wait(20)
+    session.wait(60)
 
 
 def shown(carry):
@@ -64,7 +64,7 @@ def test_what_was_drawn_along_other_axes_does_not_join_a_run(ready, viewer, carr
     assert positions(ready) == [new, old]
     viewer.dims.order = DEPTH
     viewer.dims.set_current_step(0, 6)
-    ready.wait(20)
+    ready.wait(60)
     run(ready)
     assert shown(carry) == [6] and positions(ready) == [new]
 
@@ -73,7 +73,7 @@ def test_what_lies_on_the_plane_on_screen_counts_along_any_axes(ready, viewer, c
     prompt(ready, viewer, (6.0, 20.0, 24.0))
     viewer.dims.order = ACROSS
     viewer.dims.set_current_step(1, 20)
-    ready.wait(20)
+    ready.wait(60)
     assert ready.state.candidates
     run(ready)
     assert shown(carry) == [20] and positions(ready) == []
@@ -134,7 +134,7 @@ def test_it_is_known_of_another_image_with_other_pixels(ready, viewer, carry):
     viewer.dims.order = ACROSS
     viewer.dims.set_point(1, 36.0)
     click(ready, (5.8, 18.0, 24.4))
-    ready.wait(20)
+    ready.wait(60)
     run(ready)
     assert shown(carry) == [18]
 
@@ -177,7 +177,7 @@ def test_the_planes_that_will_join_are_named_before_the_run(ready, viewer):
 def test_prompts_that_were_left_behind_are_named_and_can_be_carried(ready, viewer, carry):
     prompt(ready, viewer, (6.0, 20.3, 24.1))
     viewer.dims.set_current_step(0, 9)
-    ready.wait(20)
+    ready.wait(60)
     assert ready.state.stack.text.startswith("Shown on z = 6. ") and ready.state.stack.can_propagate
     assert ready.state.hint == "Shown on z = 6. Click it here too, or G carries it."
     run(ready)
@@ -191,7 +191,7 @@ def test_prompts_left_behind_are_carried_before_the_object_in_hand_and_it_says_s
     ready.redo()
     prompt(ready, viewer, (0.0, 2.0, 2.0))
     viewer.dims.set_current_step(0, 9)
-    ready.wait(20)
+    ready.wait(60)
     assert ready.state.stack.label == 1 and ready.state.stack.text.startswith("Shown on z = 0. ")
     run(ready)
     assert shown(carry) == [0]
@@ -242,7 +242,7 @@ def test_clear_says_what_stays_on_other_planes(ready, viewer):
     ready.clear()
     assert ready.state.status.text == "Prompts on 1 other plane stay. Clear all (Shift-Delete) deletes them too."
     viewer.dims.set_current_step(0, 6)
-    ready.wait(20)
+    ready.wait(60)
     ready.clear()
     assert "stay" not in ready.state.status.text
 
@@ -263,10 +263,10 @@ def test_clear_all_takes_the_prompts_of_all_planes_and_undo_brings_them_back(rea
         prompt(ready, viewer, (place, 20.3, 24.1))
     ready.use_tool("box")
     ready.shapes.add_rectangles([[[4, 10, 20], [4, 10, 30], [4, 20, 30], [4, 20, 20]]])
-    ready.wait(20)
+    ready.wait(60)
     before = positions(ready)
     viewer.dims.set_current_step(0, 0)
-    ready.wait(20)
+    ready.wait(60)
     assert not ready.state.can_clear and ready.state.can_clear_all
     ready.clear_all()
     assert not len(ready.points.data) and not len(ready.shapes.data)
@@ -285,7 +285,7 @@ def test_clear_all_without_prompts_is_no_step(ready):
 def test_clear_all_works_in_the_volume_view(ready, viewer):
     prompt(ready, viewer, (6.0, 20.3, 24.1))
     viewer.dims.set_current_step(0, 0)
-    ready.wait(20)
+    ready.wait(60)
     viewer.dims.ndisplay = 3
     ready.clear_all()
     assert not len(ready.points.data)

@@ -31,12 +31,12 @@ def session(viewer, open_session, carry):
     session.target = labels
     viewer.dims.set_current_step(0, CENTRE[0])
     click(session, CENTRE)
-    session.wait(20)
+    session.wait(60)
     session.propagate()
-    session.wait(20)
+    session.wait(60)
     viewer.dims.set_current_step(0, CENTRE[0] + 1)
     click(session, (CENTRE[0] + 1, *CENTRE[1:]))
-    session.wait(20)
+    session.wait(60)
     assert session.state.stack.same_object and len(session.state.stack.planes) == 9
     reads.clear()
     return session

@@ -33,16 +33,16 @@ def test_a_click_on_what_another_channel_shows_is_told(viewer, open_session, mak
     nuclei = viewer.add_image(make(one_disc(1)), name="nuclei", colormap="green", **limits)
     viewer.dims.set_current_step(0, 1)
     session = open_session(image=nuclei)
-    session.wait(20)
+    session.wait(60)
     assert '"nuclei" encoded' in session.state.status.text and session.state.status.kind == "idle"
     middle = (1.0,) if make is as_lazy_stack else ()
     click(session, (*middle, *map(float, DISCS[0])))
-    session.wait(20)
+    session.wait(60)
     assert session.state.status.kind == "attention"
     assert 'choose "membrane"' in session.state.status.text and '"nuclei" is dark here' in session.state.status.text
     session.clear()
     click(session, (*middle, *map(float, DISCS[1])))
-    session.wait(20)
+    session.wait(60)
     assert session.state.status.kind == "idle"
 
 
@@ -50,10 +50,10 @@ def test_the_choice_that_it_names_helps(viewer, open_session):
     other = viewer.add_image(one_disc(0), name="membrane", contrast_limits=(0, 255))
     session = open_session(image=viewer.add_image(one_disc(1), name="nuclei", contrast_limits=(0, 255)))
     click(session, DISCS[0])
-    session.wait(20)
+    session.wait(60)
     assert session.state.status.kind == "attention"
     session.image = other
-    session.wait(20)
+    session.wait(60)
     assert session.state.status.kind == "idle" and 'image "membrane" encoded' in session.state.status.text
 
 
@@ -61,12 +61,12 @@ def test_no_word_where_nothing_is_seen_or_the_other_image_is_hidden(viewer, open
     other = viewer.add_image(one_disc(0), name="membrane", contrast_limits=(0, 255))
     session = open_session(image=viewer.add_image(one_disc(1), name="nuclei", contrast_limits=(0, 255)))
     click(session, (50, 10))  # dark in both
-    session.wait(20)
+    session.wait(60)
     assert session.state.status.kind == "idle"
     session.clear()
     other.visible = False
     click(session, DISCS[0])
-    session.wait(20)
+    session.wait(60)
     assert session.state.status.kind == "idle" and "nuclei" not in session.state.status.text
 
 
@@ -76,7 +76,7 @@ def test_other_images_elsewhere_or_in_colour_do_no_harm(viewer, open_session):
     viewer.add_image(np.zeros((2, 3, 60, 80)), name="more axes")
     session = open_session(image=viewer.add_image(one_disc(1), name="x" * 60, contrast_limits=(0, 255)))
     click(session, DISCS[0])
-    session.wait(20)
+    session.wait(60)
     assert 'choose "photograph"' in session.state.status.text and len(session.state.status.text) < 140
 
 
@@ -95,8 +95,8 @@ def test_nothing_is_read_for_it(viewer, open_session):
     viewer.add_image(Slow(), name="far", contrast_limits=(0, 255), multiscale=False, rgb=False)
     near = viewer.add_image(np.stack([one_disc(1)] * 3), name="near", contrast_limits=(0, 255))
     session = open_session(image=near)
-    session.wait(20)
+    session.wait(60)
     read.clear()
     click(session, (1.0, *map(float, DISCS[0])))
-    session.wait(20)
+    session.wait(60)
     assert 'choose "far"' in session.state.status.text and read == []

@@ -15,7 +15,7 @@ def open_film(viewer, open_session, **options):
     viewer.add_image(np.stack([volume()] * 3), contrast_limits=(0, 255), name="film", **options)
     session = open_session()
     viewer.dims.set_current_step((0, 1), (0, CENTRE[0]))
-    session.wait(20)
+    session.wait(60)
     return session
 
 
@@ -56,9 +56,9 @@ def test_a_layer_with_more_axes_changes_no_name(viewer, open_session):
 def test_a_run_and_a_refusal_speak_of_the_same_axis(viewer, open_session):
     session = open_film(viewer, open_session)
     click(session, (0, *CENTRE))
-    session.wait(20)
+    session.wait(60)
     session.propagate(axis=1)
-    session.wait(20)
+    session.wait(60)
     assert "carried to 8 planes, axis -3 = 2 to 10" in session.state.stack.text
     session.propagate(axis=3)
     assert "Choose one of: 0 (axis -4), 1 (axis -3)" in session.state.status.text

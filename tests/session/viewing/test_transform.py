@@ -37,7 +37,7 @@ def placed(request, viewer, open_session):
     """A session on an image somewhere in the world."""
     viewer.add_image(discs(), contrast_limits=(0, 255), **PLACES[request.param])
     session = open_session()
-    session.wait(20)
+    session.wait(60)
     return session
 
 
@@ -53,7 +53,7 @@ def test_a_click_in_the_world_gives_the_object_beneath_it(placed, engines, disc)
     image = placed.image
     for centre, mask in zip(DISCS, disc, strict=True):
         placed.points.add(placed.points.world_to_data(image.data_to_world(centre)))
-        placed.wait(20)
+        placed.wait(60)
         assert engines[0].asked[-1].points[0].position == pytest.approx(centre)
         assert np.array_equal(placed.preview.data > 0, mask)
         placed.accept()
@@ -62,7 +62,7 @@ def test_a_click_in_the_world_gives_the_object_beneath_it(placed, engines, disc)
 
 def test_every_layer_of_ours_lies_on_the_image(placed, viewer):
     placed.points.add(DISCS[0])
-    placed.wait(20)
+    placed.wait(60)
     placed.accept()
     for layer in layers_of(placed):
         assert np.allclose(world(layer), world(placed.image), rtol=1e-9), layer
@@ -87,14 +87,14 @@ def test_every_layer_of_ours_lies_on_the_image(placed, viewer):
 def test_our_layers_follow_the_image(placed, engines, name, value):
     placed.points.add(DISCS[0])
     placed.shapes.add_rectangles([[[5, 5], [30, 40]]])
-    placed.wait(20)
+    placed.wait(60)
     placed.new_target()
     setattr(placed.image, name, value)
     for layer in layers_of(placed):
         assert np.allclose(world(layer), world(placed.image), rtol=1e-9), layer
         assert layer.units == placed.image.units
         assert layer.axis_labels == placed.image.axis_labels
-    placed.wait(20)
+    placed.wait(60)
     assert engines[0].asked[-1].points == (PointPrompt(DISCS[0]),)
     assert engines[0].asked[-1].box == BoxPrompt((5, 5), (30, 40))
 
@@ -106,10 +106,10 @@ def test_adopted_prompts_are_read_through_the_world(placed, viewer, engines):
     layer.data = [layer.world_to_data(image.data_to_world(DISCS[0]))]
     before = world(layer, layer.data)
     placed.points = layer
-    placed.wait(20)
+    placed.wait(60)
     assert engines[0].asked[-1].points[0].position == pytest.approx(DISCS[0])
     image.scale = image.scale * 2
-    placed.wait(20)
+    placed.wait(60)
     assert np.allclose(world(layer, layer.data), before)  # ours follow, theirs stay
 
 
@@ -118,7 +118,7 @@ def test_adopted_prompts_in_other_units(viewer, open_session, engines):
     layer = viewer.add_points([[7500.0, 10_000.0]], units=("nm", "nm"))
     session = open_session(image=viewer.layers[0])
     session.points = layer
-    session.wait(20)
+    session.wait(60)
     assert engines[0].asked[-1].points[0].position == pytest.approx((15, 20))
 
 
@@ -134,7 +134,7 @@ def test_adopted_prompts_in_other_units(viewer, open_session, engines):
 )
 def test_the_model_hears_of_the_pixel_spacing(viewer, open_session, engines, place, spacing):
     viewer.add_image(discs(), **place)
-    open_session().wait(20)
+    open_session().wait(60)
     given = engines[0].embedded[0].spacing
     assert given[0] / given[1] == pytest.approx(spacing[0] / spacing[1])
 
@@ -153,11 +153,11 @@ def test_grids_tell_a_hundredth_of_a_pixel_apart(viewer):
 def test_another_image_takes_the_prompts_along_in_the_world(session, viewer, engine, disc):
     session.points.add(DISCS[0])
     session.shapes.add_rectangles([[[10, 10], [20, 30]]])
-    session.wait(20)
+    session.wait(60)
     before = world(session.points, session.points.data)
     other = viewer.add_image(discs(), contrast_limits=(0, 255), scale=(0.5, 0.5), translate=(2, 3))
     assert session.image is other  # it follows the active layer
-    session.wait(20)
+    session.wait(60)
     assert np.allclose(world(session.points, session.points.data), before)
     # An image that is opened later lies on top; what is drawn on it must not be hidden beneath.
     assert viewer.layers.index(other) < min(viewer.layers.index(session.points), viewer.layers.index(session.shapes))
@@ -194,21 +194,21 @@ def test_without_an_image_the_status_says_so(viewer, open_session, disc):
     assert len(viewer.layers) == 0
     viewer.add_image(discs(), contrast_limits=(0, 255))
     session.points.add(DISCS[0])
-    session.wait(20)
+    session.wait(60)
     assert np.array_equal(session.preview.data > 0, disc[0])
 
 
 def test_removing_the_image_leaves_no_image(session, viewer, image):
     session.points.add(DISCS[0])
-    session.wait(20)
+    session.wait(60)
     viewer.layers.remove(image)
     assert session.image is None
     assert session.state.candidates == ()
     assert "No image" in session.state.status.text
-    session.wait(20)
+    session.wait(60)
     back = viewer.add_image(discs(), contrast_limits=(0, 255))
     assert session.image is back
-    session.wait(20)
+    session.wait(60)
     assert session.state.candidates  # the prompts were never lost
 
 
@@ -230,13 +230,13 @@ def stack(viewer, open_session):
     viewer.add_image(volume(), contrast_limits=(0, 255), scale=(4, 1, 1), axis_labels=("z", "y", "x"))
     viewer.dims.set_point(0, 8)
     session = open_session()
-    session.wait(20)
+    session.wait(60)
     return session
 
 
 def test_the_plane_on_screen_is_read_and_written(stack, disc, viewer):
     stack.points.add((2, *DISCS[0]))
-    stack.wait(20)
+    stack.wait(60)
     assert stack.preview.data.shape == (1, 60, 80)  # no second volume
     assert np.array_equal(stack.preview.data[0] > 0, disc[0])
     assert np.allclose(stack.preview.data_to_world((0, 0, 0)), (8, 0, 0))
@@ -249,16 +249,16 @@ def test_the_plane_on_screen_is_read_and_written(stack, disc, viewer):
 def test_prompts_belong_to_the_plane_that_they_round_to(stack, engines, viewer, disc):
     stack.points.add([[2.4, *DISCS[0]], [3.0, *DISCS[1]], [2, 200, 200]])
     stack.shapes.add([[3, 5, 5], [3, 5, 20], [3, 20, 20], [3, 20, 5]])
-    stack.wait(20)
+    stack.wait(60)
     assert engines[0].asked[-1].points == (PointPrompt(DISCS[0]),)
     assert engines[0].asked[-1].box is None
     assert "1 prompt lies outside" in stack.state.status.text
     viewer.dims.set_point(0, 12)
-    stack.wait(20)
+    stack.wait(60)
     assert engines[0].asked[-1].points == (PointPrompt(DISCS[1]),)
     assert engines[0].asked[-1].box == BoxPrompt((5, 5), (20, 20))
     viewer.dims.set_point(0, 4)
-    stack.wait(20)
+    stack.wait(60)
     assert stack.state.candidates == ()
     assert not stack.preview.data.any()
     assert len(stack.points.data) == 3
@@ -266,7 +266,7 @@ def test_prompts_belong_to_the_plane_that_they_round_to(stack, engines, viewer, 
 
 def test_clear_and_accept_touch_their_own_plane_only(stack, viewer):
     stack.points.add([[2, *DISCS[0]], [3, 44, 20]])
-    stack.wait(20)
+    stack.wait(60)
     stack.accept()
     assert np.allclose(stack.points.data, [[3, 44, 20]])
     viewer.dims.set_point(0, 12)
@@ -289,7 +289,7 @@ def test_any_pair_of_axes_either_way_round(viewer, open_session, engines, order)
     viewer.dims.set_point(hidden, viewer.layers[0].data_to_world(centre)[hidden])
     session = open_session()
     session.points.add(centre)
-    session.wait(20)
+    session.wait(60)
     axes = sorted(order[1:])
     index = [slice(None)] * 3
     index[hidden] = centre[hidden]
@@ -310,14 +310,14 @@ def test_a_plane_image_in_a_viewer_with_more_axes(viewer, open_session, engines,
     viewer.add_image(np.zeros((7, 60, 80)))
     session = open_session(image=image)
     session.points.add(DISCS[0])
-    session.wait(20)
+    session.wait(60)
     assert np.array_equal(session.preview.data > 0, disc[0])
     viewer.dims.order = (1, 2, 0)
     assert session.state.status.kind == "attention"
     assert "not both axes of this image" in session.state.status.text
-    session.wait(20)
+    session.wait(60)
     viewer.dims.order = (0, 1, 2)
-    session.wait(20)
+    session.wait(60)
     assert np.array_equal(session.preview.data > 0, disc[0])
 
 
@@ -328,7 +328,7 @@ def test_time_is_an_axis_like_any_other(viewer, open_session, engines):
     viewer.dims.set_current_step((0, 1), (1, 2))
     session = open_session()
     session.points.add((1, 2, *DISCS[0]))
-    session.wait(20)
+    session.wait(60)
     session.accept()
     assert np.argwhere(session.target.data)[:, :2].tolist() == [[1, 2]] * int(session.target.data.sum())
 
@@ -346,12 +346,12 @@ def test_only_the_plane_on_screen_is_ever_read(viewer, open_session, engines):
     viewer.add_image(Lazy(), contrast_limits=(0, 255), multiscale=False)
     viewer.dims.set_point(0, 500)
     session = open_session()
-    session.wait(20)
+    session.wait(60)
     Lazy.reads.clear()
     session.points.add((500, *DISCS[0]))
-    session.wait(20)
+    session.wait(60)
     session.points.add((500, 15, 22))
-    session.wait(20)
+    session.wait(60)
     assert len(engines[0].asked) == 2
     assert all(index[0] == 500 for index in Lazy.reads)
     assert len(Lazy.reads) <= 1  # and not at every click
@@ -367,16 +367,16 @@ def refusal(session):
 @pytest.mark.filterwarnings("ignore:Non-orthogonal slicing", "ignore:Contours are not displayed")
 def test_what_is_no_plane_is_refused_with_words(stack, viewer):
     stack.points.add((2, *DISCS[0]))
-    stack.wait(20)
+    stack.wait(60)
     viewer.dims.ndisplay = 3
     assert "3D view" in refusal(stack)
     viewer.dims.ndisplay = 2
-    stack.wait(20)
+    stack.wait(60)
     assert stack.state.candidates
     viewer.dims.thickness = (9, 0, 0)
     assert "projected" in refusal(stack)
     viewer.dims.thickness = (0, 0, 0)
-    stack.wait(20)
+    stack.wait(60)
     assert stack.state.candidates
     stack.image.rotate = (0, 20, 0)
     assert "slant" in refusal(stack)
@@ -384,13 +384,13 @@ def test_what_is_no_plane_is_refused_with_words(stack, viewer):
 
 def test_turning_3d_on_with_nothing_shown_warns_of_nothing(stack, viewer):
     stack.points.add((2, *DISCS[0]))
-    stack.wait(20)
+    stack.wait(60)
     assert stack.preview.contour > 0
     stack.accept()
     viewer.dims.ndisplay = 3
     viewer.dims.ndisplay = 2
     stack.points.add((2, *DISCS[1]))
-    stack.wait(20)
+    stack.wait(60)
     assert stack.preview.contour > 0
 
 
@@ -405,7 +405,7 @@ def test_a_pyramid_is_worked_on_at_full_resolution(viewer, open_session, disc):
     viewer.add_image([discs(), discs()[::2, ::2]], multiscale=True, contrast_limits=(0, 255))
     session = open_session()
     session.points.add(DISCS[0])
-    session.wait(20)
+    session.wait(60)
     assert np.array_equal(session.preview.data > 0, disc[0])
 
 
@@ -425,7 +425,7 @@ def test_an_image_with_other_axes_gets_prompt_layers_of_its_own(session, viewer,
     assert len(flat.data) == 1 and flat in viewer.layers
     session.image = image
     assert session.points is flat  # left free, and taken up again
-    session.wait(20)
+    session.wait(60)
     assert session.state.candidates
 
 
@@ -437,5 +437,5 @@ def test_the_scale_of_a_viewer_in_other_units(open_session, engines):
     session = open_session(viewer, image=viewer.layers[0])
     assert "3" not in session.state.status.text
     session.points.add((2, *DISCS[0]))
-    session.wait(20)
+    session.wait(60)
     assert np.array_equal(engines[0].planes[-1].pixels, discs())
