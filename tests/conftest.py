@@ -50,6 +50,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SCREEN] = open_screen()
 
 
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what imports have made: it stays, and every window is followed by a search.
+
+    What tests make is searched as before.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     close_screen(config.stash.get(SCREEN, None))
 

@@ -78,7 +78,7 @@ def test_a_run_through_huge_planes_reads_little_and_finds_what_one_through_the_c
 
 
 def test_a_large_object_is_carried_through_a_coarser_level():
-    discs = [(9000 + 200 * k, 11_000 - 150 * k, 3000 + 40 * k) for k in range(COUNT)]
+    discs = [(9000 + 80 * k, 11_000 - 60 * k, 1200 + 16 * k) for k in range(COUNT)]
     planes, levels = large(discs)
     engine = BrightEngine()
     found, _ = split_results(propagate(engine, planes, [Annotated(5, boxed(discs[5]))]))
