@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import random
-import warnings
-from concurrent.futures import ProcessPoolExecutor
 
-import numba
 from known_answers import PureEngine
 from person import WEIGHTS, Person
 
@@ -63,21 +58,3 @@ def report(seed, count):
     number, error = found
     few = shortened(actions[: number + 1], seed, error)
     return f"seed {seed}, action {number}: {error!r}\nfailure({few!r}, {seed}) fails, too"
-
-
-def reports(seeds, count):
-    """Play several seeds side by side, a process for each processor; return what went wrong."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(len(seeds), os.cpu_count() or 1), context, _prepare) as pool:
-        return [text for text in pool.map(report, seeds, [count] * len(seeds)) if text]
-
-
-def _prepare():
-    """Make a process ready: warnings are errors as in the suite, nothing waits for the disk or for other threads."""
-    warnings.simplefilter("error")
-    warnings.simplefilter("ignore", DeprecationWarning)
-    # napari slices all layers once before a viewer says which axes are on screen, and warns of contours in 3D.
-    for message in ("Non-orthogonal slicing", "Contours are not displayed"):
-        warnings.filterwarnings("ignore", message)
-    os.fsync = lambda _file: None
-    numba.set_num_threads(1)  # of napari's colour maps, whose threads take longer to begin than to end
