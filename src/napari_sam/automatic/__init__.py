@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from napari_sam.automatic.dense import segment_everything
+from napari_sam.automatic.candidates import Candidate, CandidateFilter, CandidateTable
+from napari_sam.automatic.dense import find_candidates, segment_everything
 from napari_sam.automatic.settings import QUICK, DenseSettings
 
-__all__ = ["QUICK", "DenseSettings", "segment_everything"]
+__all__ = [
+    "QUICK",
+    "Candidate",
+    "CandidateFilter",
+    "CandidateTable",
+    "DenseSettings",
+    "find_candidates",
+    "segment_everything",
+]

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scipy import ndimage
+
+from napari_sam.automatic.candidates import Candidate, lay, renumbered
 from napari_sam.automatic.refine import refine
 from napari_sam.automatic.seeds import grow_seeds
 from napari_sam.automatic.settings import DenseSettings
+from napari_sam.masks import BoxedMask
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_sam.predictor import Embedding, Predictor
+    from napari_sam.predictor import DenseMaps, Embedding, Predictor
     from napari_sam.progress import Progress
 
 _MAPS, _SEEDS = 0.3, 0.4  # shares of the work that are done after these steps, where the decoder is still to come
@@ -51,14 +55,38 @@ def segment_everything(
         If the device's memory runs out and there is no falling back.
     """
     settings = settings or DenseSettings()
-    progress(0.0)
-    maps = predictor.dense(embedding, settings.views, lambda share: progress(_MAPS * share))
-    progress(_MAPS)
-    labels = grow_seeds(maps, settings)
+    if not settings.refine:
+        # As the watershed left them, objects have nothing in common: there is nothing to choose.
+        labels, _maps = _seeds(predictor, embedding, settings, progress)
+        progress(1.0)
+        return labels
+    candidates = find_candidates(predictor, embedding, settings, progress)
+    good = [found for found in candidates if found.score >= settings.least_score]
+    # Stable: candidates of one rank stay in the order in which they were found.
+    good.sort(key=lambda candidate: -candidate.rank)
+    masks = [candidate.mask for candidate in good]
+    return renumbered(lay(masks, embedding.shape, overlap=settings.most_common, least_area=settings.least_area))
+
+
+def find_candidates(
+    predictor: Predictor, embedding: Embedding, settings: DenseSettings, progress: Progress = no_progress
+) -> list[Candidate]:
+    """Find what may be an object, for somebody to choose from.
+
+    Parameters and errors are those of `segment_everything`.
+
+    Returns
+    -------
+    list of Candidate
+        In any order; with `DenseSettings.refine` several may cover the same pixels, and their scores may be low.
+    """
+    labels, maps = _seeds(predictor, embedding, settings, progress)
+    if not settings.refine:
+        candidates = _grown(labels, maps)
     # Where there is nothing to draw again, the decoder is not asked.
-    if settings.refine and labels.any():
+    elif labels.any():
         progress(_SEEDS)
-        labels = refine(
+        candidates = refine(
             predictor,
             embedding,
             labels,
@@ -66,5 +94,27 @@ def segment_everything(
             settings,
             lambda share: progress(_SEEDS + (1 - _SEEDS) * share),
         )
+    else:
+        candidates = []
     progress(1.0)
-    return labels
+    return candidates
+
+
+def _seeds(
+    predictor: Predictor, embedding: Embedding, settings: DenseSettings, progress: Progress
+) -> tuple[NDArray[np.int32], DenseMaps]:
+    """Divide a plane into objects by its dense maps alone; return their labels, 1 to n, and the maps."""
+    progress(0.0)
+    maps = predictor.dense(embedding, settings.views, lambda share: progress(_MAPS * share))
+    progress(_MAPS)
+    return grow_seeds(maps, settings), maps
+
+
+def _grown(labels: NDArray[np.int32], maps: DenseMaps) -> list[Candidate]:
+    """Make a candidate of each object, 1 to n, as the watershed left it."""
+    candidates = []
+    for label, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
+        mask = labels[rows, columns] == label
+        boxed = BoxedMask((rows.start, columns.start), mask, (labels.shape[0], labels.shape[1]))
+        candidates.append(Candidate(boxed, float(maps.foreground[rows, columns][mask].mean())))
+    return candidates

@@ -1,0 +1,242 @@
+"""Objects that were found and nobody has chosen yet: what is known of each, which are wanted, and labels of those."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from math import inf, pi
+from typing import TYPE_CHECKING
+
+import numpy as np
+from skimage.measure import perimeter
+
+from napari_sam.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_sam.masks import BoxedMask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A mask that was found on a plane.
+
+    Attributes
+    ----------
+    mask : BoxedMask
+        Its pixels; never empty.
+    score : float
+        The model's own estimate of the mask's IoU with an object, or of how certainly one is there, 0 to 1.
+    stability : float
+        IoU of the masks that a higher and a lower threshold of the logits would give, 0 to 1; 1 where the mask does not
+        come from logits.
+    point : (float, float) or None
+        Where the decoder was asked, data pixels, (y, x).
+    crop : ((float, float), (float, float)) or None
+        Upper left and lower right corner of the part of the plane that the model was shown, data pixels, (y, x); None
+        where it was shown the plane.
+    """
+
+    mask: BoxedMask
+    score: float
+    stability: float = 1.0
+    point: tuple[float, float] | None = None
+    crop: tuple[tuple[float, float], tuple[float, float]] | None = None
+
+    @property
+    def rank(self) -> float:
+        """What decides which of two masks lies on top: the score, less where the mask is not stable."""
+        return self.score * self.stability
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateFilter:
+    """Which candidates are wanted.
+
+    Attributes
+    ----------
+    score, stability : float
+        The least, 0 to 1.
+    area : (float, float)
+        The least and the largest, data pixels.
+    roundness : float
+        The least, 0 to 1; see `CandidateTable.roundness`.
+    intensity : (float, float)
+        The least and the largest mean of the pixels inside, in the units of the image.
+    overlap : float
+        Of two candidates the lower one is left out where they have more than this share of the smaller one in common.
+    """
+
+    score: float = 0.0
+    stability: float = 0.0
+    area: tuple[float, float] = (0.0, inf)
+    roundness: float = 0.0
+    intensity: tuple[float, float] = (-inf, inf)
+    overlap: float = 0.5
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            # Types are texts here, because annotations are not evaluated.
+            if field.type == "float" and not 0 <= value <= 1:
+                raise InputError(f"{field.name} is a number from 0 to 1; got {value!r}.")
+            if field.type != "float" and not value[0] <= value[1]:
+                raise InputError(f"{field.name} is the least and the largest; got {value[0]!r} and {value[1]!r}.")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CandidateTable:
+    """Candidates of one plane, the best first, with what a filter asks of each: measured once.
+
+    Attributes
+    ----------
+    candidates : tuple of Candidate
+        In the order of their ranks.
+    plane : (int, int)
+        Height and width of the plane, data pixels.
+    score, stability : numpy.ndarray, shape (n,), float64
+        As in `Candidate`.
+    area : numpy.ndarray, shape (n,), int64
+        Data pixels.
+    roundness : numpy.ndarray, shape (n,), float64
+        4 pi A / P^2 with the perimeter after Crofton of `skimage.measure.perimeter`: 1 for a disc, less for what is
+        long or has a ragged border; never more than 1.
+    intensity : numpy.ndarray, shape (n,), float64
+        Mean of the pixels inside, of their channels too.
+    """
+
+    candidates: tuple[Candidate, ...]
+    plane: tuple[int, int]
+    score: NDArray[np.float64]
+    stability: NDArray[np.float64]
+    area: NDArray[np.int64]
+    roundness: NDArray[np.float64]
+    intensity: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, candidates: Sequence[Candidate], pixels: NDArray[np.generic]) -> CandidateTable:
+        """Measure candidates.
+
+        Parameters
+        ----------
+        candidates : sequence of Candidate
+            In any order.
+        pixels : numpy.ndarray, shape (H, W) or (H, W, C)
+            The plane that they were found on.
+        """
+        # Stable: candidates of one rank stay in the order in which they were found.
+        ordered = tuple(sorted(candidates, key=lambda candidate: -candidate.rank))
+        return cls(
+            ordered,
+            (pixels.shape[0], pixels.shape[1]),
+            np.array([candidate.score for candidate in ordered], dtype=np.float64),
+            np.array([candidate.stability for candidate in ordered], dtype=np.float64),
+            np.array([candidate.mask.area for candidate in ordered], dtype=np.int64),
+            np.array([_roundness(candidate.mask.mask) for candidate in ordered], dtype=np.float64),
+            np.array([_mean(pixels, candidate.mask) for candidate in ordered], dtype=np.float64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.candidates)
+
+    def wanted(self, chosen: CandidateFilter) -> NDArray[np.bool_]:
+        """Tell which candidates lie within the bounds of a filter, (n,) bool; overlaps are not looked at."""
+        return (
+            (self.score >= chosen.score)
+            & (self.stability >= chosen.stability)
+            & (self.area >= chosen.area[0])
+            & (self.area <= chosen.area[1])
+            & (self.roundness >= chosen.roundness)
+            & (self.intensity >= chosen.intensity[0])
+            & (self.intensity <= chosen.intensity[1])
+        )
+
+    def selected(self, chosen: CandidateFilter, marks: Mapping[int, bool] | None = None) -> NDArray[np.int32]:
+        """Lay the candidates that are wanted on an empty plane, the best first; see `lay`.
+
+        Parameters
+        ----------
+        chosen : CandidateFilter
+        marks : mapping from int to bool, optional
+            Candidates, by their place in the table, that are kept or dropped whatever the filter says. What is kept is
+            laid first, and whatever it has in common with others.
+
+        Returns
+        -------
+        numpy.ndarray, shape (H, W), int32
+            1 plus the candidate's place in the table, 0 where there is none.
+        """
+        marks = marks or {}
+        kept = [place for place in sorted(marks) if marks[place]]
+        others = [int(place) for place in np.flatnonzero(self.wanted(chosen)) if place not in marks]
+        labels = lay(
+            [self.candidates[place].mask for place in kept + others],
+            self.plane,
+            overlap=chosen.overlap,
+            least_area=chosen.area[0],
+            kept=len(kept),
+        )
+        places: NDArray[np.int32] = np.array([-1, *kept, *others], np.int32) + 1
+        return places[labels]
+
+
+def lay(
+    masks: Sequence[BoxedMask], plane: tuple[int, int], *, overlap: float, least_area: float = 1, kept: int = 0
+) -> NDArray[np.int32]:
+    """Lay masks on an empty plane one after another; what is covered already stays.
+
+    A mask is left out that has too much in common with one that was laid before, or of which less than half is free.
+
+    Parameters
+    ----------
+    masks : sequence of BoxedMask
+        The best first.
+    plane : (int, int)
+        Height and width, data pixels.
+    overlap : float
+        Most that two may have in common, as a share of the smaller one.
+    least_area : float
+        Least data pixels that have to be free.
+    kept : int
+        So many, from the first, are laid in any case.
+
+    Returns
+    -------
+    numpy.ndarray, shape (H, W), int32
+        1 plus the place of the mask in the sequence, 0 where there is none.
+    """
+    labels = np.zeros(plane, np.int32)
+    areas = np.zeros(len(masks) + 1, np.int64)
+    for number, boxed in enumerate(masks, 1):
+        under, mask = labels[boxed.box], boxed.mask
+        common = np.bincount(under[mask], minlength=1)
+        area = int(common.sum())
+        # Number 0 counts the pixels that are still free.
+        free, common[0] = int(common[0]), 0
+        if number > kept:
+            smaller = np.minimum(area, areas[: len(common)])
+            if (common > overlap * smaller).any() or free < max(least_area, area / 2):
+                continue
+        under[mask & (under == 0)] = number
+        areas[number] = free
+    return labels
+
+
+def renumbered(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Give the objects of a plane the numbers 1 to n, in the order of the numbers that they have; 0 stays."""
+    present = np.bincount(labels.ravel()) > 0
+    present[:1] = False
+    numbers: NDArray[np.int32] = np.where(present, np.cumsum(present), 0).astype(np.int32)
+    return numbers[labels]
+
+
+def _roundness(mask: NDArray[np.bool_]) -> float:
+    around = float(perimeter(np.pad(mask, 1)))  # type: ignore[no-untyped-call]  # of scikit-image
+    # Of a few pixels the perimeter is too short, or none at all.
+    return min(1.0, 4 * pi * float(np.count_nonzero(mask)) / around**2) if around else 1.0
+
+
+def _mean(pixels: NDArray[np.generic], mask: BoxedMask) -> float:
+    return float(pixels[mask.box][mask.mask].mean(dtype=np.float64))
