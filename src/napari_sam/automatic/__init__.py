@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from napari_sam.automatic.candidates import Candidate, CandidateFilter, CandidateTable
-from napari_sam.automatic.dense import find_candidates, segment_everything
+from napari_sam.automatic.dense import find_proposals, segment_everything
+from napari_sam.automatic.proposals import Proposal, ProposalFilter, ProposalTable
 from napari_sam.automatic.settings import QUICK, DenseSettings
 
 __all__ = [
     "QUICK",
-    "Candidate",
-    "CandidateFilter",
-    "CandidateTable",
     "DenseSettings",
-    "find_candidates",
+    "Proposal",
+    "ProposalFilter",
+    "ProposalTable",
+    "find_proposals",
     "segment_everything",
 ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from scipy import ndimage
 
-from napari_sam.automatic.candidates import Candidate, lay, renumbered
+from napari_sam.automatic.proposals import Proposal, lay, renumbered
 from napari_sam.automatic.refine import refine
 from napari_sam.automatic.seeds import grow_seeds
 from napari_sam.automatic.settings import DenseSettings
@@ -60,33 +60,33 @@ def segment_everything(
         labels, _maps = _seeds(predictor, embedding, settings, progress)
         progress(1.0)
         return labels
-    candidates = find_candidates(predictor, embedding, settings, progress)
-    good = [found for found in candidates if found.score >= settings.least_score]
-    # Stable: candidates of one rank stay in the order in which they were found.
-    good.sort(key=lambda candidate: -candidate.rank)
-    masks = [candidate.mask for candidate in good]
+    proposals = find_proposals(predictor, embedding, settings, progress)
+    good = [found for found in proposals if found.score >= settings.least_score]
+    # Stable: proposals of one rank stay in the order in which they were found.
+    good.sort(key=lambda proposal: -proposal.rank)
+    masks = [proposal.mask for proposal in good]
     return renumbered(lay(masks, embedding.shape, overlap=settings.most_common, least_area=settings.least_area))
 
 
-def find_candidates(
+def find_proposals(
     predictor: Predictor, embedding: Embedding, settings: DenseSettings, progress: Progress = no_progress
-) -> list[Candidate]:
+) -> list[Proposal]:
     """Find what may be an object, for somebody to choose from.
 
     Parameters and errors are those of `segment_everything`.
 
     Returns
     -------
-    list of Candidate
+    list of Proposal
         In any order; with `DenseSettings.refine` several may cover the same pixels, and their scores may be low.
     """
     labels, maps = _seeds(predictor, embedding, settings, progress)
     if not settings.refine:
-        candidates = _grown(labels, maps)
+        proposals = _grown(labels, maps)
     # Where there is nothing to draw again, the decoder is not asked.
     elif labels.any():
         progress(_SEEDS)
-        candidates = refine(
+        proposals = refine(
             predictor,
             embedding,
             labels,
@@ -95,9 +95,9 @@ def find_candidates(
             lambda share: progress(_SEEDS + (1 - _SEEDS) * share),
         )
     else:
-        candidates = []
+        proposals = []
     progress(1.0)
-    return candidates
+    return proposals
 
 
 def _seeds(
@@ -110,11 +110,11 @@ def _seeds(
     return grow_seeds(maps, settings), maps
 
 
-def _grown(labels: NDArray[np.int32], maps: DenseMaps) -> list[Candidate]:
-    """Make a candidate of each object, 1 to n, as the watershed left it."""
-    candidates = []
+def _grown(labels: NDArray[np.int32], maps: DenseMaps) -> list[Proposal]:
+    """Make a proposal of each object, 1 to n, as the watershed left it."""
+    proposals = []
     for label, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
         mask = labels[rows, columns] == label
         boxed = BoxedMask((rows.start, columns.start), mask, (labels.shape[0], labels.shape[1]))
-        candidates.append(Candidate(boxed, float(maps.foreground[rows, columns][mask].mean())))
-    return candidates
+        proposals.append(Proposal(boxed, float(maps.foreground[rows, columns][mask].mean())))
+    return proposals

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from napari_sam.automatic.candidates import Candidate
+from napari_sam.automatic.proposals import Proposal
 from napari_sam.masks import BoxedMask, deepest_pixel
 from napari_sam.prompts import PointPrompt, PromptSet
 
@@ -34,7 +34,7 @@ def refine(
     foreground: NDArray[np.float32],
     settings: DenseSettings,
     progress: Progress,
-) -> list[Candidate]:
+) -> list[Proposal]:
     """Have the decoder draw objects.
 
     Parameters
@@ -52,18 +52,18 @@ def refine(
 
     Returns
     -------
-    list of Candidate
+    list of Proposal
         One for each object, less those that are too small or too faint; several may be the same.
     """
     prompts = [PromptSet((PointPrompt(point),)) for point in deepest_points(objects)]
-    candidates = []
-    # Three candidates, of which the best is kept: a single point may mean several things.
+    proposals = []
+    # Three proposals, of which the best is kept: a single point may mean several things.
     answers = predictor.predict_many(embedding, prompts, multimask=True, most=1)
     for done, (asked, answer) in enumerate(zip(prompts, answers, strict=True), 1):
-        if (candidate := _candidate(asked, answer, foreground, settings)) is not None:
-            candidates.append(candidate)
+        if (proposal := _proposal(asked, answer, foreground, settings)) is not None:
+            proposals.append(proposal)
         progress(done / len(prompts))
-    return candidates
+    return proposals
 
 
 def deepest_points(objects: NDArray[np.int32]) -> Iterator[tuple[float, float]]:
@@ -73,10 +73,10 @@ def deepest_points(objects: NDArray[np.int32]) -> Iterator[tuple[float, float]]:
         yield float(place[0].start + y), float(place[1].start + x)
 
 
-def _candidate(
+def _proposal(
     asked: PromptSet, answer: Prediction, foreground: NDArray[np.float32], settings: DenseSettings
-) -> Candidate | None:
-    """Make a candidate of the best mask of an answer, if it is large and certain enough."""
+) -> Proposal | None:
+    """Make a proposal of the best mask of an answer, if it is large and certain enough."""
     [whole], [score], [logits] = answer.masks, answer.scores, answer.logits
     boxed = BoxedMask.of(whole)
     area = boxed.area
@@ -84,4 +84,4 @@ def _candidate(
         return None
     stability = np.count_nonzero(logits > _MARGIN) / (np.count_nonzero(logits > -_MARGIN) or 1)
     [point] = asked.points
-    return Candidate(boxed, float(score), stability, point.position)
+    return Proposal(boxed, float(score), stability, point.position)

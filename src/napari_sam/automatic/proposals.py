@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Candidate:
+class Proposal:
     """A mask that was found on a plane.
 
     Attributes
@@ -52,8 +52,8 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class CandidateFilter:
-    """Which candidates are wanted.
+class ProposalFilter:
+    """Which proposals are wanted.
 
     Attributes
     ----------
@@ -62,11 +62,11 @@ class CandidateFilter:
     area : (float, float)
         The least and the largest, data pixels.
     roundness : float
-        The least, 0 to 1; see `CandidateTable.roundness`.
+        The least, 0 to 1; see `ProposalTable.roundness`.
     intensity : (float, float)
         The least and the largest mean of the pixels inside, in the units of the image.
     overlap : float
-        Of two candidates the lower one is left out where they have more than this share of the smaller one in common.
+        Of two proposals the lower one is left out where they have more than this share of the smaller one in common.
     """
 
     score: float = 0.0
@@ -87,17 +87,17 @@ class CandidateFilter:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CandidateTable:
-    """Candidates of one plane, the best first, with what a filter asks of each: measured once.
+class ProposalTable:
+    """Proposals of one plane, the best first, with what a filter asks of each: measured once.
 
     Attributes
     ----------
-    candidates : tuple of Candidate
+    proposals : tuple of Proposal
         In the order of their ranks.
     plane : (int, int)
         Height and width of the plane, data pixels.
     score, stability : numpy.ndarray, shape (n,), float64
-        As in `Candidate`.
+        As in `Proposal`.
     area : numpy.ndarray, shape (n,), int64
         Data pixels.
     roundness : numpy.ndarray, shape (n,), float64
@@ -107,7 +107,7 @@ class CandidateTable:
         Mean of the pixels inside, of their channels too.
     """
 
-    candidates: tuple[Candidate, ...]
+    proposals: tuple[Proposal, ...]
     plane: tuple[int, int]
     score: NDArray[np.float64]
     stability: NDArray[np.float64]
@@ -116,33 +116,33 @@ class CandidateTable:
     intensity: NDArray[np.float64]
 
     @classmethod
-    def of(cls, candidates: Sequence[Candidate], pixels: NDArray[np.generic]) -> CandidateTable:
-        """Measure candidates.
+    def of(cls, proposals: Sequence[Proposal], pixels: NDArray[np.generic]) -> ProposalTable:
+        """Measure proposals.
 
         Parameters
         ----------
-        candidates : sequence of Candidate
+        proposals : sequence of Proposal
             In any order.
         pixels : numpy.ndarray, shape (H, W) or (H, W, C)
             The plane that they were found on.
         """
-        # Stable: candidates of one rank stay in the order in which they were found.
-        ordered = tuple(sorted(candidates, key=lambda candidate: -candidate.rank))
+        # Stable: proposals of one rank stay in the order in which they were found.
+        ordered = tuple(sorted(proposals, key=lambda proposal: -proposal.rank))
         return cls(
             ordered,
             (pixels.shape[0], pixels.shape[1]),
-            np.array([candidate.score for candidate in ordered], dtype=np.float64),
-            np.array([candidate.stability for candidate in ordered], dtype=np.float64),
-            np.array([candidate.mask.area for candidate in ordered], dtype=np.int64),
-            np.array([_roundness(candidate.mask.mask) for candidate in ordered], dtype=np.float64),
-            np.array([_mean(pixels, candidate.mask) for candidate in ordered], dtype=np.float64),
+            np.array([proposal.score for proposal in ordered], dtype=np.float64),
+            np.array([proposal.stability for proposal in ordered], dtype=np.float64),
+            np.array([proposal.mask.area for proposal in ordered], dtype=np.int64),
+            np.array([_roundness(proposal.mask.mask) for proposal in ordered], dtype=np.float64),
+            np.array([_mean(pixels, proposal.mask) for proposal in ordered], dtype=np.float64),
         )
 
     def __len__(self) -> int:
-        return len(self.candidates)
+        return len(self.proposals)
 
-    def wanted(self, chosen: CandidateFilter) -> NDArray[np.bool_]:
-        """Tell which candidates lie within the bounds of a filter, (n,) bool; overlaps are not looked at."""
+    def wanted(self, chosen: ProposalFilter) -> NDArray[np.bool_]:
+        """Tell which proposals lie within the bounds of a filter, (n,) bool; overlaps are not looked at."""
         return (
             (self.score >= chosen.score)
             & (self.stability >= chosen.stability)
@@ -153,26 +153,26 @@ class CandidateTable:
             & (self.intensity <= chosen.intensity[1])
         )
 
-    def selected(self, chosen: CandidateFilter, marks: Mapping[int, bool] | None = None) -> NDArray[np.int32]:
-        """Lay the candidates that are wanted on an empty plane, the best first; see `lay`.
+    def selected(self, chosen: ProposalFilter, marks: Mapping[int, bool] | None = None) -> NDArray[np.int32]:
+        """Lay the proposals that are wanted on an empty plane, the best first; see `lay`.
 
         Parameters
         ----------
-        chosen : CandidateFilter
+        chosen : ProposalFilter
         marks : mapping from int to bool, optional
-            Candidates, by their place in the table, that are kept or dropped whatever the filter says. What is kept is
+            Proposals, by their place in the table, that are kept or dropped whatever the filter says. What is kept is
             laid first, and whatever it has in common with others.
 
         Returns
         -------
         numpy.ndarray, shape (H, W), int32
-            1 plus the candidate's place in the table, 0 where there is none.
+            1 plus the proposal's place in the table, 0 where there is none.
         """
         marks = marks or {}
         kept = [place for place in sorted(marks) if marks[place]]
         others = [int(place) for place in np.flatnonzero(self.wanted(chosen)) if place not in marks]
         labels = lay(
-            [self.candidates[place].mask for place in kept + others],
+            [self.proposals[place].mask for place in kept + others],
             self.plane,
             overlap=chosen.overlap,
             least_area=chosen.area[0],

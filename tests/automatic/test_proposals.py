@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from fake_predictor import FakePredictor, discs
 
-from napari_sam.automatic import QUICK, Candidate, CandidateFilter, CandidateTable, DenseSettings, find_candidates
-from napari_sam.automatic.candidates import lay, renumbered
+from napari_sam.automatic import QUICK, DenseSettings, Proposal, ProposalFilter, ProposalTable, find_proposals
+from napari_sam.automatic.proposals import lay, renumbered
 from napari_sam.errors import InputError
 from napari_sam.masks import BoxedMask
 
@@ -20,8 +20,8 @@ def disc(y: float, x: float, radius: float) -> BoxedMask:
     return BoxedMask.of(discs(PLANE, (y, x, radius)) > 0)
 
 
-def table(*candidates: Candidate) -> CandidateTable:
-    return CandidateTable.of(candidates, np.zeros(PLANE))
+def table(*proposals: Proposal) -> ProposalTable:
+    return ProposalTable.of(proposals, np.zeros(PLANE))
 
 
 def left(labels: np.ndarray) -> list[int]:
@@ -30,16 +30,16 @@ def left(labels: np.ndarray) -> list[int]:
 
 def test_the_best_comes_first_by_score_and_stability():
     one, two = rectangle(slice(0, 5), slice(0, 5)), rectangle(slice(9, 15), slice(0, 5))
-    found = table(Candidate(one, 0.9, 0.5), Candidate(two, 0.6, 1.0), Candidate(one, 0.6, 1.0))
-    assert [candidate.rank for candidate in found.candidates] == [0.6, 0.6, 0.45]
-    assert found.candidates[0].mask is two  # found before the other one of its rank
+    found = table(Proposal(one, 0.9, 0.5), Proposal(two, 0.6, 1.0), Proposal(one, 0.6, 1.0))
+    assert [proposal.rank for proposal in found.proposals] == [0.6, 0.6, 0.45]
+    assert found.proposals[0].mask is two  # found before the other one of its rank
 
 
 def test_what_a_filter_asks_for_is_measured():
     pixels = np.zeros(PLANE)
     pixels[20:30] = 10
     long = rectangle(slice(25, 27), slice(0, 60))
-    found = CandidateTable.of([Candidate(disc(10, 10, 8), 0.9), Candidate(long, 0.8)], pixels)
+    found = ProposalTable.of([Proposal(disc(10, 10, 8), 0.9), Proposal(long, 0.8)], pixels)
     assert found.area.tolist() == [int((discs(PLANE, (10, 10, 8)) > 0).sum()), 120]
     assert found.intensity.tolist() == [0, 10]
     assert found.roundness[0] > 0.9
@@ -49,42 +49,42 @@ def test_what_a_filter_asks_for_is_measured():
 def test_the_mean_of_a_colour_picture_is_that_of_its_channels():
     pixels = np.zeros((*PLANE, 3), np.uint8)
     pixels[..., 0] = 30
-    found = CandidateTable.of([Candidate(rectangle(slice(0, 9), slice(0, 9)), 1.0)], pixels)
+    found = ProposalTable.of([Proposal(rectangle(slice(0, 9), slice(0, 9)), 1.0)], pixels)
     assert found.intensity.tolist() == [10]
 
 
 @pytest.mark.parametrize(
     ("chosen", "wanted"),
     [
-        (CandidateFilter(), [0, 1, 2]),
-        (CandidateFilter(score=0.85), [0]),
-        (CandidateFilter(stability=0.95), [0, 2]),
-        (CandidateFilter(area=(10, 100)), [1]),
-        (CandidateFilter(roundness=0.5), [0, 1]),
-        (CandidateFilter(intensity=(5, 100)), [2]),
-        (CandidateFilter(intensity=(-5, 5)), [0, 1]),
+        (ProposalFilter(), [0, 1, 2]),
+        (ProposalFilter(score=0.85), [0]),
+        (ProposalFilter(stability=0.95), [0, 2]),
+        (ProposalFilter(area=(10, 100)), [1]),
+        (ProposalFilter(roundness=0.5), [0, 1]),
+        (ProposalFilter(intensity=(5, 100)), [2]),
+        (ProposalFilter(intensity=(-5, 5)), [0, 1]),
     ],
 )
 def test_each_bound_of_a_filter(chosen, wanted):
     pixels = np.zeros(PLANE)
     pixels[36:] = 10
-    candidates = [
-        Candidate(disc(10, 10, 8), 0.9, 1.0),
-        Candidate(disc(10, 40, 4), 0.8, 0.9),
-        Candidate(rectangle(slice(37, 39), slice(0, 60)), 0.5, 1.0),
+    proposals = [
+        Proposal(disc(10, 10, 8), 0.9, 1.0),
+        Proposal(disc(10, 40, 4), 0.8, 0.9),
+        Proposal(rectangle(slice(37, 39), slice(0, 60)), 0.5, 1.0),
     ]
-    found = CandidateTable.of(candidates, pixels)
+    found = ProposalTable.of(proposals, pixels)
     assert np.flatnonzero(found.wanted(chosen)).tolist() == wanted
     assert left(found.selected(chosen)) == wanted
 
 
 def test_of_two_that_overlap_the_better_one_stays_whole():
     better, worse = rectangle(slice(0, 10), slice(0, 10)), rectangle(slice(0, 10), slice(6, 20))
-    found = table(Candidate(worse, 0.7), Candidate(better, 0.9))
-    labels = found.selected(CandidateFilter(overlap=0.5))
+    found = table(Proposal(worse, 0.7), Proposal(better, 0.9))
+    labels = found.selected(ProposalFilter(overlap=0.5))
     assert (labels > 0).sum() == 200
     assert np.count_nonzero(labels == 1) == 100  # the better one is whole, the other has what is left
-    assert left(found.selected(CandidateFilter(overlap=0.3))) == [0]
+    assert left(found.selected(ProposalFilter(overlap=0.3))) == [0]
 
 
 def test_a_mask_of_which_little_is_free_is_left_out():
@@ -93,14 +93,14 @@ def test_a_mask_of_which_little_is_free_is_left_out():
     # It has a third in common with each of two, and so a third is free.
     assert left(lay([*sides, middle], PLANE, overlap=0.9)) == [0, 1]
     assert left(lay([sides[0], middle], PLANE, overlap=0.9)) == [0, 1]
-    assert left(lay([sides[0], right], PLANE, overlap=0.9, least_area=80)) == [0, 1]
-    assert left(lay([sides[0], right], PLANE, overlap=0.9, least_area=81)) == [0]
+    assert left(lay([sides[0], right], PLANE, overlap=0.9, least_area=80, kept=1)) == [0, 1]
+    assert left(lay([sides[0], right], PLANE, overlap=0.9, least_area=81, kept=1)) == [0]
 
 
 def test_what_a_person_marked_is_kept_or_dropped_whatever_the_filter_says():
     low, high = rectangle(slice(0, 10), slice(0, 10)), rectangle(slice(0, 10), slice(2, 12))
-    found = table(Candidate(low, 0.1), Candidate(high, 0.9))
-    chosen = CandidateFilter(score=0.5)
+    found = table(Proposal(low, 0.1), Proposal(high, 0.9))
+    chosen = ProposalFilter(score=0.5)
     assert left(found.selected(chosen)) == [0]
     assert left(found.selected(chosen, {1: True})) == [1]  # and so the better one has too much in common with it
     assert left(found.selected(chosen, {0: False})) == []
@@ -114,15 +114,15 @@ def test_numbers_without_gaps():
 @pytest.mark.parametrize("wrong", [{"score": 1.5}, {"overlap": float("nan")}, {"area": (5, 1)}, {"intensity": (2, 1)}])
 def test_bounds_that_make_no_sense_are_refused(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
-        CandidateFilter(**wrong)
+        ProposalFilter(**wrong)
 
 
 @pytest.mark.parametrize("settings", [DenseSettings(), QUICK])
-def test_a_plane_gives_a_candidate_for_each_object(settings):
+def test_a_plane_gives_a_proposal_for_each_object(settings):
     circles = discs((90, 120), (30, 30, 16), (30, 61, 16), (60, 95, 12))
     predictor = FakePredictor(circles, scores={1: 0.2})
-    found = find_candidates(predictor, predictor.embedding, settings)
-    assert sorted(candidate.mask.area for candidate in found) == sorted(np.bincount(circles.ravel())[1:].tolist())
+    found = find_proposals(predictor, predictor.embedding, settings)
+    assert sorted(proposal.mask.area for proposal in found) == sorted(np.bincount(circles.ravel())[1:].tolist())
     if settings.refine:
-        assert min(candidate.score for candidate in found) == pytest.approx(0.2)  # it is the person who chooses
-        assert all(circles[tuple(map(round, candidate.point))] for candidate in found)
+        assert min(proposal.score for proposal in found) == pytest.approx(0.2)  # it is the person who chooses
+        assert all(circles[tuple(map(round, proposal.point))] for proposal in found)
