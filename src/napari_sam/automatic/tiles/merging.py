@@ -76,7 +76,7 @@ def merge_tiles(
     blocks = LabelBlocks(labels, records.plan.plane)
     scores: list[float] = []
     areas: dict[int, int] = {}
-    order = _Order(pieces, members)
+    order = _LayingOrder(pieces, members)
     for count, number in enumerate(order):
         # Not after every object: there may be a million.
         if count % 256 == 0:
@@ -137,7 +137,7 @@ def _parts(pieces: Pieces, members: NDArray[np.int64]) -> Iterator[tuple[tuple[i
             yield (top, left), found
 
 
-class _Order:
+class _LayingOrder:
     """Objects tile by tile, each after all that are better and may have pixels in common with it."""
 
     def __init__(self, pieces: Pieces, members: list[NDArray[np.int64]]) -> None:
