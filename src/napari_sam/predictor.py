@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam.geometry import Frame
-    from napari_sam.model.protocol import Features, PromptableModel, PromptKind, PromptTensors
+    from napari_sam.model.protocol import Features, PromptableModel, PromptKind
     from napari_sam.progress import Progress
     from napari_sam.prompts import Prompt
 
@@ -226,8 +226,7 @@ class Predictor:
         self._require_own(embedding)
         self._check(given, embedding.frame)
         several = given.ambiguous if multimask is None else multimask
-        with torch.inference_mode():
-            return self._run(lambda: self._decode(embedding, [given], several))[0]
+        return self._decode(embedding, [given], several)[0]
 
     def predict_many(
         self,
@@ -270,10 +269,7 @@ class Predictor:
         # Masks of full size are what takes memory, not the decoder.
         together = max(1, min(_MOST_TOGETHER, _MOST_VALUES // (height * width * (most or 3))))
         for start in range(0, len(sets), together):
-            some = sets[start : start + together]
-            with torch.inference_mode():
-                answers = self._run(partial(self._decode, embedding, some, multimask, most))
-            yield from answers
+            yield from self._decode(embedding, sets[start : start + together], multimask, most)
 
     def mask_prompt(self, plane: Plane, mask: NDArray[np.bool_]) -> MaskPrompt:
         """Make a prompt of a mask that was not predicted on this plane: one of a neighbouring plane, say.
@@ -321,22 +317,23 @@ class Predictor:
         DeviceError
             If the device's memory runs out and there is no falling back.
         """
+        return self.compute(embedding, partial(_dense, views=views, progress=progress, name=self.name))
+
+    def compute(self, embedding: Embedding, work: Callable[[PromptableModel, Features, Frame], R]) -> R:
+        """Have a function compute with the model on an embedded plane, in turn with all other calls.
+
+        `work` gets the model, and the features and the frame of the plane; it is called again on the CPU where the
+        device's memory runs out. Returns what it returns; raises what it raises, and errors as `predict`.
+        """
         self._require_own(embedding)
+
+        def on_device() -> R:
+            # After a fall-back to the CPU, embeddings from before are still on the device that ran out of memory.
+            features = tuple(f.to(self.device) for f in embedding.features)
+            return work(self._model, features, embedding.frame)
+
         with torch.inference_mode():
-            return self._run(lambda: self._dense(embedding, views, progress))
-
-    def _dense(self, embedding: Embedding, views: int, progress: Progress) -> DenseMaps:
-        if not isinstance(self._model, DenseModel):
-            raise InputError(
-                f"{self.name} has no dense head: it answers prompts only. "
-                "Choose the bundled model to segment everything at once."
-            )
-        maps = self._model.dense_maps(self._features(embedding), embedding.frame, views, progress)
-        return DenseMaps(*maps.float().cpu().numpy())
-
-    def _features(self, embedding: Embedding) -> Features:
-        # After a fall-back to the CPU, embeddings from before are still on the device that ran out of memory.
-        return tuple(f.to(self.device) for f in embedding.features)
+            return self._run(on_device)
 
     def _require_own(self, embedding: Embedding) -> None:
         if embedding.weights != self.weights:
@@ -347,8 +344,7 @@ class Predictor:
     def _decode(
         self, embedding: Embedding, sets: Sequence[PromptSet], multimask: bool, most: int | None = None
     ) -> list[Prediction]:
-        tensors = prompt_tensors(sets, embedding.frame, self.device)
-        return _decoded(self._model, self._features(embedding), tensors, embedding.frame, multimask, most)
+        return self.compute(embedding, partial(_decoded, sets=sets, multimask=multimask, most=most))
 
     def _check(self, prompts: PromptSet, frame: Frame) -> None:
         require_answerable(prompts, frame, self.prompt_kinds, self._model.logits_shape(frame), self.name)
@@ -434,16 +430,33 @@ def _encoded(model: PromptableModel, plane: Plane, frame: Frame, progress: Progr
 
 
 def _decoded(
-    model: PromptableModel, features: Features, prompts: PromptTensors, frame: Frame, multimask: bool, most: int | None
+    model: PromptableModel,
+    features: Features,
+    frame: Frame,
+    *,
+    sets: Sequence[PromptSet],
+    multimask: bool,
+    most: int | None,
 ) -> list[Prediction]:
     """Decode, and put the candidates of each object in the order of their scores, the best `most` of them."""
-    decoded = model.decode(features, prompts, frame, multimask=multimask)
+    decoded = model.decode(features, prompt_tensors(sets, frame, model.device), frame, multimask=multimask)
     # Stable, so that equal scores come in the same order on every device.
     order = decoded.scores.argsort(dim=1, descending=True, stable=True)[:, :most]
     logits = decoded.logits.take_along_dim(order[:, :, None, None], 1)
     masks = (model.upscale(logits, frame) > 0).cpu().numpy()
     scores = decoded.scores.take_along_dim(order, 1).float().cpu().numpy()
     return [Prediction(*parts) for parts in zip(masks, scores, logits.float().cpu().numpy(), strict=True)]
+
+
+def _dense(
+    model: PromptableModel, features: Features, frame: Frame, *, views: int, progress: Progress, name: str
+) -> DenseMaps:
+    """Read the dense maps of a plane out of its features."""
+    if not isinstance(model, DenseModel):
+        raise InputError(
+            f"{name} has no dense head: it answers prompts only. Use grid mode, or choose the bundled model."
+        )
+    return DenseMaps(*model.dense_maps(features, frame, views, progress).float().cpu().numpy())
 
 
 def _move_to_cpu(model: PromptableModel, name: str, words: str) -> None:

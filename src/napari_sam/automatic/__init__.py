@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from napari_sam.automatic.dense import find_proposals, segment_everything
+from napari_sam.automatic.everything import find_proposals, segment_everything
 from napari_sam.automatic.proposals import Proposal, ProposalFilter, ProposalTable
-from napari_sam.automatic.settings import QUICK, DenseSettings
+from napari_sam.automatic.settings import QUICK, DenseSettings, GridSettings, grid_settings_for
 
 __all__ = [
     "QUICK",
     "DenseSettings",
+    "GridSettings",
     "Proposal",
     "ProposalFilter",
     "ProposalTable",
     "find_proposals",
+    "grid_settings_for",
     "segment_everything",
 ]

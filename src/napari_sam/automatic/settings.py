@@ -1,8 +1,9 @@
-"""How objects are found in dense maps."""
+"""How objects are found: in dense maps, or by asking at every point of a grid."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from math import inf
 
 from napari_sam.errors import InputError
 
@@ -56,3 +57,101 @@ class DenseSettings:
 
 QUICK = DenseSettings(views=1, certainty=0.85, refine=False)
 """One view, without the decoder: a small part of the time, and less exact."""
+
+
+@dataclass(frozen=True, slots=True)
+class GridSettings:
+    """Where a model is asked, and which of its answers count. The defaults are those of the paper.
+
+    Kirillov et al., Segment Anything, arXiv 2304.02643, appendix B, and the authors' code; `grid_settings_for` has
+    those that suit other weights.
+
+    Attributes
+    ----------
+    points_per_side : int
+        The model is asked at the centres of so many x so many cells of the plane.
+    points_per_batch : int or None
+        How many at a time; None: what suits the device. It changes the time and the memory, not the answer.
+    least_score : float
+        Predicted IoU that a mask must exceed, 0 to 1; 0: any will do.
+    least_stability : float
+        Least IoU of the masks that a higher and a lower threshold of the logits give, 0 to 1.
+    stability_offset : float
+        How much higher and lower, logits.
+    most_box_iou : float
+        Of two masks of one picture the one with the better score stays, where the IoU of their boxes is greater.
+    crop_layers : int
+        How many times parts of the plane are looked at, too: 2 x 2 in the first layer, 4 x 4 in the second, and so on.
+    crop_overlap : float
+        How far crops of the first layer overlap, as a share of the plane's shorter side, 0 to 1; those of the layers
+        after it half as far each time.
+    crop_downscale : int
+        In each layer, points per side are divided by this once more.
+    most_crop_iou : float
+        Of two masks from different crops, the one from the smaller crop stays, where the IoU of their boxes is greater.
+    least_region : int
+        Data pixels: holes and islands that are smaller are filled and removed. 0 leaves them.
+    least_area : int
+        Data pixels of the smallest object.
+    most_common : float
+        Where masks become labels: of two masks the better one stays alone where they have more than this share of the
+        smaller one in common.
+    """
+
+    points_per_side: int = 32
+    points_per_batch: int | None = None
+    least_score: float = 0.88
+    least_stability: float = 0.95
+    stability_offset: float = 1.0
+    most_box_iou: float = 0.7
+    crop_layers: int = 0
+    crop_overlap: float = 512 / 1500
+    crop_downscale: int = 1
+    most_crop_iou: float = 0.7
+    least_region: int = 0
+    least_area: int = 1
+    most_common: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("least_score", "least_stability", "most_box_iou", "crop_overlap", "most_crop_iou", "most_common"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} is a number from 0 to 1; got {getattr(self, name)!r}.")
+        if not 0 < self.stability_offset < inf:
+            raise InputError(f"stability_offset is a number greater than 0; got {self.stability_offset!r}.")
+        least = {"points_per_side": 1, "crop_layers": 0, "crop_downscale": 1, "least_region": 0, "least_area": 1}
+        if self.points_per_batch is not None:
+            least["points_per_batch"] = 1
+        for name, bound in least.items():
+            if not getattr(self, name) >= bound:
+                raise InputError(f"{name} is a whole number, {bound} or more; got {getattr(self, name)!r}.")
+        if self.points_per_side < self.crop_downscale**self.crop_layers:
+            raise InputError(
+                f"{self.points_per_side} points per side, divided by {self.crop_downscale} {self.crop_layers} times, "
+                "leave none for the smallest crops. Ask for more points, fewer layers, or a smaller crop_downscale."
+            )
+
+
+ADVISED = {
+    "vit_t_lm": GridSettings(least_score=0.6, least_stability=0.65, least_area=100),
+    "vit_b_lm": GridSettings(least_score=0.65, least_stability=0.7, least_area=100),
+    "vit_l_lm": GridSettings(least_score=0.65, least_stability=0.73, least_area=100),
+    "vit_t_em_organelles": GridSettings(least_score=0.75, least_stability=0.75, least_area=100),
+    "vit_b_em_organelles": GridSettings(least_score=0.75, least_stability=0.75, least_area=100),
+    "vit_l_em_organelles": GridSettings(least_score=0.8, least_stability=0.8, least_area=100),
+}
+"""What the authors of micro-sam advise for their weights, by name in the registry."""
+
+
+def grid_settings_for(model: str) -> GridSettings:
+    """Return the settings that suit a model: those that its authors advise, else the paper's.
+
+    Parameters
+    ----------
+    model : str
+        A name of `napari_sam.list_models`, or anything else, such as the path of a checkpoint.
+
+    Returns
+    -------
+    GridSettings
+    """
+    return ADVISED.get(model, GridSettings())
