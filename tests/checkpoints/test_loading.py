@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,13 +14,14 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from napari_sam.checkpoints.loading import load_checkpoint
 from napari_sam.errors import WeightsError
 from napari_sam.model.compact.model import CompactConfig, CompactSam
-from napari_sam.model.protocol import PromptableModel, PromptTensors
+from napari_sam.model.protocol import DenseModel, PromptableModel, PromptTensors
+from napari_sam.model.sam.instance_decoder import InstanceDecoder
 from napari_sam.model.sam.medsam import MedSam
 from napari_sam.model.sam.sam import VIT_B, Sam
 from sam_reference import tiny_sam
@@ -45,6 +47,18 @@ SAVE = {
         {"model_state": {"sam." + k: v for k, v in state.items()}, "decoder_state": {"w": torch.zeros(2)}}, path
     ),
 }
+
+
+def joint(path: Path, change=lambda state: None, *, transposed: bool = False) -> dict[str, Tensor]:
+    """Save a checkpoint as micro-sam's joint training does, its decoder changed; give the decoder's state."""
+    names = [f"decoder.samplers.{index}" for index in range(3)] if transposed else []
+    decoder = InstanceDecoder(32, names).state_dict()
+    change(decoder)
+    weights = {f"sam.{key}": value for key, value in tiny_sam().state_dict().items()}
+    # Trainers may keep the encoder here, too.
+    extra = {"encoder.pos_embed": torch.zeros(3)}
+    torch.save({"model_state": weights, "decoder_state": decoder | extra}, path)
+    return decoder
 
 
 @pytest.mark.parametrize("save", SAVE.values(), ids=SAVE)
@@ -154,6 +168,57 @@ def test_the_bundled_architecture_comes_with_its_configuration(tmp_path: Path) -
     save_file(state, path, metadata={"architecture": "compact", "config": config.to_json()})
     with pytest.raises(WeightsError, match="1 missing"):
         load_checkpoint(path)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_decoder_of_instances_in_the_file_makes_a_dense_model(transposed: bool, tmp_path: Path) -> None:
+    path = tmp_path / "joint.pt"
+    decoder = joint(path, transposed=transposed)
+    loaded = load_checkpoint(path)
+    assert isinstance(loaded.model, DenseModel)
+    assert loaded.architecture == "sam_vit"
+    assert not loaded.notes
+    assert torch.equal(answer(loaded.model), answer(tiny_sam()))
+    found = loaded.model.instance_decoder.state_dict()
+    assert found.keys() == decoder.keys()
+    assert all(torch.equal(found[key], value) for key, value in decoder.items())
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda state: state.pop("out_conv.bias"), r"1 missing \(instance_decoder.out_conv.bias\)"),
+        (lambda state: state.update({"out_conv.bias": torch.zeros(2)}), "1 of another shape"),
+        (lambda state: state.update({"out_conv.bias": torch.zeros(3, dtype=torch.long)}), "1 of another type"),
+        (lambda state: (state.clear(), state.update(w=torch.zeros(2))), "missing"),
+    ],
+)
+def test_a_decoder_of_another_layout_is_left_out_with_words(damage, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "joint.pt"
+    joint(path, damage)
+    loaded = load_checkpoint(path)
+    assert not isinstance(loaded.model, DenseModel)
+    assert torch.equal(answer(loaded.model), answer(tiny_sam()))
+    [note] = loaded.notes
+    assert re.search(f"decoder for automatic segmentation is in the file but not used: .*{words}", note)
+
+
+def test_weights_that_are_no_numbers_or_no_weights_are_damage_in_the_decoder_too(tmp_path: Path) -> None:
+    path = tmp_path / "joint.pt"
+    joint(path, lambda state: state["out_conv.bias"].fill_(math.nan))
+    with pytest.raises(WeightsError, match=r"instance_decoder\.out_conv\.bias are not all finite"):
+        load_checkpoint(path)
+    joint(path, lambda state: state.update(huge=torch.zeros(1).expand(10**9)))
+    with pytest.raises(WeightsError, match="describes more weights than it holds"):
+        load_checkpoint(path)
+
+
+def test_medsam_has_no_decoder_of_instances(vit_b: Path, tmp_path: Path) -> None:
+    contents = {"model_state": load_file(vit_b), "decoder_state": InstanceDecoder(256).state_dict()}
+    torch.save(contents, tmp_path / "medsam_joint.pt")
+    loaded = load_checkpoint(tmp_path / "medsam_joint.pt")
+    assert type(loaded.model) is MedSam
+    assert "MedSAM's preprocessing" in loaded.notes[-1]
 
 
 class Trap:

@@ -58,7 +58,10 @@ def test_published_numbers_of_parameters(config: SamConfig, millions: float) -> 
         lambda state: {"model.module.sam." + key: value for key, value in state.items()},
         lambda state: {"model": {"module." + key: value for key, value in state.items()}, "epoch": 3, "optimizer": {}},
         lambda state: {"state_dict": state, "hyper_parameters": {}},
-        lambda state: {"model_state": {"sam." + key: value for key, value in state.items()}, "decoder_state": {}},
+        lambda state: {
+            "model_state": {"sam." + key: value for key, value in state.items()},
+            "decoder_state": {"out_conv.bias": torch.zeros(3), "epoch": 3},
+        },
         lambda state: {**state, "image_encoder.head.weight": torch.zeros(3), "pixel_mean": torch.zeros(3)},
         lambda state: {**{"sam." + key: value for key, value in state.items()}, "detector.weight": torch.zeros(3)},
     ],
@@ -69,7 +72,8 @@ def test_wrappers_and_prefixes(wrap) -> None:
     found = recognise(wrap(state))
     assert found.state.keys() == state.keys()
     assert all(torch.equal(found.state[key], value) for key, value in state.items())
-    assert any("micro-sam's decoder" in note for note in found.notes) == ("decoder_state" in wrap(state))
+    assert found.decoder.keys() == ({"out_conv.bias"} if "decoder_state" in wrap(state) else set())
+    assert not found.notes
 
 
 def test_every_name_of_hugging_face_is_known() -> None:

@@ -13,19 +13,21 @@ from napari_sam.errors import WeightsError
 from napari_sam.files import absence, printable
 from napari_sam.model.compact.model import build_compact
 from napari_sam.model.encoders.tiny_vit import fuse_batch_norms
-from napari_sam.model.sam.checkpoint_keys import recognise, require_match
+from napari_sam.model.sam.checkpoint_keys import mismatch, recognise, require_match
+from napari_sam.model.sam.instance_decoder import PART, DenseSam, transposed_upsamplers
 from napari_sam.model.sam.medsam import MedSam
 from napari_sam.model.sam.sam import Sam
 from napari_sam.model.weightless import weightless
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor, nn
 
     from napari_sam.model.protocol import PromptableModel
+    from napari_sam.model.sam.checkpoint_keys import Checkpoint
     from napari_sam.progress import Progress
 
 MEDSAM = "medsam_vit_b"
@@ -124,19 +126,45 @@ def _sam(
         name = MEDSAM
     if architecture not in (None, name):
         raise _mismatch(path, name, architecture)
-    _require_backed(path, found.state)
+    _require_backed(path, [*found.state.values(), *found.decoder.values()])
     with weightless():
         model = (MedSam if name == MEDSAM else Sam)(found.config)
     require_match(found.state, model.state_dict())
-    model.to_empty(device=device).load_state_dict(found.state)
+    state = found.state
+    if found.decoder:
+        dense, decoder = _with_decoder(found)
+        if unfit := _unfit(dense, decoder, name):
+            # Prompts are answered without it.
+            notes += (f"micro-sam's decoder for automatic segmentation is in the file but not used: {unfit}.",)
+        else:
+            model, state = dense, state | decoder
+    model.to_empty(device=device).load_state_dict(state)
     _freeze(model)
     fuse_batch_norms(model)
     return model, name, notes
 
 
-def _require_backed(path: Path, state: Mapping[str, Tensor]) -> None:
+def _with_decoder(found: Checkpoint) -> tuple[DenseSam, dict[str, Tensor]]:
+    """Make a SAM with a decoder of instances, without memory, and give the decoder's part of its state."""
+    with weightless():
+        model = DenseSam(found.config, transposed_upsamplers(found.decoder))
+    known = model.state_dict().keys()
+    # Trainers may keep the encoder among the decoder's weights once more.
+    return model, {PART + key: value for key, value in found.decoder.items() if PART + key in known}
+
+
+def _unfit(model: DenseSam, decoder: Mapping[str, Tensor], name: str) -> str:
+    """Say why a decoder of instances cannot be used; "" if it can."""
+    if name == MEDSAM:
+        return "it was not trained with MedSAM's preprocessing"
+    expected = {key: value for key, value in model.state_dict().items() if key.startswith(PART)}
+    faults = mismatch(decoder, expected)
+    return f"it has another layout, weights {faults}" if faults else ""
+
+
+def _require_backed(path: Path, tensors: Sequence[Tensor]) -> None:
     """Refuse tensors that repeat a few numbers without end: a file of a kilobyte would fill the memory."""
-    if any(value.is_meta for value in state.values()) or sum(map(torch.numel, state.values())) > path.stat().st_size:
+    if any(value.is_meta for value in tensors) or sum(map(torch.numel, tensors)) > path.stat().st_size:
         raise WeightsError(
             f"{path.name} is damaged: it describes more weights than it holds. Download it again, or export it anew."
         )

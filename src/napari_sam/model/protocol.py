@@ -104,7 +104,8 @@ class DenseModel(Protocol):
     def dense_maps(self, features: Features, frame: Frame, views: int = 1, progress: Progress = no_progress) -> Tensor:
         """Read the dense maps out of what `encode` gave, on the plane's own pixels.
 
-        With more than one view, 4 at most, its mirror images are encoded too, and the maps of all are averaged.
+        With more than one view, 4 at most, its mirror images are encoded too, and the maps of all are averaged; a model
+        whose features hold no pixels has one view.
 
         Returns
         -------

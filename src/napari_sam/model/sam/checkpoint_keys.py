@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 import torch
 from torch import Tensor
@@ -90,12 +90,15 @@ class Checkpoint:
         Weights under the published names.
     notes : tuple of str
         What a person should know about it, in sentences.
+    decoder : dict of str to Tensor
+        What may be micro-sam's decoder of instances, under its own names; empty where there is none.
     """
 
     config: SamConfig
     architecture: str
     state: dict[str, Tensor]
     notes: tuple[str, ...]
+    decoder: dict[str, Tensor]
 
 
 def recognise(contents: object) -> Checkpoint:
@@ -115,7 +118,8 @@ def recognise(contents: object) -> Checkpoint:
     WeightsError
         If it is none of `LOADABLE`, or if parts are missing.
     """
-    weights, notes = _unwrap(contents)
+    weights, decoder = _unwrap(contents)
+    notes: tuple[str, ...] = ()
     state = _without_prefix(weights)
     if any(key.startswith("vision_encoder.") for key in state):
         state = {_published_name(key): value for key, value in state.items()}
@@ -125,11 +129,11 @@ def recognise(contents: object) -> Checkpoint:
         notes += ("SAM-HQ: with several candidates, only the best one is refined.",)
     if "image_encoder.layers.0.blocks.0.conv1.c.weight" in state:
         config = SamConfig(MOBILE.encoder, high_quality=high_quality)
-        return Checkpoint(config, "sam_hq_vit_tiny" if high_quality else "mobile_sam", state, notes)
+        return Checkpoint(config, "sam_hq_vit_tiny" if high_quality else "mobile_sam", state, notes, decoder)
     if "image_encoder.blocks.0.attn.qkv.weight" in state:
         config = _vit_config(state, high_quality=high_quality)
         family = "sam_hq" if high_quality else "sam"
-        return Checkpoint(config, f"{family}_{_NAMES.get(config.encoder, 'vit')}", state, notes)
+        return Checkpoint(config, f"{family}_{_NAMES.get(config.encoder, 'vit')}", state, notes, decoder)
     raise _unknown(state)
 
 
@@ -148,6 +152,20 @@ def require_match(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -
     WeightsError
         Naming a few of the weights that are missing, unknown or of another shape.
     """
+    if found := mismatch(state, expected):
+        raise WeightsError(
+            f"The checkpoint looks like a SAM but does not fit one: weights {found}. What loads: {LOADABLE}."
+        )
+
+
+def mismatch(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
+    """Say how names, shapes and kinds of numbers of a state differ from what a model expects; "" if they do not.
+
+    Parameters
+    ----------
+    state, expected
+        As `require_match` takes them.
+    """
     both = [key for key in state if key in expected]
     faults = {
         "missing": [key for key in expected if key not in state],
@@ -155,31 +173,32 @@ def require_match(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -
         "of another shape": [key for key in both if state[key].shape != expected[key].shape],
         "of another type": [key for key in both if state[key].is_floating_point() != expected[key].is_floating_point()],
     }
-    found = [f"{len(keys)} {what} ({_some(keys)})" for what, keys in faults.items() if keys]
-    if found:
-        raise WeightsError(
-            f"The checkpoint looks like a SAM but does not fit one: weights {', '.join(found)}. What loads: {LOADABLE}."
-        )
+    return ", ".join(f"{len(keys)} {what} ({_some(keys)})" for what, keys in faults.items() if keys)
 
 
-def _unwrap(contents: object) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """Take the tensors out of a checkpoint, and say what is left behind."""
-    notes: tuple[str, ...] = ()
+def _unwrap(contents: object) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Take the tensors out of a checkpoint, and those of micro-sam's decoder that may lie beside them."""
+    decoder: dict[str, Tensor] = {}
     for _ in range(_DEEPEST):
         if not isinstance(contents, Mapping):
             raise WeightsError(
                 f"The file holds a {type(contents).__name__}, not weights by name. What loads: {LOADABLE}."
             )
-        if "decoder_state" in contents:
-            notes = ("micro-sam's decoder for automatic segmentation is in the file but not used.",)
+        if isinstance(beside := contents.get("decoder_state"), Mapping):
+            decoder = _plain(beside)
         inner = next((contents[name] for name in _WRAPPERS if isinstance(contents.get(name), Mapping)), None)
         if inner is None:
-            return {key: value for key, value in contents.items() if isinstance(key, str) and _is_plain(value)}, notes
+            return _plain(contents), decoder
         contents = inner
     raise _unknown(())
 
 
-def _is_plain(value: object) -> bool:
+def _plain(contents: Mapping[object, object]) -> dict[str, Tensor]:
+    """Leave out what is no tensor by name."""
+    return {key: value for key, value in contents.items() if isinstance(key, str) and _is_plain(value)}
+
+
+def _is_plain(value: object) -> TypeGuard[Tensor]:
     """Whether a value is a tensor whose numbers lie in memory as they are: not sparse, nested or quantised."""
     return (
         isinstance(value, Tensor) and not value.is_nested and value.layout is torch.strided and not value.is_quantized
