@@ -1,0 +1,1 @@
+"""Formats of masks, one module each; `napari_sam.datasets.table` lists them."""

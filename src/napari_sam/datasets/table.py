@@ -1,0 +1,81 @@
+"""All formats of masks: what the command line and napari's dialogs offer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from napari_sam.datasets.formats.coco import read_coco, write_coco
+from napari_sam.datasets.formats.label_files import read_label_file, write_label_file
+from napari_sam.datasets.formats.sa1b import read_sa1b, write_sa1b
+from napari_sam.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from napari_sam.datasets.records import AnnotatedImage
+
+
+class Writes(Protocol):
+    """Writes a file in one step."""
+
+    def __call__(self, path: Path, images: Sequence[AnnotatedImage], /) -> None:
+        """Raise `InputError` if it cannot be written."""
+
+
+class Reads(Protocol):
+    """Reads what a file holds."""
+
+    def __call__(self, path: Path, faults: list[str] | None = None, /) -> list[AnnotatedImage]:
+        """Raise `InputError` over the first fault, or gather them; see `napari_sam.datasets.documents.Intake`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFormat:
+    """A format of masks.
+
+    Attributes
+    ----------
+    name : str
+        What the command line calls it.
+    title : str
+        What a person calls it.
+    suffix : str
+        Of its files.
+    several : bool
+        Whether a file holds many images, or planes of a stack; else it is written with one.
+    exact : bool
+        Whether every mask comes back pixel by pixel, under others too.
+    write : Writes
+    read : Reads
+    """
+
+    name: str
+    title: str
+    suffix: str
+    several: bool
+    exact: bool
+    write: Writes
+    read: Reads
+
+
+FORMATS = (
+    DatasetFormat("labels", "Labels, TIFF", ".tif", False, False, write_label_file, read_label_file),
+    DatasetFormat("coco", "COCO instances, JSON", ".json", True, True, write_coco, read_coco),
+    DatasetFormat("sa1b", "SA-1B, JSON", ".json", False, True, write_sa1b, read_sa1b),
+)
+
+
+def find_format(name: str) -> DatasetFormat:
+    """Return the format of a name.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    for one in FORMATS:
+        if one.name == name:
+            return one
+    raise InputError(f"{name!r} is not a format of masks. Choose one of {', '.join(one.name for one in FORMATS)}.")

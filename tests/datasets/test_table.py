@@ -1,0 +1,54 @@
+"""What holds for every format."""
+
+from __future__ import annotations
+
+import pytest
+from mask_scenery import assert_same_masks, image_of, ring_and_parts
+
+from napari_sam.datasets.records import to_labels
+from napari_sam.datasets.table import FORMATS, find_format
+from napari_sam.errors import InputError
+
+
+@pytest.fixture(params=FORMATS, ids=lambda one: one.name)
+def kind(request):
+    return request.param
+
+
+def test_masks_come_back_pixel_by_pixel_where_the_format_is_exact(tmp_path, kind):
+    image = ring_and_parts()
+    kind.write(tmp_path / f"a{kind.suffix}", [image])
+    (again,) = kind.read(tmp_path / f"a{kind.suffix}")
+    if kind.exact:
+        assert_same_masks(image, again)
+    else:
+        assert (to_labels(again) > 0).sum() == pytest.approx((to_labels(image) > 0).sum(), rel=0.1)
+
+
+def test_an_image_without_objects_is_written_too(tmp_path, kind):
+    kind.write(tmp_path / f"a{kind.suffix}", [image_of([], (4, 5))])
+    (again,) = kind.read(tmp_path / f"a{kind.suffix}")
+    assert (again.shape, again.objects) == ((4, 5), ())
+
+
+def test_what_is_not_there_or_nonsense_is_refused_with_its_name_or_gathered(tmp_path, kind):
+    path = tmp_path / f"a{kind.suffix}"
+    with pytest.raises(InputError, match="There is no file"):
+        kind.read(path)
+    for contents in (b"", b"nonsense", b"{}", b"PK\x03\x04nothing"):
+        path.write_bytes(contents)
+        with pytest.raises(InputError, match=rf"a{kind.suffix}"):
+            kind.read(path)
+        faults = []
+        assert kind.read(path, faults) == [] and len(faults) == 1
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path, kind):
+    with pytest.raises(InputError, match="cannot be written"):
+        kind.write(tmp_path / "none" / f"a{kind.suffix}", [ring_and_parts()])
+
+
+def test_an_unknown_name_is_answered_with_those_that_there_are():
+    assert find_format("coco").title == "COCO instances, JSON"
+    with pytest.raises(InputError, match=r"labels, coco, sa1b"):
+        find_format("csv")
