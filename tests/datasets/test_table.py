@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import tifffile
 from mask_scenery import assert_same_masks, image_of, ring_and_parts
 
 from napari_sam.datasets.records import to_labels
@@ -10,13 +12,24 @@ from napari_sam.datasets.table import FORMATS, find_format
 from napari_sam.errors import InputError
 
 
+@pytest.fixture(autouse=True)
+def image_of_yolo(tmp_path):
+    """Its shares are of the size of the image beside it, which differs from test to test."""
+
+    def put(shape):
+        tifffile.imwrite(tmp_path / "a.tiff", np.zeros(shape, np.uint8))
+
+    return put
+
+
 @pytest.fixture(params=FORMATS, ids=lambda one: one.name)
 def kind(request):
     return request.param
 
 
-def test_masks_come_back_pixel_by_pixel_where_the_format_is_exact(tmp_path, kind):
+def test_masks_come_back_pixel_by_pixel_where_the_format_is_exact(tmp_path, kind, image_of_yolo):
     image = ring_and_parts()
+    image_of_yolo(image.shape)
     kind.write(tmp_path / f"a{kind.suffix}", [image])
     (again,) = kind.read(tmp_path / f"a{kind.suffix}")
     if kind.exact:
@@ -25,7 +38,8 @@ def test_masks_come_back_pixel_by_pixel_where_the_format_is_exact(tmp_path, kind
         assert (to_labels(again) > 0).sum() == pytest.approx((to_labels(image) > 0).sum(), rel=0.1)
 
 
-def test_an_image_without_objects_is_written_too(tmp_path, kind):
+def test_an_image_without_objects_is_written_too(tmp_path, kind, image_of_yolo):
+    image_of_yolo((4, 5))
     kind.write(tmp_path / f"a{kind.suffix}", [image_of([], (4, 5))])
     (again,) = kind.read(tmp_path / f"a{kind.suffix}")
     assert (again.shape, again.objects) == ((4, 5), ())
@@ -35,7 +49,7 @@ def test_what_is_not_there_or_nonsense_is_refused_with_its_name_or_gathered(tmp_
     path = tmp_path / f"a{kind.suffix}"
     with pytest.raises(InputError, match="There is no file"):
         kind.read(path)
-    for contents in (b"", b"nonsense", b"{}", b"PK\x03\x04nothing"):
+    for contents in (b"", b"nonsense \xff", b"{}", b"PK\x03\x04nothing"):
         path.write_bytes(contents)
         with pytest.raises(InputError, match=rf"a{kind.suffix}"):
             kind.read(path)

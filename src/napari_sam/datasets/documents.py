@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from contextlib import contextmanager
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -25,6 +26,10 @@ _LONGEST_NAME = 1000
 _LARGEST_SIDE = 1 << 24
 
 
+class EmptyMaskError(InputError):
+    """A mask has no pixels on its image."""
+
+
 class Intake:
     """One file that is being read: what is wrong with it, and how much memory its masks take.
 
@@ -41,13 +46,20 @@ class Intake:
         self._faults = faults
         self._most = largest_read()
         self._kept = 0
+        self._left_out: Counter[str] = Counter()
 
     @contextmanager
     def part(self, what: str) -> Iterator[None]:
-        """Read a part, "annotation 3" say; whatever goes wrong in it is an `InputError` that names file and part."""
+        """Read a part, "annotation 3" say; whatever goes wrong in it is an `InputError` that names file and part.
+
+        Masks without pixels are left out: they come from programs that round, and do no harm.
+        """
         with self.whole(), reading(self.path, what):
             try:
                 yield
+            except EmptyMaskError as error:
+                self.leave_out("objects that cover no pixel")
+                self.fault(f"{what}: {error}")
             except InputError as error:
                 raise InputError(f"{self.path}, {what}: {error}") from error
 
@@ -65,6 +77,15 @@ class Intake:
         """Tell of what is wrong and does no harm: only whoever gathers faults hears of it."""
         if self._faults is not None:
             self._faults.append(f"{self.path}, {words}")
+
+    def leave_out(self, what: str) -> None:
+        """Count what is not read, "lines" say."""
+        self._left_out[what] += 1
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of what was read so far."""
+        return tuple(f"Left out: {count} {what}." for what, count in self._left_out.items())
 
     def allow(self, size: int) -> None:
         """Refuse `size` bytes more than the masks that were kept, where that is too much.
@@ -114,6 +135,18 @@ def write_json(path: Path, document: Any) -> None:
     """
     with replacing_result(path) as temporary, temporary.open("x", encoding="utf-8") as file:
         json.dump(document, file, allow_nan=False)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a text file in one step.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    with replacing_result(path) as temporary, temporary.open("x", encoding="utf-8", newline="\n") as file:
+        file.write(content)
 
 
 def record(value: Any, what: str) -> dict[str, Any]:

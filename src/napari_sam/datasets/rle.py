@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam.datasets.documents import items, record, whole
+from napari_sam.datasets.documents import EmptyMaskError, items, record, whole
 from napari_sam.errors import InputError
 from napari_sam.masks import decode_boxed, encode_mask
 
@@ -69,7 +69,7 @@ def boxed(segmentation: Any, shape: tuple[int, int], intake: Intake) -> BoxedMas
     intake.allow(_strip(lengths, shape) * _WORK)
     mask = decode_boxed({"size": shape, "counts": lengths})
     if not mask.mask.size:
-        raise InputError("its mask is empty.")
+        raise EmptyMaskError("its mask is empty.")
     return intake.keep(mask)
 
 

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from napari_sam.datasets.formats.coco import read_coco, write_coco
+from napari_sam.datasets.formats.geojson import read_geojson, write_geojson
+from napari_sam.datasets.formats.imagej import read_rois, write_rois
 from napari_sam.datasets.formats.label_files import read_label_file, write_label_file
 from napari_sam.datasets.formats.sa1b import read_sa1b, write_sa1b
+from napari_sam.datasets.formats.yolo import read_yolo, write_yolo
 from napari_sam.errors import InputError
 
 if TYPE_CHECKING:
@@ -64,6 +67,9 @@ FORMATS = (
     DatasetFormat("labels", "Labels, TIFF", ".tif", False, False, write_label_file, read_label_file),
     DatasetFormat("coco", "COCO instances, JSON", ".json", True, True, write_coco, read_coco),
     DatasetFormat("sa1b", "SA-1B, JSON", ".json", False, True, write_sa1b, read_sa1b),
+    DatasetFormat("geojson", "GeoJSON, for QuPath", ".geojson", True, True, write_geojson, read_geojson),
+    DatasetFormat("imagej", "ImageJ ROIs, zip", ".zip", True, True, write_rois, read_rois),
+    DatasetFormat("yolo", "YOLO polygons, text", ".txt", False, False, write_yolo, read_yolo),
 )
 
 

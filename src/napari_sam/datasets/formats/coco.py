@@ -122,7 +122,7 @@ def _images(document: dict[str, Any], intake: Intake) -> list[AnnotatedImage]:
             if image_id not in images:
                 raise InputError(f"its image {image_id} is not in the file.")
             objects[image_id].append(_object(about, images[image_id].shape, categories, intake, place))
-    return [replace(image, objects=tuple(objects[image_id])) for image_id, image in images.items()]
+    return [replace(image, objects=tuple(objects[image_id]), notes=intake.notes) for image_id, image in images.items()]
 
 
 def _categories(document: dict[str, Any], intake: Intake) -> dict[int, str]:

@@ -87,7 +87,8 @@ def read_sa1b(path: Path, faults: list[str] | None = None) -> list[AnnotatedImag
         with intake.part("image"):
             about = document["image"]
             images.append(AnnotatedImage(text(about.get("file_name", path.stem), "file_name"), image_shape(about), ()))
-        return [replace(one, objects=_objects(document["annotations"], one.shape, intake)) for one in images]
+        read = [replace(one, objects=_objects(document["annotations"], one.shape, intake)) for one in images]
+        return [replace(one, notes=intake.notes) for one in read]
     return []
 
 
