@@ -25,7 +25,7 @@ from napari_sam.errors import InputError
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "napari_sam"
 NAME = "napari-sam-live"
-DECLARED_AHEAD = {"magicgui", "open-clip-torch"}  # pyproject.toml says why
+DECLARED_AHEAD = {"magicgui"}  # pyproject.toml says why
 HEAVY = {"torch", "napari", "qtpy", "superqt", "PyQt6", "PySide6", "skimage", "scipy", "open_clip"}
 QT_BINDINGS = {"pyqt5", "pyqt6", "pyside2", "pyside6"}
 

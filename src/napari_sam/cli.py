@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_sam import __version__
-from napari_sam.commands import benchmark, cache, doctor, embed, journal, models, propagate, segment, train
+from napari_sam.commands import benchmark, cache, doctor, embed, find, journal, models, propagate, segment, train
 
 app = typer.Typer(
     name="napari-sam",
@@ -39,6 +39,7 @@ def _main(
 
 app.command()(segment.segment)
 app.command()(propagate.propagate)
+app.command()(find.find)
 app.command()(embed.embed)
 app.add_typer(cache.app, name="cache")
 app.add_typer(journal.app, name="journal")

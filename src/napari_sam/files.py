@@ -48,6 +48,11 @@ def format_bytes(count: int) -> str:
     return f"{count / 1e9:.2f} GB"
 
 
+def size_on_disk(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder; 0 where there is neither."""
+    return sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
+
+
 def parse_bytes(text: str) -> int:
     """Read a number of bytes, such as "500 MB" or "20GB", in powers of ten.
 

@@ -9,9 +9,12 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from napari_sam.checkpoints import download, registry, weights
 from napari_sam.checkpoints.registry import ModelSpec, list_models
+from napari_sam.text.models import CLIP_MODELS
 
 
 @pytest.fixture
@@ -172,3 +175,47 @@ def test_ctrl_c_ends_at_once_and_keeps_the_part(home):
     assert "of demo are kept" in stderr
     assert "Traceback" not in stderr
     assert part.stat().st_size > 1_000_000
+
+
+def test_text_models_are_listed_with_licence_size_and_state(run, read_json, home, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    words = run("models", "list").stdout.partition("\nWords")[2]
+    for model in CLIP_MODELS:
+        line = next(line for line in words.splitlines() if f" {model.name} " in line)
+        assert model.licence in line
+        assert model.size_text in line
+        assert "to download" in line
+    folder = home / "weights" / "clip-quilt"
+    folder.mkdir(parents=True)
+    (folder / "open_clip_config.json").write_bytes(b"{}")
+    (folder / "open_clip_model.safetensors").write_bytes(bytes(1998))
+    folder.with_name("mine").mkdir()
+    (folder.with_name("mine") / "open_clip_config.json").write_bytes(b"{}")
+    words = run("models", "list").stdout.partition("\nWords")[2]
+    assert "2 kB" in next(line for line in words.splitlines() if " clip-quilt " in line)
+    rows = {row["name"]: row for row in read_json(run("models", "list", "--json").stdout)}
+    assert (rows["clip-quilt"]["state"], rows["clip-quilt"]["path"]) == ("on disk", str(folder))
+    assert (rows["clip-biomed"]["state"], rows["clip-biomed"]["path"]) == ("to download", None)
+    assert rows["mine"]["state"] == "damaged"
+
+
+def test_text_models_are_downloaded_verified_and_removed_by_the_same_commands(run, home, monkeypatch):
+    def bring(model, folder, _advice, progress):
+        folder.mkdir(parents=True)
+        save_file({"weight": torch.zeros(500)}, folder / "open_clip_model.safetensors")
+        (folder / "open_clip_config.json").write_bytes(b"{}")
+        progress(1.0)
+
+    monkeypatch.setattr("napari_sam.text.store.download_model", bring)
+    folder = home / "weights" / "clip-datacomp"
+    result = run("models", "download", "clip-datacomp")
+    assert result.stdout == f"clip-datacomp: {folder} (2.07 kB)\n"
+    assert "clip-datacomp: right (well-formed" in run("models", "verify", "clip-datacomp").stdout
+    assert "clip-datacomp: right" in run("models", "verify").stdout
+    assert run("models", "remove", "clip-datacomp", "--yes").stdout == "clip-datacomp: 2.07 kB freed\n"
+    assert not folder.exists()
+
+
+def test_a_text_model_that_does_not_exist(run):
+    result = run("models", "download", "clip-datacom")
+    assert (result.exit_code, "Did you mean clip-datacomp?" in result.stderr) == (1, True)

@@ -2,7 +2,8 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -12,7 +13,10 @@ from napari_sam.checkpoints.registry import ARCHITECTURES, ModelSpec, list_model
 from napari_sam.commands.common import reported, table_console, transfer_bar, work_bar
 from napari_sam.commands.options.shared import Debug, JsonTable, Yes
 from napari_sam.errors import Cancelled, WeightsError
-from napari_sam.files import format_bytes
+from napari_sam.files import format_bytes, size_on_disk
+
+if TYPE_CHECKING:
+    from napari_sam.text.models import ClipModel
 
 app = typer.Typer(no_args_is_help=True, help="List, download, import, verify and remove models.")
 
@@ -25,7 +29,7 @@ def list_(as_json: JsonTable = False, debug: Debug = False) -> None:
     from napari_sam.checkpoints import receipts
 
     with reported(debug):
-        rows = [_row(spec) for spec in _all_models()]
+        rows = [*(_row(spec) for spec in _all_models()), *(_clip_row(model) for model in _all_clip_models())]
         if as_json:
             typer.echo(json.dumps(rows, indent=2))
             return
@@ -40,20 +44,22 @@ def download(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names from `napari-sam models list`.")],
     debug: Debug = False,
 ) -> None:
-    """Download models; one that was cut off goes on where it stopped."""
-    from napari_sam.checkpoints import weights
+    """Download models; one that was cut off goes on where it stopped.
 
+    What is downloaded may be carried to a machine without a network: files with `napari-sam models import`, the folders
+    of text models by copying them.
+    """
     with reported(debug):
-        for spec in [weights.lookup(name) for name in names]:  # a mistyped name must not cost the time of the others
+        for keeper, spec in [_lookup(name) for name in names]:  # a mistyped name must not cost the time of the others
             try:
                 with transfer_bar(spec.name, spec.approximate_size) as progress:
-                    path = weights.ensure(spec, progress)
+                    path = keeper.ensure(spec, progress)
             except KeyboardInterrupt as error:
-                kept = format_bytes(weights.partial_size(spec))
+                kept = format_bytes(keeper.partial_size(spec))
                 raise Cancelled(
                     f"Cancelled. {kept} of {spec.name} are kept: run the command again to go on."
                 ) from error
-            typer.echo(f"{spec.name}: {path} ({format_bytes(path.stat().st_size)})")
+            typer.echo(f"{spec.name}: {path} ({format_bytes(size_on_disk(path))})")
 
 
 @app.command("import")
@@ -84,19 +90,19 @@ def verify(
 ) -> None:
     """Read models and compare their checksums; exit with 1 if one is damaged."""
     from napari_sam.checkpoints import weights
+    from napari_sam.text import store
 
     with reported(debug):
-        specs = (
-            [weights.lookup(name) for name in names]
-            if names
-            # Damaged ones, too: only what is not here at all is left out.
-            else [spec for spec in _all_models() if weights.status(spec) is not weights.State.TO_DOWNLOAD]
-        )
+        here: list[tuple[ModuleType, Any]] = [(weights, spec) for spec in _all_models()]
+        here += [(store, model) for model in _all_clip_models()]
+        # Damaged ones, too: only what is not here at all is left out.
+        here = [(keeper, spec) for keeper, spec in here if keeper.status(spec) is not weights.State.TO_DOWNLOAD]
+        specs = [_lookup(name) for name in names] if names else here
         damaged = 0
-        for spec in specs:
+        for keeper, spec in specs:
             try:
                 with work_bar(f"Reading {spec.name}") as progress:
-                    words = weights.verify(spec, progress)
+                    words = keeper.verify(spec, progress)
             except WeightsError as error:
                 damaged += 1
                 typer.echo(f"{spec.name}: {error}", err=True)
@@ -114,20 +120,57 @@ def remove(
     debug: Debug = False,
 ) -> None:
     """Delete models from this machine, with what unfinished downloads left."""
-    from napari_sam.checkpoints import weights
-
     with reported(debug):
-        specs = [weights.lookup(name) for name in names]
+        specs = [_lookup(name) for name in names]
         if not yes:
-            typer.confirm(f"Delete {', '.join(spec.name for spec in specs)} from this machine?", abort=True)
-        for spec in specs:
-            typer.echo(f"{spec.name}: {format_bytes(weights.remove(spec))} freed")
+            typer.confirm(f"Delete {', '.join(spec.name for _keeper, spec in specs)} from this machine?", abort=True)
+        for keeper, spec in specs:
+            typer.echo(f"{spec.name}: {format_bytes(keeper.remove(spec))} freed")
+
+
+def _lookup(name: str) -> tuple[ModuleType, Any]:
+    """Return who keeps the model called `name`, checkpoints or text models, and the model."""
+    from napari_sam.checkpoints import weights
+    from napari_sam.text import store
+
+    keeper = store if store.knows(name) else weights
+    return keeper, keeper.lookup(name)
 
 
 def _all_models() -> list[ModelSpec]:
     from napari_sam.checkpoints import weights
 
     return [*list_models(), *weights.imported()]
+
+
+def _all_clip_models() -> "list[ClipModel]":
+    from napari_sam.text import store
+    from napari_sam.text.models import CLIP_MODELS
+
+    return [*CLIP_MODELS, *store.on_disk()]
+
+
+def _clip_row(model: "ClipModel") -> dict[str, Any]:
+    """Gather what the list says of one text model."""
+    from napari_sam.checkpoints.weights import State
+    from napari_sam.text import store
+
+    state = store.status(model)
+    return {
+        "name": model.name,
+        "title": model.title,
+        "architecture": "clip",
+        "size": None,
+        "size_text": model.size_text,
+        "licence": model.licence,
+        "domain": "words",
+        "use_for": model.use_for,
+        "state": str(state),
+        "partial": store.partial_size(model),
+        "path": None if state is State.TO_DOWNLOAD else str(store.target_folder(model)),
+        "urls": [],
+        "project": model.source,
+    }
 
 
 def _row(spec: ModelSpec) -> dict[str, Any]:
@@ -170,7 +213,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
 
 def _size_cell(row: dict[str, Any]) -> str:
     """Write the size of the file that is here, or else of the one that there is to have."""
-    return row["size_text"] if row["path"] is None else format_bytes(Path(row["path"]).stat().st_size)
+    return row["size_text"] if row["path"] is None else format_bytes(size_on_disk(Path(row["path"])))
 
 
 def _state_cell(row: dict[str, Any]) -> str:
