@@ -98,6 +98,24 @@ class PromptableModel(Protocol):
 
 
 @runtime_checkable
+class SelectiveModel(Protocol):
+    """A model that knows how good a mask will be before it draws it."""
+
+    def decode_better(
+        self, features: Features, prompts: PromptTensors, frame: Frame, least: float
+    ) -> tuple[Tensor, Tensor]:
+        """Answer B sets of prompts with three candidates each, and draw those that are good.
+
+        Returns
+        -------
+        logits : Tensor, shape (k, h, w)
+            Low-resolution logits of the k candidates whose predicted IoU is greater than `least`, object by object.
+        scores : Tensor, shape (B, 3)
+            Predicted IoU of all.
+        """
+
+
+@runtime_checkable
 class DenseModel(Protocol):
     """A model that also tells, for the whole plane at once, where objects are: what automatic segmentation reads."""
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from napari_sam.masks import BoxedMask
-from napari_sam.model.protocol import PromptTensors
+from napari_sam.model.protocol import PromptTensors, SelectiveModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,9 +116,10 @@ def screen(
     """
     at = torch.from_numpy(frame.to_model(points)).to(model.device)[:, None]
     prompts = PromptTensors(at, torch.ones(at.shape[:2], dtype=torch.int64, device=at.device))
-    decoded = model.decode(features, prompts, frame, multimask=True)
-    point, candidate = torch.nonzero(decoded.scores > (rules.score or -inf), as_tuple=True)
-    logits, scores = decoded.logits[point, candidate], decoded.scores[point, candidate]
+    least = rules.score or -inf
+    logits, all_scores = _decoded(model, features, prompts, frame, least)
+    point, candidate = torch.nonzero(all_scores > least, as_tuple=True)
+    scores = all_scores[point, candidate]
     measures = [_measured(model.upscale(some[:, None], frame)[:, 0], rules) for some in _split(logits, frame)]
     stability, box, passed = (torch.cat(parts) for parts in zip(*measures, strict=True))
     (kept,) = torch.nonzero(passed, as_tuple=True)
@@ -129,6 +130,16 @@ def screen(
         box[kept].cpu().numpy(),
         logits[kept].float(),
     )
+
+
+def _decoded(
+    model: PromptableModel, features: Features, prompts: PromptTensors, frame: Frame, least: float
+) -> tuple[Tensor, Tensor]:
+    """Decode three candidates for each of B objects: logits (k, h, w) of those that score more, all scores (B, 3)."""
+    if isinstance(model, SelectiveModel):
+        return model.decode_better(features, prompts, frame, least)
+    decoded = model.decode(features, prompts, frame, multimask=True)
+    return decoded.logits[decoded.scores > least], decoded.scores
 
 
 def full_masks(model: PromptableModel, _features: Features, frame: Frame, *, logits: Tensor) -> list[BoxedMask]:
@@ -148,10 +159,10 @@ def _split(logits: Tensor, frame: Frame) -> Iterator[Tensor]:
 
 def _measured(logits: Tensor, rules: ScreenRules) -> tuple[Tensor, Tensor, Tensor]:
     """Measure (n, H, W) logits: stability (n,), boxes (n, 4), and whether there is a mask and it is stable enough."""
-    high, low = ((logits > level).sum((1, 2)) for level in (rules.offset, -rules.offset))
+    # Row by row, in small integers: several times as quick as at once.
+    high, low = ((logits > level).sum(2, dtype=torch.int32).sum(1) for level in (rules.offset, -rules.offset))
     stability = (high / low).float()
-    inside = logits > 0
-    rows, columns = inside.any(2), inside.any(1)
+    rows, columns = logits.amax(2) > 0, logits.amax(1) > 0
     first_y, first_x = (line.to(torch.uint8).argmax(1) for line in (rows, columns))
     last_y, last_x = (line.shape[1] - 1 - line.flip(1).to(torch.uint8).argmax(1) for line in (rows, columns))
     box = torch.stack([first_y, first_x, last_y, last_x], 1)

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_sam.model.encoders.layers import LayerNorm2d, Perceptron
-from napari_sam.model.protocol import Decoded
-from napari_sam.model.sam.mask_decoder import MASK_TOKENS, MaskDecoder, filter_image
+from napari_sam.model.sam.mask_decoder import MASK_TOKENS, MaskDecoder, to_raster
 
 if TYPE_CHECKING:
     from napari_sam.model.protocol import Features
@@ -47,25 +46,27 @@ class HQMaskDecoder(MaskDecoder):
         """Fuse early and final features once for an image: the embedding and (1, C / 8, 4 g, 4 g) detail."""
         return embedding, self.embedding_encoder(embedding) + self.compress_vit_feat(early)
 
-    def forward(
-        self, features: Features, positions: Tensor, sparse: Tensor, dense: Tensor, *, multimask: bool
-    ) -> Decoded:
-        """Predict the masks of B objects; arguments and result as in `MaskDecoder.forward`.
+    def _own_tokens(self) -> Tensor:
+        return torch.cat([super()._own_tokens(), self.hf_token.weight])
+
+    def _masks(self, features: Features, tokens: Tensor, image: Tensor, scores: Tensor, wanted: slice) -> Tensor:
+        """Predict as `MaskDecoder` does, and correct the best candidate.
 
         The authors answer an ambiguous prompt with the best of the three candidates, corrected. Here the other two
         stay beside it, uncorrected, so that a person can still choose.
         """
-        embedding, detail = features
-        wanted = slice(1, MASK_TOKENS) if multimask else slice(0, 1)
-        own_tokens = torch.cat([self.iou_token.weight, self.mask_tokens.weight, self.hf_token.weight])
-        tokens, image = self._attend(embedding, positions, own_tokens, sparse, dense)
-        upscaled = self.output_upscaling(image)
-        masks = self._masks(tokens[:, 1 : 1 + MASK_TOKENS], upscaled, wanted)
+        _embedding, detail = features
+        upscaled = to_raster(self._upscaled(image).mT, features[0].shape[-1])
+        masks = _filtered(self._filters(tokens, wanted), upscaled)
         hq_filter = self.hf_mlp(tokens[:, 1 + MASK_TOKENS : 2 + MASK_TOKENS])
-        correction = filter_image(hq_filter, self.embedding_maskfeature(upscaled) + detail)
-        scores = self.iou_prediction_head(tokens[:, 0])[:, wanted]
+        correction = _filtered(hq_filter, self.embedding_maskfeature(upscaled) + detail)
         best = (scores == scores.amax(1, keepdim=True))[..., None, None]
-        return Decoded(torch.where(best, masks + correction, masks), scores)
+        return torch.where(best, masks + correction, masks)
+
+
+def _filtered(filters: Tensor, image: Tensor) -> Tensor:
+    """Take the dot product of (b, n, c) filters with each pixel of a (b, c, H, W) image: (b, n, H, W)."""
+    return torch.unflatten(filters @ image.flatten(2), 2, image.shape[-2:])
 
 
 def _upscale(channels: int, middle: int, out: int) -> nn.Sequential:

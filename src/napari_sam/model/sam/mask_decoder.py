@@ -5,17 +5,23 @@ Kirillov et al., Segment Anything, arXiv 2304.02643, figure 14 and appendix A.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_sam.model.encoders.layers import FeedForward, LayerNorm2d, Perceptron
+from napari_sam.model.encoders.layers import LayerNorm2d, Perceptron
 from napari_sam.model.protocol import Decoded
+from napari_sam.model.sam.two_way import SharedCells, TwoWayTransformer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from napari_sam.model.protocol import Features
+
+_TOGETHER_ON_CPU = 2
+"""Objects at a time: more fall out of the cache between one layer and the next."""
 
 MASK_TOKENS = 4
 """Mask 0 answers unambiguous prompts; masks 1 to 3 are the candidates for an ambiguous one."""
@@ -75,143 +81,92 @@ class MaskDecoder(nn.Module):
             Logits (B, 3 or 1, 4 g, 4 g) and predicted IoU.
         """
         wanted = slice(1, MASK_TOKENS) if multimask else slice(0, 1)
-        own_tokens = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
-        tokens, image = self._attend(features[0], positions, own_tokens, sparse, dense)
-        masks = self._masks(tokens[:, 1 : 1 + MASK_TOKENS], self.output_upscaling(image), wanted)
-        scores = self.iou_prediction_head(tokens[:, 0])
-        return Decoded(masks, scores[:, wanted])
+        parts = [
+            (self._masks(features, tokens, image, scores, wanted), scores)
+            for tokens, image, scores in self._attend(features[0], positions, sparse, dense, wanted)
+        ]
+        logits, scores = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+        return Decoded(logits, scores)
 
-    def _attend(
-        self, embedding: Tensor, positions: Tensor, own_tokens: Tensor, sparse: Tensor, dense: Tensor
+    def better(
+        self, least: float, features: Features, positions: Tensor, sparse: Tensor, dense: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Run the transformer: (B, own + n, C) tokens, the decoder's own first, and a (B, C, g, g) image."""
-        tokens = torch.cat([own_tokens.expand(len(sparse), -1, -1), sparse], 1)
-        cells, places = (x.flatten(2).mT.contiguous() for x in (embedding + dense, positions))
-        tokens, image = self.transformer(tokens, cells, places)
-        return tokens, torch.unflatten(image.mT, 2, embedding.shape[-2:])
+        """Predict those of three candidates for each of B objects whose predicted IoU is greater than `least`.
 
-    def _masks(self, mask_tokens: Tensor, image: Tensor, wanted: slice) -> Tensor:
-        """Turn each wanted mask token into a filter over the upscaled image: (B, wanted, 4 g, 4 g) logits."""
-        networks = list(self.output_hypernetworks_mlps)[wanted]
-        filters = torch.stack([f(t) for f, t in zip(networks, mask_tokens[:, wanted].unbind(1), strict=True)], 1)
-        return filter_image(filters, image)
-
-
-def filter_image(filters: Tensor, image: Tensor) -> Tensor:
-    """Take the dot product of (B, n, c) filters with each pixel of a (B, c, H, W) image: (B, n, H, W)."""
-    return torch.unflatten(filters @ image.flatten(2), 2, image.shape[-2:])
-
-
-class TwoWayTransformer(nn.Module):
-    """Let prompt tokens and image cells attend to each other.
-
-    Parameters
-    ----------
-    channels : int
-        Channels of tokens and cells.
-    depth : int
-        Number of blocks.
-    heads : int
-        Attention heads.
-    hidden : int
-        Hidden channels of the tokens' feed-forward layers.
-    """
-
-    def __init__(self, channels: int, depth: int, heads: int, hidden: int) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(TwoWayBlock(channels, heads, hidden, first=i == 0) for i in range(depth))
-        self.final_attn_token_to_image = Attention(channels, heads, channels // 2)
-        self.norm_final_attn = nn.LayerNorm(channels)
-
-    def forward(self, prompts: Tensor, image: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Attend both ways.
-
-        Parameters
-        ----------
-        prompts : Tensor, shape (B, n, C)
-            Tokens; they serve as their own position encoding.
-        image : Tensor, shape (B, cells, C) or (1, cells, C)
-            Image cells; work on cells that all objects share is done once.
-        positions : Tensor, shape (1, cells, C)
-            Position encoding of the cells.
+        The other arguments are those of `forward`. Objects without such a mask cost about half.
 
         Returns
         -------
-        tokens : Tensor, shape (B, n, C)
-        image : Tensor, shape (B, cells, C)
+        logits : Tensor, shape (k, 4 g, 4 g)
+            Of the k good ones, object by object.
+        scores : Tensor, shape (B, 3)
+            Of all.
         """
-        tokens = prompts
-        for layer in self.layers:
-            tokens, image = layer(tokens, image, prompts, positions)
-        answer = self.final_attn_token_to_image(tokens + prompts, image + positions, image)
-        return self.norm_final_attn(tokens + answer), image
+        wanted = slice(1, MASK_TOKENS)
+        found, all_scores = [], []
+        for tokens, image, scores in self._attend(features[0], positions, sparse, dense, wanted):
+            good = scores > least
+            (rows,) = torch.nonzero(good.any(1), as_tuple=True)
+            if len(rows):
+                masks = self._masks(features, tokens[rows], image[rows], scores[rows], wanted)
+                found.append(masks[good[rows]])
+            all_scores.append(scores)
+        side = 4 * features[0].shape[-1]
+        return torch.cat(found) if found else sparse.new_zeros(0, side, side), torch.cat(all_scores)
+
+    def _own_tokens(self) -> Tensor:
+        """Join what precedes the prompts: the token of the scores, then those of the masks."""
+        return torch.cat([self.iou_token.weight, self.mask_tokens.weight])
+
+    def _attend(
+        self, embedding: Tensor, positions: Tensor, sparse: Tensor, dense: Tensor, wanted: slice
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Run the transformer on some objects at a time: tokens (b, n, C), image (b, g g, C), scores (b, wanted)."""
+        own = self._own_tokens()
+        cells, places = (x.flatten(2).mT.contiguous() for x in (embedding + dense, positions))
+        image = self.transformer.share(cells, places) if len(cells) == 1 else cells
+        together = len(sparse) if sparse.is_cuda else _TOGETHER_ON_CPU
+        for start in range(0, len(sparse), together):
+            some = slice(start, start + together)
+            tokens = torch.cat([own.expand(len(sparse[some]), -1, -1), sparse[some]], 1)
+            tokens, seen = self.transformer(tokens, image if isinstance(image, SharedCells) else image[some], places)
+            yield tokens, seen, self.iou_prediction_head(tokens[:, 0])[:, wanted]
+
+    def _masks(self, features: Features, tokens: Tensor, image: Tensor, scores: Tensor, wanted: slice) -> Tensor:
+        """Read the wanted masks of b objects off their images: (b, wanted, 4 g, 4 g) logits."""
+        return to_raster(self._filters(tokens, wanted) @ self._upscaled(image).mT, features[0].shape[-1])
+
+    def _filters(self, tokens: Tensor, wanted: slice) -> Tensor:
+        """Turn each wanted mask token into a filter over the upscaled image: (b, wanted, C / 8)."""
+        networks = list(self.output_hypernetworks_mlps)[wanted]
+        mask_tokens = tokens[:, 1 : 1 + MASK_TOKENS][:, wanted]
+        return torch.stack([f(t) for f, t in zip(networks, mask_tokens.unbind(1), strict=True)], 1)
+
+    def _upscaled(self, image: Tensor) -> Tensor:
+        """Make 16 pixels of each cell, (b, g g, C): (b, 16 g g, C / 8), in the order of `to_raster`.
+
+        A transposed convolution whose kernel is as wide as its stride sees one cell at a time, so it is a matrix
+        product; pixels that stay beside their cell need no shuffling of large images.
+        """
+        enlarge, norm, activation, enlarge_more, last = self.output_upscaling
+        quarters = _quartered(image, cast("nn.ConvTranspose2d", enlarge))
+        # Not the layer itself, which expects channels elsewhere.
+        quarters = activation(nn.LayerNorm.forward(cast("nn.LayerNorm", norm), quarters))
+        upscaled: Tensor = last(_quartered(quarters, cast("nn.ConvTranspose2d", enlarge_more)))
+        return upscaled
 
 
-class TwoWayBlock(nn.Module):
-    """Tokens attend to tokens, tokens to the image, a feed-forward layer, then the image attends to the tokens.
+def _quartered(pixels: Tensor, convolution: nn.ConvTranspose2d) -> Tensor:
+    """Make four pixels of each, (b, n, in): (b, 4 n, out)."""
+    weight = convolution.weight.permute(2, 3, 1, 0).flatten(0, 2)
+    bias = None if convolution.bias is None else convolution.bias.repeat(4)
+    return torch.unflatten(F.linear(pixels, weight, bias), -1, (4, -1)).flatten(1, 2)
 
-    Parameters
-    ----------
-    channels, heads, hidden : int
-        As in `TwoWayTransformer`.
-    first : bool
-        The first block's self-attention has neither position encoding nor residual: its tokens are still bare.
+
+def to_raster(pixels: Tensor, side: int) -> Tensor:
+    """Bring (b, n, 16 side side) pixels to (b, n, 4 side, 4 side).
+
+    They come cell by cell, then by quarters of the cell, then by quarters of those.
     """
-
-    def __init__(self, channels: int, heads: int, hidden: int, *, first: bool) -> None:
-        super().__init__()
-        self.first = first
-        self.self_attn = Attention(channels, heads, channels)
-        self.norm1 = nn.LayerNorm(channels)
-        self.cross_attn_token_to_image = Attention(channels, heads, channels // 2)
-        self.norm2 = nn.LayerNorm(channels)
-        self.mlp = FeedForward(channels, hidden, nn.ReLU)
-        self.norm3 = nn.LayerNorm(channels)
-        self.norm4 = nn.LayerNorm(channels)
-        self.cross_attn_image_to_token = Attention(channels, heads, channels // 2)
-
-    def forward(self, tokens: Tensor, image: Tensor, prompts: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Map (B, n, C) tokens and (B or 1, cells, C) image to (B, n, C) and (B, cells, C)."""
-        if self.first:
-            tokens = self.self_attn(tokens, tokens, tokens)
-        else:
-            placed = tokens + prompts
-            tokens = tokens + self.self_attn(placed, placed, tokens)
-        tokens = self.norm1(tokens)
-        placed_image = image + positions
-        tokens = self.norm2(tokens + self.cross_attn_token_to_image(tokens + prompts, placed_image, image))
-        tokens = self.norm3(tokens + self.mlp(tokens))
-        image = self.norm4(image + self.cross_attn_image_to_token(placed_image, tokens + prompts, tokens))
-        return tokens, image
-
-
-class Attention(nn.Module):
-    """Multi-head attention, its inner width smaller than the tokens'.
-
-    Parameters
-    ----------
-    channels : int
-        Channels of the tokens.
-    heads : int
-        Attention heads; they share `inner` equally.
-    inner : int
-        Channels of queries, keys and values together.
-    """
-
-    def __init__(self, channels: int, heads: int, inner: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.q_proj = nn.Linear(channels, inner)
-        self.k_proj = nn.Linear(channels, inner)
-        self.v_proj = nn.Linear(channels, inner)
-        self.out_proj = nn.Linear(inner, channels)
-
-    def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """Attend from (B, n, C) queries to (B, m, C) keys and values; a batch of one serves all objects."""
-        batch = max(len(queries), len(keys))
-        q, k, v = (
-            projection(x).unflatten(-1, (self.heads, -1)).transpose(1, 2).expand(batch, -1, -1, -1)
-            for projection, x in ((self.q_proj, queries), (self.k_proj, keys), (self.v_proj, values))
-        )  # each (B, heads, n or m, d)
-        result: Tensor = self.out_proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
-        return result
+    parts = torch.unflatten(pixels, 2, (side, side, 2, 2, 2, 2))  # rows and columns in turns
+    return parts.permute(0, 1, 2, 4, 6, 3, 5, 7).reshape(*pixels.shape[:2], 4 * side, 4 * side)

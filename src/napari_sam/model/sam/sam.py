@@ -5,6 +5,7 @@ Kirillov et al., Segment Anything, arXiv 2304.02643. With the same weights the n
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -127,11 +128,30 @@ class Sam(nn.Module):
         decoded: Decoded = self.mask_decoder(features, positions, sparse, dense, multimask=multimask)
         return decoded
 
+    def decode_better(
+        self, features: Features, prompts: PromptTensors, frame: Frame, least: float
+    ) -> tuple[Tensor, Tensor]:
+        """Answer as `decode` does with three candidates, but draw those alone that score more than `least`.
+
+        Returns
+        -------
+        logits : Tensor, shape (k, 4 grid, 4 grid)
+        scores : Tensor, shape (B, 3)
+            Of all candidates.
+        """
+        sparse, dense = self.prompt_encoder(prompts)
+        return self.mask_decoder.better(least, features, self.prompt_encoder.dense_positions(), sparse, dense)
+
     def upscale(self, logits: Tensor, frame: Frame) -> Tensor:
         """Bring (B, n, h, w) logits to the plane's (B, n, H, W): to the canvas, without the padding, to the plane.
 
         Two bilinear steps, as the authors do it; one would give other numbers.
         """
-        on_canvas = F.interpolate(logits, frame.canvas, mode="bilinear", align_corners=False)
+        factors = tuple(canvas / side for canvas, side in zip(frame.canvas, logits.shape[-2:], strict=True))
+        # What lies in the padding is not computed, but for the cells that the last rows and columns reach to.
+        rows, columns = (math.ceil(side / factor) + 1 for side, factor in zip(frame.content, factors, strict=True))
+        on_canvas = F.interpolate(logits[..., :rows, :columns], scale_factor=factors, mode="bilinear")
         content = on_canvas[..., : frame.content[0], : frame.content[1]]
+        if frame.content == frame.plane:
+            return content
         return F.interpolate(content, frame.plane, mode="bilinear", align_corners=False)
