@@ -106,6 +106,26 @@ def test_what_a_person_marked_is_kept_or_dropped_whatever_the_filter_says():
     assert left(found.selected(chosen, {0: False})) == []
 
 
+def test_other_objects_are_respected():
+    proposals = table(Proposal(rectangle(slice(0, 10), slice(0, 10)), 0.9), Proposal(disc(25, 30, 8), 0.8))
+    taken = np.zeros(PLANE, bool)
+    taken[:, :4] = True
+    labels = proposals.selected(ProposalFilter(), taken=taken)
+    assert left(labels) == [0, 1]
+    assert not labels[taken].any()
+    assert np.count_nonzero(labels == 1) == 60
+    taken[:, :6] = True  # more than half of the first
+    assert left(proposals.selected(ProposalFilter(), taken=taken)) == [1]
+    assert np.count_nonzero(proposals.selected(ProposalFilter(), {0: True}, taken) == 1) == 40
+
+
+def test_what_lies_under_a_pixel_comes_smallest_first():
+    proposals = table(Proposal(disc(20, 20, 12), 0.9), Proposal(disc(20, 20, 4), 0.5), Proposal(disc(20, 50, 4), 0.7))
+    assert [proposals.area[place] for place in proposals.at(20, 21)] == sorted(proposals.area[[0, 2]].tolist())
+    assert proposals.at(20, 21).tolist() == [2, 0]
+    assert proposals.at(0, 0).tolist() == []
+
+
 def test_numbers_without_gaps():
     assert renumbered(np.array([[0, 7, 7], [3, 0, 9]], np.int32)).tolist() == [[0, 2, 2], [1, 0, 3]]
     assert renumbered(np.array([[7]], np.int32)).tolist() == [[1]]

@@ -153,7 +153,12 @@ class ProposalTable:
             & (self.intensity <= chosen.intensity[1])
         )
 
-    def selected(self, chosen: ProposalFilter, marks: Mapping[int, bool] | None = None) -> NDArray[np.int32]:
+    def selected(
+        self,
+        chosen: ProposalFilter,
+        marks: Mapping[int, bool] | None = None,
+        taken: NDArray[np.bool_] | None = None,
+    ) -> NDArray[np.int32]:
         """Lay the proposals that are wanted on an empty plane, the best first; see `lay`.
 
         Parameters
@@ -162,6 +167,8 @@ class ProposalTable:
         marks : mapping from int to bool, optional
             Proposals, by their place in the table, that are kept or dropped whatever the filter says. What is kept is
             laid first, and whatever it has in common with others.
+        taken : numpy.ndarray, shape (H, W), bool, optional
+            Pixels that carry other objects already.
 
         Returns
         -------
@@ -177,13 +184,25 @@ class ProposalTable:
             overlap=chosen.overlap,
             least_area=chosen.area[0],
             kept=len(kept),
+            taken=taken,
         )
         places: NDArray[np.int32] = np.array([-1, *kept, *others], np.int32) + 1
         return places[labels]
 
+    def at(self, y: int, x: int) -> NDArray[np.intp]:
+        """Return the places of the proposals that cover a data pixel, the smallest first."""
+        found = [place for place, proposal in enumerate(self.proposals) if _covers(proposal.mask, y, x)]
+        return np.array(sorted(found, key=lambda place: int(self.area[place])), np.intp)
+
 
 def lay(
-    masks: Sequence[BoxedMask], plane: tuple[int, int], *, overlap: float, least_area: float = 1, kept: int = 0
+    masks: Sequence[BoxedMask],
+    plane: tuple[int, int],
+    *,
+    overlap: float,
+    least_area: float = 1,
+    kept: int = 0,
+    taken: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int32]:
     """Lay masks on an empty plane one after another; what is covered already stays.
 
@@ -201,6 +220,8 @@ def lay(
         Least data pixels that have to be free.
     kept : int
         So many, from the first, are laid in any case.
+    taken : numpy.ndarray, shape (H, W), bool, optional
+        Pixels that are covered from the beginning, as by one large object.
 
     Returns
     -------
@@ -208,7 +229,11 @@ def lay(
         1 plus the place of the mask in the sequence, 0 where there is none.
     """
     labels = np.zeros(plane, np.int32)
-    areas = np.zeros(len(masks) + 1, np.int64)
+    areas = np.zeros(len(masks) + 2, np.int64)
+    covered = len(masks) + 1
+    if taken is not None:
+        # So large that a mask is always the smaller one.
+        labels[taken], areas[covered] = covered, taken.size
     for number, boxed in enumerate(masks, 1):
         under, mask = labels[boxed.box], boxed.mask
         common = np.bincount(under[mask], minlength=1)
@@ -221,6 +246,7 @@ def lay(
                 continue
         under[mask & (under == 0)] = number
         areas[number] = free
+    labels[labels == covered] = 0
     return labels
 
 
@@ -230,6 +256,12 @@ def renumbered(labels: NDArray[np.int32]) -> NDArray[np.int32]:
     present[:1] = False
     numbers: NDArray[np.int32] = np.where(present, np.cumsum(present), 0).astype(np.int32)
     return numbers[labels]
+
+
+def _covers(boxed: BoxedMask, y: int, x: int) -> bool:
+    down, across = y - boxed.origin[0], x - boxed.origin[1]
+    height, width = boxed.mask.shape
+    return 0 <= down < height and 0 <= across < width and bool(boxed.mask[down, across])
 
 
 def _roundness(mask: NDArray[np.bool_]) -> float:

@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Labels
 from napari.utils.colormaps import CyclicLabelColormap
-from napari.utils.transforms import Affine
 
 from napari_sam.session.candidates.preview_area import PreviewArea
-from napari_sam.session.viewing.placement import add_below, keeping_selection, placement_of, set_placement
+from napari_sam.session.viewing.placement import (
+    add_below,
+    keeping_selection,
+    part_placement,
+    set_placement,
+    with_other_axes,
+)
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
-    from numpy.typing import NDArray
 
     from napari_sam.inference.request import Candidate
     from napari_sam.planes.source import PlaneIndex
@@ -89,7 +93,7 @@ class CandidatePreview:
     def _cover_area(self, layer: Labels, image: Image, view: PlaneIndex, area: PreviewArea) -> None:
         """Cover another part of the plane, with nothing on it."""
         self._area, self._shown = area, None
-        layer.data = _with_other_axes(view, np.zeros(area.shape, dtype=np.uint8))
+        layer.data = with_other_axes(view, np.zeros(area.shape, dtype=np.uint8))
         layer.editable = False  # new data unlock a layer
         _place_layer(layer, image, view, area)
 
@@ -150,7 +154,7 @@ class CandidatePreview:
 
 def _make_layer(image: Image, view: PlaneIndex, area: PreviewArea) -> Labels:
     """Make an empty layer for the candidate, one plane thick, that covers a part of a plane."""
-    data = _with_other_axes(view, np.zeros(area.shape, dtype=np.uint8))
+    data = with_other_axes(view, np.zeros(area.shape, dtype=np.uint8))
     preview = Labels(data, name="SAM preview", opacity=1.0, **_area_placement(image, view, area))
     # The person's brush is not to paint in it.
     preview.editable = False
@@ -164,20 +168,7 @@ def _place_layer(preview: Labels, image: Image, view: PlaneIndex, area: PreviewA
 
 def _area_placement(image: Image, view: PlaneIndex, area: PreviewArea) -> dict[str, Any]:
     """Return the arguments that put the preview on its part of a plane."""
-    place = placement_of(image)
-    # Before the scale is changed: the area begins at a pixel of the image.
-    own = Affine(**{name: place[name] for name in ("scale", "rotate", "shear", "translate")})
-    origin = np.array([0 if index is None else index for index in view.index], dtype=float)
-    for axis, start in zip(view.axes, area.start, strict=True):
-        # A position is the middle of a pixel: a large one's lies amid those that it stands for.
-        origin[axis] = start + (area.step - 1) / 2
-        place["scale"][axis] *= area.step
-    return place | {"translate": np.asarray(own(origin))}
-
-
-def _with_other_axes(view: PlaneIndex, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Give pixels of a plane, (h, w), an axis for each of the image's, all others one pixel long."""
-    return pixels[tuple(np.newaxis if index is not None else slice(None) for index in view.index)]
+    return part_placement(image, view, area.start, area.step)
 
 
 def _contour_colormap(bright: bool) -> CyclicLabelColormap:

@@ -6,12 +6,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.utils.transforms import Affine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
+    from numpy.typing import NDArray
+
+    from napari_sam.planes.source import PlaneIndex
 
 
 PLACING = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
@@ -37,6 +41,36 @@ def set_placement(layer: Layer, wanted: dict[str, Any]) -> None:
     for name, value in wanted.items():
         if not np.array_equal(value, _copy_value(layer, name)):
             setattr(layer, name, value)
+
+
+def part_placement(image: Image, view: PlaneIndex, start: tuple[int, int], step: int = 1) -> dict[str, Any]:
+    """Return the arguments that put a new layer on a part of a plane of an image.
+
+    Parameters
+    ----------
+    image : Image
+        The image.
+    view : PlaneIndex
+        The plane.
+    start : (int, int)
+        Upper left data pixel of the part, (y, x).
+    step : int
+        Data pixels that a pixel of the layer stands for, in each direction.
+    """
+    place = placement_of(image)
+    # Before the scale is changed: the part begins at a pixel of the image.
+    own = Affine(**{name: place[name] for name in ("scale", "rotate", "shear", "translate")})
+    origin = np.array([0 if index is None else index for index in view.index], dtype=float)
+    for axis, first in zip(view.axes, start, strict=True):
+        # A position is the middle of a pixel: a large one's lies amid those that it stands for.
+        origin[axis] = first + (step - 1) / 2
+        place["scale"][axis] *= step
+    return place | {"translate": np.asarray(own(origin))}
+
+
+def with_other_axes(view: PlaneIndex, pixels: NDArray[Any]) -> NDArray[Any]:
+    """Give pixels of a plane, (h, w), an axis for each of the image's, all others one pixel long."""
+    return pixels[tuple(np.newaxis if index is not None else slice(None) for index in view.index)]
 
 
 def _copy_value(layer: Layer, name: str) -> Any:
