@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from math import inf
 
+from napari_sam.automatic.proposals import ProposalFilter
 from napari_sam.errors import InputError
 
 
@@ -53,6 +54,11 @@ class DenseSettings:
             raise InputError(f"views is 1, 2, 3 or 4; got {self.views!r}.")
         if self.least_area < 1:
             raise InputError(f"least_area is a number of pixels, 1 or more; got {self.least_area!r}.")
+
+    @property
+    def filter(self) -> ProposalFilter:
+        """What is wanted of the objects that were found."""
+        return ProposalFilter(score=self.least_score, area=(self.least_area, inf), overlap=self.most_common)
 
 
 QUICK = DenseSettings(views=1, certainty=0.85, refine=False)

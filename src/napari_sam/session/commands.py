@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from napari_sam.session import messages
+from napari_sam.session.everything.commands import EverythingCommands
 from napari_sam.session.objects.recording import WriteOrder
 from napari_sam.session.objects.reveal import reveal
 from napari_sam.session.propagation.commands import PropagationCommands
@@ -207,6 +208,7 @@ class SessionCommands:
             # An accept that waits and a run that wrote nothing are taken back whole: they leave nothing to redo.
             if not self._accepts.take_back(image) and not self._propagation.undone(image):
                 text = self._undo_step(image)
+            self._components.everything.refresh()
             self._reveal(image, drawn, history.undone[-1] if len(history.undone) > count else None, text)
 
     def redo(self) -> None:
@@ -216,6 +218,7 @@ class SessionCommands:
                 return
             drawn, history = self._components.log.drawn, self._components.log.history(image)
             count, text = len(history.done), self._redo_step(image)
+            self._components.everything.refresh()
             self._reveal(image, drawn, history.done[-1] if len(history.done) > count else None, text)
 
     def _reveal(self, image: Image, before: PromptContents, step: HistoryStep | None, text: str) -> None:
@@ -247,7 +250,7 @@ class SessionCommands:
         with self._context.command(give_back=False):
             self._components.live.stop_work()
             taken_back = self._accepts.cancel()
-            stopped = self._propagation.stop() or messages.CANCELLED
+            stopped = self._components.everything.stop() or self._propagation.stop() or messages.CANCELLED
             self._context.say(" ".join(filter(None, (stopped, taken_back))))
 
     # -- layers ----------------------------------------------------------------------------------
@@ -264,6 +267,11 @@ class SessionCommands:
             if image is not None:
                 self._components.targets.fit_layer(layer, image)
                 self._context.say(messages.fitted(layer.name, image.name))
+
+
+def everything_commands(context: CommandContext, components: Components) -> EverythingCommands:
+    """Make the commands for every object at once out of the components of a session."""
+    return EverythingCommands(context, components.everything)
 
 
 def propagation_commands(

@@ -9,6 +9,8 @@ from napari_sam.journal import Journal
 from napari_sam.session.candidates.live import LivePrediction
 from napari_sam.session.candidates.prefetch import PlanePrefetch
 from napari_sam.session.candidates.preview import CandidatePreview
+from napari_sam.session.everything.controller import EverythingController
+from napari_sam.session.everything.proposals_layer import ProposalsLayer
 from napari_sam.session.labels.targets import TargetLayers
 from napari_sam.session.objects.current import CurrentObject
 from napari_sam.session.objects.log import ObjectLog
@@ -54,6 +56,7 @@ class Components:
     channels: ChannelCheck
     accepts: PendingAccepts
     propagation: PropagationController
+    everything: EverythingController
     prefetch: PlanePrefetch
     mute: Mute
 
@@ -123,6 +126,20 @@ class Components:
                 worker=worker,
                 backend=backend,
             ),
+            everything=EverythingController(
+                active,
+                live,
+                ProposalsLayer(viewer),
+                targets,
+                log,
+                recorder,
+                tools,
+                settings,
+                above_target,
+                mute=mute,
+                worker=worker,
+                backend=backend,
+            ),
             prefetch=PlanePrefetch(worker, backend, active, live, settings),
             mute=mute,
         )
@@ -132,6 +149,7 @@ class Components:
         # First: below, layers leave the viewer, and none of those left is to become the image.
         self.active.release()
         self.current.release()
+        self.everything.release()
         self.live.release()
         # Before the prompt layers are given back: those that hold prompts again stay in the viewer.
         unwritten = self.accepts.release()

@@ -251,7 +251,9 @@ class Reactions:
         connect("components", components.accepts.settled, self._on_accepts_settled)
         connect("components", components.current.changed, publisher.publish)
         connect("components", components.propagation.changed, publisher.publish)
-        connect("components", components.propagation.notified, self._on_propagation_notified)
+        connect("components", components.propagation.notified, self._on_run_notified)
+        connect("components", components.everything.changed, publisher.publish)
+        connect("components", components.everything.notified, self._on_run_notified)
         for signal in (settings.model, settings.device, settings.region):
             connect("settings", signal, self._on_settings_model)
         connect("settings", settings.only_empty, self._on_settings_only_empty)
@@ -283,7 +285,7 @@ class Reactions:
         self._listener.connect_layers()  # writing may have made the target
         self._on_live_changed()
 
-    def _on_propagation_notified(self, notice: Status) -> None:
+    def _on_run_notified(self, notice: Status) -> None:
         self._publisher.notice = notice
         self._publisher.publish()
 

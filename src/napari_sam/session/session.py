@@ -17,7 +17,7 @@ from napari_sam.inference.request import Region
 from napari_sam.inference.worker import Worker
 from napari_sam.session import messages
 from napari_sam.session.actions import ACTIONS
-from napari_sam.session.commands import CommandContext, SessionCommands, propagation_commands
+from napari_sam.session.commands import CommandContext, SessionCommands, everything_commands, propagation_commands
 from napari_sam.session.components import Components
 from napari_sam.session.events import Listener, Reactions
 from napari_sam.session.keys import KeyBindings
@@ -83,6 +83,8 @@ class Session:
         The commands with their words and keys.
     settings : SessionSettings
         What the person chose; each is an attribute of the session, too.
+    everything : EverythingCommands
+        Every object of a plane at once: ``everything.find()``, ``everything.accept()``.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class Session:
         self._layers = SessionLayers(components, context, self._listener, publisher)
         self._commands = SessionCommands(context, components)
         self._propagation = propagation_commands(context, components, self._commands.accept_now)
+        self.everything = everything_commands(context, components)
         self._reactions = Reactions(components, self._listener, context, publisher, self._worker)
         self._listener.layers_changed.connect(self.events.layers_changed.emit)
         components.active.viewer_events.selection_lost.connect(self.events.selection_lost.emit)
@@ -144,10 +147,7 @@ class Session:
 
     @property
     def points(self) -> Points:
-        """Layer of the clicks, with a feature "polarity"; made when first asked for.
-
-        Set it to work with a layer of the person's, which stays where it is.
-        """
+        """Layer of the clicks, with a feature "polarity"; made when first asked for, or set."""
         return self._layers.points
 
     @points.setter

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_sam.session import messages
+from napari_sam.session.everything import messages as everything_messages
 from napari_sam.session.propagation import messages as propagation_messages
 from napari_sam.session.state import SessionState, Status
 
@@ -92,6 +93,7 @@ def resolve(components: Components, notice: Status | None) -> SessionState:
         can_undo=history is not None and bool(history.done or undo or history.shortened),
         can_redo=history is not None and bool(history.undone or redo),
         stack=section,
+        everything=components.everything.state,
     )
 
 
@@ -115,6 +117,8 @@ def _hint(
     """Choose what the hint says."""
     active, live = components.active, components.live
     candidates = 0 if live.answer is None else len(live.answer.candidates)
+    if components.everything.state.picking:
+        return everything_messages.HINT
     if replaced is not None and not candidates:
         return " ".join(filter(None, (propagation_messages.goes_on(replaced.label), section.joining)))
     return messages.hint(
@@ -142,7 +146,7 @@ def _status(components: Components, notice: Status | None) -> Status:
         return work
     if notice is not None:
         return notice
-    if (run := components.propagation.status) is not None:
+    if (run := components.everything.status or components.propagation.status) is not None:
         return run
     if work is not None:
         return messages.waiting(work, components.accepts.waiting)

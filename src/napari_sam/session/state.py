@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from napari_sam.automatic.proposals import ProposalFilter
+
 if TYPE_CHECKING:
     from napari_sam.inference.request import Candidate
 
@@ -134,6 +136,50 @@ class StackState:
 
 
 @dataclass(frozen=True, slots=True)
+class EverythingState:
+    """Everything that the Everything section shows.
+
+    Attributes
+    ----------
+    running : bool
+        Whether objects are being found.
+    found : int or None
+        Objects that were found; None before that.
+    shown : int
+        Those that the filter leaves, or that were kept by hand.
+    chosen : ProposalFilter
+        The filter.
+    suggested : ProposalFilter
+        What the filter was when the objects were found.
+    largest : int
+        Area of the largest object that was found, data pixels.
+    intensities : (float, float)
+        Least and largest mean intensity of the objects that were found.
+    here : bool
+        Whether the plane on screen is the one where they were found.
+    picking : bool
+        Whether a click on the image keeps or drops an object.
+    text : str
+        What there is to say; "" when nothing.
+    can_find, can_accept : bool
+        Which commands would do something.
+    """
+
+    running: bool = False
+    found: int | None = None
+    shown: int = 0
+    chosen: ProposalFilter = field(default_factory=ProposalFilter)
+    suggested: ProposalFilter = field(default_factory=ProposalFilter)
+    largest: int = 0
+    intensities: tuple[float, float] = (0.0, 0.0)
+    here: bool = False
+    picking: bool = False
+    text: str = ""
+    can_find: bool = False
+    can_accept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SessionState:
     """Everything that the panels show.
 
@@ -165,6 +211,8 @@ class SessionState:
         Which commands would do something.
     stack : StackState
         What the Stack section shows.
+    everything : EverythingState
+        What the Everything section shows.
     """
 
     status: Status = field(default_factory=Status)
@@ -184,3 +232,4 @@ class SessionState:
     can_undo: bool = False
     can_redo: bool = False
     stack: StackState = field(default_factory=StackState)
+    everything: EverythingState = field(default_factory=EverythingState)

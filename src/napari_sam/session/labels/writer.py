@@ -164,6 +164,57 @@ class LabelWriter:
         drawn = change.pixels if np.array_equal(carrying, changed) else CompressedArray.of(carrying)
         return LabelEdit(self._target, label, change, drawn, self._target.shape, self._target.reference_data(), step)
 
+    def write_objects(
+        self, view: PlaneIndex, objects: NDArray[np.int32], origin: tuple[int, int], *, only_empty: bool
+    ) -> tuple[LabelEdit, int] | None:
+        """Write many new objects, as one step of napari's history.
+
+        Parameters
+        ----------
+        view : PlaneIndex
+            The plane.
+        objects : numpy.ndarray, shape (h, w), int32
+            Numbers 1 to n of the objects, 0 for none, in a box of the plane.
+        origin : (int, int)
+            Upper left pixel of the box on the plane.
+        only_empty : bool
+            Leave pixels alone that carry a label.
+
+        Returns
+        -------
+        (LabelEdit, int) or None
+            What was written, named by the largest id, and what was added to the numbers to make ids of them; None when
+            there was no pixel to write.
+
+        Raises
+        ------
+        InputError
+            As `write`.
+        """
+        count, first = int(objects.max(initial=0)), self.next_label
+        if not count:
+            return None
+        if why := write_problem(self.layer, first + count - 1):
+            raise InputError(why)
+        region = view.slices(origin, (objects.shape[0], objects.shape[1]))
+        # A copy: the layer changes below, and this is what undo brings back.
+        present = np.array(self._target.read(region))
+        changed = objects > 0
+        if only_empty:
+            changed &= present == 0
+        if not changed.any():
+            return None
+        values = (objects[changed].astype(np.int64) + (first - 1)).astype(present.dtype)
+        change = Change.of(region, changed, present[changed], values)
+        step = self._target.set_pixels(region, changed, values)
+        self._target.compress_step(step, [change])
+        last = first + count - 1
+        self._max_label.note_written(last)
+        edit = LabelEdit(
+            self._target, last, change, change.pixels, self._target.shape, self._target.reference_data(), step
+        )
+        return edit, first - 1
+
     def _with_old(
         self, view: PlaneIndex, mask: NDArray[np.bool_], origin: tuple[int, int], label: int
     ) -> tuple[NDArray[np.bool_], tuple[int, int]]:

@@ -215,6 +215,12 @@ class ObjectLog:
         else:
             self.withdraw(image, step)
 
+    def add_written(self, image: Image, written: LabelEdit, entries: tuple[int, ...]) -> None:
+        """Note objects that were written without prompts as one step; prompts and the current object stay."""
+        current = self._current.of(image)
+        self.history(image).add(HistoryStep(self._contents, self._contents, written, entries, None, current, current))
+        self.accepted = None
+
     def clear(self, image: Image, reading: PromptReading) -> None:
         """Delete what is drawn, such as all that is on the plane on screen, and start over."""
         if not reading.empty:

@@ -7,8 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_sam.journal import encode_mask
 from napari_sam.masks import BoxedMask
 from napari_sam.session import messages
@@ -18,7 +16,7 @@ from napari_sam.session.objects.tracked import PlaneRecord, TrackedObject
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari.layers import Image
+    from napari.layers import Image, Labels
 
     from napari_sam.inference.request import PlaneAnswer
     from napari_sam.journal import Journal
@@ -188,7 +186,24 @@ def account(image: Image, view: PlaneIndex, written: LabelEdit, prompts: PromptS
     """Say where an accepted object, or its part on one plane, is, and which prompts it came of."""
     # What the labels carry: where others were in the way, that is less than the model's mask.
     cut = BoxedMask.of(written.drawn.array())
-    (top, left), (height, width) = np.add(written.origin, cut.origin).tolist(), cut.mask.shape
+    origin = int(written.origin[0]) + cut.origin[0], int(written.origin[1]) + cut.origin[1]
+    return describe(
+        image, view, written.layer, written.label, BoxedMask(origin, cut.mask, view.shape), prompts, digest=digest
+    )
+
+
+def describe(
+    image: Image,
+    view: PlaneIndex,
+    target: Labels,
+    label: int,
+    carried: BoxedMask,
+    prompts: PromptSet,
+    *,
+    digest: str = "",
+) -> dict[str, Any]:
+    """Describe an object of a plane as the journal keeps it: `carried` are the pixels that carry its id."""
+    (top, left), (height, width) = carried.origin, carried.mask.shape
     return {
         "image": image.name,
         "shape": [int(n) for n in image.data.shape],
@@ -199,8 +214,8 @@ def account(image: Image, view: PlaneIndex, written: LabelEdit, prompts: PromptS
         },
         "plane": {"axes": view.axes, "index": view.index, "digest": digest},
         "prompts": json.loads(prompts.to_json()),
-        "target": written.layer.name,
-        "label": written.label,
+        "target": target.name,
+        "label": label,
         "box": [top, left, top + height, left + width],
-        "mask": encode_mask(cut.mask, (top, left), view.shape),
+        "mask": encode_mask(carried.mask, (top, left), view.shape),
     }

@@ -68,7 +68,12 @@ class PromptTools:
         active = self._viewer.layers.selection.active
         # Any other mode is a tool that the person chose, such as the brush of a labels layer.
         if active is None or str(active.mode) == "pan_zoom":
-            self.select_tool("box" if self._boxes else "positive", image)
+            self.select_tool(self.last_tool, image)
+
+    @property
+    def last_tool(self) -> Tool:
+        """The kind of tool that was taken last."""
+        return "box" if self._boxes else "positive"
 
     def toggle_polarity(self, image: Image) -> None:
         """Turn the next click from object to background or back; from any other tool, to background."""

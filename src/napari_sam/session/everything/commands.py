@@ -1,0 +1,80 @@
+"""The commands of a session for every object of a plane at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from napari.layers import Image
+
+    from napari_sam.automatic.proposals import ProposalFilter
+    from napari_sam.session.everything.controller import EverythingController, SearchPlace
+    from napari_sam.session.everything.search import SearchMode
+
+
+class EverythingContext(Protocol):
+    """What a command is made of, as `napari_sam.session.commands` has it."""
+
+    def command(self) -> AbstractContextManager[Image | None]:
+        """Run a command on the image: changes of layers are the session's own, and what comes of it is told."""
+
+    def say(self, text: str) -> None:
+        """Let the status line say something; "" for nothing."""
+
+
+class EverythingCommands:
+    """Every object of a plane at once: `find` them, choose among them, and `accept`.
+
+    Parameters
+    ----------
+    context : EverythingContext
+        What each command is made of.
+    controller : EverythingController
+        Finds, shows and writes.
+    """
+
+    def __init__(self, context: EverythingContext, controller: EverythingController) -> None:
+        self._context = context
+        self._controller = controller
+
+    def find(self, where: SearchPlace = "plane", mode: SearchMode = "auto") -> None:
+        """Find the objects of the plane on screen; `Session.cancel` stops that.
+
+        Parameters
+        ----------
+        where : {"plane", "screen", "box"}
+            The whole plane, what of it is on screen, or the box that is drawn.
+        mode : {"auto", "dense", "grid"}
+            Whether the model's dense maps say where objects are, or a grid of points; "auto": the maps, if it has any.
+        """
+        with self._context.command() as image:
+            if image is not None:
+                self._context.say(self._controller.find(image, where, mode))
+
+    def choose(self, chosen: ProposalFilter) -> None:
+        """Show those of the objects that a filter leaves; the model is not asked again."""
+        with self._context.command():
+            self._controller.choose(chosen)
+
+    def toggle(self, place: int) -> None:
+        """Drop an object that is shown, or keep one that is not, by its place in the table of what was found."""
+        with self._context.command():
+            self._controller.toggle(place)
+
+    def pick(self) -> None:
+        """Let clicks on the image keep and drop objects."""
+        with self._context.command():
+            self._controller.select()
+
+    def accept(self) -> None:
+        """Write the objects that are shown into the target, as one step of undo."""
+        with self._context.command() as image:
+            if image is not None:
+                self._context.say(self._controller.accept(image))
+
+    def discard(self) -> None:
+        """Forget what was found."""
+        with self._context.command():
+            self._controller.discard()

@@ -1,0 +1,86 @@
+"""Writes many objects at once, as one step, and tells the journal of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from napari_sam.automatic.proposals import renumbered
+from napari_sam.masks import BoxedMask
+from napari_sam.prompts import PromptSet
+from napari_sam.session.everything import messages as everything_messages
+from napari_sam.session.objects.recording import describe
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+    from numpy.typing import NDArray
+
+    from napari_sam.session.everything.search import SearchResult
+    from napari_sam.session.labels.writer import LabelWriter
+    from napari_sam.session.objects.log import ObjectLog
+    from napari_sam.session.objects.recording import ObjectRecorder
+
+
+def write_objects(
+    image: Image,
+    result: SearchResult,
+    objects: NDArray[np.int32],
+    writer: LabelWriter,
+    log: ObjectLog,
+    recorder: ObjectRecorder,
+    *,
+    only_empty: bool,
+) -> str | None:
+    """Write objects into a labels layer as one step, and record each.
+
+    Parameters
+    ----------
+    image : Image
+        The image.
+    result : SearchResult
+        Where they were found.
+    objects : numpy.ndarray, shape (h, w), int32
+        1 plus the place of the object in the table of the result, 0 for none.
+    writer : LabelWriter
+        Writes into the target.
+    log, recorder
+        What keeps the step, for undo, and the records.
+    only_empty : bool
+        Leave pixels alone that carry a label.
+
+    Returns
+    -------
+    str or None
+        What the person should know; None when there was no pixel to write.
+    """
+    view, (top, left) = result.request.source.view, result.request.start
+    places = np.flatnonzero(np.bincount(objects.ravel()))
+    places = places[places > 0] - 1
+    numbers = renumbered(objects)
+    if (done := writer.write_objects(view, numbers, (top, left), only_empty=only_empty)) is None:
+        return None
+    edit, offset = done
+    carried = np.where(edit.change.pixels.array(), numbers, 0)
+    entries, trouble = [], ""
+    boxes = ndimage.find_objects(carried, len(places))
+    for number, (place, box) in enumerate(zip(places, boxes, strict=True), 1):
+        if box is None:  # others were in the way
+            continue
+        rows, columns = box
+        mask = BoxedMask((top + rows.start, left + columns.start), carried[box] == number, view.shape)
+        proposal = result.table.proposals[place]
+        # Brought to the disk on another thread: there may be hundreds.
+        entry, trouble = recorder.add(
+            "accepted",
+            **describe(image, view, writer.layer, offset + number, mask, PromptSet()),
+            model=result.request.model,
+            score=proposal.score,
+            found={"mode": result.request.mode, "stability": proposal.stability},
+            on_disk=False,
+        )
+        entries.append(entry)
+    log.add_written(image, edit, tuple(entries))
+    text = everything_messages.written(len(places), offset + 1, writer.layer.name)
+    return " ".join(filter(None, (text, trouble or writer.first_notice())))
