@@ -33,6 +33,7 @@ class FakeEngine:
     def embed(self, plane, progress=no_progress):
         self.embedded.append(plane)
         progress(0.5)
+        return plane
 
     def prepare(self, plane, progress=no_progress):
         self.prepared.append(plane)

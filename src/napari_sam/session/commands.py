@@ -155,6 +155,9 @@ class SessionCommands:
         with self._context.command() as image:
             if image is None:
                 return
+            if self._components.everything.is_picking:
+                everything_commands(self._context, self._components).accept_now(image)
+                return
             live, accepts = self._components.live, self._accepts
             live.read_prompts()
             candidate = live.selected_candidate if live.is_answered else None

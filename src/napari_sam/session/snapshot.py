@@ -70,7 +70,7 @@ def resolve(components: Components, notice: Status | None) -> SessionState:
     image, answer = active.image, live.answer
     history = None if image is None else log.history(image)
     undo, redo = (False, False) if image is None else components.targets.earlier_steps(image)
-    section = components.propagation.state
+    section, everything = components.propagation.state, components.everything.state
     replaced = components.current.tracked if components.same_object.replaces_current else None
     next_id = _next_id(components, replaced)
     return SessionState(
@@ -86,14 +86,16 @@ def resolve(components: Components, notice: Status | None) -> SessionState:
         asking=live.is_waiting,
         waiting=components.accepts.waiting,
         # After a cancel or a failure, it asks once more.
-        can_accept=live.selected_candidate is not None or live.is_waiting or live.is_stopped,
+        can_accept=everything.can_accept
+        if everything.picking
+        else live.selected_candidate is not None or live.is_waiting or live.is_stopped,
         can_clear=not live.reading.empty,
         can_clear_all=image is not None and not components.prompts.read_everything().empty,
         # Undo also says, once, that older steps were let go.
         can_undo=history is not None and bool(history.done or undo or history.shortened),
         can_redo=history is not None and bool(history.undone or redo),
         stack=section,
-        everything=components.everything.state,
+        everything=everything,
     )
 
 
@@ -117,7 +119,7 @@ def _hint(
     """Choose what the hint says."""
     active, live = components.active, components.live
     candidates = 0 if live.answer is None else len(live.answer.candidates)
-    if components.everything.state.picking:
+    if components.everything.is_picking:
         return everything_messages.HINT
     if replaced is not None and not candidates:
         return " ".join(filter(None, (propagation_messages.goes_on(replaced.label), section.joining)))

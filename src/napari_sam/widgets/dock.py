@@ -14,6 +14,7 @@ from napari_sam.session import Session
 from napari_sam.widgets.activity import ActivityEntry
 from napari_sam.widgets.gui_thread import GuiThread, is_mouse_held
 from napari_sam.widgets.panels.candidates_panel import CandidatesPanel
+from napari_sam.widgets.panels.everything_panel import EverythingPanel
 from napari_sam.widgets.panels.import_panel import dropped_checkpoint
 from napari_sam.widgets.panels.keys_panel import KeysPanel
 from napari_sam.widgets.panels.prompt_panel import PromptPanel
@@ -85,6 +86,7 @@ class SamDock(QWidget):
         self.candidates = CandidatesPanel(self.session, self.session.shown_candidate)
         self.target = TargetPanel(self.session)
         self.stack = PropagationPanel(self.session)
+        self.everything = EverythingPanel(self.session)
         self.keys = KeysPanel(self.session.actions.values())
         self._activity = ActivityEntry(self.session.cancel)
         self._scroll = QScrollArea()
@@ -170,7 +172,8 @@ class SamDock(QWidget):
         column = QVBoxLayout(panels)
         column.setContentsMargins(6, 2, 6, 6)
         column.setSpacing(6)
-        for panel in (self.source, self.status, self.prompt, self.candidates, self.target, self.stack, self.keys):
+        upper = (self.source, self.status, self.prompt, self.candidates, self.target)
+        for panel in (*upper, self.stack, self.everything, self.keys):
             column.addWidget(panel)
         column.addStretch(1)
         scroll = self._scroll
@@ -181,8 +184,9 @@ class SamDock(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll)
-        self.stack.toggled.connect(partial(self._on_section_toggled, self.stack))
-        self.keys.toggled.connect(partial(self._on_section_toggled, self.keys))
+        for section in (self.stack, self.everything, self.keys):
+            section.toggled.connect(partial(self._on_section_toggled, section))
+        self.everything.grown.connect(partial(self._on_section_toggled, self.everything, True))
 
     def _on_section_toggled(self, section: CollapsibleSection, expanded: bool) -> None:
         if expanded:
@@ -202,6 +206,7 @@ class SamDock(QWidget):
         self.candidates.draw(state)
         self.target.draw(state)
         self.stack.draw(state)
+        self.everything.draw(state)
         self._activity.show(state.status)
 
     def _on_session_layers_changed(self) -> None:

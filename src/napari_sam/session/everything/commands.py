@@ -72,7 +72,13 @@ class EverythingCommands:
         """Write the objects that are shown into the target, as one step of undo."""
         with self._context.command() as image:
             if image is not None:
-                self._context.say(self._controller.accept(image))
+                self.accept_now(image)
+
+    def accept_now(self, image: Image) -> None:
+        """Write the objects that are shown; this is a part of a command."""
+        # Who writes them tells of it, unless there is trouble.
+        if trouble := self._controller.accept(image):
+            self._context.say(trouble)
 
     def discard(self) -> None:
         """Forget what was found."""

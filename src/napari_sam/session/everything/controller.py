@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import weakref
 from dataclasses import replace
 from functools import partial
@@ -46,8 +45,6 @@ if TYPE_CHECKING:
 SearchPlace = Literal["plane", "screen", "box"]
 
 _LANE = "everything"
-_FIRST_GUESS_S = 1.0
-"""Seconds after which the time left can be told."""
 
 
 class EverythingController:
@@ -109,7 +106,6 @@ class EverythingController:
         self._connections = Connections()
         self._image: weakref.ref[Image] | None = None
         self._request: SearchRequest | None = None
-        self._began = 0.0
         self._share = 0.0
         self._selection: ProposalSelection | None = None
         connect = self._connections.connect
@@ -133,18 +129,20 @@ class EverythingController:
         """Describe the search under way; None when there is none."""
         if self._request is None:
             return None
-        spent = time.monotonic() - self._began
-        left = spent * (1 / self._share - 1) if spent > _FIRST_GUESS_S and self._share > 0 else None
         plane = self._request.source.view.words(self._active.axis_names)
-        return Status("working", everything_messages.finding(plane, left), self._share or None, cancellable=True)
+        return Status("working", everything_messages.finding(plane), self._share or None, cancellable=True)
 
     @property
     def state(self) -> EverythingState:
         """Everything that the section shows."""
         can_find = self._request is None and self._active.view is not None
-        picking = self._is_here and self._shown.is_selected
-        state = describe(self._selection, self._active.axis_names, here=self._is_here, picking=picking)
+        state = describe(self._selection, self._active.axis_names, here=self._is_here, picking=self.is_picking)
         return replace(state, running=self._request is not None, can_find=can_find)
+
+    @property
+    def is_picking(self) -> bool:
+        """Whether a click on the image keeps or drops an object."""
+        return self._is_here and self._shown.is_selected
 
     @property
     def _is_here(self) -> bool:
@@ -172,7 +170,7 @@ class EverythingController:
         request = SearchRequest(
             self._settings.model, self._settings.device, source, (top, left), (bottom - top, right - left), mode
         )
-        self._request, self._began, self._share = request, time.monotonic(), 0.0
+        self._request, self._share = request, 0.0
         self._worker.submit(
             _LANE,
             partial(self._work, request),
@@ -210,6 +208,8 @@ class EverythingController:
         request = selection.result.request
         selection.update(self._taken(image, request))
         self._shown.show_objects(image, request.source.view, request.start, selection.objects, self._above())
+        if selection.pointed is not None:
+            self._shown.show_pointed(selection.pointed_mask)
 
     def select(self) -> None:
         """Let clicks keep and drop objects from now on."""
@@ -217,7 +217,7 @@ class EverythingController:
             self._shown.select()
 
     def accept(self, image: Image) -> str:
-        """Write what is shown, as one step; return what the person should know."""
+        """Write what is shown, as one step; return why that could not be done, "" when it was."""
         # Labels may have been painted since the last look.
         self.refresh()
         selection = self._selection
@@ -231,7 +231,8 @@ class EverythingController:
             return everything_messages.NOTHING_FREE
         self._worker.submit("journal", lambda _progress: self._recorder.sync())
         self.discard()
-        return done
+        self.notified.emit(Status("idle", done))
+        return ""
 
     def discard(self) -> None:
         """Forget what was found."""

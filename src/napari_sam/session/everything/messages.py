@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import ceil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,17 +14,17 @@ NOT_VISIBLE = "Nothing of the image is on screen. Zoom out, or look on the whole
 NOTHING_HERE = "No objects were found here. Try another model, or another way to find them."
 NOTHING_TO_WRITE = "No object is shown, so there is nothing to write. Move the sliders, or click objects to keep them."
 NOTHING_FREE = 'Every pixel carries a label already. Switch "Empty pixels only" off to write over them.'
-HINT = "Move the sliders, click an object to drop it or to bring it back, then accept."
+HINT = "Move the sliders; click an object to drop it, or to bring it back. Enter accepts what is shown."
 
 
-def finding(plane: str, left_s: float | None) -> str:
-    """Say that objects are being found, and how long that still takes, seconds, where it is known."""
-    return f"Finding objects on the {plane}." if left_s is None else f"Finding objects: about {_duration(left_s)} left."
+def finding(plane: str) -> str:
+    """Say that objects are being found."""
+    return f"Finding objects on the {plane}."
 
 
 def found(count: int) -> str:
     """Say how many objects were found."""
-    return f"{_objects(count)} found. {HINT}"
+    return f"{_objects(count)} found."
 
 
 def shown(count: int, found: int, kept: int, dropped: int) -> str:
@@ -49,14 +48,10 @@ def pointed(table: ProposalTable, place: int) -> str:
     """Describe a proposal of a table."""
     proposal: Proposal = table.proposals[place]
     return (
-        f"{int(table.area[place])} px, score {proposal.score:.2f}, stability {proposal.stability:.2f}, "
+        f"Under the mouse: {int(table.area[place])} px, score {proposal.score:.2f}, stability {proposal.stability:.2f}, "
         f"roundness {table.roundness[place]:.2f}, mean {table.intensity[place]:.4g}"
     )
 
 
 def _objects(count: int) -> str:
     return "1 object" if count == 1 else f"{count} objects"
-
-
-def _duration(seconds: float) -> str:
-    return f"{max(1, ceil(seconds))} s" if seconds < 90 else f"{ceil(seconds / 60)} min"

@@ -32,10 +32,10 @@ def describe(
     table = selection.result.table
     if not here:
         text = everything_messages.elsewhere(selection.result.request.source.view.words(axis_names))
-    elif selection.pointed is not None:
-        text = everything_messages.pointed(table, selection.pointed)
     else:
         text = everything_messages.shown(selection.shown, len(table), selection.kept, selection.dropped)
+        if selection.pointed is not None:
+            text = f"{text}\n{everything_messages.pointed(table, selection.pointed)}"
     return EverythingState(
         found=len(table),
         shown=selection.shown,

@@ -1,0 +1,193 @@
+"""Every object at once: where and how to find them, which of them are wanted, and writing those."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]  # qtpy renames it, which mypy cannot see
+from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_sam.widgets.controls.collapsible import CollapsibleSection
+from napari_sam.widgets.controls.filter_slider import FilterSlider
+from napari_sam.widgets.controls.narrow import ButtonGrid, ComboRow, NarrowCombo
+from napari_sam.widgets.controls.wrapped_label import WrappedLabel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_sam.session import Session
+    from napari_sam.session.state import EverythingState, SessionState
+
+_PLACES = (
+    ComboRow("Whole plane", "plane", "All of the plane that is on screen."),
+    ComboRow("What is on screen", "screen", "The part of the plane that you see; zoom in to choose it."),
+    ComboRow("Inside the box", "box", "The box that is drawn on this plane."),
+)
+_MODES = (
+    ComboRow("Automatic", "auto", "The model's maps of objects, if it has any; else a grid of points."),
+    ComboRow("Maps of objects", "dense", "The model says for the whole plane where objects are. Quick."),
+    ComboRow("Grid of points", "grid", "The model is asked at many points, one after the other. Any model can; slow."),
+)
+
+
+def _share(low: float, _high: float) -> str:
+    return f"≥ {low:.2f}"
+
+
+def _at_most(low: float, _high: float) -> str:
+    return f"≤ {low:.2f}"
+
+
+def _pixels(low: float, high: float) -> str:
+    return f"{_short(low)}–{_short(high)} px"  # noqa: RUF001  # an en dash, as between numbers
+
+
+def _values(low: float, high: float) -> str:
+    return f"{low:.3g}–{high:.3g}"  # noqa: RUF001  # an en dash, as between numbers
+
+
+def _short(number: float) -> str:
+    return f"{number:.0f}" if number < 10_000 else f"{number / 1000:.0f}k"
+
+
+class EverythingPanel(CollapsibleSection):
+    """Draws the Everything section, folded away until somebody asks.
+
+    Parameters
+    ----------
+    session : Session
+        What it acts on.
+    """
+
+    grown = Signal()
+    """What was found is shown below the rest: the section has another height."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__("Everything")
+        self._session = session
+        self.place, self.mode = NarrowCombo(), NarrowCombo()
+        self.place.show_rows(_PLACES, "plane")
+        self.mode.show_rows(_MODES, "auto")
+        self.find_objects = _button("Find objects", "Find every object, without a click.", self._on_find_clicked)
+        self.cancel = _button("Cancel", "Stop looking for objects.", session.cancel)
+        self.score = FilterSlider("Score", "Least IoU with an object that the model expects of its mask.", _share)
+        self.stability = FilterSlider(
+            "Stability", "Least agreement of the masks that a stricter and a laxer threshold would give.", _share
+        )
+        self.area = FilterSlider("Size", "Pixels of an object.", _pixels, both=True, logarithmic=True)
+        self.roundness = FilterSlider("Roundness", "1 is a disc; less is longer, or has a ragged border.", _share)
+        self.intensity = FilterSlider("Intensity", "Mean of the pixels inside.", _values, both=True)
+        self.overlap = FilterSlider("Overlap", "Most that two objects may have in common.", _at_most)
+        self.pick = _button(
+            "Keep or drop",
+            "Click an object on the image to drop it, or one that is not shown to keep it.",
+            session.everything.pick,
+        )
+        self.pick.setCheckable(True)
+        self.reset = _button("Reset sliders", "Set the sliders as they were at first.", self._on_reset_clicked)
+        self.accept = _button("Accept", "Write what is shown into the labels layer.", self._on_accept_clicked)
+        self.discard = _button("Discard", "Forget what was found.", session.everything.discard)
+        self.words = WrappedLabel(lines=3, narrow_lines=5)
+        self._found = QWidget()
+        self._build()
+
+    def draw(self, state: SessionState) -> None:
+        """Show what was found, and which of it is shown."""
+        section = state.everything
+        self.find_objects.setEnabled(section.can_find)
+        self.cancel.setEnabled(section.running)
+        grows = section.found is not None and self._found.isHidden()
+        self._found.setVisible(section.found is not None)
+        self.accept.setEnabled(section.can_accept)
+        self.accept.setText(f"Accept {section.shown}" if section.can_accept else "Accept")
+        self.pick.setChecked(section.picking)
+        self.pick.setEnabled(section.here)
+        self.words.show_text(section.text)
+        if section.found is not None:
+            self._draw_sliders(section)
+        if grows and self.isExpanded():
+            self.grown.emit()
+
+    def _draw_sliders(self, section: EverythingState) -> None:
+        chosen, unit = section.chosen, (0.0, 1.0)
+        for slider in self._sliders():
+            slider.setEnabled(section.here)
+        self.score.show_bounds(chosen.score, 1.0, unit)
+        self.stability.show_bounds(chosen.stability, 1.0, unit)
+        self.roundness.show_bounds(chosen.roundness, 1.0, unit)
+        self.overlap.show_bounds(chosen.overlap, 1.0, unit)
+        self.area.show_bounds(*chosen.area, (1.0, float(max(2, section.largest))))
+        self.intensity.show_bounds(*chosen.intensity, section.intensities)
+
+    def _sliders(self) -> tuple[FilterSlider, ...]:
+        return self.score, self.stability, self.area, self.roundness, self.intensity, self.overlap
+
+    def _build(self) -> None:
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(6)
+        grid.setVerticalSpacing(4)
+        grid.setColumnStretch(1, 1)
+        for row, (text, what) in enumerate((("Where", self.place), ("How", self.mode))):
+            grid.addWidget(QLabel(text), row, 0)
+            grid.addWidget(what, row, 1)
+        found = QVBoxLayout(self._found)
+        found.setContentsMargins(0, 0, 0, 0)
+        found.setSpacing(4)
+        found.addWidget(self.words)
+        for slider in self._sliders():
+            found.addWidget(slider)
+        found.addWidget(ButtonGrid([self.pick, self.reset]))
+        found.addWidget(ButtonGrid([self.accept, self.discard]))
+        section = QWidget()
+        column = QVBoxLayout(section)
+        column.setContentsMargins(4, 0, 0, 4)
+        column.setSpacing(6)
+        column.addLayout(grid)
+        column.addWidget(ButtonGrid([self.find_objects, self.cancel]))
+        column.addWidget(self._found)
+        self.addWidget(section)
+        self.score.chosen.connect(partial(self._on_least_chosen, "score"))
+        self.stability.chosen.connect(partial(self._on_least_chosen, "stability"))
+        self.roundness.chosen.connect(partial(self._on_least_chosen, "roundness"))
+        self.overlap.chosen.connect(partial(self._on_least_chosen, "overlap"))
+        self.area.chosen.connect(self._on_area_chosen)
+        self.intensity.chosen.connect(self._on_intensity_chosen)
+
+    def _choose(self, **bounds: Any) -> None:
+        self._session.everything.choose(replace(self._session.state.everything.chosen, **bounds))
+
+    def _on_least_chosen(self, name: str, low: float, _high: float) -> None:
+        self._choose(**{name: low})
+
+    def _on_area_chosen(self, low: float, high: float) -> None:
+        # A handle at the end leaves nothing out, whatever was rounded on the way.
+        largest = max(2, self._session.state.everything.largest)
+        self._choose(area=(low, inf if high >= largest * 0.999 else high))
+
+    def _on_intensity_chosen(self, low: float, high: float) -> None:
+        least, most = self._session.state.everything.intensities
+        self._choose(intensity=(-inf if low <= least else low, inf if high >= most else high))
+
+    def _on_find_clicked(self) -> None:
+        place = _PLACES[self.place.currentIndex()].data
+        mode = _MODES[self.mode.currentIndex()].data
+        self._session.everything.find(place, mode)  # type: ignore[arg-type]  # rows of the two tables above
+
+    def _on_reset_clicked(self) -> None:
+        self._session.everything.choose(self._session.state.everything.suggested)
+
+    def _on_accept_clicked(self) -> None:
+        self._session.everything.accept()
+
+
+def _button(text: str, help: str, run: Callable[[], object]) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(help)
+    button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    # The keyboard stays with the canvas.
+    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    button.clicked.connect(lambda: run())
+    return button
