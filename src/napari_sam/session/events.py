@@ -55,7 +55,7 @@ class Listener:
         self._components = components
         self._keys = keys
         self._connections = Connections()
-        self._layers: dict[str, Layer | None] = {"points": None, "shapes": None, "target": None}
+        self._layers: dict[str, Layer | None] = {"points": None, "shapes": None, "proposals": None, "target": None}
         connect, active = self._connections.connect, components.active
         connect("viewer", active.viewer_events.listed, self._on_viewer_listed)
         connect("viewer", active.viewer_events.removed, self._on_viewer_removed)
@@ -88,6 +88,12 @@ class Listener:
                     for name in ("mode", "feature_defaults"):
                         self._connections.connect(group, layer.events[name], self._on_shown_changed)
                     self._keys.bind(layer)
+        before, proposals = self._layers["proposals"], components.everything.layer
+        if self._connect_layer("proposals", proposals, (), self._on_shown_changed):
+            if before is not None:
+                self._keys.release(before)
+            if proposals is not None:
+                self._keys.bind(proposals)
         target = None if image is None else components.targets.chosen_layer(image)
         if self._connect_layer("target", target, PLACING, self._on_shown_changed):
             if target is not None:
@@ -252,7 +258,7 @@ class Reactions:
         connect("components", components.current.changed, publisher.publish)
         connect("components", components.propagation.changed, publisher.publish)
         connect("components", components.propagation.notified, self._on_run_notified)
-        connect("components", components.everything.changed, publisher.publish)
+        connect("components", components.everything.changed, self._on_everything_changed)
         connect("components", components.everything.notified, self._on_run_notified)
         for signal in (settings.model, settings.device, settings.region):
             connect("settings", signal, self._on_settings_model)
@@ -287,6 +293,11 @@ class Reactions:
 
     def _on_run_notified(self, notice: Status) -> None:
         self._publisher.notice = notice
+        self._listener.connect_layers()  # what was found may have a layer now
+        self._publisher.publish()
+
+    def _on_everything_changed(self) -> None:
+        self._listener.connect_layers()
         self._publisher.publish()
 
     def _on_settings_model(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Shapes
+from napari.layers import Labels, Shapes
 from napari.utils.key_bindings import coerce_keybinding
 
 from napari_sam.session.actions import ACTIONS
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from napari_sam.session.actions import Action, Commands
 
-_VERTEX_MODES = frozenset({"add_path", "add_polyline", "add_polygon", "add_polygon_lasso"})
-"""Modes of a Shapes layer in which napari's Enter and Escape end a shape; in the others these keys do nothing."""
+_VERTEX_MODES = frozenset({"add_path", "add_polyline", "add_polygon", "add_polygon_lasso", "polygon"})
+"""Modes of a layer in which napari's Enter and Escape end a shape; in the others these keys do nothing."""
 
 
 class KeyBindings:
@@ -24,7 +24,8 @@ class KeyBindings:
 
     napari asks the active layer first and the viewer last, and at each place its own bindings after those of the
     instance. A key that napari itself or the person uses there is left alone. Enter and Escape on the session's Shapes
-    layer are shared: they end a shape that is drawn vertex by vertex, as in napari, and are the session's otherwise.
+    and Labels layers are shared: they end a shape that is drawn vertex by vertex, as in napari, and are the session's
+    otherwise.
 
     Parameters
     ----------
@@ -70,10 +71,10 @@ class KeyBindings:
         napari_own = next((keymap[binding] for keymap in maps if binding in keymap), None)
         if napari_own is None:
             return run
-        if not (isinstance(place, Shapes) and key in ("Enter", "Escape")):
+        if not (isinstance(place, Shapes | Labels) and key in ("Enter", "Escape")):
             return None
 
-        def run_or_end_shape(layer: Shapes) -> None:
+        def run_or_end_shape(layer: Shapes | Labels) -> None:
             if str(layer.mode) in _VERTEX_MODES:
                 napari_own(layer)
             else:

@@ -23,7 +23,7 @@ from napari_sam.session.viewing.connections import Connections
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari.layers import Image, Layer
+    from napari.layers import Image, Labels, Layer
     from numpy.typing import NDArray
 
     from napari_sam.automatic.proposals import ProposalFilter
@@ -138,6 +138,11 @@ class EverythingController:
         can_find = self._request is None and self._active.view is not None
         state = describe(self._selection, self._active.axis_names, here=self._is_here, picking=self.is_picking)
         return replace(state, running=self._request is not None, can_find=can_find)
+
+    @property
+    def layer(self) -> Labels | None:
+        """The layer that shows what was found; None where nothing is shown."""
+        return self._shown.layer
 
     @property
     def is_picking(self) -> bool:

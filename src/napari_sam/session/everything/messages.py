@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_sam.automatic.proposals import Proposal, ProposalTable
+    from napari_sam.automatic.proposals import ProposalTable
 
 RUNNING = "Objects are being found already. Cancel that first."
 CANCELLED = "Cancelled. No objects were kept."
@@ -46,9 +46,9 @@ def written(count: int, first: int, layer: str) -> str:
 
 def pointed(table: ProposalTable, place: int) -> str:
     """Describe a proposal of a table."""
-    proposal: Proposal = table.proposals[place]
+    score, stability = table.score[place], table.stability[place]
     return (
-        f"Under the mouse: {int(table.area[place])} px, score {proposal.score:.2f}, stability {proposal.stability:.2f}, "
+        f"Under the mouse: {int(table.area[place])} px, score {score:.2f}, stability {stability:.2f}, "
         f"roundness {table.roundness[place]:.2f}, mean {table.intensity[place]:.4g}"
     )
 

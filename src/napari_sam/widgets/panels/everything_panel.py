@@ -72,7 +72,7 @@ class EverythingPanel(CollapsibleSection):
         self.place.show_rows(_PLACES, "plane")
         self.mode.show_rows(_MODES, "auto")
         self.find_objects = _button("Find objects", "Find every object, without a click.", self._on_find_clicked)
-        self.cancel = _button("Cancel", "Stop looking for objects.", session.cancel)
+        self.cancel = _button("Cancel", "Stop looking for objects.", self._on_cancel_clicked)
         self.score = FilterSlider("Score", "Least IoU with an object that the model expects of its mask.", _share)
         self.stability = FilterSlider(
             "Stability", "Least agreement of the masks that a stricter and a laxer threshold would give.", _share
@@ -84,12 +84,12 @@ class EverythingPanel(CollapsibleSection):
         self.pick = _button(
             "Keep or drop",
             "Click an object on the image to drop it, or one that is not shown to keep it.",
-            session.everything.pick,
+            self._on_pick_clicked,
         )
         self.pick.setCheckable(True)
         self.reset = _button("Reset sliders", "Set the sliders as they were at first.", self._on_reset_clicked)
         self.accept = _button("Accept", "Write what is shown into the labels layer.", self._on_accept_clicked)
-        self.discard = _button("Discard", "Forget what was found.", session.everything.discard)
+        self.discard = _button("Discard", "Forget what was found.", self._on_discard_clicked)
         self.words = WrappedLabel(lines=3, narrow_lines=5)
         self._found = QWidget()
         self._build()
@@ -176,6 +176,17 @@ class EverythingPanel(CollapsibleSection):
         mode = _MODES[self.mode.currentIndex()].data
         self._session.everything.find(place, mode)  # type: ignore[arg-type]  # rows of the two tables above
 
+    def _on_cancel_clicked(self) -> None:
+        self._session.cancel()
+
+    def _on_pick_clicked(self) -> None:
+        self._session.everything.pick()
+        # Qt has toggled the button, and a state that did not change is not told.
+        self.draw(self._session.state)
+
+    def _on_discard_clicked(self) -> None:
+        self._session.everything.discard()
+
     def _on_reset_clicked(self) -> None:
         self._session.everything.choose(self._session.state.everything.suggested)
 
@@ -189,5 +200,5 @@ def _button(text: str, help: str, run: Callable[[], object]) -> QPushButton:
     button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     # The keyboard stays with the canvas.
     button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    button.clicked.connect(lambda: run())
+    button.clicked.connect(run)
     return button
