@@ -15,7 +15,7 @@ from napari_sam.automatic import Proposal
 from napari_sam.masks import BoxedMask
 
 
-def find_bright(predictor, embedding, settings, progress):
+def find_bright(predictor, embedding, settings, progress, *, plane):
     """Find the bright regions of a picture, the first with a higher score than the others."""
     progress(0.5)
     regions, count = label(embedding.rendered[..., 0] > 100)

@@ -136,6 +136,16 @@ class GridSettings:
                 "leave none for the smallest crops. Ask for more points, fewer layers, or a smaller crop_downscale."
             )
 
+    @property
+    def filter(self) -> ProposalFilter:
+        """What is wanted of the objects that were found."""
+        return ProposalFilter(
+            score=self.least_score,
+            stability=self.least_stability,
+            area=(self.least_area, inf),
+            overlap=self.most_common,
+        )
+
 
 ADVISED = {
     "vit_t_lm": GridSettings(least_score=0.6, least_stability=0.65, least_area=100),

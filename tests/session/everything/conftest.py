@@ -13,7 +13,7 @@ def found():
 
 @pytest.fixture(autouse=True)
 def _finds(monkeypatch, found):
-    def find(predictor, embedding, settings, progress):
+    def find(predictor, embedding, settings, progress, *, plane):
         progress(0.5)
         return [proposal for one in found for proposal in one(embedding)]
 

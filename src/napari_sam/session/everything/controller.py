@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from psygnal import Signal
 
-from napari_sam.errors import Cancelled
 from napari_sam.session.everything import messages as everything_messages
-from napari_sam.session.everything.search import SearchRequest, part_between, search
+from napari_sam.session.everything.runner import SearchRunner
+from napari_sam.session.everything.search import MOST_PIXELS, SearchRequest, part_between
 from napari_sam.session.everything.selection import ProposalSelection
 from napari_sam.session.everything.snapshot import describe
 from napari_sam.session.everything.writing import write_objects
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from napari_sam.automatic.proposals import ProposalFilter
     from napari_sam.inference.backend import InferenceBackend
     from napari_sam.inference.worker import Worker
-    from napari_sam.progress import Progress
     from napari_sam.session.candidates.live import LivePrediction
     from napari_sam.session.everything.proposals_layer import ProposalsLayer
     from napari_sam.session.everything.search import Part, SearchMode, SearchResult
@@ -43,8 +41,6 @@ if TYPE_CHECKING:
     from napari_sam.session.viewing.connections import Mute
 
 SearchPlace = Literal["plane", "screen", "box"]
-
-_LANE = "everything"
 
 
 class EverythingController:
@@ -102,11 +98,9 @@ class EverythingController:
         self._above = above
         self._mute = mute
         self._worker = worker
-        self._backend = backend
         self._connections = Connections()
         self._image: weakref.ref[Image] | None = None
-        self._request: SearchRequest | None = None
-        self._share = 0.0
+        self._runner = SearchRunner(worker, backend.engine, self._on_runner_ended, self._on_runner_changed)
         self._selection: ProposalSelection | None = None
         connect = self._connections.connect
         connect("active", active.view_changed, self._on_active_view)
@@ -127,17 +121,17 @@ class EverythingController:
     @property
     def status(self) -> Status | None:
         """Describe the search under way; None when there is none."""
-        if self._request is None:
+        if (request := self._runner.request) is None:
             return None
-        plane = self._request.source.view.words(self._active.axis_names)
-        return Status("working", everything_messages.finding(plane), self._share or None, cancellable=True)
+        plane = request.source.view.words(self._active.axis_names)
+        return Status("working", everything_messages.finding(plane), self._runner.share or None, cancellable=True)
 
     @property
     def state(self) -> EverythingState:
         """Everything that the section shows."""
-        can_find = self._request is None and self._active.view is not None
+        can_find = self._runner.request is None and self._active.view is not None
         state = describe(self._selection, self._active.axis_names, here=self._is_here, picking=self.is_picking)
-        return replace(state, running=self._request is not None, can_find=can_find)
+        return replace(state, running=self._runner.request is not None, can_find=can_find)
 
     @property
     def layer(self) -> Labels | None:
@@ -162,35 +156,29 @@ class EverythingController:
     def find(self, image: Image, where: SearchPlace, mode: SearchMode) -> str:
         """Begin to find objects; return what the person should know."""
         source = self._active.plane_source()
-        if self._request is not None:
+        if self._runner.request is not None:
             return everything_messages.RUNNING
         if source is None:
             return self._active.problem
         part = self._part(source.view.shape, where)
         if isinstance(part, str):
             return part
+        (top, left), (bottom, right) = part
+        if (bottom - top) * (right - left) > MOST_PIXELS:
+            return everything_messages.too_large(bottom - top, right - left)
         self.discard()
         self._image = weakref.ref(image)
-        (top, left), (bottom, right) = part
         request = SearchRequest(
             self._settings.model, self._settings.device, source, (top, left), (bottom - top, right - left), mode
         )
-        self._request, self._share = request, 0.0
-        self._worker.submit(
-            _LANE,
-            partial(self._work, request),
-            partial(self._on_found, request),
-            partial(self._on_failed, request),
-            self._on_progress,
-        )
+        self._runner.start(request)
         return ""
 
     def stop(self) -> str:
         """Stop the search under way; return words for that, "" when there was none."""
-        if self._request is None:
+        if self._runner.request is None:
             return ""
-        self._request = None
-        self._worker.cancel(_LANE)
+        self._runner.stop()
         return everything_messages.CANCELLED
 
     def choose(self, chosen: ProposalFilter) -> None:
@@ -270,33 +258,20 @@ class EverythingController:
 
     # -- the search -------------------------------------------------------------------------------
 
-    def _work(self, request: SearchRequest, progress: Progress) -> SearchResult:
-        """Find objects; on the inference thread."""
-        return search(self._backend.engine(request.model, request.device, progress), request, progress)
-
-    def _on_progress(self, share: float) -> None:
-        self._share = share
-        self.changed.emit()
-
-    def _on_found(self, request: SearchRequest, result: SearchResult) -> None:
-        if request is not self._request:
-            return
-        self._request = None
-        if not len(result.table):
+    def _on_runner_ended(self, result: SearchResult | BaseException) -> None:
+        if isinstance(result, BaseException):
+            self._live.fail(result)
+            self.changed.emit()
+        elif not len(result.table):
             self.notified.emit(Status("attention", everything_messages.NOTHING_HERE))
-            return
-        self._selection = ProposalSelection(result)
-        with self._mute():
-            self.refresh()
-            self.select()
-        self.notified.emit(Status("idle", everything_messages.found(len(result.table))))
+        else:
+            self._selection = ProposalSelection(result)
+            with self._mute():
+                self.refresh()
+                self.select()
+            self.notified.emit(Status("idle", everything_messages.found(len(result.table))))
 
-    def _on_failed(self, request: SearchRequest, error: BaseException) -> None:
-        if request is not self._request:
-            return
-        self._request = None
-        if not isinstance(error, Cancelled):
-            self._live.fail(error)
+    def _on_runner_changed(self) -> None:
         self.changed.emit()
 
     # -- what happens meanwhile -------------------------------------------------------------------

@@ -22,6 +22,14 @@ def finding(plane: str) -> str:
     return f"Finding objects on the {plane}."
 
 
+def too_large(height: int, width: int) -> str:
+    """Say that a part is too large to be looked over as a whole."""
+    return (
+        f"{height} x {width} pixels are too many to choose among at once. Look at what is on screen, or inside a box; "
+        "or let `napari-sam everything` write all of them."
+    )
+
+
 def found(count: int) -> str:
     """Say how many objects were found."""
     return f"{_objects(count)} found."

@@ -1,22 +1,28 @@
-"""Finds objects on a part of a plane, on the inference thread."""
+"""Finds objects on a part of a plane, tile by tile, on the inference thread."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from napari_sam.automatic.dense import find_proposals
+from napari_sam.automatic.everything import find_proposals
 from napari_sam.automatic.proposals import ProposalTable
-from napari_sam.automatic.settings import DenseSettings
+from napari_sam.automatic.settings import DenseSettings, grid_settings_for
+from napari_sam.automatic.tiles import TilePlan, find_in_tile
+from napari_sam.masks import BoxedMask
 from napari_sam.planes.crop import Crop
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from napari_sam.automatic.proposals import Proposal, ProposalFilter
+    from napari_sam.automatic.settings import GridSettings
     from napari_sam.inference.request import EngineLike
+    from napari_sam.planes.plane import Plane
     from napari_sam.planes.source import PlaneSource
     from napari_sam.progress import Progress
 
@@ -24,8 +30,17 @@ SearchMode = Literal["auto", "dense", "grid"]
 Part = tuple[tuple[int, int], tuple[int, int]]
 """First row and column of a part of a plane, and the ends."""
 
+MOST_PIXELS = 1 << 26
+"""Of a part: its labels, and what is shown of them, are held in memory while the person chooses."""
+
+_SIDE, _HALO = 1024, 128
+"""Of tiles, data pixels: what a model sees in one picture, and half of what neighbours have in common."""
+_LONGEST = 1280
+"""Side of the largest part that is looked at as one picture, data pixels."""
 _EMBEDDED = 0.3
-"""Share of the work that is done when the image is encoded."""
+"""Share of a tile's work that is done when its picture is encoded."""
+_LOOSER = 0.2
+"""How far the thresholds of grid mode are lowered, so that sliders can bring back what they leave out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +88,7 @@ class SearchResult:
     chosen: ProposalFilter
 
 
-def search(engine: EngineLike, request: SearchRequest, progress: Progress) -> SearchResult:
+def search(engine: EngineLike, request: SearchRequest, progress: Progress) -> Iterator[SearchResult | None]:
     """Find objects.
 
     Parameters
@@ -84,33 +99,79 @@ def search(engine: EngineLike, request: SearchRequest, progress: Progress) -> Se
         Where, and how.
     progress : Progress
         Called with the share of the work that is done; may raise `Cancelled`.
+
+    Yields
+    ------
+    SearchResult or None
+        None after each tile, so that somebody else can be answered in between; at last what was found.
     """
+    settings, chosen = _settings(engine, request)
+    tiles = _plan(request.shape).tiles
+    found: list[Proposal] = []
+    for tile in tiles:
+
+        def within(share: float, done: int = tile.number) -> None:
+            progress((done + share) / len(tiles))
+
+        def find(plane: Plane, progress: Progress) -> list[Proposal]:
+            embedding = engine.embed(plane, progress=lambda share: progress(_EMBEDDED * share))
+            return find_proposals(
+                engine.predictor,
+                embedding,
+                settings,
+                lambda share: progress(_EMBEDDED + (1 - _EMBEDDED) * share),
+                plane=plane,
+            )
+
+        within(0.0)
+        (top, left), crop = request.start, tile.crop
+        moved = replace(tile, crop=replace(crop, start=(crop.start[0] + top, crop.start[1] + left)))
+        proposals = find_in_tile(request.source, moved, find, within)
+        whole = (one for one in proposals if not _is_cut(one.mask, moved.crop, request.source.view.shape))
+        found.extend(replace(one, mask=_on_part(one.mask, request)) for one in whole)
+        within(1.0)
+        yield None
     crop = Crop((float(request.start[0]), float(request.start[1])), request.shape)
-    progress(0.0)
-    plane = request.source.read(crop, progress)
-    embedding = engine.embed(plane, progress=lambda share: progress(_EMBEDDED * share))
-    settings = DenseSettings()
-    found = find_proposals(
-        engine.predictor, embedding, settings, lambda share: progress(_EMBEDDED + (1 - _EMBEDDED) * share)
-    )
-    whole = [proposal for proposal in found if not _is_cut(proposal, request)]
-    return SearchResult(request, ProposalTable.of(whole, plane.pixels), settings.filter)
+    # For the mean intensities; read again, as the pictures of many tiles are not all kept.
+    pixels = request.source.read(crop, lambda _share: progress(1.0)).pixels
+    yield SearchResult(request, ProposalTable.of(found, pixels), chosen)
 
 
-def _is_cut(proposal: Proposal, request: SearchRequest) -> bool:
-    """Tell whether an object goes on beyond the part that was looked at, where the plane goes on, too."""
-    sides = zip(
-        proposal.mask.origin,
-        proposal.mask.mask.shape,
-        request.start,
-        request.shape,
-        request.source.view.shape,
-        strict=True,
+def _settings(engine: EngineLike, request: SearchRequest) -> tuple[DenseSettings | GridSettings, ProposalFilter]:
+    """Choose how to look for objects, and which of them are good."""
+    if request.mode == "dense" or (request.mode == "auto" and engine.predictor.has_dense_head):
+        dense = DenseSettings()
+        return dense, dense.filter
+    grid = grid_settings_for(request.model)
+    looser = replace(
+        grid,
+        least_score=max(0.0, grid.least_score - _LOOSER),
+        least_stability=max(0.0, grid.least_stability - _LOOSER),
     )
+    return looser, grid.filter
+
+
+def _plan(shape: tuple[int, int]) -> TilePlan:
+    """Divide a part into tiles, if it is too large to be looked at as one picture."""
+    return TilePlan(shape, max(shape), 0) if max(shape) <= _LONGEST else TilePlan(shape, _SIDE, _HALO)
+
+
+def _is_cut(mask: BoxedMask, crop: Crop, plane: tuple[int, int]) -> bool:
+    """Tell whether a mask on the plane ends at a border of a crop beyond which the plane goes on.
+
+    In the overlap of tiles the other one has it whole, unless it is larger than that.
+    """
+    sides = zip(mask.origin, mask.mask.shape, crop.start, crop.stop, plane, strict=True)
     return any(
-        (first <= 0 and start > 0) or (first + size >= shape and start + shape < plane)
-        for first, size, start, shape, plane in sides
+        (first <= start and start > 0) or (first + size >= stop and stop < end)
+        for first, size, start, stop, end in sides
     )
+
+
+def _on_part(mask: BoxedMask, request: SearchRequest) -> BoxedMask:
+    """Bring a mask from the plane to the part."""
+    origin = mask.origin[0] - request.start[0], mask.origin[1] - request.start[1]
+    return BoxedMask(origin, mask.mask, request.shape)
 
 
 def part_between(low: NDArray[np.float64], high: NDArray[np.float64], plane: tuple[int, int]) -> Part | None:
