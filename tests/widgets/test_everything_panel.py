@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from desk import LEFT, LEFT_BUTTON, RADIUS, RIGHT, SHAPE, Desk
 from fitting import cut, narrow
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 from scipy.ndimage import label
@@ -131,6 +132,28 @@ def test_a_narrow_dock_cuts_no_text(open_section):
     desk.press_button(desk.dock.everything.find_objects)
     narrow(desk, 300)
     assert cut(desk) == []
+
+
+def test_the_wheel_over_a_slider_scrolls_the_dock(open_section):
+    desk = open_section()
+    panel = desk.dock.everything
+    desk.press_button(panel.find_objects)
+    before = desk.session.state.everything.chosen
+    for slider in (panel.score, panel.area):
+        middle = QPointF(slider.slider.rect().center())
+        wheel = QWheelEvent(
+            middle,
+            slider.slider.mapToGlobal(middle),
+            QPoint(),
+            QPoint(0, 120),
+            Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier,
+            Qt.ScrollPhase.NoScrollPhase,
+            False,
+        )
+        QApplication.sendEvent(slider.slider, wheel)
+        assert not wheel.isAccepted()
+    assert desk.session.state.everything.chosen == before
 
 
 def test_sliders_leave_out_nothing_at_their_ends(open_section):

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QCheckBox, QComboBox
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-COMBOS = ("image", "model", "device", "into", "axis", "strategy")
+COMBOS = ("image", "model", "device", "into", "axis", "strategy", "place", "mode")
 
 
 @pytest.fixture
@@ -32,6 +32,7 @@ def open_stacks(make_napari_viewer, qtbot, engine) -> Callable[[], Desk]:
         desk.session.new_target()
         desk.session.new_target()
         desk.dock.stack.expand(animate=False)
+        desk.dock.everything.expand(animate=False)
         desk.session.use_tool("positive")
         viewer.window._qt_window.activateWindow()
         qtbot.waitUntil(viewer.window._qt_window.isActiveWindow, timeout=60_000)
@@ -51,6 +52,8 @@ def combo(desk: Desk, name: str) -> QComboBox:
         "into": dock.target.combo,
         "axis": dock.stack.axis,
         "strategy": dock.stack.strategy,
+        "place": dock.everything.place,
+        "mode": dock.everything.mode,
     }[name]
 
 

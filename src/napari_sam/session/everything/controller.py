@@ -283,7 +283,7 @@ class EverythingController:
                 self.refresh()
             else:
                 self._shown.remove_layer()
-        self.changed.emit()
+        # Nothing is told here: another image's prompt layers are still to come. Who listens to the viewer tells then.
 
     def _on_active_place(self) -> None:
         if self._active.image is not None and self._is_here:
@@ -300,7 +300,6 @@ class EverythingController:
             self.stop()
             self._shown.remove_layer()
         self._selection = None
-        self.changed.emit()
 
     def _on_shown_clicked(self, y: int, x: int) -> None:
         selection = self._selection
