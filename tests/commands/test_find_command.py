@@ -41,7 +41,16 @@ def proposals(monkeypatch, predictor):
     found.append(Proposal(BoxedMask.of(disc(50, 52, 8)), 0.95))
     found.append(Proposal(BoxedMask.of(disc(25, 27)), 0.7))  # the first once more, and worse
     found.append(Proposal(BoxedMask.of(disc(75, 25, 5)), 0.1))
-    monkeypatch.setattr(automatic, "find_proposals", lambda *_arguments: list(reversed(found)))
+    predictor.has_dense_head = True
+    predictor.settings = []
+
+    def propose(_predictor, _embedding, settings, progress, *, plane):
+        predictor.settings.append(settings)
+        progress(1.0)
+        assert plane.shape == (100, 150)
+        return list(reversed(found))
+
+    monkeypatch.setattr(automatic, "find_proposals", propose)
     return found
 
 
@@ -101,10 +110,17 @@ def test_the_threshold_chooses(find, tmp_path):
 
 
 def test_no_candidates_at_all(find, monkeypatch, tmp_path):
-    monkeypatch.setattr(automatic, "find_proposals", lambda *_arguments: [])
+    monkeypatch.setattr(automatic, "find_proposals", lambda *_arguments, plane: [])
     result = find("--text", "red")
     assert (result.exit_code, "the model finds none" in result.stdout) == (0, True)
     assert tifffile.imread(tmp_path / "out.tif").max() == 0
+
+
+def test_models_without_a_dense_head_look_in_a_grid_as_their_authors_advise(find, predictor):
+    assert find("--text", "red").exit_code == 0
+    predictor.has_dense_head = False
+    assert find("--text", "red", "--model", "vit_b_lm", "--force").exit_code == 0
+    assert predictor.settings == [automatic.DenseSettings(), automatic.grid_settings_for("vit_b_lm")]
 
 
 def test_without_words_there_is_nothing_to_find(find):

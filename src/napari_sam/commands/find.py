@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_sam.automatic import Proposal
+    from napari_sam.automatic import DenseSettings, GridSettings, Proposal
     from napari_sam.planes.plane import Plane
     from napari_sam.text.encoder import TextImageEncoder
     from napari_sam.text.ranking import Ranking
@@ -76,10 +76,11 @@ def find(
         )
         plane = Plane(read_plane(image), window)
         encoder = _text_encoder(text_model, device)
-        proposals = _proposals(plane, model, device)
+        proposals, settings = _proposals(plane, model, device)
         with work_bar("Comparing with words") as progress:
             ranking = rank(encoder, plane.rendered, [found.mask for found in proposals], query, progress)
-        labels, places = _lay(proposals, ranking.chosen(THRESHOLD if threshold is None else threshold), plane.shape)
+        chosen = ranking.chosen(THRESHOLD if threshold is None else threshold)
+        labels, places = _lay(proposals, chosen, plane.shape, settings)
         write_labels(output, labels)
         rows = [_row(number, labels, ranking, place) for number, place in enumerate(places, 1)]
         if as_json:
@@ -104,34 +105,35 @@ def _text_encoder(name: str, device: str) -> "TextImageEncoder":
     return load_encoder(name, device)
 
 
-def _proposals(plane: "Plane", model: str, device: str) -> "list[Proposal]":
-    """Find what may be an object on a plane, whatever it is; the best first."""
-    from napari_sam.automatic import DenseSettings, find_proposals
+def _proposals(plane: "Plane", model: str, device: str) -> "tuple[list[Proposal], DenseSettings | GridSettings]":
+    """Find what may be an object on a plane, whatever it is; return the best first, and how they were found."""
+    from napari_sam.automatic import DenseSettings, find_proposals, grid_settings_for
     from napari_sam.predictor import load_predictor
 
     with getting(model) as progress:
         predictor = load_predictor(model, device, progress=progress)
     for note in predictor.notes:
         typer.echo(f"Note: {note}", err=True)
-    settings = DenseSettings()
+    settings = DenseSettings() if predictor.has_dense_head else grid_settings_for(model)
     with work_bar("Encoding") as progress:
         embedding = predictor.embed(plane, progress=progress)
     with work_bar("Looking for objects") as progress:
-        proposals = find_proposals(predictor, embedding, settings, progress)
+        proposals = find_proposals(predictor, embedding, settings, progress, plane=plane)
     good = [found for found in proposals if found.score >= settings.least_score]
-    return sorted(good, key=lambda found: -found.rank)
+    return sorted(good, key=lambda found: -found.rank), settings
 
 
 def _lay(
-    proposals: "list[Proposal]", chosen: "NDArray[np.bool_]", shape: tuple[int, int]
+    proposals: "list[Proposal]",
+    chosen: "NDArray[np.bool_]",
+    shape: tuple[int, int],
+    settings: "DenseSettings | GridSettings",
 ) -> "tuple[NDArray[np.integer[Any]], list[int]]":
     """Lay the chosen candidates on an empty plane; return the labels, and which candidate each object is."""
     import numpy as np
 
-    from napari_sam.automatic import DenseSettings
     from napari_sam.automatic.proposals import lay, renumbered
 
-    settings = DenseSettings()
     places = np.flatnonzero(chosen)
     masks = [proposals[place].mask for place in places]
     laid = lay(masks, shape, overlap=settings.most_common, least_area=settings.least_area)

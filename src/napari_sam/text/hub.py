@@ -125,7 +125,9 @@ def download_model(model: ClipModel, folder: Path, advice: str, progress: Progre
     transfer.get(files[weights], weights)
     try:
         write_whole(folder / CONFIG_FILE, json.dumps(config, indent=2))
-        (folder / _COPY).unlink(missing_ok=True)
+        # Nothing but the model is to be carried.
+        for left in (folder / _COPY, *folder.glob("*.lock")):
+            left.unlink(missing_ok=True)
     except OSError as error:
         raise WeightsError(f"{folder} cannot be written to: {error.strerror or error}.") from error
 
