@@ -8,7 +8,8 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 from napari_sam.errors import InputError
-from napari_sam.masks import BoxedMask, bounding_box, box_slices, decode_mask, deepest_pixel, encode_mask, iou
+from napari_sam.masks import BoxedMask, between, bounding_box, box_slices, decode_mask, deepest_pixel, encode_mask, iou
+from stack_scenery import SHAPE, disc
 
 masks = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9))
 filled = masks.filter(lambda mask: mask.any())
@@ -131,3 +132,24 @@ class TestRuns:
             decode_mask({"size": [2, 2], "counts": [1, 2]})
         with pytest.raises(InputError, match="damaged"):
             decode_mask({"size": [2, 2], "counts": [5, -1]})
+
+
+def test_ends_are_the_masks_themselves():
+    one, other = disc(16, 20, 8), disc(10, 12, 3)
+    assert np.array_equal(between(one, other, 0), one)
+    assert np.array_equal(between(one, other, 1), other)
+
+
+def test_size_and_place_lie_in_between():
+    middle = between(disc(16, 12, 8), disc(16, 28, 4), 0.5)
+    assert iou(middle, disc(16, 20, 6)) > 0.9
+
+
+def test_masks_that_do_not_overlap_do_not_vanish():
+    assert iou(between(disc(5, 5, 3), disc(26, 34, 3), 0.5), disc(15.5, 19.5, 3)) > 0.7
+
+
+def test_thin_masks_that_cross_leave_something():
+    one, other = np.zeros(SHAPE, bool), np.zeros(SHAPE, bool)
+    one[16], other[:, 20] = True, True
+    assert between(one, other, 0.5).any()
