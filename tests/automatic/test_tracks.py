@@ -76,9 +76,8 @@ def test_an_object_that_is_cut_for_a_frame_has_not_divided():
 
 
 def test_a_newcomer_beside_an_object_is_no_daughter():
-    # The one that was there is as large as it was; then one that is far too small, and one that is far away.
-    for newcomer in ((40, 54, 6), (40, 47, 2), (70, 70, 6)):
-        there = (40, 40, 8.5) if newcomer == (40, 54, 6) else (40, 33, 6)
+    # The one that was there is as large as it was; the newcomer is far too small; it is far away.
+    for there, newcomer in (((40, 40, 8.5), (40, 54, 6)), ((40, 34, 7), (40, 47, 2.5)), ((40, 33, 6), (70, 70, 6))):
         labels = series([(40, 40, 9)], [there, newcomer], [there, newcomer])
         assert tracks_of(labels)[1] == {}
 
