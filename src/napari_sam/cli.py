@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 from napari_sam import __version__
-from napari_sam.commands import benchmark, cache, doctor, embed, find, journal, models, propagate, segment, train
+from napari_sam.commands import (
+    benchmark,
+    cache,
+    dataset,
+    doctor,
+    embed,
+    find,
+    journal,
+    models,
+    propagate,
+    segment,
+    train,
+)
 
 app = typer.Typer(
     name="napari-sam",
@@ -44,6 +56,7 @@ app.command()(embed.embed)
 app.add_typer(cache.app, name="cache")
 app.add_typer(journal.app, name="journal")
 app.add_typer(models.app, name="models")
+app.add_typer(dataset.app, name="dataset")
 app.add_typer(train.app, name="train")
 app.add_typer(benchmark.app, name="benchmark")
 app.command()(doctor.doctor)

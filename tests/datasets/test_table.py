@@ -63,6 +63,6 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path, kind):
 
 
 def test_an_unknown_name_is_answered_with_those_that_there_are():
-    assert find_format("coco").title == "COCO instances, JSON"
+    assert find_format("coco").title == "COCO JSON"
     with pytest.raises(InputError, match=r"labels, coco, sa1b"):
         find_format("csv")

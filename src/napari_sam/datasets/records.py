@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
-from napari_sam.errors import InputError
 from napari_sam.masks import BoxedMask
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -110,20 +109,6 @@ def _dense(labels: NDArray[np.integer[Any]]) -> tuple[NDArray[np.int32], NDArray
         return labels.astype(np.int32, copy=False), None
     numbers = np.unique(labels[labels > 0])
     return np.where(labels > 0, np.searchsorted(numbers, labels) + 1, 0).astype(np.int32), numbers
-
-
-def require_one_stack(images: Sequence[AnnotatedImage]) -> tuple[str, tuple[int, int]]:
-    """Return name and shape of the stack whose planes these are.
-
-    Raises
-    ------
-    InputError
-        If there are none, or their names or shapes differ.
-    """
-    kinds = {(image.name, image.shape) for image in images}
-    if len(kinds) != 1:
-        raise InputError(f"One file holds one image, or the planes of one stack; got {len(kinds)} images.")
-    return kinds.pop()
 
 
 def numbers_of(image: AnnotatedImage) -> list[int]:

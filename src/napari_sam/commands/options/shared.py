@@ -32,6 +32,9 @@ PlaneSpan = Annotated[
 LabelsOutput = Annotated[Path, typer.Option("--output", "-o", help="The labels file to write.")]
 JsonTable = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 JsonSentence = Annotated[bool, typer.Option("--json", help="Write JSON instead of a sentence.")]
+MaskFormat = Annotated[
+    str, typer.Option("--format", metavar="FORMAT", help="labels, coco, sa1b, geojson, imagej or yolo.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 _POLARITIES = {"+": True, "-": False}

@@ -15,7 +15,6 @@ import numpy as np
 from napari_sam.datasets.documents import (
     Intake,
     finite,
-    image_shape,
     items,
     read_json,
     record,
@@ -25,7 +24,8 @@ from napari_sam.datasets.documents import (
 )
 from napari_sam.datasets.image_files import size_beside
 from napari_sam.datasets.outlines import extent, fill, polygons_of, require_ring
-from napari_sam.datasets.records import LARGEST_NUMBER, AnnotatedImage, MaskObject, require_one_stack
+from napari_sam.datasets.records import LARGEST_NUMBER, AnnotatedImage, MaskObject
+from napari_sam.datasets.stack_record import StackRecord
 from napari_sam.errors import InputError
 
 if TYPE_CHECKING:
@@ -69,11 +69,10 @@ def write_geojson(path: Path, images: Sequence[AnnotatedImage]) -> None:
     InputError
         If it cannot be written, or the images are no planes of one stack.
     """
-    name, (height, width) = require_one_stack(images)
+    about = StackRecord.of(images)
     categories: dict[str, int] = {}
     features = [_feature(one, image.plane, categories) for image in images for one in image.objects]
-    about = {"name": name, "width": width, "height": height}
-    write_json(path, {"type": "FeatureCollection", "image": about, "features": features})
+    write_json(path, {"type": "FeatureCollection", "image": about.to_json(), "features": features})
 
 
 def _feature(one: MaskObject, plane: int, categories: dict[str, int]) -> dict[str, Any]:
@@ -119,13 +118,13 @@ def read_geojson(path: Path, faults: list[str] | None = None) -> list[AnnotatedI
 
 
 def _images(document: Any, intake: Intake) -> list[AnnotatedImage]:
-    name, shape, features = intake.path.stem, None, document
+    stack, features = None, document
     if isinstance(document, dict):
         features = items(document.get("features", [document]), "features")
-        if "image" in document:
+        # Another program may mean something else by it.
+        if isinstance(document.get("image"), dict):
             with intake.part("image"):
-                about = record(document["image"], "image")
-                name, shape = text(about.get("name"), "name"), image_shape(about)
+                stack = StackRecord.read(document["image"])
     found: list[tuple[int, int, list[list[Ring]], dict[str, Any]]] = []
     for place, feature in enumerate(features, 1):
         with intake.part(f"feature {place}"):
@@ -136,14 +135,14 @@ def _images(document: Any, intake: Intake) -> list[AnnotatedImage]:
                 continue
             plane = whole(record(geometry.get("plane", {}), "plane").get("z", 0), "z", 0, LARGEST_NUMBER)
             found.append((place, plane, _rings(geometry), record(about.get("properties") or {}, "properties")))
-    if shape is None:
+    if stack is None:
         shape = size_beside(intake.path) or extent([rings for *_, polygons, _ in found for rings in polygons])
+        stack = StackRecord(intake.path.stem, shape)
     planes: dict[int, list[MaskObject]] = defaultdict(list)
     for place, plane, polygons, properties in found:
         with intake.part(f"feature {place}"):
-            planes[plane].append(_object(polygons, shape, properties, intake))
-    notes = intake.notes
-    return [AnnotatedImage(name, shape, tuple(planes[at]), at, notes) for at in sorted(planes) or [0]]
+            planes[plane].append(_object(polygons, stack.shape, properties, intake))
+    return stack.images(planes, intake.notes)
 
 
 def _rings(geometry: dict[str, Any]) -> list[list[Ring]]:

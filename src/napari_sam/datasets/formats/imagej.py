@@ -15,10 +15,11 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 
-from napari_sam.datasets.documents import Intake, finite, image_shape, text
+from napari_sam.datasets.documents import Intake, finite
 from napari_sam.datasets.image_files import size_beside
 from napari_sam.datasets.outlines import extent, fill, polygons_of, require_ring
-from napari_sam.datasets.records import LARGEST_NUMBER, AnnotatedImage, MaskObject, numbers_of, require_one_stack
+from napari_sam.datasets.records import LARGEST_NUMBER, AnnotatedImage, MaskObject, numbers_of
+from napari_sam.datasets.stack_record import StackRecord
 from napari_sam.errors import InputError
 from napari_sam.files import printable
 from napari_sam.io.formats.archives import open_archive, read_member
@@ -57,18 +58,16 @@ def write_rois(path: Path, images: Sequence[AnnotatedImage]) -> None:
     InputError
         If it cannot be written, the images are no planes of one stack, or larger than ImageJ's coordinates.
     """
-    name, (height, width) = require_one_stack(images)
-    if max(height, width) > _LARGEST_SIDE:
+    about = StackRecord.of(images)
+    if max(about.shape) > _LARGEST_SIDE:
         raise InputError(f"ImageJ's ROIs lie on images of up to {_LARGEST_SIDE} px a side. Choose another format.")
-    stack = len(images) > 1 or images[0].plane > 0
     groups: dict[str, int] = {}
     with replacing_result(path) as temporary, ZipFile(temporary, "x", ZIP_DEFLATED) as archive:
-        about = {"name": name, "width": width, "height": height}
-        archive.comment = json.dumps(about).encode("ascii")
+        archive.comment = json.dumps(about.to_json()).encode("ascii")
         for image in images:
             for number, one in zip(numbers_of(image), image.objects, strict=True):
                 title = f"{image.plane + 1:04d}-{number:04d}"
-                roi = _roi(one, title, image.plane + 1 if stack else 0, groups)
+                roi = _roi(one, title, image.plane + 1 if about.planes > 1 else 0, groups)
                 archive.writestr(f"{title}.roi", roi.tobytes())
 
 
@@ -152,18 +151,19 @@ def _images(archive: ZipFile, names: list[str], about: dict[str, Any] | None, in
                 intake.leave_out("ROIs that are points, lines or texts")
             else:
                 found.append((what, rings, roi))
-    title, shape = intake.path.stem, None
+    stack = None
     if about is not None:
         with intake.part("comment"):
-            title, shape = text(about["name"], "name"), image_shape(about)
-    shape = shape or size_beside(intake.path) or extent([rings for _, rings, _ in found])
+            stack = StackRecord.read(about)
+    if stack is None:
+        shape = size_beside(intake.path) or extent([rings for _, rings, _ in found])
+        stack = StackRecord(intake.path.stem, shape)
     planes: dict[int, list[MaskObject]] = defaultdict(list)
     for what, rings, roi in found:
         with intake.part(what):
             plane = max(roi.position or roi.z_position or roi.t_position, 1) - 1
-            planes[plane].append(_object(rings, shape, roi, intake))
-    notes = intake.notes
-    return [AnnotatedImage(title, shape, tuple(planes[at]), at, notes) for at in sorted(planes) or [0]]
+            planes[plane].append(_object(rings, stack.shape, roi, intake))
+    return stack.images(planes, intake.notes)
 
 
 def _read(archive: ZipFile, name: str, intake: Intake) -> ImagejRoi:
