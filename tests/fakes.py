@@ -46,6 +46,9 @@ class BrightnessModel(nn.Module):
         progress(1.0)
         return (pixels[:, 0],)
 
+    def object_map(self, features: Features) -> Tensor:
+        return features[0]
+
     def logits_shape(self, frame) -> tuple[int, int]:
         return frame.canvas[0] // STRIDE, frame.canvas[1] // STRIDE
 

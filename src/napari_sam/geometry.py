@@ -105,10 +105,27 @@ class Frame:
         numpy.ndarray, shape (h, w), float32
             0 in the padding.
         """
-        rows, columns = (_cell_weights(self, axis, count) for axis, count in enumerate(grid))
+        rows, columns = self.cell_weights(grid)
         # Both axes apart, as products of small matrices: the same mean, and no loop over cells.
         cells: NDArray[np.float32] = rows @ np.asarray(values, dtype=np.float32) @ columns.T
         return cells
+
+    def cell_weights(self, grid: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Give the share that each row and each column of data pixels has in the mean over each cell of a grid.
+
+        Parameters
+        ----------
+        grid : (int, int)
+            Rows and columns of a grid that covers the canvas, (h, w).
+
+        Returns
+        -------
+        rows : numpy.ndarray, shape (h, H), float32
+            0 for cells in the padding. ``rows @ values @ columns.T`` is what `onto_grid` gives.
+        columns : numpy.ndarray, shape (w, W), float32
+        """
+        rows, columns = (_cell_weights(self, axis, count) for axis, count in enumerate(grid))
+        return rows, columns
 
 
 def _cell_weights(frame: Frame, axis: int, cells: int) -> NDArray[np.float32]:

@@ -134,7 +134,7 @@ class ProposalTable:
             np.array([proposal.score for proposal in ordered], dtype=np.float64),
             np.array([proposal.stability for proposal in ordered], dtype=np.float64),
             np.array([proposal.mask.area for proposal in ordered], dtype=np.int64),
-            np.array([_roundness(proposal.mask.mask) for proposal in ordered], dtype=np.float64),
+            np.array([roundness(proposal.mask.mask) for proposal in ordered], dtype=np.float64),
             np.array([_mean(pixels, proposal.mask) for proposal in ordered], dtype=np.float64),
         )
 
@@ -264,7 +264,8 @@ def _covers(boxed: BoxedMask, y: int, x: int) -> bool:
     return 0 <= down < height and 0 <= across < width and bool(boxed.mask[down, across])
 
 
-def _roundness(mask: NDArray[np.bool_]) -> float:
+def roundness(mask: NDArray[np.bool_]) -> float:
+    """Measure a mask, (h, w) bool, as `ProposalTable.roundness` does."""
     around = float(perimeter(np.pad(mask, 1)))  # type: ignore[no-untyped-call]  # of scikit-image
     # Of a few pixels the perimeter is too short, or none at all.
     return min(1.0, 4 * pi * float(np.count_nonzero(mask)) / around**2) if around else 1.0

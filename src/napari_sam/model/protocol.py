@@ -87,6 +87,9 @@ class PromptableModel(Protocol):
     def encode(self, pixels: Tensor, progress: Progress = no_progress) -> Features:
         """Run the image encoder; `progress` is called between blocks and may raise `Cancelled`."""
 
+    def object_map(self, features: Features) -> Tensor:
+        """Give the map, (C, h, w) over the whole canvas, that objects are compared by; part of what `encode` gave."""
+
     def logits_shape(self, frame: Frame) -> tuple[int, int]:
         """(h, w) of the low-resolution logits that `decode` gives, and that mask prompts must have."""
 

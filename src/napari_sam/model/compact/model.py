@@ -140,6 +140,10 @@ class CompactSam(nn.Module):
         maps = self.encoder(pixels.contiguous(memory_format=torch.channels_last), no_progress)
         return (*maps, self.similarity(maps[0]), self.dense(maps[0]).float())
 
+    def object_map(self, features: Features) -> Tensor:
+        """Give the canvas' features at stride 4; coarser ones, and those of its copies, tell kinds apart less well."""
+        return features[0][0]
+
     def logits_shape(self, frame: Frame) -> tuple[int, int]:
         """(h, w) of the logits: half of the canvas."""
         return frame.canvas[0] // GRID, frame.canvas[1] // GRID

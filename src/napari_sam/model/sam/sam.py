@@ -117,6 +117,10 @@ class Sam(nn.Module):
         embedding, early = self.image_encoder(pixels, progress)
         return self.mask_decoder.prepare(embedding, early)
 
+    def object_map(self, features: Features) -> Tensor:
+        """Give the embedding, (channels, grid, grid)."""
+        return features[0][0]
+
     def logits_shape(self, frame: Frame) -> tuple[int, int]:
         """(h, w) of low-resolution logits: four for each cell, along each axis."""
         return 4 * self.config.grid, 4 * self.config.grid
