@@ -79,6 +79,14 @@ def test_a_scale_without_a_unit_is_kept(tmp_path, viewer, name):
     assert units(again) == units(labels)
 
 
+@pytest.mark.parametrize("name", ["labels.tif", "labels.nrrd"])
+def test_of_several_resolutions_the_finest_is_saved(tmp_path, viewer, name):
+    layer = viewer.add_labels([LABELS, LABELS[:, ::2, ::2]], multiscale=True)
+    layer.save(str(tmp_path / name), plugin=PLUGIN)
+    (again,) = viewer.open(tmp_path / name, plugin=PLUGIN)
+    np.testing.assert_array_equal(again.data, LABELS)
+
+
 def test_plain_tiff_is_left_to_napari_and_a_compound_suffix_is_ours(tmp_path, viewer):
     tifffile.imwrite(tmp_path / "a.tif", VOLUME)
     manager = PluginManager.instance()

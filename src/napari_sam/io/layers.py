@@ -118,14 +118,19 @@ def write_labels(path: str, data: Any, options: Mapping[str, Any]) -> list[str]:
     NapariSamError
         If it cannot be written.
     """
-    # napari's pyramids are sequences of arrays.
-    finest = data if hasattr(data, "dtype") else data[0]
+    pixels = finest(data, options)
     try:
-        write_stack_labels(path, finest, _described(finest, options))
+        write_stack_labels(path, pixels, _described(pixels, options))
     except InputError as error:
         # napari takes a ValueError, which an InputError is, for there being no writer, and drops its words.
         raise NapariSamError(str(error)) from error
     return [path]
+
+
+def finest(data: Any, options: Mapping[str, Any]) -> Any:
+    """Return the array of a layer, or of several resolutions the finest."""
+    # napari's pyramids are sequences of arrays, and look like the finest, but are read as the coarsest.
+    return data[0] if options.get("multiscale") or not hasattr(data, "dtype") else data
 
 
 def _described(data: Any, options: Mapping[str, Any]) -> ImageStack:
