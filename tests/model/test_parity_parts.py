@@ -95,6 +95,42 @@ def test_masks_and_scores_of_several_objects(models, kind: str, multimask: bool)
     torch.testing.assert_close(decoded.scores, expected_scores, rtol=0, atol=TOLERANCE)
 
 
+def test_many_points_are_answered_as_few_are(models) -> None:
+    """With many tokens the decoder projects the image instead of the tokens."""
+    reference, ours = models
+    few = prompts("points")
+    given = PromptTensors(few.points.repeat(1, 7, 1), few.labels.repeat(1, 7))
+    assert not ours.mask_decoder.transformer.layers[1].cross_attn_token_to_image.saves(given.points.shape[1])
+    embedding = torch.randn(1, 256, GRID, GRID)
+    sparse, dense = reference.prompt_encoder(**as_reference(given))
+    expected, _scores = reference.mask_decoder(
+        image_embeddings=embedding,
+        image_pe=reference.prompt_encoder.get_dense_pe(),
+        sparse_prompt_embeddings=sparse,
+        dense_prompt_embeddings=dense,
+        multimask_output=True,
+    )
+    decoded = ours.decode((embedding,), given, ours.frame((SIDE, SIDE)), multimask=True)
+    assert largest_difference(expected, decoded.logits) <= TOLERANCE
+
+
+@pytest.mark.parametrize("high_quality", [False, True], ids=["sam", "hq"])
+@pytest.mark.parametrize("kind", ["points", "points masks"])
+def test_good_masks_alone_are_those_of_all(kind: str, high_quality: bool) -> None:
+    model = tiny_sam(high_quality=high_quality)
+    features, frame, given = model.encode(torch.randn(1, 3, SIDE, SIDE)), model.frame((SIDE, SIDE)), prompts(kind)
+    everything = model.decode(features, given, frame, multimask=True)
+    # One object has no good mask, and another has one that is not good.
+    least = float(everything.scores.amax(1).min()) + 1e-4
+    logits, scores = model.decode_better(features, given, frame, least)
+    assert largest_difference(everything.scores, scores) <= TOLERANCE
+    good = everything.scores > least
+    assert not good.any(1).all()
+    assert 0 < good.sum() < 2 * 3
+    torch.testing.assert_close(logits, everything.logits[good], rtol=0, atol=1e-5)
+    assert model.decode_better(features, given, frame, 1e9)[0].shape == (0, 4 * GRID, 4 * GRID)
+
+
 def test_padding_points_stand_for_fewer_points() -> None:
     ours = tiny_sam()
     features, frame = ours.encode(torch.randn(1, 3, SIDE, SIDE)), ours.frame((SIDE, SIDE))

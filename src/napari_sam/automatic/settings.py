@@ -148,6 +148,7 @@ class GridSettings:
 
 
 ADVISED = {
+    "bundled": GridSettings(least_score=0.5, least_stability=0.7, least_area=15),
     "vit_t_lm": GridSettings(least_score=0.6, least_stability=0.65, least_area=100),
     "vit_b_lm": GridSettings(least_score=0.65, least_stability=0.7, least_area=100),
     "vit_l_lm": GridSettings(least_score=0.65, least_stability=0.73, least_area=100),
@@ -155,7 +156,7 @@ ADVISED = {
     "vit_b_em_organelles": GridSettings(least_score=0.75, least_stability=0.75, least_area=100),
     "vit_l_em_organelles": GridSettings(least_score=0.8, least_stability=0.8, least_area=100),
 }
-"""What the authors of micro-sam advise for their weights, by name in the registry."""
+"""By name in the registry: what suits the bundled model, and what the authors of micro-sam advise for theirs."""
 
 
 def grid_settings_for(model: str) -> GridSettings:

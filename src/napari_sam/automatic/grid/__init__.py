@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from napari_sam.progress import Progress
 
 _ENCODING = 0.3  # share of the work on a crop that is done once it is encoded
-_TOGETHER_ON_CPU, _TOGETHER = 16, 128  # points: what a core's cache holds, and what fills a GPU
+_TOGETHER_ON_CPU, _TOGETHER = 32, 64  # points: about a second on a CPU, and what fits into a small GPU's memory
 
 
 def grid_proposals(
