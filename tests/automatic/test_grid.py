@@ -148,8 +148,8 @@ def test_the_masks_of_crops(reference, predictor):
 
 def test_masks_without_small_regions(reference, predictor, thresholds, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", SimpleNamespace(connectedComponentsWithStats=connected_components))
-    expected = generate(reference, thresholds, min_mask_region_area=60)
-    found = find_proposals(predictor, predictor.embed(IMAGE), ours(thresholds, least_region=60))
+    expected = generate(reference, thresholds, min_mask_region_area=6)
+    found = find_proposals(predictor, predictor.embed(IMAGE), ours(thresholds, least_region=6))
     assert_equal(found, expected)
     before = find_proposals(predictor, predictor.embed(IMAGE), ours(thresholds))
     assert [one.score for one in found] != [one.score for one in before]
