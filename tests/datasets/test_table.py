@@ -7,9 +7,10 @@ import pytest
 import tifffile
 from mask_scenery import assert_same_masks, image_of, ring_and_parts
 
-from napari_sam.datasets.records import to_labels
+from napari_sam.datasets.records import AnnotatedImage, MaskObject, to_labels
 from napari_sam.datasets.table import FORMATS, find_format
 from napari_sam.errors import InputError
+from napari_sam.masks import BoxedMask
 
 
 @pytest.fixture(autouse=True)
@@ -66,3 +67,12 @@ def test_an_unknown_name_is_answered_with_those_that_there_are():
     assert find_format("coco").title == "COCO JSON"
     with pytest.raises(InputError, match=r"labels, coco, sa1b"):
         find_format("csv")
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path, kind, image_of_yolo):
+    image_of_yolo((9, 9))
+    mask = BoxedMask(tuple(np.array([2, 3])), np.ones((2, 3), bool), tuple(np.array([9, 9])))
+    one = MaskObject(mask, np.int64(5), "a", np.float32(0.5), np.float64(0.25), tuple(np.array([2.0, 3.0], np.float32)))
+    kind.write(tmp_path / f"a{kind.suffix}", [AnnotatedImage("a.tiff", (np.int64(9), np.int64(9)), (one,))])
+    (again,) = kind.read(tmp_path / f"a{kind.suffix}")
+    assert again.objects[0].mask.area == 6

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import numpy as np
+
 from napari_sam.errors import InputError
 from napari_sam.files import format_bytes, open_plain, printable
 from napari_sam.io.memory import largest_read, require_room
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 
     from napari_sam.masks import BoxedMask
 
-# Bytes of Python's objects for a byte of JSON: a list of small numbers takes that many.
-_PARSED = 12
+# Bytes of Python's objects for a byte of JSON: lists of two small numbers take that many.
+_PARSED = 16
 _LONGEST_NAME = 1000
 _LARGEST_SIDE = 1 << 24
 
@@ -133,8 +135,15 @@ def write_json(path: Path, document: Any) -> None:
     InputError
         If it cannot be written.
     """
-    with replacing_result(path) as temporary, temporary.open("x", encoding="utf-8") as file:
-        json.dump(document, file, allow_nan=False)
+    # Whole, which json writes many times quicker than bit by bit.
+    write_text(path, json.dumps(document, allow_nan=False, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of NumPy's, which boxes and scores may be, as one of Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} has no place in JSON")
 
 
 def write_text(path: Path, content: str) -> None:

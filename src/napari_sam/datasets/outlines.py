@@ -127,7 +127,7 @@ def require_ring(corners: NDArray[Any]) -> Ring:
         If they are no (n, 2) finite numbers of a size that images have.
     """
     if corners.ndim != 2 or corners.shape[1] != 2 or corners.dtype.kind not in "iuf" or len(corners) < 3:
-        raise InputError("an outline has not three corners or more.")
+        raise InputError("an outline has not three corners, or not two numbers for each.")
     if not (np.abs(corners) < 2.0**31).all():  # NaN compares as false
         raise InputError("an outline has corners that lie nowhere.")
     return corners.astype(np.float64)

@@ -44,7 +44,9 @@ class StackRecord:
         kinds = {(image.name, image.shape) for image in images}
         if len(kinds) != 1:
             raise InputError(f"One file holds one image, or the planes of one stack; got {len(kinds)} images.")
-        return cls(*kinds.pop(), 1 + max(image.plane for image in images))
+        name, (height, width) = kinds.pop()
+        # Of Python's kind, which JSON needs.
+        return cls(name, (int(height), int(width)), 1 + max(int(image.plane) for image in images))
 
     @classmethod
     def read(cls, value: Any) -> Self:

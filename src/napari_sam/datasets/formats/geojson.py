@@ -158,11 +158,12 @@ def _rings(geometry: dict[str, Any]) -> list[list[Ring]]:
 
 
 def _ring(ring: Any) -> Ring:
+    try:
+        corners = np.array(items(ring, "coordinates"))
+    except ValueError:
+        raise InputError("corners of an outline have different numbers of coordinates.") from None
     # More than two numbers a corner, heights say, are allowed.
-    corners = [items(corner, "coordinates")[:2] for corner in items(ring, "coordinates")]
-    if any(len(corner) < 2 for corner in corners):
-        raise InputError("a corner has not two coordinates.")
-    return require_ring(np.array([[finite(one, "coordinates") for one in corner] for corner in corners]))
+    return require_ring(corners[:, :2] if corners.ndim == 2 else corners)
 
 
 def _object(

@@ -77,17 +77,23 @@ def _lines(path: Path) -> list[str]:
 
 
 def _joined(rings: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Join outlines to one, each from its corner that is nearest to those before; (n, 2), not closed."""
-    joined = rings[0][:-1]
+    """Join outlines to the first one, each where it is nearest; (n, 2), not closed."""
+    first = rings[0][:-1]
+    nearest = cKDTree(first)
+    detours: dict[int, list[NDArray[np.int64]]] = {}
     for ring in rings[1:]:
         corners = ring[:-1]
-        distances, nearest = cKDTree(joined).query(corners)
+        distances, places = nearest.query(corners)
         start = int(np.argmin(distances))
-        at = int(nearest[start])
-        # Round the next outline, back to where it began, and back again to where it was left.
-        around = np.concatenate([corners[start:], corners[: start + 1]])
-        joined = np.concatenate([joined[: at + 1], around, joined[at:]])
-    return joined
+        at = int(places[start])
+        # Round the outline, back to where it began, and back again to where the first one was left.
+        around = [corners[start:], corners[: start + 1], first[at : at + 1]]
+        detours.setdefault(at, []).extend(around)
+    pieces, done = [], 0
+    for at in sorted(detours):
+        pieces += [first[done : at + 1], *detours[at]]
+        done = at + 1
+    return np.concatenate([*pieces, first[done:]])
 
 
 def read_yolo(path: Path, faults: list[str] | None = None) -> list[AnnotatedImage]:
