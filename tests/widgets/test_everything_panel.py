@@ -10,7 +10,7 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
-from scipy.ndimage import label
+from scipy.ndimage import binary_fill_holes, label
 
 from napari_sam.automatic import Proposal
 from napari_sam.masks import BoxedMask
@@ -52,7 +52,8 @@ def drag_handle(slider, share: float) -> None:
 
 
 def shown(desk: Desk) -> np.ndarray:
-    return np.asarray(desk.viewer.layers["SAM objects"].data) > 0
+    """Pixels inside the outlines."""
+    return binary_fill_holes(np.asarray(desk.viewer.layers["SAM objects"].data) > 0)
 
 
 def disc(centre: tuple[int, int]) -> np.ndarray:

@@ -178,16 +178,15 @@ class ProposalTable:
         marks = marks or {}
         kept = [place for place in sorted(marks) if marks[place]]
         others = [int(place) for place in np.flatnonzero(self.wanted(chosen)) if place not in marks]
-        labels = lay(
+        return lay(
             [self.proposals[place].mask for place in kept + others],
             self.plane,
             overlap=chosen.overlap,
             least_area=chosen.area[0],
             kept=len(kept),
             taken=taken,
+            numbers=[place + 1 for place in kept + others],
         )
-        places: NDArray[np.int32] = np.array([-1, *kept, *others], np.int32) + 1
-        return places[labels]
 
     def at(self, y: int, x: int) -> NDArray[np.intp]:
         """Return the places of the proposals that cover a data pixel, the smallest first."""
@@ -203,6 +202,7 @@ def lay(
     least_area: float = 1,
     kept: int = 0,
     taken: NDArray[np.bool_] | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> NDArray[np.int32]:
     """Lay masks on an empty plane one after another; what is covered already stays.
 
@@ -222,31 +222,35 @@ def lay(
         So many, from the first, are laid in any case.
     taken : numpy.ndarray, shape (H, W), bool, optional
         Pixels that are covered from the beginning, as by one large object.
+    numbers : sequence of int, optional
+        What stands for each mask, 1 or more and each once; by default 1 plus its place in the sequence.
 
     Returns
     -------
     numpy.ndarray, shape (H, W), int32
-        1 plus the place of the mask in the sequence, 0 where there is none.
+        The numbers, 0 where there is no mask.
     """
     labels = np.zeros(plane, np.int32)
-    areas = np.zeros(len(masks) + 2, np.int64)
-    covered = len(masks) + 1
+    numbers = range(1, len(masks) + 1) if numbers is None else numbers
+    covered = max(numbers, default=0) + 1
+    areas = np.zeros(covered + 1, np.int64)
     if taken is not None:
         # So large that a mask is always the smaller one.
         labels[taken], areas[covered] = covered, taken.size
-    for number, boxed in enumerate(masks, 1):
+    for order, (number, boxed) in enumerate(zip(numbers, masks, strict=True)):
         under, mask = labels[boxed.box], boxed.mask
         common = np.bincount(under[mask], minlength=1)
         area = int(common.sum())
         # Number 0 counts the pixels that are still free.
         free, common[0] = int(common[0]), 0
-        if number > kept:
+        if order >= kept:
             smaller = np.minimum(area, areas[: len(common)])
             if (common > overlap * smaller).any() or free < max(least_area, area / 2):
                 continue
         under[mask & (under == 0)] = number
         areas[number] = free
-    labels[labels == covered] = 0
+    if taken is not None:
+        labels[taken] = 0
     return labels
 
 

@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pytest
 from found_objects import disc, proposal, these, two_discs
+from scipy import ndimage
 from session_scenery import DISCS, SHAPE, accept, click, discs
 
 from napari_sam.automatic import ProposalFilter
@@ -34,8 +35,10 @@ def layer(viewer):
     return viewer.layers["SAM objects"]
 
 
-def plane_of(labels):
-    return np.asarray(labels.data).reshape([side for side in labels.data.shape if side > 1])
+def outlined(viewer, value=None):
+    """Pixels inside the outlines, or inside those of one value."""
+    data = np.squeeze(layer(viewer).data)
+    return ndimage.binary_fill_holes(data > 0 if value is None else data == value)
 
 
 def journal(home):
@@ -47,7 +50,7 @@ def test_objects_are_found_and_shown(searched, viewer):
     assert section(searched).found == 2
     assert section(searched).shown == 2
     assert section(searched).can_accept
-    np.testing.assert_array_equal(layer(viewer).data > 0, ONE | TWO)
+    np.testing.assert_array_equal(outlined(viewer), ONE | TWO)
     assert len(np.unique(layer(viewer).data)) == 3
     assert searched.state.status.text == everything_messages.found(2)
     assert searched.target is None  # nothing is written yet
@@ -117,7 +120,7 @@ def test_a_filter_shows_fewer_and_the_model_is_not_asked(searched, viewer, engin
     asked = len(engine.embedded)
     searched.everything.choose(ProposalFilter(score=0.8))
     assert section(searched).shown == 1
-    np.testing.assert_array_equal(layer(viewer).data > 0, ONE)
+    np.testing.assert_array_equal(outlined(viewer), ONE)
     searched.everything.choose(section(searched).suggested)
     assert section(searched).shown == 2
     assert len(engine.embedded) == asked
@@ -136,7 +139,7 @@ def test_a_click_drops_an_object_and_another_brings_it_back(searched, viewer):
     events.clicked.emit(*DISCS[0])
     assert section(searched).shown == 1
     assert "1 dropped by hand" in section(searched).text
-    np.testing.assert_array_equal(layer(viewer).data > 0, TWO)
+    np.testing.assert_array_equal(outlined(viewer), TWO)
     events.clicked.emit(*DISCS[0])
     assert section(searched).shown == 2
     events.clicked.emit(0, 0)  # where there is none
@@ -155,11 +158,10 @@ def test_the_object_under_the_mouse_is_shown_and_described(searched, viewer):
     shown = searched._components.everything._shown
     shown.pointed.emit(DISCS[0])
     assert f"{ONE.sum()} px, score 0.90" in section(searched).text
-    assert (layer(viewer).data[ONE] == 255).all()
-    assert not (layer(viewer).data[TWO] == 255).any()
+    np.testing.assert_array_equal(outlined(viewer, 255), ONE)
     searched.everything.choose(ProposalFilter(score=0.95))
     shown.pointed.emit(DISCS[1])  # not shown, but there
-    assert (layer(viewer).data[TWO] == 255).all()
+    np.testing.assert_array_equal(outlined(viewer, 255), TWO)
     shown.pointed.emit(None)
     assert not layer(viewer).data.any()
 
@@ -298,7 +300,7 @@ def test_a_plane_of_a_stack(viewer, open_session, found):
     assert session.target is None
     viewer.dims.set_current_step(0, 1)
     session.wait(60)
-    np.testing.assert_array_equal(plane_of(layer(viewer)) > 0, ONE | TWO)
+    np.testing.assert_array_equal(outlined(viewer), ONE | TWO)
     session.everything.accept()
     assert np.count_nonzero(session.target.data[1]) == np.count_nonzero(ONE | TWO)
     assert not session.target.data[[0, 2]].any()
@@ -385,3 +387,16 @@ def test_they_follow_the_image(searched, viewer, image):
 def test_closing_takes_the_layer_away(searched, viewer):
     searched.close()
     assert "SAM objects" not in viewer.layers
+
+
+def test_neighbours_are_outlined_apart(session, found, viewer):
+    left, right = (np.zeros(SHAPE, bool) for _ in range(2))
+    left[10:20, 10:20] = right[10:20, 20:30] = True
+    found.append(these(proposal(left, 0.9), proposal(right, 0.8)))
+    session.everything.find()
+    session.wait(60)
+    data = layer(viewer).data
+    assert (data[10:20, 19] == data[10, 10]).all()
+    assert (data[10:20, 20] == data[10, 29]).all()
+    assert data[10, 10] != data[10, 29]
+    assert not data[12:18, 12:18].any()  # the image stays visible

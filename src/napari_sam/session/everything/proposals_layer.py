@@ -32,6 +32,8 @@ _COLOURS = 254
 """Colours of objects; eight bits a pixel hold them, and one more for the object that is pointed at."""
 _POINTED = 255
 _POINTED_COLOUR = (1.0, 1.0, 1.0, 1.0)
+_LARGE = 800
+"""Side of a plane from which on outlines are two pixels wide."""
 _CLICK = 4.0
 """Pixels of the screen that the mouse may move between press and release of a click."""
 
@@ -82,7 +84,9 @@ class ProposalsLayer:
             Layers that stay above it.
         """
         # Modulo: neighbours that share a colour by chance still have a contour each, unless their numbers differ by it.
-        self._drawn = np.where(objects > 0, (objects - 1) % _COLOURS + 1, 0).astype(np.uint8)
+        colours = np.concatenate([[0], np.arange(int(objects.max(initial=0))) % _COLOURS + 1]).astype(np.uint8)
+        # Not napari's own contours, which take several times as long: a slider redraws them at every move.
+        self._drawn = np.where(_outlines(objects, self._width(view)), colours[objects], 0)
         if self.layer is not None and self._drawn.shape == self._pixels(self.layer).shape:
             self._pixels(self.layer)[...] = self._drawn
             _redraw(self.layer)
@@ -96,7 +100,6 @@ class ProposalsLayer:
             colormap=_colormap(),
             **part_placement(image, view, start),
         )
-        layer.contour = 1 if max(view.shape) < 800 else 2
         # The person's brush is not to paint in it.
         layer.editable = False
         layer.mouse_drag_callbacks.append(self._on_layer_drag)
@@ -110,8 +113,11 @@ class ProposalsLayer:
             return
         pixels = self._pixels(self.layer)
         pixels[...] = self._drawn
-        if mask is not None:
-            pixels[mask.box][mask.mask] = _POINTED
+        if mask is not None and self._view is not None:
+            # A row of background around: the object is outlined at the border of its box, too.
+            width = self._width(self._view)
+            outline = _outlines(np.pad(mask.mask, width).astype(np.int32), width)[width:-width, width:-width]
+            pixels[mask.box][outline] = _POINTED
         _redraw(self.layer)
 
     def select(self) -> None:
@@ -142,6 +148,10 @@ class ProposalsLayer:
         if layer is not None and layer in self._viewer.layers:
             with keeping_selection(self._viewer):
                 self._viewer.layers.remove(layer)
+
+    def _width(self, view: PlaneIndex) -> int:
+        """Return the width of outlines, data pixels: those of a large plane are looked at from farther away."""
+        return 1 if max(view.shape) < _LARGE else 2
 
     def _pixels(self, layer: Labels) -> NDArray[np.uint8]:
         """Return the pixels of the part, (h, w): a view."""
@@ -176,6 +186,20 @@ class ProposalsLayer:
             at = self._pixel(layer, event.position)
             if at is not None:
                 self.clicked.emit(*at)
+
+
+def _outlines(objects: NDArray[np.int32], width: int) -> NDArray[np.bool_]:
+    """Find the pixels of objects that are so near to one of another object, or of none, along a row or a column."""
+    near = np.zeros(objects.shape, bool)
+    for step in range(1, width + 1):
+        for axis in (0, 1):
+            first, second = np.moveaxis(objects, axis, 0)[:-step], np.moveaxis(objects, axis, 0)[step:]
+            other = first != second
+            along = np.moveaxis(near, axis, 0)  # a view
+            along[:-step] |= other
+            along[step:] |= other
+    found: NDArray[np.bool_] = near & (objects > 0)
+    return found
 
 
 def _redraw(layer: Labels) -> None:
