@@ -191,3 +191,8 @@ class TestTextTowers:
         rewrite(copy, **{entry: "owner/tower"})
         with pytest.raises(WeightsError, match="pip install transformers"):
             load_encoder(str(copy), "cpu")
+
+    def test_it_is_asked_for_before_a_model_is_downloaded_that_needs_it(self, monkeypatch):
+        monkeypatch.setattr("napari_sam.text.encoder.find_spec", lambda _name: None)
+        with pytest.raises(WeightsError, match=r"BiomedCLIP needs the package transformers.*pip install transformers"):
+            load_encoder("clip-biomed", "cpu", offline=True)

@@ -1,6 +1,7 @@
 """``napari-sam find``: the objects of an image that fit words, as labels."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from napari_sam.commands.common import getting, reported, table_console, transfer_bar, work_bar
 from napari_sam.commands.options.shared import Debug, Device, JsonTable, Model, limits
+from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,10 +101,13 @@ def _text_encoder(name: str, device: str) -> "TextImageEncoder":
     from napari_sam.text.encoder import load_encoder
 
     model = store.lookup(name)
-    if store.status(model) is State.TO_DOWNLOAD:
-        with transfer_bar(f"Getting {model.name}", model.approximate_size) as progress:
-            store.ensure(model, progress)
-    return load_encoder(name, device)
+    missing = store.status(model) is State.TO_DOWNLOAD
+    with (
+        transfer_bar(f"Getting {model.name}", model.approximate_size)
+        if missing
+        else nullcontext(no_progress) as progress
+    ):
+        return load_encoder(name, device, progress=progress)
 
 
 def _proposals(plane: "Plane", model: str, device: str) -> "tuple[list[Proposal], DenseSettings | GridSettings]":

@@ -171,6 +171,8 @@ def load_encoder(
     """
     place = choose_device(device)
     model = store.lookup(name)
+    if model.needs_transformers:
+        _require_transformers(model.title)  # before hundreds of megabytes are downloaded for nothing
     folder = store.ensure(model, progress, offline=offline)
     changed = _local_tower(model.title or model.name, folder)
     import open_clip
@@ -205,11 +207,8 @@ def _local_tower(title: str, folder: Path) -> dict[str, Any]:
         needed = tower or text_cfg.get("hf_tokenizer_name")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(store.damaged(title, folder, f"its {CONFIG_FILE} is not one of open_clip's")) from error
-    if needed and find_spec("transformers") is None:
-        raise WeightsError(
-            f"{title} needs the package transformers to read text, which is not installed. Run "
-            "`pip install transformers`, or choose another text model."
-        )
+    if needed:
+        _require_transformers(title)
     if not tower:
         return {}
     if not (folder / TOWER_CONFIG).is_file():
@@ -218,3 +217,11 @@ def _local_tower(title: str, folder: Path) -> dict[str, Any]:
             "`napari-sam models download`, which puts it there, and copy it as a whole."
         )
     return {"text_cfg": {**text_cfg, "hf_model_name": str(folder), "hf_model_pretrained": False}}
+
+
+def _require_transformers(title: str) -> None:
+    if find_spec("transformers") is None:
+        raise WeightsError(
+            f"{title} needs the package transformers to read text, which is not installed. Run "
+            "`pip install transformers`, or choose another text model."
+        )
