@@ -46,7 +46,7 @@ class Hub:
 
     @property
     def asked(self) -> list[str]:
-        return [path for path, requests in self.server.requests.items() if requests]
+        return [path for path, requests in self.server.requests.items() for _ in requests]
 
 
 @pytest.fixture
