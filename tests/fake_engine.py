@@ -18,7 +18,7 @@ class FakeEngine:
 
     def __init__(self, model="bundled", device="auto", kinds=("point", "box", "mask")):
         self.model = model
-        self.predictor = SimpleNamespace(prompt_kinds=frozenset(kinds), has_dense_head=True)
+        self.predictor = SimpleNamespace(prompt_kinds=frozenset(kinds), has_dense_head=True, dense_views=4)
         self.device_text = f"CPU ({device})"
         self.notice = ""
         self.embedded = []

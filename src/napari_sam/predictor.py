@@ -149,7 +149,12 @@ class Predictor:
     @property
     def has_dense_head(self) -> bool:
         """Whether `dense` works: whether the model was trained to find objects without prompts."""
-        return isinstance(self._model, DenseModel)
+        return self.dense_views > 0
+
+    @property
+    def dense_views(self) -> int:
+        """How many views `dense` can average; 0 without a dense head."""
+        return self._model.most_views if isinstance(self._model, DenseModel) else 0
 
     def embed(
         self,

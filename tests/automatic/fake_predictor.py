@@ -42,6 +42,8 @@ class FakePredictor:
     of the others is 0.9.
     """
 
+    dense_views = 4
+
     def __init__(
         self, labels: np.ndarray, drawn: np.ndarray | None = None, scores: dict[int, float] | None = None
     ) -> None:

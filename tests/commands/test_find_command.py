@@ -41,7 +41,7 @@ def proposals(monkeypatch, predictor):
     found.append(Proposal(BoxedMask.of(disc(50, 52, 8)), 0.95))
     found.append(Proposal(BoxedMask.of(disc(25, 27)), 0.7))  # the first once more, and worse
     found.append(Proposal(BoxedMask.of(disc(75, 25, 5)), 0.1))
-    predictor.has_dense_head = True
+    predictor.has_dense_head, predictor.dense_views = True, 4
     predictor.settings = []
 
     def propose(_predictor, _embedding, settings, progress, *, plane):

@@ -145,6 +145,7 @@ def test_a_predictor_takes_them_for_foreground_centre_and_border() -> None:
         model.instance_decoder.out_conv.bias.copy_(torch.tensor([4.0, -4.0, 1.0]))
     predictor = Predictor(model.requires_grad_(requires_grad=False), "weights")
     assert predictor.has_dense_head
+    assert predictor.dense_views == 1
     maps = predictor.dense(predictor.embed(np.arange(300, dtype=np.uint16).reshape(15, 20)))
     for found, logit in zip((maps.foreground, maps.centre, maps.border), (4.0, -4.0, 1.0), strict=True):
         np.testing.assert_allclose(found, np.full((15, 20), 1 / (1 + np.exp(-logit))), rtol=1e-5)

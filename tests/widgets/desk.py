@@ -48,7 +48,7 @@ class DiscEngine:
 
     device_text = "CPU (2 threads)"
     notice = ""
-    predictor = SimpleNamespace(prompt_kinds=frozenset({"point", "box"}), has_dense_head=True)
+    predictor = SimpleNamespace(prompt_kinds=frozenset({"point", "box"}), has_dense_head=True, dense_views=4)
 
     def __init__(self) -> None:
         self.free = threading.Event()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from napari_sam.automatic.dense import dense_proposals, grown_labels
 from napari_sam.automatic.grid import grid_proposals
 from napari_sam.automatic.proposals import lay, renumbered
-from napari_sam.automatic.settings import DenseSettings, GridSettings
+from napari_sam.automatic.settings import DenseSettings, GridSettings, dense_settings_for
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
@@ -74,15 +74,15 @@ def segment_everything(
 ) -> NDArray[np.int32]:
     """Find every object on a plane, and give each pixel to one.
 
-    Parameters and errors are those of `find_proposals`; without settings, dense mode with its defaults. `QUICK` leaves
-    the decoder out.
+    Parameters and errors are those of `find_proposals`; without settings, dense mode with those that suit the model.
+    `QUICK` leaves the decoder out.
 
     Returns
     -------
     numpy.ndarray, shape (H, W), int32
         Labels 1 to n on the plane's data pixels, 0 for background; all 0 where there is no object.
     """
-    settings = settings or DenseSettings()
+    settings = settings or dense_settings_for(predictor)
     if isinstance(settings, DenseSettings) and not settings.refine:
         # As the watershed left them, objects have nothing in common: there is nothing to choose.
         return grown_labels(predictor, embedding, settings, progress)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from math import inf
+from typing import TYPE_CHECKING
 
 from napari_sam.automatic.proposals import ProposalFilter
 from napari_sam.errors import InputError
+
+if TYPE_CHECKING:
+    from napari_sam.predictor import Predictor
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,9 @@ class DenseSettings:
 
 QUICK = DenseSettings(views=1, certainty=0.85, refine=False)
 """One view, without the decoder: a small part of the time, and less exact."""
+
+MICRO_SAM = DenseSettings(views=1, foreground=0.5, certainty=0.5, least_area=25)
+"""For micro-sam's decoder of instances: thresholds of its authors, where they have the same meaning here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +164,11 @@ ADVISED = {
     "vit_l_em_organelles": GridSettings(least_score=0.8, least_stability=0.8, least_area=100),
 }
 """By name in the registry: what suits the bundled model, and what the authors of micro-sam advise for theirs."""
+
+
+def dense_settings_for(predictor: Predictor) -> DenseSettings:
+    """Return the settings that suit a model with a dense head: the bundled model's, or `MICRO_SAM`."""
+    return MICRO_SAM if predictor.dense_views == 1 else DenseSettings()
 
 
 def grid_settings_for(model: str) -> GridSettings:

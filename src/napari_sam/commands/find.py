@@ -112,14 +112,14 @@ def _text_encoder(name: str, device: str) -> "TextImageEncoder":
 
 def _proposals(plane: "Plane", model: str, device: str) -> "tuple[list[Proposal], DenseSettings | GridSettings]":
     """Find what may be an object on a plane, whatever it is; return the best first, and how they were found."""
-    from napari_sam.automatic import DenseSettings, find_proposals, grid_settings_for
+    from napari_sam.automatic import dense_settings_for, find_proposals, grid_settings_for
     from napari_sam.predictor import load_predictor
 
     with getting(model) as progress:
         predictor = load_predictor(model, device, progress=progress)
     for note in predictor.notes:
         typer.echo(f"Note: {note}", err=True)
-    settings = DenseSettings() if predictor.has_dense_head else grid_settings_for(model)
+    settings = dense_settings_for(predictor) if predictor.has_dense_head else grid_settings_for(model)
     with work_bar("Encoding") as progress:
         embedding = predictor.embed(plane, progress=progress)
     with work_bar("Looking for objects") as progress:

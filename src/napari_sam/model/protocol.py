@@ -122,11 +122,14 @@ class SelectiveModel(Protocol):
 class DenseModel(Protocol):
     """A model that also tells, for the whole plane at once, where objects are: what automatic segmentation reads."""
 
+    most_views: int
+    """How many views it can average, 1 to 4."""
+
     def dense_maps(self, features: Features, frame: Frame, views: int = 1, progress: Progress = no_progress) -> Tensor:
         """Read the dense maps out of what `encode` gave, on the plane's own pixels.
 
-        With more than one view, 4 at most, its mirror images are encoded too, and the maps of all are averaged; a model
-        whose features hold no pixels has one view.
+        With more than one view, `most_views` at most, its mirror images are encoded too, and the maps of all are
+        averaged; a model whose features hold no pixels has one view.
 
         Returns
         -------

@@ -57,6 +57,7 @@ class CompactSam(nn.Module):
     """
 
     prompt_kinds: frozenset[PromptKind] = frozenset({"point", "box", "mask"})
+    most_views = 1 + len(_MIRRORS)
 
     def __init__(self, config: CompactConfig | None = None) -> None:
         super().__init__()

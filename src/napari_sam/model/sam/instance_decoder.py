@@ -42,15 +42,14 @@ class DenseSam(Sam):
         See `InstanceDecoder`.
     """
 
+    most_views = 1  # the embedding holds no pixels to mirror
+
     def __init__(self, config: SamConfig, transposed: Collection[str]) -> None:
         super().__init__(config)
         self.instance_decoder = InstanceDecoder(config.channels, transposed)
 
     def dense_maps(self, features: Features, frame: Frame, views: int = 1, progress: Progress = no_progress) -> Tensor:
-        """Bring the decoder's maps to the plane, (3, H, W), 0 to 1.
-
-        The embedding holds no pixels to mirror, so that there is one view, whatever `views` says.
-        """
+        """Bring the decoder's maps to the plane, (3, H, W), 0 to 1; there is one view, whatever `views` says."""
         # Probabilities, not logits, are interpolated, as the authors do it.
         maps = self.instance_decoder(features[0], progress).sigmoid()
         return self.upscale(maps, frame)[0]

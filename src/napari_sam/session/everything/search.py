@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_sam.automatic.everything import find_proposals
 from napari_sam.automatic.proposals import ProposalTable
-from napari_sam.automatic.settings import DenseSettings, grid_settings_for
+from napari_sam.automatic.settings import dense_settings_for, grid_settings_for
 from napari_sam.automatic.tiles import TilePlan, find_in_tile
 from napari_sam.masks import BoxedMask
 from napari_sam.planes.crop import Crop
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam.automatic.proposals import Proposal, ProposalFilter
-    from napari_sam.automatic.settings import GridSettings
+    from napari_sam.automatic.settings import DenseSettings, GridSettings
     from napari_sam.inference.request import EngineLike
     from napari_sam.planes.plane import Plane
     from napari_sam.planes.source import PlaneSource
@@ -140,7 +140,7 @@ def search(engine: EngineLike, request: SearchRequest, progress: Progress) -> It
 def _settings(engine: EngineLike, request: SearchRequest) -> tuple[DenseSettings | GridSettings, ProposalFilter]:
     """Choose how to look for objects, and which of them are good."""
     if request.mode == "dense" or (request.mode == "auto" and engine.predictor.has_dense_head):
-        dense = DenseSettings()
+        dense = dense_settings_for(engine.predictor)
         return dense, dense.filter
     grid = grid_settings_for(request.model)
     looser = replace(
