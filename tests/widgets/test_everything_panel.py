@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from desk import LEFT, LEFT_BUTTON, RADIUS, RIGHT, SHAPE, Desk
-from fitting import cut, narrow
+from fitting import cut, narrow, settle_layout
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
@@ -56,6 +56,11 @@ def shown(desk: Desk) -> np.ndarray:
     return binary_fill_holes(np.asarray(desk.viewer.layers["SAM objects"].data) > 0)
 
 
+def words(desk: Desk) -> str:
+    """What the section says, without the invisible places to break lines at."""
+    return desk.dock.everything.words.text().replace("\u200b", "")
+
+
 def disc(centre: tuple[int, int]) -> np.ndarray:
     y, x = np.ogrid[: SHAPE[0], : SHAPE[1]]
     return (y - centre[0]) ** 2 + (x - centre[1]) ** 2 <= RADIUS**2
@@ -70,6 +75,7 @@ def test_find_choose_and_accept_with_mouse_and_keys(open_section):
     np.testing.assert_array_equal(shown(desk), disc(LEFT) | disc(RIGHT))
     assert panel.accept.text() == "Accept 2"
     assert panel.pick.isChecked()
+    settle_layout()
     # All of it is in view, and nothing is cut.
     view = desk.dock._scroll.viewport()
     assert view.rect().contains(panel.discard.mapTo(view, panel.discard.rect().center()))
@@ -82,12 +88,11 @@ def test_find_choose_and_accept_with_mouse_and_keys(open_section):
     assert panel.accept.text() == "Accept 2"
 
     QTest.mouseMove(desk.canvas.native, desk.pixel(RIGHT))
-    QApplication.processEvents()
-    assert "score 0.75" in panel.words.text().replace("\u200b", "")
+    desk.qtbot.waitUntil(lambda: "score 0.75" in words(desk), timeout=60_000)
     desk.click(RIGHT)
     np.testing.assert_array_equal(shown(desk), disc(LEFT) | (shown(desk) & disc(RIGHT)))
     assert panel.accept.text() == "Accept 1"
-    assert "1 dropped by hand" in panel.words.text().replace("\u200b", "")
+    assert "1 dropped by hand" in words(desk)
     desk.click(RIGHT)
     assert panel.accept.text() == "Accept 2"
     # A drag moves the image, and drops nothing.
