@@ -24,7 +24,7 @@ SIMILAR = 0.5
 
 _BACKGROUND = 0.5  # how far the centre lies from the mean of the objects towards the plane as a whole, at most
 _NEGATIVE = 0.5  # how much likeness to negative examples counts against that to positive ones
-_MIDDLE, _WIDTH = 0.1, 0.2  # difference of cosines that is a similarity of a half, and how fast it changes there
+_WIDTH = 0.2  # of cosines, in which the similarity changes from a half to three quarters, nearly
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +96,7 @@ def similarities(query: ExampleQuery, objects: Descriptors) -> NDArray[np.float6
     likeness = units @ query.positive
     if query.negative is not None:
         likeness = likeness - _NEGATIVE * (units @ query.negative)
-    similarity: NDArray[np.float64] = 1 / (1 + np.exp((_MIDDLE - likeness) / _WIDTH))
+    similarity: NDArray[np.float64] = 1 / (1 + np.exp(-likeness / _WIDTH))
     return similarity
 
 
