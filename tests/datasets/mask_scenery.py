@@ -37,7 +37,7 @@ def ring_and_parts() -> AnnotatedImage:
     border[0, :] = border[-1, -1] = True
     image = image_of([ring, parts, border], (20, 30))
     one, two, three = image.objects
-    known = MaskObject(one.mask, 4, "nucleus", 0.875, 0.9375, (6.0, 8.5), ((0.0, 0.0), (15.0, 20.0)))
+    known = MaskObject(one.mask, 4, "nucleus", 0.875, 0.9375, (6.0, 8.5), ((1.0, 2.0), (15.0, 20.0)))
     return AnnotatedImage("a.tif", image.shape, (known, MaskObject(two.mask, 7, "debris"), three))
 
 

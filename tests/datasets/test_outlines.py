@@ -74,6 +74,12 @@ def test_any_polygon_covers_the_centres_that_are_in_it(corners):
     np.testing.assert_array_equal(mask[clear], shapely.contains_xy(polygon, x, y)[clear])
 
 
+def test_parts_that_overlap_are_one():
+    square = np.array([[1, 1], [6, 1], [6, 6], [1, 6]])
+    mask = filled([[square], [square + 2]], (10, 10))
+    assert mask.sum() == 25 + 25 - 9 and mask[4, 4]
+
+
 def test_edges_are_crossed_bit_by_bit(monkeypatch):
     star = [[[[0, 0], [30, 3], [2, 28], [17, 0.5], [29, 29], [1, 14]]]]
     whole = filled(star, (30, 30))

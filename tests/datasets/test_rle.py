@@ -72,7 +72,8 @@ def test_a_mask_that_does_not_fit_is_refused_before_it_is_laid_out(monkeypatch):
     monkeypatch.setattr("napari_sam.datasets.documents.largest_read", lambda: 10**6)
     side = 1 << 15
     intake = Intake(Path("a"))
-    with pytest.raises(InputError, match="1 MB of memory"):
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="1 MB of memory"):
+        patch.setattr("napari_sam.datasets.rle.decode_boxed", lambda _: pytest.fail("laid out"))
         boxed({"size": [side, side], "counts": [0, side * side]}, (side, side), intake)
     # A thin strip of the same plane fits.
     small = boxed({"size": [1000, side], "counts": [5, 10, 1000 * side - 15]}, (1000, side), intake)

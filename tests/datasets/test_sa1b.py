@@ -32,7 +32,7 @@ def test_what_is_known_of_an_object_comes_back(tmp_path):
     (again,) = read_sa1b(tmp_path / "a.json")
     one, two, _ = again.objects
     assert (one.number, one.category, one.score, one.stability) == (4, "nucleus", 0.875, 0.9375)
-    assert (one.point, one.crop) == ((6.0, 8.5), ((0.0, 0.0), (15.0, 20.0)))
+    assert (one.point, one.crop) == ((6.0, 8.5), ((1.0, 2.0), (15.0, 20.0)))
     assert (two.number, two.category, two.score, two.point, two.crop) == (7, "debris", 1.0, None, None)
     assert (again.name, again.shape) == ("a.tif", (20, 30))
 
@@ -51,7 +51,7 @@ def test_the_records_are_those_of_the_dataset(written):
     assert annotation["bbox"] == coco.toBbox(runs).tolist() and annotation["area"] == coco.area(runs)
     assert (annotation["predicted_iou"], annotation["stability_score"]) == (0.875, 0.9375)
     assert annotation["point_coords"] == [[8.5, 6.0]]  # x before y
-    assert annotation["crop_box"] == [0.0, 0.0, 20.0, 15.0]
+    assert annotation["crop_box"] == [2.0, 1.0, 18.0, 14.0]
     assert written["annotations"][1]["crop_box"] == [0.0, 0.0, 30.0, 20.0]
     assert [one["id"] for one in written["annotations"]] == [1, 2, 3]
 
@@ -76,6 +76,7 @@ DAMAGE = {
     "huge": (lambda d: d["image"].update(width=10**30), "width is not a whole number"),
     "NaN": (lambda d: d["annotations"][1].update(predicted_iou=float("nan")), "NaN is not a number"),
     "text": (lambda d: d["annotations"][1].update(predicted_iou="0.9"), "annotation 2: predicted_iou is not a number"),
+    "truth": (lambda d: d["annotations"][1].update(predicted_iou=True), "annotation 2: predicted_iou is not a number"),
     "runs": (lambda d: d["annotations"][1]["segmentation"].update(counts="1"), "annotation 2: This mask is damaged"),
     "size": (lambda d: d["image"].update(width=31), "annotation 1: its mask is 20 x 30 px, the image 20 x 31 px"),
     "no segmentation": (lambda d: d["annotations"][2].pop("segmentation"), "annotation 3: segmentation is not"),
