@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import numpy as np
@@ -100,6 +101,26 @@ def test_the_journal_has_each_object(searched, home):
         assert record["score"] == pytest.approx(score)
         assert record["found"] == {"mode": "auto", "stability": 1.0}
         assert record["prompts"]["prompts"] == []
+
+
+def test_the_journal_is_on_the_disk_at_the_end_and_the_owner_s_thread_did_not_wait(searched, home, monkeypatch):
+    synced = []
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: synced.append((os.fstat(descriptor).st_size, threading.current_thread()))
+    )
+    searched.everything.accept()
+    searched.wait(60)
+    [path] = (home / "journal").iterdir()
+    assert synced[-1][0] == path.stat().st_size
+    assert threading.current_thread() not in [thread for _, thread in synced]
+
+
+def test_undo_and_redo_are_in_the_journal(searched, home):
+    searched.everything.accept()
+    searched.undo()
+    assert (journal(home)[-1]["kind"], journal(home)[-1]["of"]) == ("withdrawn", [0, 1])
+    searched.redo()
+    assert (journal(home)[-1]["kind"], journal(home)[-1]["of"]) == ("restored", [0, 1])
 
 
 def test_after_accept_the_person_goes_on_with_the_tool_of_before(session, found, viewer):

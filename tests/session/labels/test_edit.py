@@ -162,3 +162,35 @@ def test_data_that_were_replaced_are_not_kept_for_undo():
     assert old() is None
     written.undo()
     assert not layer.data.any()
+
+
+def test_many_objects_are_one_step_and_their_ids_follow_on(viewer, stack, disc):
+    image, layer = stack
+    view = next(planes(viewer, image))
+    writer = LabelWriter(layer)
+    layer.data[0][disc[0]] = 4
+    objects = np.zeros(SHAPE, np.int32)
+    objects[disc[0]], objects[disc[1]] = 1, 2
+    objects[0, 0] = 3
+    written, offset = writer.write_objects(view, objects, (0, 0), only_empty=True)
+    assert offset == 4
+    np.testing.assert_array_equal(layer.data[0], np.where(disc[0], 4, np.where(objects, objects + 4, 0)))
+    assert writer.next_label == 8
+    written.undo()
+    np.testing.assert_array_equal(layer.data[0], np.where(disc[0], 4, 0))
+    written.redo()
+    assert writer.next_label == 8
+    written, offset = writer.write_objects(view, objects, (0, 0), only_empty=False)
+    np.testing.assert_array_equal(layer.data[0], np.where(objects, objects + 7, 0))
+    layer.undo()
+    assert np.unique(layer.data[0]).tolist() == [0, 4, 6, 7]
+
+
+def test_objects_without_a_free_pixel_are_not_written(viewer, stack, disc):
+    image, layer = stack
+    view = next(planes(viewer, image))
+    layer.data[0][disc[0]] = 4
+    before = layer.data.copy()
+    assert LabelWriter(layer).write_objects(view, disc[0].astype(np.int32), (0, 0), only_empty=True) is None
+    assert LabelWriter(layer).write_objects(view, np.zeros(SHAPE, np.int32), (0, 0), only_empty=False) is None
+    np.testing.assert_array_equal(layer.data, before)
