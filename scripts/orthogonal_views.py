@@ -102,12 +102,12 @@ def compose(views: list[Image.Image]) -> Image.Image:
     return picture
 
 
-def open_window(folder: Path) -> tuple[napari.Viewer, SamDock]:
-    """Open the sample volume in a viewer with the dock; everything that is kept goes to `folder`."""
+def open_window(folder: Path, sample: str = SAMPLE) -> tuple[napari.Viewer, SamDock]:
+    """Open a sample in a viewer with the dock; everything that is kept goes to `folder`."""
     os.environ |= {"NAPARI_CONFIG": str(folder / "settings.yaml"), "NAPARI_SAM_HOME": str(folder)}
     viewer = napari.Viewer(title="napari-sam-live")
     viewer.window.resize(*WINDOW)
-    viewer.open_sample(PLUGIN, SAMPLE)
+    viewer.open_sample(PLUGIN, sample)
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Segment")
     QTest.qWait(200)
     viewer.reset_view()

@@ -186,11 +186,17 @@ class SamDock(QWidget):
         layout.addWidget(scroll)
         for section in (self.stack, self.everything, self.keys):
             section.toggled.connect(partial(self._on_section_toggled, section))
-        self.everything.grown.connect(partial(self._on_section_toggled, self.everything, True))
+        if (bar := scroll.verticalScrollBar()) is not None:
+            bar.rangeChanged.connect(self._on_scroll_range_changed)
 
     def _on_section_toggled(self, section: CollapsibleSection, expanded: bool) -> None:
         if expanded:
             self._gui_thread.post(partial(self._bring_into_view, section))  # once Qt has given it its height
+
+    def _on_scroll_range_changed(self) -> None:
+        # Texts that wrap get their height level by level, and each time the range changes once more.
+        if self.everything.grows:
+            self._on_section_toggled(self.everything, self.everything.isExpanded())
 
     def _bring_into_view(self, section: CollapsibleSection) -> None:
         """Scroll so far that a section is seen as a whole, or from its head on where it is taller than the dock."""

@@ -32,8 +32,8 @@ _COLOURS = 254
 """Colours of objects; eight bits a pixel hold them, and one more for the object that is pointed at."""
 _POINTED = 255
 _POINTED_COLOUR = (1.0, 1.0, 1.0, 1.0)
-_LARGE = 800
-"""Side of a plane from which on outlines are two pixels wide."""
+_LARGE = 400
+"""Side of a plane from which on outlines are two pixels wide: it mostly has less room on the screen than pixels."""
 _CLICK = 4.0
 """Pixels of the screen that the mouse may move between press and release of a click."""
 

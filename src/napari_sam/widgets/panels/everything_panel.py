@@ -7,7 +7,7 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]  # qtpy renames it, which mypy cannot see
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_sam.widgets.controls.collapsible import CollapsibleSection
@@ -42,7 +42,7 @@ def _at_most(low: float, _high: float) -> str:
 
 
 def _pixels(low: float, high: float) -> str:
-    return f"{_short(low)}–{_short(high)} px"  # noqa: RUF001  # an en dash, as between numbers
+    return f"{_short(low)}–{_short(high)}"  # noqa: RUF001  # an en dash, as between numbers
 
 
 def _values(low: float, high: float) -> str:
@@ -62,12 +62,11 @@ class EverythingPanel(CollapsibleSection):
         What it acts on.
     """
 
-    grown = Signal()
-    """What was found is shown below the rest: the section has another height."""
-
     def __init__(self, session: Session) -> None:
         super().__init__("Everything")
         self._session = session
+        self.grows = False
+        """Whether what was found has just come: the section is to be brought into view, until the person chooses."""
         self.place, self.mode = NarrowCombo(), NarrowCombo()
         self.place.show_rows(_PLACES, "plane")
         self.mode.show_rows(_MODES, "auto")
@@ -77,7 +76,7 @@ class EverythingPanel(CollapsibleSection):
         self.stability = FilterSlider(
             "Stability", "Least agreement of the masks that a stricter and a laxer threshold would give.", _share
         )
-        self.area = FilterSlider("Size", "Pixels of an object.", _pixels, both=True, logarithmic=True)
+        self.area = FilterSlider("Size, px", "Pixels of an object.", _pixels, both=True, logarithmic=True)
         self.roundness = FilterSlider("Roundness", "1 is a disc; less is longer, or has a ragged border.", _share)
         self.intensity = FilterSlider("Intensity", "Mean of the pixels inside.", _values, both=True)
         self.overlap = FilterSlider("Overlap", "Most that two objects may have in common.", _at_most)
@@ -99,7 +98,8 @@ class EverythingPanel(CollapsibleSection):
         section = state.everything
         self.find_objects.setEnabled(section.can_find)
         self.cancel.setEnabled(section.running)
-        grows = section.found is not None and self._found.isHidden()
+        if section.found is None or self._found.isHidden():
+            self.grows = section.found is not None
         self._found.setVisible(section.found is not None)
         self.accept.setEnabled(section.can_accept)
         self.accept.setText(f"Accept {section.shown}" if section.can_accept else "Accept")
@@ -108,8 +108,6 @@ class EverythingPanel(CollapsibleSection):
         self.words.show_text(section.text)
         if section.found is not None:
             self._draw_sliders(section)
-        if grows and self.isExpanded():
-            self.grown.emit()
 
     def _draw_sliders(self, section: EverythingState) -> None:
         chosen, unit = section.chosen, (0.0, 1.0)
@@ -157,6 +155,7 @@ class EverythingPanel(CollapsibleSection):
         self.intensity.chosen.connect(self._on_intensity_chosen)
 
     def _choose(self, **bounds: Any) -> None:
+        self.grows = False  # from now on the person says where the dock is scrolled to
         self._session.everything.choose(replace(self._session.state.everything.chosen, **bounds))
 
     def _on_least_chosen(self, name: str, low: float, _high: float) -> None:
