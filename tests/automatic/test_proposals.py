@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fake_predictor import FakePredictor, discs
@@ -76,6 +78,14 @@ def test_each_bound_of_a_filter(chosen, wanted):
     found = ProposalTable.of(proposals, pixels)
     assert np.flatnonzero(found.wanted(chosen)).tolist() == wanted
     assert left(found.selected(chosen)) == wanted
+
+
+def test_a_match_counts_where_objects_were_compared_with_something():
+    found = table(*(Proposal(rectangle(slice(9 * i, 9 * i + 8), slice(0, 9)), 0.9) for i in range(3)))
+    assert found.wanted(ProposalFilter(match=0.5)).all()
+    found = replace(found, match=np.array([0.5, 0.4, 0.9]))
+    assert found.wanted(ProposalFilter(match=0.5)).tolist() == [True, False, True]
+    assert left(found.selected(ProposalFilter(match=0.6))) == [2]
 
 
 def test_of_two_that_overlap_the_better_one_stays_whole():

@@ -67,6 +67,8 @@ class ProposalFilter:
         The least and the largest mean of the pixels inside, in the units of the image.
     overlap : float
         Of two proposals the lower one is left out where they have more than this share of the smaller one in common.
+    match : float
+        The least, 0 to 1; see `ProposalTable.match`.
     """
 
     score: float = 0.0
@@ -75,6 +77,7 @@ class ProposalFilter:
     roundness: float = 0.0
     intensity: tuple[float, float] = (-inf, inf)
     overlap: float = 0.5
+    match: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -105,6 +108,8 @@ class ProposalTable:
         long or has a ragged border; never more than 1.
     intensity : numpy.ndarray, shape (n,), float64
         Mean of the pixels inside, of their channels too.
+    match : numpy.ndarray, shape (n,), float64, or None
+        How well each fits what is looked for, in words or by examples, 0 to 1; None where nothing is.
     """
 
     proposals: tuple[Proposal, ...]
@@ -114,6 +119,7 @@ class ProposalTable:
     area: NDArray[np.int64]
     roundness: NDArray[np.float64]
     intensity: NDArray[np.float64]
+    match: NDArray[np.float64] | None = None
 
     @classmethod
     def of(cls, proposals: Sequence[Proposal], pixels: NDArray[np.generic]) -> ProposalTable:
@@ -143,7 +149,7 @@ class ProposalTable:
 
     def wanted(self, chosen: ProposalFilter) -> NDArray[np.bool_]:
         """Tell which proposals lie within the bounds of a filter, (n,) bool; overlaps are not looked at."""
-        return (
+        within: NDArray[np.bool_] = (
             (self.score >= chosen.score)
             & (self.stability >= chosen.stability)
             & (self.area >= chosen.area[0])
@@ -152,6 +158,7 @@ class ProposalTable:
             & (self.intensity >= chosen.intensity[0])
             & (self.intensity <= chosen.intensity[1])
         )
+        return within if self.match is None else within & (self.match >= chosen.match)
 
     def selected(
         self,

@@ -9,6 +9,7 @@ from napari_sam.journal import Journal
 from napari_sam.session.candidates.live import LivePrediction
 from napari_sam.session.candidates.prefetch import PlanePrefetch
 from napari_sam.session.candidates.preview import CandidatePreview
+from napari_sam.session.everything.chooser import ObjectChooser
 from napari_sam.session.everything.controller import EverythingController
 from napari_sam.session.everything.proposals_layer import ProposalsLayer
 from napari_sam.session.labels.targets import TargetLayers
@@ -94,6 +95,7 @@ class Components:
         # One for all: what any component changes is nothing that the person did.
         current, mute = CurrentObject(viewer, active, targets), Mute()
         same_object, recorder = SameObject(current, active, live), ObjectRecorder(Journal())
+        proposals = ProposalsLayer(viewer)
         log = ObjectLog(prompts, tools, live, current, recorder)
         return cls(
             viewer=viewer,
@@ -129,14 +131,12 @@ class Components:
             everything=EverythingController(
                 active,
                 live,
-                ProposalsLayer(viewer),
+                proposals,
+                ObjectChooser(active, proposals, targets, tools, settings, above_target, mute),
                 targets,
                 log,
                 recorder,
-                tools,
                 settings,
-                above_target,
-                mute=mute,
                 worker=worker,
                 backend=backend,
             ),

@@ -155,6 +155,8 @@ class EverythingState:
         Area of the largest object that was found, data pixels.
     intensities : (float, float)
         Least and largest mean intensity of the objects that were found.
+    ranked_by : str
+        What they were ranked by, words or examples; "" when they were not.
     here : bool
         Whether the plane on screen is the one where they were found.
     picking : bool
@@ -172,6 +174,7 @@ class EverythingState:
     suggested: ProposalFilter = field(default_factory=ProposalFilter)
     largest: int = 0
     intensities: tuple[float, float] = (0.0, 0.0)
+    ranked_by: str = ""
     here: bool = False
     picking: bool = False
     text: str = ""

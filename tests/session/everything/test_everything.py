@@ -156,7 +156,7 @@ def test_what_the_sliders_run_over_is_known(searched):
 
 
 def test_a_click_drops_an_object_and_another_brings_it_back(searched, viewer):
-    events = searched._components.everything._shown
+    events = searched._components.everything.chooser._shown
     events.clicked.emit(*DISCS[0])
     assert section(searched).shown == 1
     assert "1 dropped by hand" in section(searched).text
@@ -170,13 +170,13 @@ def test_a_click_drops_an_object_and_another_brings_it_back(searched, viewer):
 def test_a_click_keeps_what_the_filter_leaves_out(searched):
     searched.everything.choose(ProposalFilter(score=0.95))
     assert not section(searched).can_accept
-    searched._components.everything._shown.clicked.emit(*DISCS[1])
+    searched._components.everything.chooser._shown.clicked.emit(*DISCS[1])
     searched.everything.accept()
     np.testing.assert_array_equal(searched.target.data > 0, TWO)
 
 
 def test_the_object_under_the_mouse_is_shown_and_described(searched, viewer):
-    shown = searched._components.everything._shown
+    shown = searched._components.everything.chooser._shown
     shown.pointed.emit(DISCS[0])
     assert f"{ONE.sum()} px, score 0.90" in section(searched).text
     np.testing.assert_array_equal(outlined(viewer, 255), ONE)

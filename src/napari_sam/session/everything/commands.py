@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from napari_sam.session.everything.ranking.queries import WordsQuery
+from napari_sam.text.models import DEFAULT
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from napari.layers import Image
 
     from napari_sam.automatic.proposals import ProposalFilter
-    from napari_sam.session.everything.controller import EverythingController, SearchPlace
+    from napari_sam.session.everything.controller import EverythingController
+    from napari_sam.session.everything.parts import SearchPlace
     from napari_sam.session.everything.search import SearchMode
 
 
@@ -53,20 +57,67 @@ class EverythingCommands:
             if image is not None:
                 self._context.say(self._controller.find(image, where, mode))
 
+    def find_words(
+        self,
+        words: str,
+        negative: str = "",
+        model: str = DEFAULT,
+        where: SearchPlace = "plane",
+        mode: SearchMode = "auto",
+    ) -> None:
+        """Rank the objects of the plane on screen by words, and show those that fit; `Session.cancel` stops that.
+
+        Parameters
+        ----------
+        words : str
+            What to look for, in English: a phrase, or several with commas between them, which give a class each. The
+            class of an object goes into the features of the labels layer, column "class", when it is accepted.
+        negative : str
+            What looks like it and is not wanted; likewise.
+        model : str
+            A text model, as for `napari_sam.text.store.lookup`; downloaded if it is not on this machine.
+        where, mode
+            As for `find`, which comes first if nothing was found on this plane yet.
+        """
+        with self._context.command() as image:
+            if image is not None:
+                query = WordsQuery.of(words, negative, model)
+                self._context.say(self._controller.rank(image, query, where, mode))
+
+    def find_like(self, where: SearchPlace = "plane", mode: SearchMode = "auto") -> None:
+        """Rank the objects of the plane on screen by examples, and show those that are like them.
+
+        Examples are the objects that were kept by hand, and counter-examples those that were dropped; where none was
+        kept, the labels of the target on this plane are the examples.
+
+        Parameters
+        ----------
+        where, mode
+            As for `find`, which comes first if nothing was found on this plane yet.
+        """
+        with self._context.command() as image:
+            if image is not None:
+                self._context.say(self._controller.rank(image, None, where, mode))
+
     def choose(self, chosen: ProposalFilter) -> None:
         """Show those of the objects that a filter leaves; the model is not asked again."""
         with self._context.command():
-            self._controller.choose(chosen)
+            self._controller.chooser.choose(chosen)
 
     def toggle(self, place: int) -> None:
         """Drop an object that is shown, or keep one that is not, by its place in the table of what was found."""
         with self._context.command():
-            self._controller.toggle(place)
+            self._controller.chooser.toggle(place)
+
+    def keep(self, place: int) -> None:
+        """Keep an object whatever the filter says, as an example too, or no longer; by its place in the table."""
+        with self._context.command():
+            self._controller.chooser.keep(place)
 
     def pick(self) -> None:
         """Let clicks on the image keep and drop objects."""
         with self._context.command():
-            self._controller.select()
+            self._controller.chooser.select()
 
     def accept(self) -> None:
         """Write the objects that are shown into the target, as one step of undo."""

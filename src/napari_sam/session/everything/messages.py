@@ -9,10 +9,15 @@ if TYPE_CHECKING:
 
 RUNNING = "Objects are being found already. Cancel that first."
 CANCELLED = "Cancelled. No objects were kept."
+RANKING_CANCELLED = "Cancelled. The objects are shown as they were."
 NO_BOX = "Draw a box first: objects are looked for inside it."
 NOT_VISIBLE = "Nothing of the image is on screen. Zoom out, or look on the whole plane."
 NOTHING_HERE = "No objects were found here. Try another model, or another way to find them."
 NOTHING_TO_WRITE = "No object is shown, so there is nothing to write. Move the sliders, or click objects to keep them."
+PICK_FIRST = (
+    "Pick an example first: Shift-click objects like which you want others. Or write one into the labels of this plane."
+)
+COMPARING_EXAMPLES = "Comparing objects with the examples."
 NOTHING_FREE = 'Every pixel carries a label already. Switch "Empty pixels only" off to write over them.'
 HINT = "Move the sliders; click an object to drop it, or to bring it back. Enter accepts what is shown."
 
@@ -35,6 +40,33 @@ def found(count: int) -> str:
     return f"{_objects(count)} found."
 
 
+def loading_text_model(name: str) -> str:
+    """Say that a text model is being loaded, or downloaded before that."""
+    return f"Loading the text model {name}."
+
+
+def comparing(count: int) -> str:
+    """Say that objects are being compared with words."""
+    return f"Comparing {_objects(count)} with the words."
+
+
+def words(phrases: tuple[str, ...], negatives: tuple[str, ...]) -> str:
+    """Describe what was looked for in words."""
+    return ", ".join(phrases) + (f", not {', '.join(negatives)}" if negatives else "")
+
+
+def examples(positive: int, negative: int) -> str:
+    """Describe examples that objects were compared with."""
+    like = "1 example" if positive == 1 else f"{positive} examples"
+    return like + (f", not like {negative}" if negative else "")
+
+
+def matching(count: int, of: int, by: str, best: float) -> str:
+    """Say how many objects match what they were ranked by, or how near the best one comes."""
+    found = f"{count} of {_objects(of)} match{'es' if count == 1 else ''} {by}."
+    return found if count else f"{found} The best has {best:.2f}: lower Match, or look for something else."
+
+
 def shown(count: int, found: int, kept: int, dropped: int) -> str:
     """Say how many of the objects that were found are shown, and what was decided by hand."""
     by_hand = [f"{number} {word} by hand" for number, word in ((kept, "kept"), (dropped, "dropped")) if number]
@@ -52,12 +84,13 @@ def written(count: int, first: int, layer: str) -> str:
     return f'{_objects(count)} written into "{layer}" as {ids}. Undo takes all of them back.'
 
 
-def pointed(table: ProposalTable, place: int) -> str:
-    """Describe a proposal of a table."""
+def pointed(table: ProposalTable, place: int, kind: str = "") -> str:
+    """Describe a proposal of a table, and what kind of object it is most like."""
+    ranked = "" if table.match is None else f", match {table.match[place]:.2f}{f' ({kind})' if kind else ''}"
     score, stability = table.score[place], table.stability[place]
     return (
         f"Under the mouse: {int(table.area[place])} px, score {score:.2f}, stability {stability:.2f}, "
-        f"roundness {table.roundness[place]:.2f}, mean {table.intensity[place]:.4g}"
+        f"roundness {table.roundness[place]:.2f}, mean {table.intensity[place]:.4g}{ranked}"
     )
 
 

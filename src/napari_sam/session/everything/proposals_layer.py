@@ -51,6 +51,8 @@ class ProposalsLayer:
     """The mouse is on another pixel, (y, x) in the part; None when it is outside."""
     clicked = Signal(int, int)
     """The person clicked a pixel, y and x in the part."""
+    picked = Signal(int, int)
+    """The person clicked one with the Shift key."""
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = viewer
@@ -185,7 +187,7 @@ class ProposalsLayer:
         if event.button == 1 and np.abs(np.array(event.pos, dtype=float) - pressed).max() <= _CLICK:
             at = self._pixel(layer, event.position)
             if at is not None:
-                self.clicked.emit(*at)
+                (self.picked if "Shift" in event.modifiers else self.clicked).emit(*at)
 
 
 def _outlines(objects: NDArray[np.int32], width: int) -> NDArray[np.bool_]:

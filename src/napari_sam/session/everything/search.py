@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from napari_sam.automatic.proposals import Proposal, ProposalFilter
     from napari_sam.automatic.settings import DenseSettings, GridSettings
-    from napari_sam.inference.request import EngineLike
+    from napari_sam.inference.request import EngineFactory, EngineLike
     from napari_sam.planes.plane import Plane
     from napari_sam.planes.source import PlaneSource
     from napari_sam.progress import Progress
@@ -86,6 +86,11 @@ class SearchResult:
     request: SearchRequest
     table: ProposalTable
     chosen: ProposalFilter
+
+
+def load_and_search(engine: EngineFactory, request: SearchRequest, progress: Progress) -> Iterator[SearchResult | None]:
+    """Load the model of a request, and `search` with it."""
+    yield from search(engine(request.model, request.device, progress), request, progress)
 
 
 def search(engine: EngineLike, request: SearchRequest, progress: Progress) -> Iterator[SearchResult | None]:

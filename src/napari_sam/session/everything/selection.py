@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam.masks import BoxedMask
+    from napari_sam.session.everything.ranking.match import Match
     from napari_sam.session.everything.search import SearchResult
 
 
@@ -32,6 +34,8 @@ class ProposalSelection:
         """Objects that are shown."""
         self.pointed: int | None = None
         """Place of the object that the mouse is on."""
+        self.match: Match | None = None
+        """What the objects were ranked by."""
         self._marks: dict[int, bool] = {}
 
     @property
@@ -64,6 +68,22 @@ class ProposalSelection:
         """Drop an object that is shown, or keep one that is not, from the next `update` on."""
         if 0 <= place < len(self.result.table):
             self._marks[place] = not bool((self.objects == place + 1).any())
+
+    def keep(self, place: int) -> None:
+        """Keep an object whatever the filter says, or leave it to the filter again, from the next `update` on."""
+        if 0 <= place < len(self.result.table) and not self._marks.pop(place, False):
+            self._marks[place] = True
+
+    def marked(self, *, kept: bool) -> tuple[int, ...]:
+        """Return the places of the objects that were kept by hand, or of those that were dropped."""
+        return tuple(sorted(place for place, mark in self._marks.items() if mark is kept))
+
+    def rank(self, match: Match) -> None:
+        """Choose by how well objects match, too, from the next `update` on."""
+        table = replace(self.result.table, match=match.scores)
+        suggested = replace(self.result.chosen, match=match.threshold)
+        self.result = replace(self.result, table=table, chosen=suggested)
+        self.chosen, self.match = replace(self.chosen, match=match.threshold), match
 
     def place_at(self, y: int, x: int) -> int | None:
         """Find the object at a pixel: the one that is shown there, or the smallest that is not."""

@@ -34,8 +34,10 @@ def describe(
         text = everything_messages.elsewhere(selection.result.request.source.view.words(axis_names))
     else:
         text = everything_messages.shown(selection.shown, len(table), selection.kept, selection.dropped)
-        if selection.pointed is not None:
-            text = f"{text}\n{everything_messages.pointed(table, selection.pointed)}"
+        if (place := selection.pointed) is not None:
+            match = selection.match
+            kind = match.class_of(place) if match is not None and len(match.classes) > 1 else ""
+            text = f"{text}\n{everything_messages.pointed(table, place, kind)}"
     return EverythingState(
         found=len(table),
         shown=selection.shown,
@@ -43,6 +45,7 @@ def describe(
         suggested=selection.result.chosen,
         largest=int(table.area.max()),
         intensities=(float(table.intensity.min()), float(table.intensity.max())),
+        ranked_by="" if selection.match is None else selection.match.by,
         here=here,
         picking=picking,
         text=text,

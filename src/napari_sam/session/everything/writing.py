@@ -12,11 +12,13 @@ from napari_sam.masks import BoxedMask
 from napari_sam.prompts import PromptSet
 from napari_sam.session.everything import messages as everything_messages
 from napari_sam.session.objects.recording import describe
+from napari_sam.session.viewing.feature_table import set_classes
 
 if TYPE_CHECKING:
     from napari.layers import Image
     from numpy.typing import NDArray
 
+    from napari_sam.session.everything.ranking.match import Match
     from napari_sam.session.everything.search import SearchResult
     from napari_sam.session.labels.writer import LabelWriter
     from napari_sam.session.objects.log import ObjectLog
@@ -32,6 +34,7 @@ def write_objects(
     recorder: ObjectRecorder,
     *,
     only_empty: bool,
+    match: Match | None = None,
 ) -> str | None:
     """Write objects into a labels layer as one step, and record each.
 
@@ -49,6 +52,8 @@ def write_objects(
         What keeps the step, for undo, and the records.
     only_empty : bool
         Leave pixels alone that carry a label.
+    match : Match, optional
+        What the objects were ranked by; their classes go into the features of the layer.
 
     Returns
     -------
@@ -63,7 +68,7 @@ def write_objects(
         return None
     edit, offset = done
     carried = np.where(edit.change.pixels.array(), numbers, 0)
-    entries, trouble = [], ""
+    entries, trouble, classes = [], "", {}
     boxes = ndimage.find_objects(carried, len(places))
     for number, (place, box) in enumerate(zip(places, boxes, strict=True), 1):
         if box is None:  # others were in the way
@@ -71,16 +76,21 @@ def write_objects(
         rows, columns = box
         mask = BoxedMask((top + rows.start, left + columns.start), carried[box] == number, view.shape)
         proposal = result.table.proposals[place]
+        found: dict[str, object] = {"mode": result.request.mode, "stability": proposal.stability}
+        if match is not None:
+            found |= match.describe(int(place))
+            classes[offset + number] = match.class_of(int(place))
         # Brought to the disk on another thread: there may be hundreds.
         entry, trouble = recorder.add(
             "accepted",
             **describe(image, view, writer.layer, offset + number, mask, PromptSet()),
             model=result.request.model,
             score=proposal.score,
-            found={"mode": result.request.mode, "stability": proposal.stability},
+            found=found,
             on_disk=False,
         )
         entries.append(entry)
+    set_classes(writer.layer, {label: name for label, name in classes.items() if name})
     log.add_written(image, edit, tuple(entries))
     text = everything_messages.written(len(places), offset + 1, writer.layer.name)
     return " ".join(filter(None, (text, trouble or writer.first_notice())))

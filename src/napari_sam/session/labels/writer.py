@@ -14,6 +14,7 @@ from napari_sam.session.labels.editable_layer import EditableLayer
 from napari_sam.session.labels.max_label import MaxLabel
 from napari_sam.session.labels.pixels import full_resolution, write_problem
 from napari_sam.session.labels.tiled import TiledLabels
+from napari_sam.session.viewing.feature_table import forget_classes
 from napari_sam.session.viewing.transform import LayerTransform
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class LabelWriter:
         InputError
             If the layer's integers do not hold the id, or its data cannot be changed.
         """
-        label = self.next_label if label is None else label
+        is_new, label = label is None, self.next_label if label is None else label
         if why := write_problem(self.layer, label):
             raise InputError(why)
         if replace:
@@ -159,6 +160,8 @@ class LabelWriter:
         step = self._target.set_pixels(region, changed, after[changed])
         self._target.compress_step(step, [change])
         self._max_label.note_written(label)
+        if is_new:
+            forget_classes(self.layer, [label])
         carrying = after == label
         # Mostly one and the same: held once, it is counted once.
         drawn = change.pixels if np.array_equal(carrying, changed) else CompressedArray.of(carrying)
@@ -210,6 +213,7 @@ class LabelWriter:
         self._target.compress_step(step, [change])
         last = first + count - 1
         self._max_label.note_written(last)
+        forget_classes(self.layer, range(first, last + 1))
         edit = LabelEdit(
             self._target, last, change, change.pixels, self._target.shape, self._target.reference_data(), step
         )

@@ -1,0 +1,215 @@
+"""Lets the person choose among the objects that were found: by a filter, and by clicks on the image."""
+
+from __future__ import annotations
+
+import weakref
+from functools import partial
+from typing import TYPE_CHECKING
+
+from psygnal import Signal
+
+from napari_sam.session.everything.parts import labels_there
+from napari_sam.session.everything.selection import ProposalSelection
+from napari_sam.session.viewing.connections import Connections
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.layers import Image, Layer
+
+    from napari_sam.automatic.proposals import ProposalFilter
+    from napari_sam.session.everything.proposals_layer import ProposalsLayer
+    from napari_sam.session.everything.ranking.match import Match
+    from napari_sam.session.everything.search import SearchResult
+    from napari_sam.session.labels.targets import TargetLayers
+    from napari_sam.session.prompts.tools import PromptTools
+    from napari_sam.session.settings import SessionSettings
+    from napari_sam.session.viewing.active_image import ActiveImage
+    from napari_sam.session.viewing.connections import Mute
+
+
+class ObjectChooser:
+    """Keeps the objects of one search, and shows those that are chosen while their plane is on screen.
+
+    Parameters
+    ----------
+    active : ActiveImage
+        What is on screen.
+    shown : ProposalsLayer
+        Shows them.
+    targets : TargetLayers
+        Whose labels are in the way.
+    tools : PromptTools
+        What the person clicked with before.
+    settings : SessionSettings
+        What the person chose.
+    above : callable
+        Gives the layers that lie above what was found.
+    mute : Mute
+        Gives a context in which changes of layers are the session's own.
+    """
+
+    changed = Signal()
+    """The person chose on the image."""
+    lost = Signal()
+    """The image, or the layer that shows what was found, was removed: nothing is kept any more."""
+
+    def __init__(
+        self,
+        active: ActiveImage,
+        shown: ProposalsLayer,
+        targets: TargetLayers,
+        tools: PromptTools,
+        settings: SessionSettings,
+        above: Callable[[], list[Layer | None]],
+        mute: Mute,
+    ) -> None:
+        self._active = active
+        self._shown = shown
+        self._targets = targets
+        self._tools = tools
+        self._settings = settings
+        self._above = above
+        self._mute = mute
+        self._image: weakref.ref[Image] | None = None
+        self.selection: ProposalSelection | None = None
+        """The objects; None while there are none."""
+        self._connections = Connections()
+        connect = self._connections.connect
+        connect("active", active.view_changed, self._on_active_view)
+        connect("active", active.image_changed, self._on_active_view)
+        connect("active", active.place_changed, self._on_active_place)
+        connect("active", active.viewer_events.removed, self._on_viewer_removed)
+        connect("shown", shown.clicked, partial(self._on_shown_clicked, ProposalSelection.toggle))
+        connect("shown", shown.picked, partial(self._on_shown_clicked, ProposalSelection.keep))
+        connect("shown", shown.pointed, self._on_shown_pointed)
+
+    def release(self) -> None:
+        """Stop listening, and take the layer away."""
+        self._connections.release()
+        self._shown.remove_layer()
+
+    @property
+    def image(self) -> Image | None:
+        """The image that objects were looked for on last; None once it is gone."""
+        return None if self._image is None else self._image()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the plane on screen is the one whose objects are kept."""
+        image = self.image
+        if self.selection is None or image is None or image is not self._active.image:
+            return False
+        return self.selection.result.request.source.view == self._active.view
+
+    @property
+    def is_picking(self) -> bool:
+        """Whether a click on the image keeps or drops an object."""
+        return self.is_here and self._shown.is_selected
+
+    def begin(self, image: Image) -> None:
+        """Forget what was found: objects are looked for on an image."""
+        self.discard()
+        self._image = weakref.ref(image)
+
+    def take(self, result: SearchResult) -> None:
+        """Take what was found, and let the person choose."""
+        self.selection = ProposalSelection(result)
+        with self._mute():
+            self.refresh()
+            self.select()
+
+    def rank(self, match: Match) -> None:
+        """Choose by how well objects match, too, and let the person go on choosing."""
+        if self.selection is not None:
+            self.selection.rank(match)
+            with self._mute():
+                self.refresh()
+                self.select()
+
+    def choose(self, chosen: ProposalFilter) -> None:
+        """Show the objects that another filter leaves."""
+        if self.selection is not None:
+            self.selection.chosen = chosen
+            self.refresh()
+
+    def toggle(self, place: int) -> None:
+        """Drop an object that is shown, or keep one that is not, whatever the filter says."""
+        if self.selection is not None:
+            self.selection.toggle(place)
+            self.refresh()
+
+    def keep(self, place: int) -> None:
+        """Keep an object whatever the filter says, as an example too; or no longer."""
+        if self.selection is not None:
+            self.selection.keep(place)
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Choose anew among what was found, as the labels are now, and show that."""
+        selection, image = self.selection, self._active.image
+        if selection is None or image is None or not self.is_here:
+            return
+        request = selection.result.request
+        labels = labels_there(self._targets, image, request) if self._settings.only_empty else None
+        selection.update(None if labels is None else labels != 0)
+        self._shown.show_objects(image, request.source.view, request.start, selection.objects, self._above())
+        if selection.pointed is not None:
+            self._shown.show_pointed(selection.pointed_mask)
+
+    def select(self) -> None:
+        """Let clicks keep and drop objects from now on."""
+        if self.is_here:
+            self._shown.select()
+
+    def discard(self) -> None:
+        """Forget what was found."""
+        selected, self.selection = self._shown.is_selected, None
+        self._shown.remove_layer()
+        # Who chose among objects goes on with the tool of before.
+        if selected and self._active.image is not None:
+            self._tools.select_tool(self._tools.last_tool, self._active.image)
+
+    # -- what happens meanwhile -------------------------------------------------------------------
+
+    def _on_active_view(self) -> None:
+        """Show the objects on their plane only."""
+        with self._mute():
+            if self.is_here:
+                self.refresh()
+            else:
+                self._shown.remove_layer()
+        # Nothing is told here: another image's prompt layers are still to come. Who listens to the viewer tells then.
+
+    def _on_active_place(self) -> None:
+        if self._active.image is not None and self.is_here:
+            with self._mute():
+                self._shown.follow_image(self._active.image)
+
+    def _on_viewer_removed(self, layers: tuple[Layer, ...]) -> None:
+        if self._shown.layer is not None and self._shown.layer in layers:
+            self._shown.forget_layer()
+        elif self.image not in layers:
+            return
+        else:
+            self._shown.remove_layer()
+        self.selection = None
+        self.lost.emit()
+
+    def _on_shown_clicked(self, mark: Callable[[ProposalSelection, int], None], y: int, x: int) -> None:
+        selection = self.selection
+        if selection is not None and (place := selection.place_at(y, x)) is not None:
+            mark(selection, place)
+            with self._mute():
+                self.refresh()
+            self.changed.emit()
+
+    def _on_shown_pointed(self, at: tuple[int, int] | None) -> None:
+        if (selection := self.selection) is None:
+            return
+        place = None if at is None else selection.place_at(*at)
+        if place != selection.pointed:
+            selection.pointed = place
+            with self._mute():
+                self._shown.show_pointed(selection.pointed_mask)
+            self.changed.emit()
