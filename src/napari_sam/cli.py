@@ -15,6 +15,7 @@ from napari_sam.commands import (
     dataset,
     doctor,
     embed,
+    everything,
     find,
     journal,
     models,
@@ -51,6 +52,7 @@ def _main(
 
 app.command()(segment.segment)
 app.command()(propagate.propagate)
+app.command()(everything.everything)
 app.command()(find.find)
 app.command()(embed.embed)
 app.add_typer(cache.app, name="cache")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Writer = Callable[[Path, Iterator[NDArray[Any]], np.dtype[Any], ImageStack], None]
 
-__all__ = ["ImageStack", "check_output", "open_stack", "write_stack_labels"]
+__all__ = ["ImageStack", "check_output", "images_in", "is_stack_folder", "open_stack", "write_stack_labels"]
 
 _NIFTI = (".nii", ".nii.gz")
 
@@ -52,6 +52,26 @@ def open_stack(path: str | os.PathLike[str]) -> ImageStack:
     require_path(place)
     with reading(place):
         return _reader(place)(place)
+
+
+def is_stack_folder(path: Path) -> bool:
+    """Tell whether a folder is one image by what it holds: a Zarr, or a series of DICOM slices."""
+    # Of read_dicom one slice is enough.
+    return path.is_dir() and (
+        path.suffix.lower() == ".zarr" or omezarr.is_zarr(path) or any(map(_is_slice, sorted(path.iterdir())))
+    )
+
+
+def images_in(place: Path) -> list[Path]:
+    """List the images of a folder, in natural order: files that `open_stack` opens, by their endings, and Zarrs."""
+    endings = (*folder.PICTURE_SUFFIXES, ".npy", *_NIFTI, *itk.SUFFIXES)
+    found = [
+        path
+        for path in place.iterdir()
+        if not path.name.startswith(".")
+        and (omezarr.is_zarr(path) if path.is_dir() else path.name.lower().endswith(endings))
+    ]
+    return sorted(found, key=folder.natural_order)
 
 
 def _reader(path: Path) -> Callable[[Path], ImageStack]:

@@ -44,7 +44,7 @@ def read_folder(path: Path) -> ImageStack:
     """
     with reading(path):
         visible = [file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")]
-    files = sorted((f for f in visible if f.suffix.lower() in PICTURE_SUFFIXES), key=_natural)
+    files = sorted((f for f in visible if f.suffix.lower() in PICTURE_SUFFIXES), key=natural_order)
     if not files:
         raise InputError(f"{path} holds no pictures, no DICOM files and no Zarr. Name the file or folder of the stack.")
     kinds = Counter(file.suffix.lower() for file in files)
@@ -99,7 +99,7 @@ def read_numpy(path: Path) -> ImageStack:
         return make_stack(path, array, guess_axes(array.shape), {})
 
 
-def _natural(path: Path) -> list[tuple[int, str]]:
+def natural_order(path: Path) -> list[tuple[int, str]]:
     """Sort runs of digits by their value."""
     parts = re.split(r"(\d+)", path.name.lower())
     # Pairs, because a number and a word cannot be compared.

@@ -1,0 +1,1 @@
+"""Everything in many images, stacks and large planes: tasks, done here or on other machines, then one merge."""
