@@ -168,7 +168,11 @@ def on_dask(scheduler: str, folder: Path, workers: int | None = None) -> Iterato
             n_workers=count if processes else 1,
             threads_per_worker=1 if processes else count,
             processes=processes,
-            dashboard_address=None,
+            # Nobody else may send tasks. Between threads, too: without, Dask asks which network the machine is in.
+            host="127.0.0.1",
+            protocol="tcp",
+            # Any port: the usual one may be taken by another run.
+            dashboard_address="127.0.0.1:0",
             local_directory=str(folder),
             # Dask would end a worker that it finds too large, and with it the task.
             memory_limit=None,

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from napari_sam import __version__
-from napari_sam.automatic import DenseSettings, GridSettings, find_proposals, grid_settings_for
+from napari_sam.automatic import dense_settings_for, find_proposals, grid_settings_for
 from napari_sam.errors import InputError
+from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
-    from napari_sam.automatic import Proposal
+    from napari_sam.automatic import DenseSettings, GridSettings, Proposal
     from napari_sam.planes.plane import Plane
     from napari_sam.predictor import Predictor
     from napari_sam.progress import Progress
@@ -99,7 +100,7 @@ class ModelFinder:
 
     def _settings(self, predictor: Predictor) -> DenseSettings | GridSettings:
         dense = self.mode == "dense" or (self.mode == "auto" and predictor.has_dense_head)
-        return DenseSettings() if dense else grid_settings_for(self.model)
+        return dense_settings_for(predictor) if dense else grid_settings_for(self.model)
 
 
 def loaded_predictor(model: str, device: str) -> Predictor:
@@ -108,7 +109,7 @@ def loaded_predictor(model: str, device: str) -> Predictor:
 
     with _lock:
         if (model, device) not in _loaded:
-            _loaded[model, device] = load_predictor(model, device)
+            _loaded[model, device] = load_predictor(model, device, progress=no_progress)
         return _loaded[model, device]
 
 
