@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tifffile
-from batch_finders import CutFinder, components, discs, scene
+from batch_finders import CutFinder, FakeFinder, components, discs, scene
 from scipy import ndimage
 
 from napari_sam.automatic.proposals import lay
+from napari_sam.batch.local import LocalExecutor
 from napari_sam.errors import Cancelled, InputError
 from napari_sam.files import part_path
 from napari_sam.io.stacks import open_stack
@@ -207,3 +208,22 @@ def test_an_object_of_a_linked_stack_is_connected(everything, stack, tmp_path):
     everything(tmp_path / "out.npy", stack)
     labels = np.load(tmp_path / "out.npy")
     assert all(ndimage.label(labels == number, np.ones((3, 3, 3)))[1] == 1 for number in (1, 2, 3))
+
+
+def test_tiles_that_workers_wrote_elsewhere_are_missed(everything, plane, tmp_path):
+    class Elsewhere(LocalExecutor):
+        def run(self, tasks, progress):
+            super().run(tasks[:-1], progress)
+
+    with pytest.raises(InputError, match="1 tiles are done, but this machine does not see them"):
+        everything(tmp_path / "out.tif", plane, executor=Elsewhere(), side=64, halo=8)
+
+
+def test_workers_of_another_version_are_refused(everything, plane, tmp_path, asked):
+    class Older(FakeFinder):
+        def describe(self):
+            return replace(super().describe(), version="0.0.1")
+
+    with pytest.raises(InputError, match=r"The workers have napari-sam-live 0\.0\.1"):
+        everything(tmp_path / "out.tif", plane, finder=Older(asked))
+    assert not any(asked.iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -12,7 +13,9 @@ import pytest
 from batch_finders import PATIENCE, CutFinder, FailingFinder, FakeFinder, WaitingFinder
 
 from napari_sam.batch.dask import on_dask
+from napari_sam.batch.plan import PlanOptions, plan_images
 from napari_sam.errors import Cancelled, InputError
+from napari_sam.progress import no_progress
 
 
 @pytest.fixture
@@ -98,8 +101,6 @@ def test_a_task_that_fails_for_ever_says_why_and_a_run_that_is_cut_goes_on(
 
 
 def test_progress_can_stop_a_run(plane, tmp_path, scratch, asked):
-    from napari_sam.batch.plan import PlanOptions, plan_images
-
     [image] = plan_images([plane], PlanOptions(side=64, halo=8), tmp_path / "run")
     tasks = image.missing(FakeFinder(asked))
 
@@ -131,12 +132,17 @@ def test_a_scheduler_that_does_not_answer_and_one_without_workers(scratch, monke
             executor.describe(FakeFinder(asked), scratch)
 
 
-def test_a_worker_that_does_not_see_the_folder_says_so(scratch, asked, tmp_path):
-    with (
-        on_dask("threads", scratch, workers=1) as executor,
-        pytest.raises(InputError, match=r"does not see the folder .*missing.*share"),
-    ):
-        executor.describe(FakeFinder(asked), tmp_path / "missing")
+def test_a_worker_that_does_not_see_the_folder_says_so(plane, scratch, asked, tmp_path):
+    words = r"does not see the folder .*missing.*share"
+    [image] = plan_images([plane], PlanOptions(side=64, halo=8), tmp_path / "missing")
+    tasks = image.missing(FakeFinder(asked))
+    shutil.rmtree(tmp_path / "missing")
+    with on_dask("threads", scratch, workers=1) as executor:
+        with pytest.raises(InputError, match=words):
+            executor.describe(FakeFinder(asked), tmp_path / "missing")
+        with pytest.raises(InputError, match=words):
+            executor.run(tasks, no_progress)
+    assert not (tmp_path / "missing").exists() and not any(asked.iterdir())
 
 
 def test_without_dask_the_error_names_the_extra(scratch, monkeypatch):

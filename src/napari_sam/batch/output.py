@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from napari_sam.io.writing import replacing_result
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from napari_sam.batch.plan import PlannedImage
     from napari_sam.batch.results import ImageLabels
@@ -104,7 +106,23 @@ def write(output: Path, results: Sequence[ImageLabels], kind: DatasetFormat) -> 
 
 def _write_labels(path: Path, result: ImageLabels) -> None:
     with open_stack(result.image.path) as stack:
-        write_stack_labels(path, result.labels, stack, largest=result.objects)
+        write_stack_labels(path, _Narrowed(result.labels, result.objects), stack, largest=result.objects)
+
+
+class _Narrowed:
+    """Labels in the smallest type that holds them, of which a plane is never there in a wider one."""
+
+    def __init__(self, labels: Any, largest: int) -> None:
+        self._labels = labels
+        self.shape: tuple[int, ...] = tuple(labels.shape)
+        self.dtype = np.min_scalar_type(largest)
+
+    def __getitem__(self, index: tuple[int, ...], /) -> NDArray[Any]:
+        plane = np.empty(self.shape[-2:], self.dtype)
+        rows = self._labels.chunks[-2]
+        for top in range(0, len(plane), rows):
+            plane[top : top + rows] = self._labels[(*index, slice(top, top + rows))]
+        return plane
 
 
 def _file_name(image: PlannedImage, kind: DatasetFormat) -> str:

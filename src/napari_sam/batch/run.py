@@ -159,6 +159,7 @@ def run_batch(
     try:
         found(0.0)
         executor.run(tasks, found)
+        _require_all(images, finder, folder)
         results = []
         for number, image in enumerate(images):
 
@@ -174,6 +175,16 @@ def run_batch(
     for image in images:
         shutil.rmtree(image.folder)
     return BatchResult(tuple(results), total, resumed, time.monotonic() - start)
+
+
+def _require_all(images: Sequence[PlannedImage], finder: DescribedFinder, folder: Path) -> None:
+    """Refuse to go on without tiles that workers have done and this machine does not see."""
+    left = sum(len(image.missing(finder)) for image in images)
+    if left:
+        raise InputError(
+            f"{left} tiles are done, but this machine does not see them in {folder}. Workers have to write into the "
+            "same folder, under the same path. Where a network drive is only slow, run the same command again."
+        )
 
 
 def _claim(folder: Path, images: Sequence[PlannedImage], about: FinderDescription) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -79,8 +80,10 @@ def do(task: TileTask, progress: Progress = no_progress) -> None:
     Raises
     ------
     InputError
-        If the image cannot be read, or the record cannot be written.
+        If the folder of the run is not seen from here, the image cannot be read, or the record cannot be written.
     """
+    # Records would make it anew, where nobody would find them.
+    require_shared(task.folder)
     source = task.plane.source(opened(task.plane.path))
     found = find_in_tile(source, task.tile, task.finder, progress)
     TileRecords(task.folder, task.plan).add(task.tile, found)
@@ -100,12 +103,23 @@ def describe(finder: DescribedFinder, folder: Path) -> FinderDescription:
     InputError
         If it is not, or if the finder cannot work.
     """
+    require_shared(folder)
+    return finder.describe()
+
+
+def require_shared(folder: Path) -> None:
+    """Refuse to work where the folder of the run is not seen.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
     if not folder.is_dir():
         raise InputError(
-            f"A worker machine does not see the folder {folder}. Images and output must lie in a folder that all "
-            "machines share, under the same path."
+            f"The machine {platform.node()} does not see the folder {folder}. Images and output must lie in a folder "
+            "that all machines share, under the same path."
         )
-    return finder.describe()
 
 
 def require_version(description: FinderDescription) -> None:
