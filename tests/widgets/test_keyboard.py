@@ -10,12 +10,12 @@ from desk import LEFT_BUTTON, Desk, discs
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QCheckBox, QComboBox
+from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QCheckBox, QComboBox, QLineEdit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-COMBOS = ("image", "model", "device", "into", "axis", "strategy", "place", "mode")
+COMBOS = ("image", "model", "device", "into", "axis", "strategy", "place", "mode", "text_model")
 
 
 @pytest.fixture
@@ -33,6 +33,7 @@ def open_stacks(make_napari_viewer, qtbot, engine) -> Callable[[], Desk]:
         desk.session.new_target()
         desk.dock.stack.expand(animate=False)
         desk.dock.everything.expand(animate=False)
+        desk.dock.words.expand(animate=False)
         desk.session.use_tool("positive")
         viewer.window._qt_window.activateWindow()
         qtbot.waitUntil(viewer.window._qt_window.isActiveWindow, timeout=60_000)
@@ -54,6 +55,7 @@ def combo(desk: Desk, name: str) -> QComboBox:
         "strategy": dock.stack.strategy,
         "place": dock.everything.place,
         "mode": dock.everything.mode,
+        "text_model": dock.words.models.combo,
     }[name]
 
 
@@ -188,6 +190,25 @@ def test_a_number_is_typed_and_the_keyboard_given_back(open_stacks):
         for other in (Qt.Key.Key_Up, Qt.Key.Key_Down):
             press(other)
         assert last.value() == wanted
+
+
+def test_words_are_typed_and_the_keyboard_given_back(open_stacks):
+    desk = open_stacks()
+    words = desk.dock.words
+    numbers = [spin.lineEdit() for spin in desk.dock.findChildren(QAbstractSpinBox)]
+    lines = [line for line in desk.dock.findChildren(QLineEdit) if line not in numbers]
+    assert lines == [words.words, words.negative]
+    for line in lines:
+        for key in (Qt.Key.Key_Escape, Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            line.setFocus(Qt.FocusReason.TabFocusReason)
+            line.clear()
+            # Keys of tools are letters here; with no word, nothing is looked for.
+            for letter in (Qt.Key.Key_W, Qt.Key.Key_X) if key == Qt.Key.Key_Escape else (Qt.Key.Key_Comma,):
+                press(letter)
+            assert line.text() and line.hasFocus()
+            press(key)
+            assert desk.canvas.native.hasFocus()
+            assert desk.session.state.tool == "positive"
 
 
 def test_the_buttons_of_a_number_leave_the_keyboard_where_it_is(open_stacks):

@@ -22,6 +22,7 @@ from napari_sam.widgets.panels.propagation_panel import PropagationPanel
 from napari_sam.widgets.panels.source_panel import SourcePanel
 from napari_sam.widgets.panels.status_panel import StatusPanel
 from napari_sam.widgets.panels.target_panel import TargetPanel
+from napari_sam.widgets.panels.words_panel import WordsPanel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +88,7 @@ class SamDock(QWidget):
         self.target = TargetPanel(self.session)
         self.stack = PropagationPanel(self.session)
         self.everything = EverythingPanel(self.session)
+        self.words = WordsPanel(self.session, self._worker, self.everything.scope)
         self.keys = KeysPanel(self.session.actions.values())
         self._activity = ActivityEntry(self.session.cancel)
         self._scroll = QScrollArea()
@@ -117,6 +119,7 @@ class SamDock(QWidget):
             self._window.removeEventFilter(self)
         self._activity.close()
         self.source.model.close_activity()
+        self.words.models.close_activity()
         self._end()
         self.setEnabled(False)
 
@@ -173,7 +176,7 @@ class SamDock(QWidget):
         column.setContentsMargins(6, 2, 6, 6)
         column.setSpacing(6)
         upper = (self.source, self.status, self.prompt, self.candidates, self.target)
-        for panel in (*upper, self.stack, self.everything, self.keys):
+        for panel in (*upper, self.stack, self.everything, self.words, self.keys):
             column.addWidget(panel)
         column.addStretch(1)
         scroll = self._scroll
@@ -184,7 +187,7 @@ class SamDock(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll)
-        for section in (self.stack, self.everything, self.keys):
+        for section in (self.stack, self.everything, self.words, self.keys):
             section.toggled.connect(partial(self._on_section_toggled, section))
         if (bar := scroll.verticalScrollBar()) is not None:
             bar.rangeChanged.connect(self._on_scroll_range_changed)
@@ -196,7 +199,9 @@ class SamDock(QWidget):
     def _on_scroll_range_changed(self) -> None:
         # Texts that wrap get their height level by level, and each time the range changes once more.
         if self.everything.grows:
-            self._on_section_toggled(self.everything, self.everything.isExpanded())
+            by_words = self.words.isExpanded() and bool(self.session.state.everything.ranked_by)
+            section = self.words if by_words else self.everything
+            self._on_section_toggled(section, section.isExpanded())
 
     def _bring_into_view(self, section: CollapsibleSection) -> None:
         """Scroll so far that a section is seen as a whole, or from its head on where it is taller than the dock."""
@@ -213,6 +218,7 @@ class SamDock(QWidget):
         self.target.draw(state)
         self.stack.draw(state)
         self.everything.draw(state)
+        self.words.draw(state)
         self._activity.show(state.status)
 
     def _on_session_layers_changed(self) -> None:

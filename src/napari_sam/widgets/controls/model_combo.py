@@ -16,6 +16,8 @@ from napari_sam.files import format_bytes
 from napari_sam.widgets.controls.narrow import ComboRow, NarrowCombo
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from qtpy.QtCore import QModelIndex
     from qtpy.QtGui import QPainter
     from qtpy.QtWidgets import QStyleOptionViewItem
@@ -60,13 +62,15 @@ def model_row(spec: ModelSpec) -> ModelRow:
     return ModelRow(spec.name, spec.title, spec.use_for, place, "\n".join(filter(None, lines)))
 
 
-class _ModelDelegate(QStyledItemDelegate):
+class ModelDelegate(QStyledItemDelegate):
     """Paints a row: title and place, and below them what the model is for."""
 
     def sizeHint(self, option: QStyleOptionViewItem, _index: QModelIndex) -> QSize:
+        """Return room for two lines."""
         return QSize(_ROW_WIDTH, 2 * QFontMetrics(option.font).lineSpacing() + _PADDING)
 
     def paint(self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex) -> None:
+        """Paint the row that the index holds."""
         row = index.data(Qt.ItemDataRole.UserRole)
         if painter is None or not isinstance(row, ModelRow):
             super().paint(painter, option, index)
@@ -110,7 +114,7 @@ class ModelCombo(NarrowCombo):
         # A file may have come or gone since the list was last open.
         super().__init__(read=lambda: self.show_model(str(self.row(self.currentIndex()).data)))
         self._specs: dict[str, ModelSpec] = {}
-        self.setItemDelegate(_ModelDelegate(self))
+        self.setItemDelegate(ModelDelegate(self))
 
     def spec(self, model: str) -> ModelSpec | None:
         """Return the registry's row of a model; None for a path."""
@@ -123,7 +127,12 @@ class ModelCombo(NarrowCombo):
         if all(row.name != model for row in models):
             models.append(ModelRow(model, Path(model).name, "A checkpoint of your own", "", model))
         models.append(ModelRow(IMPORT, "Import a checkpoint…", _IMPORT_USE, "", _IMPORT_USE))
-        self.show_rows([ComboRow(row.title, row.name, row.detail) for row in models], model)
-        for i, row in enumerate(models):
-            self.setItemData(i, row, Qt.ItemDataRole.UserRole)
-        self.set_help(next(row.detail for row in models if row.name == model))
+        show_model_rows(self, models, model)
+
+
+def show_model_rows(combo: NarrowCombo, rows: Sequence[ModelRow], model: str) -> None:
+    """Show models in a combo that paints them by `ModelDelegate`, with one of them chosen, by its name."""
+    combo.show_rows([ComboRow(row.title, row.name, row.detail) for row in rows], model)
+    for i, row in enumerate(rows):
+        combo.setItemData(i, row, Qt.ItemDataRole.UserRole)
+    combo.set_help(next((row.detail for row in rows if row.name == model), ""))

@@ -7,18 +7,18 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_sam.widgets.controls.collapsible import CollapsibleSection
 from napari_sam.widgets.controls.filter_slider import FilterSlider
 from napari_sam.widgets.controls.narrow import ButtonGrid, ComboRow, NarrowCombo
+from napari_sam.widgets.controls.section_button import section_button
 from napari_sam.widgets.controls.wrapped_label import WrappedLabel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari_sam.session import Session
+    from napari_sam.session.everything.parts import SearchPlace
+    from napari_sam.session.everything.search import SearchMode
     from napari_sam.session.state import EverythingState, SessionState
 
 _PLACES = (
@@ -70,8 +70,8 @@ class EverythingPanel(CollapsibleSection):
         self.place, self.mode = NarrowCombo(), NarrowCombo()
         self.place.show_rows(_PLACES, "plane")
         self.mode.show_rows(_MODES, "auto")
-        self.find_objects = _button("Find objects", "Find every object, without a click.", self._on_find_clicked)
-        self.cancel = _button("Cancel", "Stop looking for objects.", self._on_cancel_clicked)
+        self.find_objects = section_button("Find objects", "Find every object, without a click.", self._on_find_clicked)
+        self.cancel = section_button("Cancel", "Stop looking for objects.", self._on_cancel_clicked)
         self.score = FilterSlider("Score", "Least IoU with an object that the model expects of its mask.", _share)
         self.stability = FilterSlider(
             "Stability", "Least agreement of the masks that a stricter and a laxer threshold would give.", _share
@@ -80,18 +80,24 @@ class EverythingPanel(CollapsibleSection):
         self.roundness = FilterSlider("Roundness", "1 is a disc; less is longer, or has a ragged border.", _share)
         self.intensity = FilterSlider("Intensity", "Mean of the pixels inside.", _values, both=True)
         self.overlap = FilterSlider("Overlap", "Most that two objects may have in common.", _at_most)
-        self.pick = _button(
+        self.pick = section_button(
             "Keep or drop",
             "Click an object on the image to drop it, or one that is not shown to keep it.",
             self._on_pick_clicked,
         )
         self.pick.setCheckable(True)
-        self.reset = _button("Reset sliders", "Set the sliders as they were at first.", self._on_reset_clicked)
-        self.accept = _button("Accept", "Write what is shown into the labels layer.", self._on_accept_clicked)
-        self.discard = _button("Discard", "Forget what was found.", self._on_discard_clicked)
+        self.reset = section_button("Reset sliders", "Set the sliders as they were at first.", self._on_reset_clicked)
+        self.accept = section_button("Accept", "Write what is shown into the labels layer.", self._on_accept_clicked)
+        self.discard = section_button("Discard", "Forget what was found.", self._on_discard_clicked)
         self.words = WrappedLabel(lines=3, narrow_lines=5)
         self._found = QWidget()
         self._build()
+
+    def scope(self) -> tuple[SearchPlace, SearchMode]:
+        """Return where and how the person wants objects to be found."""
+        place = _PLACES[self.place.currentIndex()].data
+        mode = _MODES[self.mode.currentIndex()].data
+        return place, mode  # type: ignore[return-value]  # rows of the two tables above
 
     def draw(self, state: SessionState) -> None:
         """Show what was found, and which of it is shown."""
@@ -171,9 +177,7 @@ class EverythingPanel(CollapsibleSection):
         self._choose(intensity=(-inf if low <= least else low, inf if high >= most else high))
 
     def _on_find_clicked(self) -> None:
-        place = _PLACES[self.place.currentIndex()].data
-        mode = _MODES[self.mode.currentIndex()].data
-        self._session.everything.find(place, mode)  # type: ignore[arg-type]  # rows of the two tables above
+        self._session.everything.find(*self.scope())
 
     def _on_cancel_clicked(self) -> None:
         self._session.cancel()
@@ -191,13 +195,3 @@ class EverythingPanel(CollapsibleSection):
 
     def _on_accept_clicked(self) -> None:
         self._session.everything.accept()
-
-
-def _button(text: str, help: str, run: Callable[[], object]) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(help)
-    button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    # The keyboard stays with the canvas.
-    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    button.clicked.connect(run)
-    return button

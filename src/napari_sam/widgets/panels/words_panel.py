@@ -1,0 +1,153 @@
+"""What objects are looked for: in words, or like examples; and how well an object has to match."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtWidgets import QGridLayout, QLabel, QLineEdit, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_sam.widgets.controls.collapsible import CollapsibleSection
+from napari_sam.widgets.controls.filter_slider import FilterSlider
+from napari_sam.widgets.controls.narrow import ButtonGrid, line_height
+from napari_sam.widgets.controls.section_button import section_button
+from napari_sam.widgets.controls.wrapped_label import WrappedLabel
+from napari_sam.widgets.keyboard import focus_canvas
+from napari_sam.widgets.panels.text_model_panel import TextModelPanel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qtpy.QtGui import QKeyEvent
+
+    from napari_sam.inference.worker import Worker
+    from napari_sam.session import Session
+    from napari_sam.session.everything.parts import SearchPlace
+    from napari_sam.session.everything.search import SearchMode
+    from napari_sam.session.state import SessionState
+
+
+class PhraseBox(QLineEdit):
+    """Phrases with commas between them. It has the keyboard while somebody types, and gives it back to the canvas.
+
+    Parameters
+    ----------
+    placeholder, help : str
+        What it says while it is empty, and its tooltip.
+    entered : callable
+        Called after Enter.
+    """
+
+    def __init__(self, placeholder: str, help: str, entered: Callable[[], object]) -> None:
+        super().__init__()
+        self._entered = entered
+        self.setPlaceholderText(placeholder)
+        self.setToolTip(help)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def sizeHint(self) -> QSize:
+        """Return room for some words."""
+        return QSize(160, line_height(self))
+
+    def minimumSizeHint(self) -> QSize:
+        """Return room for a word."""
+        return QSize(80, line_height(self))
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Look for the words with Enter, or leave with Escape; either is the end of typing."""
+        if event is None:
+            return
+        enters = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        if not enters and event.key() != Qt.Key.Key_Escape:
+            super().keyPressEvent(event)
+            return
+        event.accept()  # or the window would have the canvas accept what is shown
+        focus_canvas(self)
+        if enters:
+            self._entered()
+
+
+class WordsPanel(CollapsibleSection):
+    """Draws the section for words and examples, folded away until somebody asks.
+
+    Parameters
+    ----------
+    session : Session
+        What it acts on.
+    worker : Worker
+        Downloads text models.
+    scope : callable
+        Gives where and how objects are found, if none were found yet.
+    """
+
+    def __init__(self, session: Session, worker: Worker, scope: Callable[[], tuple[SearchPlace, SearchMode]]) -> None:
+        super().__init__("Words, examples")
+        self._session = session
+        self._scope = scope
+        self.words = PhraseBox(
+            "nucleus, mitosis", "What to look for, in English; commas between phrases make classes.", self._find_words
+        )
+        self.negative = PhraseBox(
+            "background dirt", "What looks like it and is not wanted; this helps most.", self._find_words
+        )
+        self.models = TextModelPanel(worker)
+        self.models.arrived.connect(self._find_words)
+        self.find_words = section_button("Find by words", "Show the objects that fit the words.", self._find_words)
+        self.find_like = section_button(
+            "Find like picked",
+            "Show the objects that are like those that you picked: Shift-click examples, click what is not wanted.\n"
+            "With none picked, the labels of this plane are the examples.",
+            self._find_like,
+        )
+        self.match = FilterSlider(
+            "Match", "How well an object has to fit the words or the examples.", lambda low, _high: f"≥ {low:.2f}"
+        )
+        self.match.chosen.connect(self._on_match_chosen)
+        self.ranked = WrappedLabel()
+        self._build()
+
+    def draw(self, state: SessionState) -> None:
+        """Show what objects were ranked by."""
+        section = state.everything
+        self.find_words.setEnabled(section.can_find)
+        self.find_like.setEnabled(section.can_find)
+        for widget in (self.match, self.ranked):
+            widget.setVisible(bool(section.ranked_by))
+        if section.ranked_by:
+            self.match.setEnabled(section.here)
+            self.match.show_bounds(section.chosen.match, 1.0, (0.0, 1.0))
+            self.ranked.show_text(f"Ranked by: {section.ranked_by}. {section.shown} of {section.found} shown.")
+
+    def _build(self) -> None:
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(6)
+        grid.setVerticalSpacing(4)
+        grid.setColumnStretch(1, 1)
+        rows = (("Words", self.words), ("But not", self.negative), ("Model", self.models.combo))
+        for row, (text, what) in enumerate(rows):
+            grid.addWidget(QLabel(text), row, 0)
+            grid.addWidget(what, row, 1)
+        section = QWidget()
+        column = QVBoxLayout(section)
+        column.setContentsMargins(4, 0, 0, 4)
+        column.setSpacing(6)
+        column.addLayout(grid)
+        column.addWidget(self.models)
+        column.addWidget(ButtonGrid([self.find_words, self.find_like]))
+        column.addWidget(self.match)
+        column.addWidget(self.ranked)
+        self.addWidget(section)
+
+    def _find_words(self) -> None:
+        # A query that makes no sense is told before anything is downloaded for it.
+        if not self.words.text().strip(" ,") or self.models.has_model():
+            where, mode = self._scope()
+            self._session.everything.find_words(self.words.text(), self.negative.text(), self.models.model, where, mode)
+
+    def _find_like(self) -> None:
+        self._session.everything.find_like(*self._scope())
+
+    def _on_match_chosen(self, low: float, _high: float) -> None:
+        self._session.everything.choose(replace(self._session.state.everything.chosen, match=low))
