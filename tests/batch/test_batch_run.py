@@ -135,21 +135,25 @@ def test_nothing_is_left_where_nothing_was_done(everything, plane, tmp_path, ask
     assert not part_path(tmp_path / "out.tif").exists()
 
 
-@pytest.mark.parametrize("change", ["weights", "tiles", "image"])
+@pytest.mark.parametrize("change", ["weights", "tiles", "image", "contrast_limits"])
 def test_what_was_found_for_something_else_is_not_used(everything, plane, tmp_path, asked, change):
     cut = CutFinder(asked, left=2)
     with pytest.raises(Cancelled):
         everything(tmp_path / "out.tif", plane, finder=cut, side=64, halo=8)
-    other, side = replace(cut, left=100), 64
+    other, side, limits = replace(cut, left=100), 64, None
     if change == "weights":
         other = replace(other, weights="others")
     elif change == "tiles":
         side = 70
+    elif change == "contrast_limits":
+        limits = (5, 100)
     else:
         tifffile.imwrite(plane, scene()[:, ::-1], description="longer than before")
     with pytest.raises(InputError, match="another command has found"):
-        everything(tmp_path / "out.tif", plane, finder=other, side=side, halo=8)
-    result = everything(tmp_path / "out.tif", plane, finder=other, side=side, halo=8, force=True)
+        everything(tmp_path / "out.tif", plane, finder=other, side=side, halo=8, contrast_limits=limits)
+    result = everything(
+        tmp_path / "out.tif", plane, finder=other, side=side, halo=8, contrast_limits=limits, force=True
+    )
     assert result.resumed == 0 and (tmp_path / "out.tif").exists()
 
 
@@ -227,3 +231,11 @@ def test_workers_of_another_version_are_refused(everything, plane, tmp_path, ask
     with pytest.raises(InputError, match=r"The workers have napari-sam-live 0\.0\.1"):
         everything(tmp_path / "out.tif", plane, finder=Older(asked))
     assert not any(asked.iterdir())
+
+
+def test_a_plane_longer_than_a_part_of_it_is_whole(everything, tmp_path):
+    pixels = discs((1100, 40), (20, 20, 6), (1024, 20, 8), (1080, 12, 5))
+    tifffile.imwrite(tmp_path / "long.tif", pixels)
+    everything(tmp_path / "out.tif", tmp_path / "long.tif")
+    labels = tifffile.imread(tmp_path / "out.tif")
+    assert same_partition(labels, ndimage.label(pixels)[0])

@@ -12,6 +12,7 @@ import time
 import pytest
 from batch_finders import PATIENCE, CutFinder, FailingFinder, FakeFinder, WaitingFinder
 
+from napari_sam.batch import open_stacks
 from napari_sam.batch.dask import on_dask
 from napari_sam.batch.plan import PlanOptions, plan_images
 from napari_sam.errors import Cancelled, InputError
@@ -77,6 +78,7 @@ def test_threads_find_the_same_and_a_task_that_fails_is_tried_again(
             side=64,
             halo=8,
         )
+        assert not open_stacks._open
     assert len(list(failed.iterdir())) >= 2
     assert (tmp_path / "out.tif").read_bytes() == (tmp_path / "alone.tif").read_bytes()
 
