@@ -54,6 +54,19 @@ def accuracy_table() -> str:
     return _table(rows)
 
 
+def kinds_table() -> str:
+    """Accuracy of the bundled model on held-out images of other kinds, from its model card."""
+    columns = ("1 click", "best of 3", "3 clicks", "5 clicks", "box")
+    rows = [("Kind", "Objects", *(column.capitalize() for column in columns)), ("---",) * (2 + len(columns))]
+    card = json.loads((ROOT / "src" / "napari_sam" / "weights" / "bundled.json").read_text(encoding="utf-8"))
+    words = {one["set"]: one["kind"] for data in card["data"] for one in data.get("sets", ())}
+    never = set(card["validation"]["kinds"]["held_out"])
+    for kind, measured in card["validation"]["kinds"]["metrics"].items():
+        name = words.get(kind, kind) + (" (never trained on)" if kind in never else "")
+        rows.append((name, f"{measured['objects']:.0f}", *(f"{measured[column]:.2f}" for column in columns)))
+    return _table(rows)
+
+
 def _size(model: ModelSpec) -> str:
     if model.bundled:
         return "in the package"
@@ -78,7 +91,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Write the tables that the documents take from the code.")
     parser.add_argument("--check", action="store_true", help="change nothing; fail if a table is out of date")
     check = parser.parse_args().check
-    tables = {"models": models_table(), "keys": keys_table(), "accuracy": accuracy_table()}
+    tables = {"models": models_table(), "keys": keys_table(), "accuracy": accuracy_table(), "kinds": kinds_table()}
     stale = []
     for name in FILES:
         path = ROOT / name

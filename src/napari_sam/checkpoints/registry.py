@@ -261,7 +261,7 @@ MODELS: tuple[ModelSpec, ...] = (
         architecture="compact",
         urls=(),
         licence="BSD-3-Clause",
-        domain="nuclei and synthetic scenes",
+        domain="nuclei, other kinds, synthetic scenes",
         use_for="Start here: fast on a CPU, nothing to download.",
     ),
     _sam(
