@@ -175,12 +175,12 @@ def test_bundled_model_and_words_find_bright_discs_for_real(run, tmp_path, clip_
     torch.manual_seed(0)
     pixels = np.random.default_rng(0).integers(5, 25, (200, 300, 3)).astype(np.uint8)
     y, x = np.mgrid[:200, :300]
-    truth = {(50, 60): "green", (60, 220): "blue", (150, 150): "green"}
+    truth = {(50, 60): "green", (60, 220): "red", (150, 150): "green"}
     for (row, column), name in truth.items():
         pixels[np.hypot(y - row, x - column) < 24] = np.maximum(COLOURS[name], 60)
     Image.fromarray(pixels).save(tmp_path / "discs.png")
     arguments = ["find", tmp_path / "discs.png", "-o", tmp_path / "out.tif", "--text-model", clip_folder]
-    result = run(*arguments, "--text", "green", "--text", "blue", "--json")
+    result = run(*arguments, "--text", "green", "--text", "red", "--json")
     assert result.exit_code == 0, result.output
     labels = tifffile.imread(tmp_path / "out.tif")
     told = {found["label"]: found["phrase"] for found in json.loads(result.stdout)["objects"]}
