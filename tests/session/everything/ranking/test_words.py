@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from session_scenery import accept
+from found_objects import proposal, these
+from session_scenery import SHAPE, accept
 from sized_objects import LARGE, OTHER, SMALL
 
 from napari_sam.errors import WeightsError
@@ -83,13 +84,16 @@ def test_hand_made_choices_stay(ranked):
     np.testing.assert_array_equal(ranked.target.data > 0, LARGE | OTHER)
 
 
-def test_phrases_are_classes_in_features_and_journal(sized, loaded, home):
+def test_phrases_are_classes_in_features_and_journal(sized, loaded, home, viewer):
+    labels = np.zeros(SHAPE, int)
+    labels[0, 0] = 4
+    sized.target = viewer.add_labels(labels)
     sized.everything.find_words(" large , small,")
     sized.wait(60)
     sized.everything.accept()
     sized.wait(60)
     table = sized.target.features
-    assert dict(zip(table["index"], table["class"], strict=True)) == {1: "large", 2: "small", 3: "small"}
+    assert dict(zip(table["index"], table["class"], strict=True)) == {5: "large", 6: "small", 7: "small"}
     [path] = (home / "journal").iterdir()
     found = [record["found"] for record in read_journal(path)]
     assert [one["class"] for one in found] == ["large", "small", "small"]
@@ -187,18 +191,19 @@ def test_cancel_leaves_what_was_found(held):
 def test_discard_ends_it(held):
     session, go_on = held
     session.everything.discard()
+    assert not section(session).running
     go_on()
     session.wait(60)
     assert section(session).found is None
-    assert not section(session).running
+    assert session.state.status.kind == "idle"
 
 
 def test_an_image_that_goes_ends_it(held, viewer, image):
     session, go_on = held
     viewer.layers.remove(image)
+    assert not section(session).running
     go_on()
     session.wait(60)
-    assert not section(session).running
 
 
 def test_cancel_of_the_search_ends_the_query_too(session, found, loaded):
@@ -215,6 +220,8 @@ def test_cancel_of_the_search_ends_the_query_too(session, found, loaded):
     session.cancel()
     go_on.set()
     session.wait(60)
+    found[:] = [these(proposal(LARGE))]
     session.everything.find()
     session.wait(60)
+    assert section(session).found == 1
     assert loaded == []
