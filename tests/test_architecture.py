@@ -76,3 +76,11 @@ def test_no_class_is_too_long_to_be_read_in_one_go():
     lengths = class_lengths()
     assert "session/session.py: Session" in lengths
     assert {name: lines for name, lines in lengths.items() if lines >= LONGEST_CLASS} == {}
+
+
+def test_no_two_files_of_tests_have_one_name():
+    """Folders of tests are no packages, so that pytest would take the second file for the first."""
+    files = defaultdict(list)
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        files[path.name].append(str(path.parent.name))
+    assert {name: folders for name, folders in files.items() if len(folders) > 1 and name != "conftest.py"} == {}

@@ -144,7 +144,7 @@ def test_no_qt_binding_is_forced_upon_the_person():
     assert not QT_BINDINGS & {canonicalize_name(r.name) for r in runtime_requirements()}
     assert all(not r.extras for r in runtime_requirements())
     everything = everything_requirements()
-    assert {(r.name, *r.extras) for r in everything if r.extras} == {("napari", "all")}
+    assert {(r.name, *r.extras) for r in everything if r.extras} == {("napari", "all"), ("dask", "distributed")}
     assert not QT_BINDINGS & {canonicalize_name(r.name) for r in everything}
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from desk import LEFT, LEFT_BUTTON, RADIUS, RIGHT, SHAPE, Desk
 from fitting import cut, narrow, settle_layout
-from qtpy.QtCore import QPoint, QPointF, Qt
-from qtpy.QtGui import QWheelEvent
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent, QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 from scipy.ndimage import binary_fill_holes, label
@@ -56,6 +56,18 @@ def shown(desk: Desk) -> np.ndarray:
     return binary_fill_holes(np.asarray(desk.viewer.layers["SAM objects"].data) > 0)
 
 
+def hover(desk: Desk, position: tuple[int, int]) -> None:
+    """Let the mouse come to a data pixel; sent, because a screen without a mouse may pass no move on."""
+    place = QPointF(desk.pixel(position))
+    native = desk.canvas.native
+    none = Qt.MouseButton.NoButton
+    move = QMouseEvent(
+        QEvent.Type.MouseMove, place, native.mapToGlobal(place), none, none, Qt.KeyboardModifier.NoModifier
+    )
+    QApplication.sendEvent(native, move)
+    QApplication.processEvents()
+
+
 def words(desk: Desk) -> str:
     """What the section says, without the invisible places to break lines at."""
     return desk.dock.everything.words.text().replace("\u200b", "")
@@ -87,7 +99,7 @@ def test_find_choose_and_accept_with_mouse_and_keys(open_section):
     desk.press_button(panel.reset)
     assert panel.accept.text() == "Accept 2"
 
-    QTest.mouseMove(desk.canvas.native, desk.pixel(RIGHT))
+    hover(desk, RIGHT)
     desk.qtbot.waitUntil(lambda: "score 0.75" in words(desk), timeout=60_000)
     desk.click(RIGHT)
     np.testing.assert_array_equal(shown(desk), disc(LEFT) | (shown(desk) & disc(RIGHT)))
