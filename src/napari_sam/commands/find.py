@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from napari_sam.commands.common import getting, reported, table_console, transfer_bar, work_bar
-from napari_sam.commands.options.shared import Debug, Device, JsonTable, Model, limits
+from napari_sam.commands.options.shared import Debug, Device, ImageContrast, JsonTable, Model, limits
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
@@ -46,14 +46,7 @@ def find(
     ] = "clip-datacomp",
     model: Model = "bundled",
     device: Device = "auto",
-    contrast_limits: Annotated[
-        str | None,  # a tuple would make typer ask for two words
-        typer.Option(
-            "--contrast-limits",
-            metavar="LO,HI",
-            help="Grey values shown black and white, as in napari. Default: the range of the image.",
-        ),
-    ] = None,
+    contrast_limits: ImageContrast = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there; never an input.")] = False,
     as_json: JsonTable = False,
     debug: Debug = False,

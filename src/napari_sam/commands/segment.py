@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_sam.commands.common import getting, reported, work_bar
-from napari_sam.commands.options.shared import Debug, Device, Model, limits, numbers, split_polarity
+from napari_sam.commands.options.shared import Debug, Device, ImageContrast, Model, limits, numbers, split_polarity
 from napari_sam.errors import InputError
 from napari_sam.prompts import BoxPrompt, PointPrompt, Prompt, PromptSet
 
@@ -66,14 +66,7 @@ def segment(
     ] = None,
     model: Model = "bundled",
     device: Device = "auto",
-    contrast_limits: Annotated[
-        str | None,  # a tuple would make typer ask for two words
-        typer.Option(
-            "--contrast-limits",
-            metavar="LO,HI",
-            help="Grey values shown black and white, as in napari. Default: the range of the image.",
-        ),
-    ] = None,
+    contrast_limits: ImageContrast = None,
     overlay: Annotated[
         Path | None,
         typer.Option("--overlay", help="Also write a picture of the image with the outline and the prompts, a PNG."),

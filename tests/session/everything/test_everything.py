@@ -400,6 +400,16 @@ def test_a_removed_image_takes_them_along(searched, viewer, image):
     assert section(searched).found is None
 
 
+def test_other_pixels_take_them_along_and_another_contrast_does_not(searched, viewer, image):
+    image.contrast_limits = (0, 150)
+    assert section(searched).found == 2
+    image.data = np.zeros_like(image.data)
+    assert section(searched).found is None
+    assert "SAM objects" not in viewer.layers
+    searched.wait(60)
+    assert section(searched).can_find
+
+
 def test_they_follow_the_image(searched, viewer, image):
     image.translate = (5, 7)
     assert tuple(layer(viewer).translate) == (5, 7)

@@ -17,6 +17,14 @@ Model = Annotated[
     str, typer.Option("--model", help="A name of `napari-sam models list`, downloaded if need be, or a checkpoint.")
 ]
 Device = Annotated[str, typer.Option("--device", help='"auto", "cpu", "cuda", "cuda:1", "mps" or "xpu".')]
+ImageContrast = Annotated[
+    str | None,  # a tuple would make typer ask for two words
+    typer.Option(
+        "--contrast-limits",
+        metavar="LO,HI",
+        help="Grey values shown black and white, as in napari. Default: the range of the image.",
+    ),
+]
 StackContrast = Annotated[
     str | None,  # a tuple would make typer ask for two words
     typer.Option(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari_sam.session.labels.targets import TargetLayers
     from napari_sam.session.prompts.tools import PromptTools
     from napari_sam.session.settings import SessionSettings
-    from napari_sam.session.viewing.active_image import ActiveImage
+    from napari_sam.session.viewing.active_image import ActiveImage, PixelChange
     from napari_sam.session.viewing.connections import Mute
 
 
@@ -78,6 +78,7 @@ class ObjectChooser:
         connect = self._connections.connect
         connect("active", active.view_changed, self._on_active_view)
         connect("active", active.image_changed, self._on_active_view)
+        connect("active", active.pixels_changed, self._on_active_pixels)
         connect("active", active.place_changed, self._on_active_place)
         connect("active", active.viewer_events.removed, self._on_viewer_removed)
         connect("shown", shown.clicked, partial(self._on_shown_clicked, ProposalSelection.toggle))
@@ -180,6 +181,13 @@ class ObjectChooser:
             else:
                 self._shown.remove_layer()
         # Nothing is told here: another image's prompt layers are still to come. Who listens to the viewer tells then.
+
+    def _on_active_pixels(self, change: PixelChange) -> None:
+        """Forget what was found on pixels that are gone; another contrast leaves objects where they are."""
+        if change == "data" and self.image is self._active.image:
+            with self._mute():
+                self.discard()
+            self.lost.emit()
 
     def _on_active_place(self) -> None:
         if self._active.image is not None and self.is_here:

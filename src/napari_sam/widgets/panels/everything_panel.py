@@ -72,14 +72,16 @@ class EverythingPanel(CollapsibleSection):
         self.mode.show_rows(_MODES, "auto")
         self.find_objects = section_button("Find objects", "Find every object, without a click.", self._on_find_clicked)
         self.cancel = section_button("Cancel", "Stop looking for objects.", self._on_cancel_clicked)
-        self.score = FilterSlider("Score", "Least IoU with an object that the model expects of its mask.", _share)
-        self.stability = FilterSlider(
-            "Stability", "Least agreement of the masks that a stricter and a laxer threshold would give.", _share
+        self.score = FilterSlider(
+            "Score", "How sure the model is of an outline, 0 to 1. Less sure ones are left out.", _share
         )
-        self.area = FilterSlider("Size, px", "Pixels of an object.", _pixels, both=True, logarithmic=True)
-        self.roundness = FilterSlider("Roundness", "1 is a disc; less is longer, or has a ragged border.", _share)
-        self.intensity = FilterSlider("Intensity", "Mean of the pixels inside.", _values, both=True)
-        self.overlap = FilterSlider("Overlap", "Most that two objects may have in common.", _at_most)
+        self.stability = FilterSlider(
+            "Stability", "How little an outline moves if the model were stricter or laxer. 1: not at all.", _share
+        )
+        self.area = FilterSlider("Size, px", "The smallest and the largest.", _pixels, both=True, logarithmic=True)
+        self.roundness = FilterSlider("Roundness", "1 is a disc; longer or ragged objects have less.", _share)
+        self.intensity = FilterSlider("Intensity", "Mean of the image inside an object.", _values, both=True)
+        self.overlap = FilterSlider("Overlap", "How much of the smaller of two objects may lie on the other.", _at_most)
         self.pick = section_button(
             "Keep or drop",
             "Click an object on the image to drop it, or one that is not shown to keep it.",
