@@ -12,6 +12,8 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QCheckBox, QComboBox, QLineEdit
 
+from napari_sam.widgets.download_offer import Download
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -223,7 +225,8 @@ def test_the_buttons_of_a_number_leave_the_keyboard_where_it_is(open_stacks):
 def test_check_boxes_and_buttons_do_not_take_it(open_stacks):
     desk = open_stacks()
     dock = desk.dock
-    dock.source.model._show_offer("Something to download.", "Download")
+    offer = Download("Model", "", lambda _progress: None)
+    dock.source.model._offering.show_offer(offer, "Something to download.", "Download")
     QApplication.processEvents()
     boxes = [box for box in dock.findChildren(QCheckBox) if box.isEnabled()]
     assert boxes

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]  # qtpy renames it, which mypy cannot see
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_sam.checkpoints.weights import State
-from napari_sam.errors import Cancelled, NapariSamError
-from napari_sam.session.state import Status
 from napari_sam.text import store
 from napari_sam.text.models import CLIP_MODELS, DEFAULT
-from napari_sam.widgets.activity import ActivityEntry
 from napari_sam.widgets.controls.model_combo import ModelDelegate, ModelRow, show_model_rows
-from napari_sam.widgets.controls.narrow import ButtonGrid, NarrowCombo
-from napari_sam.widgets.controls.progress_row import ProgressRow
-from napari_sam.widgets.controls.section_button import section_button
+from napari_sam.widgets.controls.narrow import NarrowCombo
 from napari_sam.widgets.controls.wrapped_label import WrappedLabel
+from napari_sam.widgets.download_offer import Download, DownloadOffer
 
 if TYPE_CHECKING:
     from napari_sam.inference.worker import Worker
     from napari_sam.text.models import ClipModel
 
 _LANE = "text model"
-_log = logging.getLogger(__name__)
 
 
 class TextModelPanel(QWidget):
@@ -44,27 +39,23 @@ class TextModelPanel(QWidget):
 
     def __init__(self, worker: Worker) -> None:
         super().__init__()
-        self._worker = worker
-        self._wanted: ClipModel | None = None
         # A folder may have come or gone since the list was last open.
         self.combo = NarrowCombo(read=self._read)
         self.combo.setItemDelegate(ModelDelegate(self.combo))
         self.combo.activated.connect(self._on_combo_activated)
         self.terms = WrappedLabel()
-        self.offer = WrappedLabel()
-        self.download = section_button("Download", "Get this model, once", self._start)
-        self.keep = section_button("Not now", "Choose another model, or go on without words", self._forget)
-        self._buttons = ButtonGrid([self.download, self.keep])
-        self.progress = ProgressRow(lambda: worker.cancel(_LANE))
-        self._activity = ActivityEntry(lambda: worker.cancel(_LANE))
+        self._offering = DownloadOffer(worker, _LANE, "Choose another model, or go on without words")
+        self._offering.arrived.connect(self._on_offering_arrived)
+        self._offering.closed.connect(self._on_offering_closed)
+        self.offer = self._offering.text
+        self.download, self.keep = self._offering.download_button, self._offering.keep_button
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for widget in (self.terms, self.offer, self._buttons, self.progress):
+        for widget in (self.terms, self._offering):
             layout.addWidget(widget)
         self._model = DEFAULT
         self._read()
-        self._forget()
 
     @property
     def model(self) -> str:
@@ -76,8 +67,9 @@ class TextModelPanel(QWidget):
         model = store.lookup(self._model)
         if store.status(model) is not State.TO_DOWNLOAD:
             return True
-        self._wanted = model
-        self._show_offer(
+        self.terms.hide()
+        self._offering.show_offer(
+            Download(model.title, "", partial(store.ensure, model)),
             f"{model.title} is not on this machine. To download: {model.size_text or 'size not stated'}, licence "
             f"{model.licence or 'not stated'}.",
             "Go on" if store.partial_size(model) else "Download",
@@ -86,7 +78,7 @@ class TextModelPanel(QWidget):
 
     def close_activity(self) -> None:
         """Take the download out of napari's activity area."""
-        self._activity.close()
+        self._offering.close_activity()
 
     def _read(self) -> None:
         rows = [_row(model) for model in (*CLIP_MODELS, *store.on_disk())]
@@ -98,62 +90,12 @@ class TextModelPanel(QWidget):
 
     def _on_combo_activated(self, index: int) -> None:
         self._model = str(self.combo.row(index).data)
-        self._forget()
+        self._offering.close_offer()
 
-    def _start(self) -> None:
-        if (model := self._wanted) is None:
-            return
-        text = f"Downloading {model.title}"
-        self.offer.show_text(f"{text}.")
-        self._buttons.hide()
-        self.progress.show()
-        self.progress.start()
-        self._activity.show(Status("working", text, None, cancellable=True))
-        self._worker.submit(
-            _LANE,
-            lambda progress: store.ensure(model, progress),
-            lambda _folder: self._on_worker_done(model),
-            lambda error: self._on_worker_failed(model, error),
-            lambda fraction: self._on_worker_progress(model, fraction),
-            preempt=True,
-        )
+    def _on_offering_arrived(self) -> None:
+        self.arrived.emit()
 
-    def _on_worker_progress(self, model: ClipModel, fraction: float) -> None:
-        if self._wanted is model:
-            self.progress.show_progress(fraction)
-            self._activity.show(Status("working", f"Downloading {model.title}", fraction, cancellable=True))
-
-    def _on_worker_done(self, model: ClipModel) -> None:
-        if self._wanted is model:
-            self._forget()
-            self.arrived.emit()
-
-    def _on_worker_failed(self, model: ClipModel, error: BaseException) -> None:
-        if self._wanted is not model:
-            return
-        self._activity.show(Status())
-        if isinstance(error, Cancelled):
-            self._show_offer(f"{model.title}: the download was stopped. What has arrived is kept.", "Go on")
-            return
-        if not isinstance(error, NapariSamError):
-            _log.error("download of %s failed", model.name, exc_info=error)
-        self._show_offer(str(error) or type(error).__name__, "Try again")
-
-    def _show_offer(self, text: str, verb: str) -> None:
-        self.offer.show_text(text)
-        self.download.setText(verb)
-        self.terms.hide()
-        self.offer.show()
-        self._buttons.show()
-        self.progress.hide()
-
-    def _forget(self) -> None:
-        """Close the offer and show the model that is chosen."""
-        self._wanted = None
-        self._worker.cancel(_LANE)
-        self._activity.show(Status())
-        for widget in (self.offer, self._buttons, self.progress):
-            widget.hide()
+    def _on_offering_closed(self) -> None:
         self.terms.show()
         self._read()
 
