@@ -120,9 +120,9 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
     for tile in records.missing():
         records.add(tile, find_in_tile(source, tile, find))
     found, found_at = peak(), time.perf_counter()
-    scores = merge_tiles(records, labels)
+    objects = merge_tiles(records, labels)
     end = time.perf_counter()
-    print(f"{shape[0]} x {shape[1]} pixels, {len(records.plan.tiles)} tiles, {len(scores)} objects")
+    print(f"{shape[0]} x {shape[1]} pixels, {len(records.plan.tiles)} tiles, {len(objects)} objects")
     print(f"{'':12}{'seconds':>10}{'peak GB so far':>18}")
     for name, seconds, memory in (
         ("start", 0.0, before),

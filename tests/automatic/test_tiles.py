@@ -9,7 +9,7 @@ import zarr
 from scipy import ndimage
 
 from napari_sam.automatic.proposals import Proposal, lay
-from napari_sam.automatic.tiles import TilePlan, TileRecords, find_in_tile, merge_tiles, segment_tiles
+from napari_sam.automatic.tiles import MergedObject, TilePlan, TileRecords, find_in_tile, merge_tiles, segment_tiles
 from napari_sam.automatic.tiles import label_blocks as label_blocks_module
 from napari_sam.automatic.tiles import merging as merging_module
 from napari_sam.automatic.tiles import pieces as pieces_module
@@ -84,8 +84,8 @@ def same_partition(one, two):
 def run(pixels, folder, plan=None, find=components, **more):
     plan = plan or TilePlan(pixels.shape[:2], 64, 12)
     labels = np.full(pixels.shape[:2], 99, np.int32)
-    scores = segment_tiles(source_of(pixels), find, TileRecords(folder, plan), labels, **more)
-    assert np.array_equal(np.unique(labels[labels > 0]), np.arange(1, len(scores) + 1))
+    found = segment_tiles(source_of(pixels), find, TileRecords(folder, plan), labels, **more)
+    assert np.array_equal(np.unique(labels[labels > 0]), np.arange(1, len(found) + 1))
     return labels
 
 
@@ -289,11 +289,11 @@ def test_labels_go_to_zarr_and_begin_with_a_number_of_choice(picture, tmp_path):
     plan = TilePlan(SHAPE, 64, 12)
     expected = run(picture, tmp_path / "tiles", plan)
     labels = zarr.create_array(str(tmp_path / "labels.zarr"), shape=SHAPE, chunks=(50, 70), dtype="int32")
-    scores = merge_tiles(TileRecords(tmp_path / "tiles", plan), labels, first=1000)
+    merged = merge_tiles(TileRecords(tmp_path / "tiles", plan), labels, first=1000)
     assert np.array_equal(labels[:], np.where(expected, expected + 999, 0))
-    for number in (1, len(scores)):
+    for number in (1, len(merged)):
         [value] = np.unique(picture[expected == number])
-        assert scores[number - 1] == pytest.approx(value / 255)
+        assert merged[number - 1].score == pytest.approx(value / 255)
 
 
 def test_small_and_doubtful_objects_are_left_out(picture, tmp_path):
@@ -349,7 +349,7 @@ def test_an_object_at_the_edge_of_the_plane_is_whole(tmp_path):
         found = [Proposal(masks[tile.column], 0.9 - 0.1 * tile.column)] if tile.row == 0 and tile.column < 2 else []
         records.add(tile, found)
     labels = np.zeros(SHAPE, np.int32)
-    assert merge_tiles(records, labels).tolist() == [0.9]
+    assert [one.score for one in merge_tiles(records, labels)] == [0.9]
     assert np.array_equal(labels > 0, masks[0].whole())
 
 
@@ -361,7 +361,58 @@ def test_points_and_crops_are_on_the_plane(tmp_path):
     top, left = tile.crop.start
     assert found.mask.origin == (top + 3, left + 4) and found.mask.plane == SHAPE
     assert found.point == (top + 3, left + 4)
-    assert found.crop == ((top - 0.5, left - 0.5), (SHAPE[0] - 0.5, SHAPE[1] - 0.5))
+    assert found.crop == ((top, left), SHAPE)
+
+
+def test_a_plane_that_was_shown_as_a_whole_has_no_crop_and_a_crop_of_it_stays():
+    [tile] = TilePlan(SHAPE, max(SHAPE), 0, (2.0, 2.0)).tiles
+    mask = BoxedMask((3, 4), np.ones((2, 2), bool), tile.crop.picture)
+    found = find_in_tile(
+        source_of(np.zeros(SHAPE, np.uint8)),
+        tile,
+        lambda *_: [Proposal(mask, 0.5), Proposal(mask, 0.5, crop=((10.0, 20.0), (30.0, 50.0)))],
+    )
+    assert [one.crop for one in found] == [None, ((20.0, 40.0), (60.0, 100.0))]
+
+
+def test_what_a_model_said_stays_with_an_object_and_is_put_together_for_one_of_several_pieces(tmp_path):
+    plan = TilePlan((40, 100), 60, 10)
+    records = TileRecords(tmp_path, plan)
+    one, two = plan.tiles
+    bar = np.zeros(plan.plane, bool)
+    bar[10:20, 5:95] = True
+    left, right = bar.copy(), bar.copy()
+    left[:, 60:], right[:, :40] = False, False
+    small = BoxedMask((30, 4), np.ones((3, 3), bool), plan.plane)
+    crops = [((0.0, 0.0), (40.0, 60.0)), ((0.0, 40.0), (40.0, 100.0))]
+    right[10:12] = False  # less than the other half
+    records.add(
+        one,
+        [
+            Proposal(BoxedMask.of(left), 0.9, 0.8, (15.0, 20.0), crops[0], (0.25, 0.5)),
+            Proposal(small, 0.7, 0.6, (31.0, 5.0), crops[0], (0.125, 1.0)),
+        ],
+    )
+    records.add(two, [Proposal(BoxedMask.of(right), 0.8, 0.9, (15.0, 80.0), crops[1], (0.75, 0.25))])
+    joined, alone = merge_tiles(records, np.zeros(plan.plane, np.int32))
+    areas = [left.sum(), right.sum()]
+    assert joined.score == pytest.approx(np.average([0.9, 0.8], weights=areas))
+    assert joined.stability == pytest.approx(np.average([0.8, 0.9], weights=areas))
+    assert joined.matches == pytest.approx(np.average([(0.25, 0.5), (0.75, 0.25)], axis=0, weights=areas))
+    assert (joined.point, joined.crop) == ((15.0, 20.0), ((0.0, 0.0), (40.0, 100.0)))
+    assert alone == MergedObject(0.7, 0.6, (31.0, 5.0), crops[0], (0.125, 1.0))
+
+
+def test_what_fits_nothing_that_is_looked_for_is_left_out(tmp_path):
+    plan = TilePlan((40, 40), 40, 0)
+    records = TileRecords(tmp_path, plan)
+    masks = [BoxedMask((10 * place, 0), np.ones((5, 5), bool), plan.plane) for place in range(4)]
+    matches = [(0.6, 0.1), (0.1, 0.5), (0.4, 0.4), ()]
+    records.add(plan.tiles[0], [Proposal(mask, 0.9, matches=own) for mask, own in zip(masks, matches, strict=True)])
+    labels = np.zeros(plan.plane, np.int32)
+    found = merge_tiles(records, labels, least_match=0.5)
+    assert [one.matches for one in found] == [(0.6, 0.1), (0.1, 0.5), ()]
+    assert labels[::10, 0].tolist() == [1, 2, 0, 3]
 
 
 def test_tiles_that_would_each_be_shown_with_limits_of_their_own_are_refused():

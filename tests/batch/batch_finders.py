@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,18 @@ class FakeFinder:
         progress(0.5)
         (self.asked / f"{time.monotonic_ns()}-{os.getpid()}").touch()
         return components(plane.pixels)
+
+
+@dataclass(frozen=True)
+class PointFinder(FakeFinder):
+    """Tells of each object what a model that was asked at a point would: its stability, and the point."""
+
+    def __call__(self, plane, progress) -> list[Proposal]:
+        found = super().__call__(plane, progress)
+        return [
+            replace(one, stability=0.5 + one.score / 10, point=tuple(float(at) for at in one.mask.origin))
+            for one in found
+        ]
 
 
 @dataclass(frozen=True)

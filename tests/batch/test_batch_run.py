@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tifffile
-from batch_finders import CutFinder, FakeFinder, components, discs, scene
+from batch_finders import CutFinder, FakeFinder, PointFinder, components, discs, scene
 from scipy import ndimage
 
 from napari_sam.automatic.proposals import lay
@@ -196,6 +196,25 @@ def test_results_of_other_formats_have_scores_and_planes(everything, stack, plan
     assert sorted(middle.values(), key=str) == [pytest.approx(0.8), None]
     everything(tmp_path / "one.geojson", stack, format="geojson")
     assert len(json.loads((tmp_path / "one.geojson").read_text())["features"]) == 7
+
+
+def test_sa1b_has_what_the_model_said_of_each_mask(everything, stack, plane, tmp_path, asked):
+    finder = PointFinder(asked)
+    everything(tmp_path / "tiles", plane, finder=finder, format="sa1b", side=64, halo=8)
+    tiles = json.loads((tmp_path / "tiles" / "plane.json").read_text())["annotations"]
+    first = next(one for one in tiles if one["bbox"][:2] == [6, 6])
+    assert first["predicted_iou"] == pytest.approx(0.801)
+    assert first["stability_score"] == pytest.approx(0.5801)
+    assert (first["point_coords"], first["crop_box"]) == ([[6, 6]], [0, 0, 64, 64])
+    everything(tmp_path / "planes", stack, finder=finder, format="sa1b")
+    first, middle, last = (
+        json.loads((tmp_path / "planes" / f"stack_{place:04d}.json").read_text())["annotations"] for place in range(3)
+    )
+    # Linked objects have what was said of them on each plane; the one that was filled in has nothing.
+    assert sorted(one["point_coords"] for one in first) == [[[5, 5]], [[29, 19]]]
+    assert sorted(one["point_coords"] for one in middle) == [[], [[6, 6]]]
+    assert sorted(one["point_coords"] for one in last) == [[[5, 30]], [[7, 7]], [[29, 19]]]
+    assert [one["crop_box"] for one in last] == [[0, 0, 50, 40]] * 3
 
 
 def test_labels_of_zarr_are_written_as_such(everything, tmp_path):

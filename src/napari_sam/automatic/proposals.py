@@ -35,8 +35,10 @@ class Proposal:
     point : (float, float) or None
         Where the decoder was asked, data pixels, (y, x).
     crop : ((float, float), (float, float)) or None
-        Upper left and lower right corner of the part of the plane that the model was shown, data pixels, (y, x); None
-        where it was shown the plane.
+        The part of the plane that the model was shown: rows above and columns left of it, and its ends, data pixels;
+        None where it was shown the plane.
+    matches : tuple of float
+        How well it fits each of the things that are looked for, 0 to 1; empty where nothing is.
     """
 
     mask: BoxedMask
@@ -44,6 +46,7 @@ class Proposal:
     stability: float = 1.0
     point: tuple[float, float] | None = None
     crop: tuple[tuple[float, float], tuple[float, float]] | None = None
+    matches: tuple[float, ...] = ()
 
     @property
     def rank(self) -> float:

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sam.automatic.tiles import MergedObject
     from napari_sam.batch.plan import PlannedImage
     from napari_sam.batch.results import ImageLabels
-    from napari_sam.datasets.records import AnnotatedImage
+    from napari_sam.datasets.records import AnnotatedImage, MaskObject
     from napari_sam.datasets.table import DatasetFormat
 
 _OWN_FORMATS = (".ome.tif", ".nii.gz", ".nii", ".mha", ".nrrd", ".zarr", ".npy")
@@ -139,7 +140,12 @@ def _annotated(result: ImageLabels) -> Iterator[AnnotatedImage]:
     for plane in result.image.planes:
         labels = np.asarray(result.labels[plane.index])
         found = from_labels(result.image.path.name, labels, plane=places[plane.index])
-        scores = result.scores[plane.index]
-        # An object that was filled in between two planes has no score there.
-        objects = (replace(one, score=scores.get(one.number or 0)) for one in found.objects)
-        yield replace(found, objects=tuple(objects))
+        known = result.known[plane.index]
+        yield replace(found, objects=tuple(_told(one, known.get(one.number or 0)) for one in found.objects))
+
+
+def _told(one: MaskObject, known: MergedObject | None) -> MaskObject:
+    """Add what a model said; of an object that was filled in between two planes it said nothing."""
+    if known is None:
+        return one
+    return replace(one, score=known.score, stability=known.stability, point=known.point, crop=known.crop)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam.automatic import DenseSettings, GridSettings
+    from napari_sam.automatic.tiles import MergedObject
     from napari_sam.batch.plan import PlannedImage
     from napari_sam.batch.tasks import PlaneReference
     from napari_sam.progress import Progress
@@ -37,8 +38,8 @@ class ImageLabels:
         Of the image's shape.
     objects : int
         How many; they are numbered from 1.
-    scores : dict of int to float, by the index of a plane
-        Of the objects on it.
+    known : dict of int to MergedObject, by the index of a plane
+        Of the objects on it, those aside that were filled in between two planes.
     parents : dict of int to list of int
         Along time, the mother of each object that came of a division.
     """
@@ -46,7 +47,7 @@ class ImageLabels:
     image: PlannedImage
     labels: Any
     objects: int = 0
-    scores: dict[tuple[int, ...], dict[int, float]] = field(default_factory=dict)
+    known: dict[tuple[int, ...], dict[int, MergedObject]] = field(default_factory=dict)
     parents: dict[int, list[int]] = field(default_factory=dict)
 
 
@@ -86,7 +87,7 @@ def assemble(image: PlannedImage, settings: DenseSettings | GridSettings, progre
             first=first,
             progress=within,
         )
-        merged.scores[plane.index] = dict(enumerate(found.tolist(), first))
+        merged.known[plane.index] = dict(enumerate(found, first))
         merged.objects += len(found)
     if image.axis is None:
         return merged
@@ -126,16 +127,17 @@ def _linked(merged: ImageLabels, progress: Progress) -> ImageLabels:
         linked.parents |= {before + one: [before + other for other in others] for one, others in parents.items()}
         linked.objects = max((new for names in mapping for new in names.values()), default=before)
         for plane, names in zip(row, mapping, strict=True):
-            linked.scores[plane.index] = _renamed(merged.scores[plane.index], names)
+            linked.known[plane.index] = _renamed(merged.known[plane.index], names)
     return linked
 
 
-def _renamed(scores: dict[int, float], names: dict[int, int]) -> dict[int, float]:
-    """Give scores the numbers of the stack; of two parts of one object on one plane the better one counts."""
-    found: dict[int, float] = {}
-    for label, score in scores.items():
-        if label in names:
-            found[names[label]] = max(score, found.get(names[label], 0.0))
+def _renamed(known: dict[int, MergedObject], names: dict[int, int]) -> dict[int, MergedObject]:
+    """Give objects their numbers in the stack; of two parts of one object on one plane the better one counts."""
+    found: dict[int, MergedObject] = {}
+    for label, one in known.items():
+        number = names.get(label)
+        if number is not None and (number not in found or one.score > found[number].score):
+            found[number] = one
     return found
 
 

@@ -39,8 +39,8 @@ class MaskObject:
     point : (float, float) or None
         Where the model was asked, data pixels, (y, x).
     crop : ((float, float), (float, float)) or None
-        Upper left and lower right corner of the part of the plane that the model was shown, data pixels, (y, x); None
-        for the whole plane.
+        The part of the plane that the model was shown: rows above and columns left of it, and its ends, data pixels;
+        None for the whole plane.
     """
 
     mask: BoxedMask

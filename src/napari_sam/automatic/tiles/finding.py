@@ -96,14 +96,20 @@ def _on_plane(proposal: Proposal, crop: Crop, plane: tuple[int, int]) -> Proposa
     else:
         moved = _within(crop.boxed(mask.whole(), plane), crop)
     at = None if proposal.point is None else crop.to_plane(proposal.point)
-    seen = ((-0.5, -0.5), (crop.picture[0] - 0.5, crop.picture[1] - 0.5)) if proposal.crop is None else proposal.crop
-    (top, left), (bottom, right) = crop.to_plane(seen)
     return replace(
         proposal,
         mask=moved,
         point=None if at is None else (float(at[0]), float(at[1])),
-        crop=((float(top), float(left)), (float(bottom), float(right))),
+        crop=None if proposal.crop is None and crop.covers(plane) else _part_shown(proposal, crop),
     )
+
+
+def _part_shown(proposal: Proposal, crop: Crop) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Bring the part of a picture that a model was shown to the plane."""
+    seen = ((0, 0), crop.picture) if proposal.crop is None else proposal.crop
+    # Edges of pixels, not centres; the last pixel of a picture may reach beyond its crop.
+    (top, left), (bottom, right) = np.minimum(np.array(seen) * crop.steps + crop.start, crop.stop)
+    return (float(top), float(left)), (float(bottom), float(right))
 
 
 def _within(boxed: BoxedMask, crop: Crop) -> BoxedMask:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam.automatic.tiles.label_blocks import LabelBlocks
+from napari_sam.automatic.tiles.merged import MergedObject
 from napari_sam.automatic.tiles.pieces import PieceMasks, Pieces
 from napari_sam.automatic.tiles.stitching import stitch
 from napari_sam.progress import no_progress
@@ -38,9 +39,10 @@ def merge_tiles(
     overlap: float = 0.5,
     least_area: float = 1,
     least_score: float = 0.0,
+    least_match: float = 0.0,
     first: int = 1,
     progress: Progress = no_progress,
-) -> NDArray[np.float64]:
+) -> list[MergedObject]:
     """Make labels of the proposals of all tiles.
 
     Parameters
@@ -55,6 +57,8 @@ def merge_tiles(
         Least data pixels of an object.
     least_score : float
         Proposals with a lower score are left out.
+    least_match : float
+        Where something is looked for, proposals that fit nothing as well as this are left out.
     first : int
         Number of the first object.
     progress : Progress
@@ -62,35 +66,34 @@ def merge_tiles(
 
     Returns
     -------
-    numpy.ndarray, shape (n,), float64
-        The score of each object: those numbered `first` to ``first + n - 1``. An object that was joined has the mean
-        of its pieces, weighted by their areas.
+    list of MergedObject
+        What is known of the objects numbered `first` to ``first + n - 1``.
 
     Raises
     ------
     InputError
         If a tile was not done, or its file is damaged.
     """
-    pieces = Pieces.of(PieceMasks(records, least_score), lambda share: progress(_READ * share))
+    pieces = Pieces.of(PieceMasks(records, least_score, least_match), lambda share: progress(_READ * share))
     members = stitch(pieces, lambda share: progress(_READ + (_STITCHED - _READ) * share))
     blocks = LabelBlocks(labels, records.plan.plane)
-    scores: list[float] = []
+    merged: list[MergedObject] = []
     areas: dict[int, int] = {}
     order = _LayingOrder(pieces, members)
     for count, number in enumerate(order):
         # Not after every object: there may be a million.
         if count % 256 == 0:
             progress(_STITCHED + (1 - _STITCHED) * count / len(members))
-        label = first + len(scores)
+        label = first + len(merged)
         free = _free(pieces, members[number], blocks, areas, overlap, least_area)
         if free:
             for origin, mask in _parts(pieces, members[number]):
                 blocks.fill(origin, mask, label)
             areas[label] = free
-            scores.append(float(np.average(pieces.score[members[number]], weights=pieces.area[members[number]])))
+            merged.append(MergedObject.of(pieces.proposal(int(piece)) for piece in members[number]))
     blocks.finish()
     progress(1.0)
-    return np.array(scores, np.float64)
+    return merged
 
 
 def _free(

@@ -35,12 +35,15 @@ class PieceMasks:
         Of which all tiles are done.
     least_score : float
         What has a lower score is left out.
+    least_match : float
+        What is looked for and fits nothing as well as this is left out.
     """
 
-    def __init__(self, records: TileRecords, least_score: float = 0.0) -> None:
+    def __init__(self, records: TileRecords, least_score: float = 0.0, least_match: float = 0.0) -> None:
         self.plan = records.plan
         self._records = records
         self._least = least_score
+        self._least_match = least_match
         self._cache: LRUCache[int, list[Proposal]] = LRUCache(_CACHE_BYTES, _size)
 
     def of_tile(self, number: int) -> list[Proposal]:
@@ -48,7 +51,11 @@ class PieceMasks:
         if (found := self._cache.get(number)) is not None:
             return found
         read = self._records.proposals(self.plan.tiles[number])
-        found = [proposal for proposal in read if proposal.score >= self._least]
+        found = [
+            proposal
+            for proposal in read
+            if proposal.score >= self._least and max(proposal.matches, default=1.0) >= self._least_match
+        ]
         # A tile that is larger than all of the memory set aside is not kept.
         if _size(found) <= self._cache.maxsize:
             self._cache[number] = found
@@ -112,10 +119,14 @@ class Pieces:
         """Return the number of the tile in which a piece was found."""
         return int(np.searchsorted(self.first, piece, side="right")) - 1
 
+    def proposal(self, piece: int) -> Proposal:
+        """Return what was found."""
+        tile = self.tile(piece)
+        return self.masks.of_tile(tile)[piece - int(self.first[tile])]
+
     def mask(self, piece: int) -> BoxedMask:
         """Return the mask of a piece on the plane."""
-        tile = self.tile(piece)
-        return self.masks.of_tile(tile)[piece - int(self.first[tile])].mask
+        return self.proposal(piece).mask
 
 
 def _cut(tile: Tile, low: NDArray[np.int64], high: NDArray[np.int64], plane: tuple[int, int]) -> NDArray[np.bool_]:

@@ -128,6 +128,7 @@ def _to_dict(proposal: Proposal) -> dict[str, Any]:
         "stability": float(proposal.stability),
         "point": proposal.point,
         "crop": proposal.crop,
+        **({"matches": proposal.matches} if proposal.matches else {}),
     }
 
 
@@ -142,4 +143,5 @@ def _from_dict(data: Mapping[str, Any], plane: tuple[int, int]) -> Proposal:
         data["stability"],
         None if point is None else (point[0], point[1]),
         None if crop is None else ((crop[0][0], crop[0][1]), (crop[1][0], crop[1][1])),
+        tuple(data.get("matches", ())),
     )

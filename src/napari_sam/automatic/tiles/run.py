@@ -9,11 +9,9 @@ from napari_sam.automatic.tiles.merging import merge_tiles
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from napari_sam.automatic.tiles.finding import Finder
     from napari_sam.automatic.tiles.label_blocks import LabelStore
+    from napari_sam.automatic.tiles.merged import MergedObject
     from napari_sam.automatic.tiles.records import TileRecords
     from napari_sam.planes.source import PlaneSource
     from napari_sam.progress import Progress
@@ -31,7 +29,7 @@ def segment_tiles(
     least_area: float = 1,
     least_score: float = 0.0,
     progress: Progress = no_progress,
-) -> NDArray[np.float64]:
+) -> list[MergedObject]:
     """Find every object on a plane, tile by tile.
 
     Tiles that were done in an earlier attempt are not done again; the labels are those of a run in one go.
@@ -53,8 +51,8 @@ def segment_tiles(
 
     Returns
     -------
-    numpy.ndarray, shape (n,), float64
-        The scores of the objects numbered 1 to n.
+    list of MergedObject
+        What is known of the objects numbered 1 to n.
 
     Raises
     ------
