@@ -8,18 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_sam.errors import InputError
-from napari_sam.prompts import MOST_POINTS, BoxPrompt, MaskPrompt, PointPrompt, PromptSet
+from napari_sam.prompts import MOST_POINTS, BoxPrompt, MaskPrompt, PointPrompt, PromptSet, TextPrompt
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False)
 positions = st.tuples(numbers, numbers)
 points = st.builds(PointPrompt, positions, st.booleans())
 boxes = st.builds(BoxPrompt, positions, positions)
 masks = st.builds(lambda seed: MaskPrompt(np.random.default_rng(seed).normal(size=(3, 4))), st.integers(0, 99))
+texts = st.builds(
+    lambda seed, words: TextPrompt(words, np.random.default_rng(seed).normal(size=5), "clip"),
+    st.integers(0, 99),
+    st.text(),
+)
 
 
-@given(st.lists(points, max_size=4), st.none() | boxes, st.none() | masks)
-def test_json_round_trip(some_points, box, mask):
-    prompts = PromptSet((*some_points, *(p for p in (box, mask) if p is not None)))
+@given(st.lists(points, max_size=4), st.none() | boxes, st.none() | masks, st.none() | texts)
+def test_json_round_trip(some_points, box, mask, text):
+    prompts = PromptSet((*some_points, *(p for p in (box, mask, text) if p is not None)))
     assert PromptSet.from_json(prompts.to_json()) == prompts
 
 
@@ -28,6 +33,42 @@ def test_equality_is_by_value_and_sees_every_part():
     assert PromptSet((point,)) == PromptSet((PointPrompt(np.array([1.0, 2.0])),))
     assert PromptSet((point,)) != PromptSet((PointPrompt((1, 2), positive=False),))
     assert PromptSet((MaskPrompt(np.zeros((2, 2))),)) != PromptSet((MaskPrompt(np.ones((2, 2))),))
+
+
+def test_texts_are_equal_where_words_model_and_vector_are():
+    one = TextPrompt("cell", [3, 4], "clip")
+    assert one == TextPrompt("cell", np.array([30.0, 40.0]), "clip")
+    others = (TextPrompt("cells", [3, 4], "clip"), TextPrompt("cell", [3, 4], "b"), TextPrompt("cell", [4, 3], "clip"))
+    assert all(one != other for other in others)
+    assert len({one, *others, TextPrompt("cell", [3, 4], "clip")}) == 4
+
+
+def test_an_embedding_has_length_one_and_cannot_be_changed():
+    numbers = np.array([3.0, 4.0])
+    prompt = TextPrompt("cell", numbers, "clip")
+    numbers[:] = 7
+    assert prompt.embedding.tolist() == pytest.approx([0.6, 0.8])
+    assert prompt.embedding.dtype == np.float32
+    with pytest.raises(ValueError, match="read-only"):
+        prompt.embedding[0] = 1
+
+
+@pytest.mark.parametrize("bad", [[], [0, 0], [np.nan, 1], [np.inf, 1], [[1, 2]], 3])
+def test_an_embedding_is_a_row_of_finite_numbers(bad):
+    with pytest.raises(InputError, match="one row of finite numbers"):
+        TextPrompt("cell", bad, "clip")
+
+
+def test_words_say_what_is_meant_but_not_where():
+    words = TextPrompt("cell", [3, 4], "clip")
+    assert not PromptSet((words,)).ambiguous
+    assert not PromptSet((words, PointPrompt((1, 1)))).ambiguous
+    assert not PromptSet((words,)).is_background_only
+    assert not PromptSet((words, PointPrompt((1, 1), False))).is_background_only
+    assert not PromptSet((words, PointPrompt((1, 1), False))).is_placed
+    assert PromptSet((words, PointPrompt((1, 1)))).is_placed
+    with pytest.raises(InputError, match="one text, not 2"):
+        PromptSet((words, words))
 
 
 def test_sets_are_hashable():
@@ -99,6 +140,9 @@ def test_what_is_no_prompt_is_refused():
                 ('[{"type": {"a": 1}}]', "Unknown prompt type"),
                 ('[{"type": "mask", "shape": [1000000, 1000000], "logits": "AAAA"}]', "cannot be read"),
                 ('[{"type": "mask", "shape": [1, 1], "logits": "?"}]', "cannot be read"),
+                ('[{"type": "text", "words": "a", "clip": "b", "embedding": "AAA="}]', "cannot be read"),
+                ('[{"type": "text", "words": "a", "clip": "b", "embedding": "AAAAAA=="}]', "finite numbers"),
+                ('[{"type": "text", "words": "a", "embedding": "AAAAAA=="}]', "cannot be read"),
                 ('[{"type": "mask", "shape": null, "logits": 5}]', "cannot be read"),
             )
         ),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_sam.checkpoints.registry import ModelSpec, list_models
     from napari_sam.predictor import Embedding, Prediction, Predictor, load_predictor
-    from napari_sam.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptSet
+    from napari_sam.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptSet, TextPrompt
 
 try:
     __version__ = version("napari-sam-live")
@@ -29,6 +29,7 @@ __all__ = [
     "Prediction",
     "Predictor",
     "PromptSet",
+    "TextPrompt",
     "list_models",
     "load_predictor",
 ]
@@ -42,6 +43,7 @@ _HOME = {
     "Prediction": "predictor",
     "Predictor": "predictor",
     "PromptSet": "prompts",
+    "TextPrompt": "prompts",
     "list_models": "checkpoints.registry",
     "load_predictor": "predictor",
 }

@@ -20,7 +20,7 @@ from napari_sam.device import choose_device, describe_device, is_out_of_memory
 from napari_sam.embedding import Embedding as Embedding
 from napari_sam.errors import DeviceError, InputError
 from napari_sam.model.digest import code_digest
-from napari_sam.model.protocol import DenseModel
+from napari_sam.model.protocol import DenseModel, TextPromptable
 from napari_sam.planes.plane import Plane
 from napari_sam.progress import no_progress
 from napari_sam.prompt_tensors import mask_prompt, prompt_tensors, require_answerable, require_kind
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from napari_sam.geometry import Frame
     from napari_sam.model.protocol import Features, PromptableModel, PromptKind
+    from napari_sam.model.text_projection import ClipSpace
     from napari_sam.progress import Progress
     from napari_sam.prompts import Prompt
 
@@ -137,6 +138,16 @@ class Predictor:
         return self._model.prompt_kinds
 
     @property
+    def has_text_prompt(self) -> bool:
+        """Whether the checkpoint was trained to take words: a `TextPrompt` with an embedding of `text_space`."""
+        return "text" in self.prompt_kinds
+
+    @property
+    def text_space(self) -> ClipSpace | None:
+        """The CLIP model whose embeddings are taken as words; None without a text prompt."""
+        return self._model.text_space if isinstance(self._model, TextPromptable) else None
+
+    @property
     def canvas_side(self) -> int:
         """Longest side of a plane, in model pixels, up to which the model sees every pixel."""
         return max(self._model.frame((_ENDLESS, _ENDLESS)).content)
@@ -210,7 +221,7 @@ class Predictor:
         embedding : Embedding
             From `embed` of a predictor with the same weights.
         prompts : PromptSet or iterable of Prompt
-            At least one; positions in data pixels, (y, x), at most one box and one mask.
+            At least one; positions in data pixels, (y, x), at most one box, one mask and one text.
         multimask : bool, optional
             Three candidates (True) or one (False). Default: three for a single point and nothing else, which is
             ambiguous, else one.
@@ -248,7 +259,7 @@ class Predictor:
         embedding : Embedding
             From `embed` of a predictor with the same weights.
         prompt_sets : iterable of PromptSet, or of iterables of Prompt
-            One set for each object, as for `predict`. All sets have a box or none has, and so with masks.
+            One set for each object, as for `predict`. All have a box or none has, and so with masks and words.
         multimask : bool
             Three candidates (True) or one (False).
         most : int, optional
@@ -266,8 +277,8 @@ class Predictor:
         """
         sets = [PromptSet.of(prompts) for prompts in prompt_sets]
         self._require_own(embedding)
-        if len({(given.box is None, given.mask is None) for given in sets}) > 1:
-            raise InputError("Objects that are answered together must all have a box or none, and so with masks.")
+        if len({(given.box is None, given.mask is None, given.text is None) for given in sets}) > 1:
+            raise InputError("Objects answered together must all have a box or none, and so with masks and words.")
         for given in sets:
             self._check(given, embedding.frame)
         height, width = embedding.shape
@@ -277,24 +288,9 @@ class Predictor:
             yield from self._decode(embedding, sets[start : start + together], multimask, most)
 
     def mask_prompt(self, plane: Plane, mask: NDArray[np.bool_]) -> MaskPrompt:
-        """Make a prompt of a mask that was not predicted on this plane: one of a neighbouring plane, say.
+        """Make a prompt of a mask, (H, W) bool, that was not predicted on this plane: one of a neighbouring plane, say.
 
-        Parameters
-        ----------
-        plane : Plane
-            The plane that is to be answered; it is not embedded.
-        mask : numpy.ndarray, shape (H, W), bool
-            On the plane.
-
-        Returns
-        -------
-        MaskPrompt
-            Logits of 8 inside, -8 outside, and between them where a cell holds some of both.
-
-        Raises
-        ------
-        InputError
-            If the mask has another shape than the plane.
+        The plane is not embedded. See `napari_sam.prompt_tensors.mask_prompt`.
         """
         frame, grid = self.grid(plane)
         return mask_prompt(mask, frame, grid)
@@ -352,7 +348,8 @@ class Predictor:
         return self.compute(embedding, partial(_decoded, sets=sets, multimask=multimask, most=most))
 
     def _check(self, prompts: PromptSet, frame: Frame) -> None:
-        require_answerable(prompts, frame, self.prompt_kinds, self._model.logits_shape(frame), self.name)
+        grid = self._model.logits_shape(frame)
+        require_answerable(prompts, frame, self.prompt_kinds, grid, self.name, self.text_space)
 
     def require_kind(self, kind: PromptKind) -> None:
         """Refuse a kind of prompt that the model does not take.

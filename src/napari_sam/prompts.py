@@ -111,7 +111,46 @@ class MaskPrompt:
         return hash(self.logits.tobytes())
 
 
-Prompt = PointPrompt | BoxPrompt | MaskPrompt
+@dataclass(frozen=True, slots=True, eq=False)
+class TextPrompt:
+    """What the object is called. `napari_sam.text.prompting.text_prompt` makes one out of words.
+
+    Parameters
+    ----------
+    words : str
+        What the person wrote.
+    embedding : array_like, shape (width,), float
+        What a CLIP model made of them, or of a picture. Copied, brought to length 1, and made read-only.
+    clip : str
+        Name of that CLIP model. A predictor takes the embeddings of one model: see `Predictor.text_space`.
+    """
+
+    words: str
+    embedding: NDArray[np.float32]
+    clip: str
+
+    def __post_init__(self) -> None:
+        array = np.array(self.embedding, dtype=np.float32)
+        length = np.linalg.norm(array.astype(np.float64)) if array.ndim == 1 else 0.0
+        if not (np.isfinite(length) and length > 0):
+            raise InputError(
+                "The embedding of a text prompt is one row of finite numbers, not all 0, as a CLIP model gives it; "
+                f"got shape {np.shape(self.embedding)}."
+            )
+        array = (array / length).astype(np.float32)
+        array.flags.writeable = False
+        object.__setattr__(self, "embedding", array)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TextPrompt) or (self.words, self.clip) != (other.words, other.clip):
+            return False
+        return np.array_equal(self.embedding, other.embedding)
+
+    def __hash__(self) -> int:
+        return hash((self.words, self.clip, self.embedding.tobytes()))
+
+
+Prompt = PointPrompt | BoxPrompt | MaskPrompt | TextPrompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +160,7 @@ class PromptSet:
     Parameters
     ----------
     prompts : iterable of Prompt
-        At most one box and one mask. More than `MOST_POINTS` points are not answered.
+        At most one box, one mask and one text. More than `MOST_POINTS` points are not answered.
     """
 
     prompts: tuple[Prompt, ...] = field(default=())
@@ -129,12 +168,13 @@ class PromptSet:
     def __post_init__(self) -> None:
         prompts = tuple(self.prompts)
         for prompt in prompts:
-            if not isinstance(prompt, PointPrompt | BoxPrompt | MaskPrompt):
+            if not isinstance(prompt, Prompt):
                 raise InputError(
-                    f"A prompt is a PointPrompt, a BoxPrompt or a MaskPrompt; got {type(prompt).__name__}."
+                    "A prompt is a PointPrompt, a BoxPrompt, a MaskPrompt or a TextPrompt; "
+                    f"got {type(prompt).__name__}."
                 )
         object.__setattr__(self, "prompts", prompts)
-        for kind, word in ((BoxPrompt, "box"), (MaskPrompt, "mask")):
+        for kind, word in ((BoxPrompt, "box"), (MaskPrompt, "mask"), (TextPrompt, "text")):
             count = sum(isinstance(p, kind) for p in prompts)
             if count > 1:
                 raise InputError(f"One object takes one {word}, not {count}. Give each object its own prompts.")
@@ -166,6 +206,11 @@ class PromptSet:
         return next((p for p in self.prompts if isinstance(p, MaskPrompt)), None)
 
     @property
+    def text(self) -> TextPrompt | None:
+        """The words, if there are any."""
+        return next((p for p in self.prompts if isinstance(p, TextPrompt)), None)
+
+    @property
     def ambiguous(self) -> bool:
         """Whether several objects fit equally well: a single point and nothing else.
 
@@ -175,8 +220,13 @@ class PromptSet:
 
     @property
     def is_background_only(self) -> bool:
-        """Whether there are prompts, but none that says where the object is."""
-        return bool(self.prompts) and self.box is None and not any(point.positive for point in self.points)
+        """Whether there are prompts, but none that says where the object is, or what."""
+        return bool(self.prompts) and self.text is None and not self.is_placed
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether a box or a point says where the object is."""
+        return self.box is not None or any(point.positive for point in self.points)
 
     def require_inside(self, shape: tuple[int, int]) -> None:
         """Check that every prompt touches a plane, and that there are not too many.
@@ -209,7 +259,7 @@ class PromptSet:
                         raise InputError(f"The box lies {where}")
                     if not (y1 > y0 and x1 > x0):
                         raise InputError("The box has no area. Draw it around the object, from corner to corner.")
-                case MaskPrompt():
+                case MaskPrompt() | TextPrompt():
                     pass
 
     def to_json(self) -> str:
@@ -252,9 +302,18 @@ def _to_dict(prompt: Prompt) -> dict[str, Any]:
         case BoxPrompt():
             return {"type": "box", "start": list(prompt.start), "stop": list(prompt.stop)}
         case MaskPrompt():
-            # Little-endian, whichever machine writes and reads it.
-            packed = base64.b64encode(prompt.logits.astype("<f4").tobytes()).decode()
-            return {"type": "mask", "shape": list(prompt.logits.shape), "logits": packed}
+            return {"type": "mask", "shape": list(prompt.logits.shape), "logits": _pack(prompt.logits)}
+        case TextPrompt():
+            return {"type": "text", "words": prompt.words, "clip": prompt.clip, "embedding": _pack(prompt.embedding)}
+
+
+def _pack(numbers: NDArray[np.float32]) -> str:
+    # Little-endian, whichever machine writes and reads it.
+    return base64.b64encode(numbers.astype("<f4").tobytes()).decode()
+
+
+def _unpack(packed: str) -> NDArray[np.float32]:
+    return np.frombuffer(base64.b64decode(packed), dtype="<f4")
 
 
 def _from_dict(entry: Any) -> Prompt:
@@ -268,10 +327,11 @@ def _from_dict(entry: Any) -> Prompt:
             case "box":
                 return BoxPrompt(entry["start"], entry["stop"])
             case "mask":
-                raw = np.frombuffer(base64.b64decode(entry["logits"]), dtype="<f4")
-                return MaskPrompt(raw.reshape(entry["shape"]))
+                return MaskPrompt(_unpack(entry["logits"]).reshape(entry["shape"]))
+            case "text":
+                return TextPrompt(str(entry["words"]), _unpack(entry["embedding"]), str(entry["clip"]))
             case other:
-                raise InputError(f'Unknown prompt type {str(other)[:_SHOWN]!r}. Known: "point", "box", "mask".')
+                raise InputError(f'Unknown prompt type {str(other)[:_SHOWN]!r}. Known: "point", "box", "mask", "text".')
     except InputError:
         raise
     except (LookupError, TypeError, ValueError, ArithmeticError) as error:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_sam.planes import Crop, choose_crop, fits, grown, screen_crop, whole
-from napari_sam.prompts import BoxPrompt, PointPrompt, PromptSet
+from napari_sam.prompts import BoxPrompt, PointPrompt, PromptSet, TextPrompt
 
 PLANE = (6000, 8000)
 SIDE = 1024
@@ -86,6 +86,15 @@ def test_background_far_away_does_not_widen_the_crop():
     crop = choose_crop(PLANE, said, SIDE)
     assert crop == choose_crop(PLANE, click(100, 100), SIDE)
     assert [p.positive for p in crop.prompts(said).points] == [True, False]
+
+
+@pytest.mark.parametrize("beside", [(), (PointPrompt((5, 5), False),)], ids=["words", "words and background"])
+def test_words_that_name_no_place_look_at_the_whole_plane(beside):
+    words = TextPrompt("cell", [1.0, 2.0], "clip")
+    assert choose_crop(PLANE, PromptSet((words, *beside)), SIDE).covers(PLANE)
+    placed = PromptSet((words, PointPrompt((3000, 4000))))
+    assert choose_crop(PLANE, placed, SIDE) == choose_crop(PLANE, click(3000, 4000), SIDE)
+    assert choose_crop(PLANE, placed, SIDE).prompts(placed).text == words
 
 
 def test_pixels_that_are_not_square_are_read_as_squares():

@@ -117,3 +117,15 @@ def test_remove_of_a_link_leaves_what_it_leads_to(clip_folder, home):
 def test_verify_of_what_is_not_here_says_how_to_bring_it():
     with pytest.raises(WeightsError, match=r"clip-biomed is not on this machine\. On a machine with a network"):
         store.verify(store.lookup("clip-biomed"))
+
+
+def test_a_model_has_one_name_wherever_its_folder_lies(tmp_path, carried, clip_folder, monkeypatch):
+    assert store.identity(store.lookup(DEFAULT)) == (DEFAULT, store.lookup(DEFAULT).source)
+    assert store.identity(store.lookup("hf-hub:a/b")) == ("hf-hub--a--b", "hf-hub:a/b")
+    assert store.identity(store.lookup("brought")) == ("brought", "")
+    for name, known in (("tiny", ""), (DEFAULT, store.lookup(DEFAULT).source), ("hf-hub--a--b", "")):
+        folder = tmp_path / "stick" / name
+        folder.mkdir(parents=True)
+        assert store.identity(store.lookup(str(folder))) == (name, known)
+        monkeypatch.chdir(folder)
+        assert store.identity(store.lookup(".")) == (name, known)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
 
 from napari_sam.checkpoints.checksums import file_digests
 from napari_sam.checkpoints.reading import read_checkpoint
+from napari_sam.checkpoints.text_weights import without_unusable_words
 from napari_sam.errors import WeightsError
 from napari_sam.files import absence, printable
 from napari_sam.model.compact.model import build_compact
 from napari_sam.model.encoders.tiny_vit import fuse_batch_norms
+from napari_sam.model.protocol import TextPromptable
 from napari_sam.model.sam.checkpoint_keys import mismatch, recognise, require_match
 from napari_sam.model.sam.instance_decoder import PART, DenseSam, transposed_upsamplers
 from napari_sam.model.sam.medsam import MedSam
@@ -28,7 +30,10 @@ if TYPE_CHECKING:
 
     from napari_sam.model.protocol import PromptableModel
     from napari_sam.model.sam.checkpoint_keys import Checkpoint
+    from napari_sam.model.text_projection import ClipSpace
     from napari_sam.progress import Progress
+
+TaughtT = TypeVar("TaughtT", bound=TextPromptable)
 
 MEDSAM = "medsam_vit_b"
 """The one architecture that weights alone do not tell: they are a ViT-B's."""
@@ -89,7 +94,7 @@ def load_checkpoint(
         if metadata.get("architecture") == "compact":
             model, name, notes = _compact(path, contents, metadata, architecture, device)
         else:
-            model, name, notes = _sam(path, contents, architecture, device)
+            model, name, notes = _sam(path, contents, metadata, architecture, device)
         _require_finite(path, model)
         digest = file_digests(path, ["sha256"], progress)["sha256"]
     except OSError as error:
@@ -104,17 +109,17 @@ def _compact(
     if architecture not in (None, "compact"):
         raise _mismatch(path, "compact", architecture)
     config = metadata.get("config", "")
-    weights = cast("dict[str, Tensor]", contents)
+    weights, space, notes = without_unusable_words(cast("dict[str, Tensor]", contents), metadata)
     with weightless():  # shapes are compared before memory is taken for them
-        require_match(weights, build_compact(config).state_dict())
-    model = build_compact(config)  # anew, for it has tables that are in no file
+        require_match(weights, _taught(build_compact(config), space).state_dict())
+    model = _taught(build_compact(config), space)  # anew, for it has tables that are in no file
     model.load_state_dict({key: value.float() for key, value in weights.items()})
     _freeze(model.to(device))
-    return model, "compact", ()
+    return model, "compact", notes
 
 
 def _sam(
-    path: Path, contents: object, architecture: str | None, device: str | torch.device
+    path: Path, contents: object, metadata: dict[str, str], architecture: str | None, device: str | torch.device
 ) -> tuple[nn.Module, str, tuple[str, ...]]:
     """Build a SAM of whatever kind from its tensors."""
     found = recognise(contents)
@@ -127,10 +132,11 @@ def _sam(
     if architecture not in (None, name):
         raise _mismatch(path, name, architecture)
     _require_backed(path, [*found.state.values(), *found.decoder.values()])
+    state, space, more = without_unusable_words(found.state, metadata, boxes_only=name == MEDSAM)
+    notes += more
     with weightless():
-        model = (MedSam if name == MEDSAM else Sam)(found.config)
-    require_match(found.state, model.state_dict())
-    state = found.state
+        model = _taught((MedSam if name == MEDSAM else Sam)(found.config), space)
+    require_match(state, model.state_dict())
     if found.decoder:
         dense, decoder = _with_decoder(found)
         if unfit := _unfit(dense, decoder, name):
@@ -142,6 +148,13 @@ def _sam(
     _freeze(model)
     fuse_batch_norms(model)
     return model, name, notes
+
+
+def _taught(model: TaughtT, space: ClipSpace | None) -> TaughtT:
+    """Add the text projection that a checkpoint has, its weights still random."""
+    if space is not None:
+        model.take_words(space)
+    return model
 
 
 def _with_decoder(found: Checkpoint) -> tuple[DenseSam, dict[str, Tensor]]:

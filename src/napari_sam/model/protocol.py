@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sam.geometry import Frame
+    from napari_sam.model.text_projection import ClipSpace
     from napari_sam.progress import Progress
 
-PromptKind = Literal["point", "box", "mask"]
+PromptKind = Literal["point", "box", "mask", "text"]
 
 Features: TypeAlias = "tuple[Tensor, ...]"
 """What `encode` made of one plane, batch dimension 1; only the model that made it can read it."""
@@ -41,12 +42,15 @@ class PromptTensors:
         Model pixels, (x0, y0, x1, y1).
     masks : Tensor, shape (B, 1, h, w), or None
         Logits of an earlier answer, at the size that `PromptableModel.logits_shape` names.
+    texts : Tensor, shape (B, width), or None
+        Embeddings of a CLIP model, of length 1.
     """
 
     points: Tensor
     labels: Tensor
     boxes: Tensor | None = None
     masks: Tensor | None = None
+    texts: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,18 @@ class SelectiveModel(Protocol):
         scores : Tensor, shape (B, 3)
             Predicted IoU of all.
         """
+
+
+@runtime_checkable
+class TextPromptable(Protocol):
+    """A model that can be taught to take words."""
+
+    @property
+    def text_space(self) -> ClipSpace | None:
+        """The CLIP model whose embeddings it takes; None where the weights know none."""
+
+    def take_words(self, space: ClipSpace) -> None:
+        """Add a projection of a CLIP model's embeddings, with random weights, and the kind of prompt "text"."""
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam.masks import BoxedMask, bounding_box
-from napari_sam.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptSet
+from napari_sam.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptSet, TextPrompt
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -85,7 +85,7 @@ class Crop:
         """Bring prompts from data pixels of the plane to pixels of the picture.
 
         Points outside the crop are left out: they are background far away. Mask prompts have no place in data pixels,
-        but on the canvas of one picture, and pass.
+        but on the canvas of one picture, and words have no place at all: both pass.
         """
         bottom, right = (side - 0.5 for side in self.picture)
         moved: list[Prompt] = []
@@ -98,7 +98,7 @@ class Crop:
                 case BoxPrompt(start=start, stop=stop):
                     one, two = self.to_picture([start, stop])
                     moved.append(BoxPrompt((one[0], one[1]), (two[0], two[1])))
-                case MaskPrompt():
+                case MaskPrompt() | TextPrompt():
                     moved.append(prompt)
         return PromptSet(tuple(moved))
 

@@ -75,7 +75,7 @@ def choose_crop(
         Height and width of the plane, data pixels.
     prompts : PromptSet
         Data pixels. What names the object must be in the crop: points on it and its box. Background counts only where
-        there is nothing else.
+        there is nothing else. Words alone may mean anything on the plane.
     side : int
         Longest side of the model's canvas, model pixels.
     known : ((float, float), (float, float)), optional
@@ -92,6 +92,9 @@ def choose_crop(
     """
     if fits(plane, side, spacing):
         return whole(plane)
+    if known is None and prompts.text is not None and not prompts.is_placed:
+        # Words do not say where: anywhere.
+        known = (0.0, 0.0), (plane[0] - 1.0, plane[1] - 1.0)
     low, high = _span(prompts, known)
     room = np.zeros(2) if prompts.box is None and known is None else _ROOM * (high - low)
     step = 1

@@ -44,6 +44,8 @@ class TextImageEncoder:
     device : torch.device
     name : str
         What a person calls the model.
+    clip, source : str
+        See `napari_sam.text.store.identity`.
     """
 
     def __init__(
@@ -53,8 +55,10 @@ class TextImageEncoder:
         preprocess: Callable[[Image.Image], Tensor],
         device: torch.device,
         name: str,
+        clip: str = "",
+        source: str = "",
     ) -> None:
-        self.name = name
+        self.name, self.clip, self.source = name, clip or name, source
         self._model = model
         self._tokenizer = tokenizer
         self._preprocess = preprocess
@@ -191,7 +195,7 @@ def load_encoder(
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise WeightsError(store.damaged(model.name, folder, reason.rstrip("."))) from error
     clip.eval().requires_grad_(False)
-    return TextImageEncoder(clip, tokenizer, preprocess, place, model.name)
+    return TextImageEncoder(clip, tokenizer, preprocess, place, model.name, *store.identity(model))
 
 
 def _local_tower(title: str, folder: Path) -> dict[str, Any]:

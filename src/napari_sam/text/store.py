@@ -68,6 +68,22 @@ def target_folder(model: ClipModel) -> Path:
     return path if not model.source and path.is_dir() else weights_folder() / model.folder_name
 
 
+def identity(model: ClipModel) -> tuple[str, str]:
+    """Name a model in the same way on every machine, wherever its folder lies.
+
+    Returns
+    -------
+    name : str
+        Of its folder.
+    source : str
+        What open_clip calls it; empty where nobody knows.
+    """
+    if model.source:
+        return model.folder_name, model.source
+    folder = target_folder(model).resolve().name
+    return folder, next((row.source for row in CLIP_MODELS if row.folder_name == folder), "")
+
+
 def weights_file(folder: Path) -> Path | None:
     """Return the file with the weights in a model's folder; None if there is none."""
     return next((folder / name for name in WEIGHTS_FILES if (folder / name).is_file()), None)

@@ -20,11 +20,13 @@ from napari_sam.model.compact.layers import (
     Upsample,
     conv3,
 )
+from napari_sam.model.text_projection import given
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sam.model.protocol import PromptTensors
+    from napari_sam.model.text_projection import TextProjection
 
 _CLICK_SIGMAS = (4.0, 16.0)  # model pixels: where exactly, and whereabouts
 _MASK_SCALE = 8.0  # logits beyond this say nothing more
@@ -196,6 +198,7 @@ class MaskDecoder(nn.Module):
         self.hyper = nn.ModuleList(Mlp(coarse, coarse, fine) for _ in range(self.masks))
         self.bias = nn.Parameter(torch.full((self.masks,), -2.0))  # most of a plane is not the object
         self.quality = Mlp(coarse, coarse, self.masks)
+        self.text_projection: TextProjection | None = None
 
     def forward(
         self,
@@ -212,7 +215,8 @@ class MaskDecoder(nn.Module):
         features : three Tensors, shapes (B, C, h, w), (B, C, h/2, w/2), (B, C, h/4, w/4)
         keys : Tensor, shape (B, HEADS, c, h, w)
         prompts : PromptTensors
-            Model pixels of the whole canvas; a box of NaN is no box; masks are cut to the window, (B, 1, h, w).
+            Model pixels of the whole canvas; a box of NaN is no box, and words of NaN are none; masks are cut to the
+            window, (B, 1, h, w).
         origin : Tensor, shape (B, 2)
             Model pixels, (x, y), of the window's first pixel.
         centre : Tensor, shape (B, 2)
@@ -254,11 +258,11 @@ class MaskDecoder(nn.Module):
             for layer, x in ((self.look4, f4), (self.look16, x16))
         ]
         sparse = self.kinds(kinds.clamp_min(0)) + seen[0] + seen[1]
-        tokens = torch.cat((self.queries.expand(batch, -1, -1).to(sparse.dtype), sparse), 1)
-        # Queries lie at no place.
-        nowhere = tokens.new_zeros((batch, len(self.queries), tokens.shape[2]))
+        placeless, there = self._placeless(prompts, batch)
+        tokens = torch.cat((placeless.to(sparse.dtype), sparse), 1)
+        nowhere = torch.zeros_like(tokens[:, : placeless.shape[1]])
         token_code = torch.cat((nowhere, self.code(positions - centre[:, None]).to(tokens.dtype)), 1)
-        mask = torch.cat((kinds.new_ones((batch, len(self.queries))), kinds >= 0), 1).bool()
+        mask = torch.cat((there, kinds >= 0), 1)
         # Counted from the prompts, so that the place of an object on its canvas says nothing.
         xs = cell_centres(width, COARSEST, origin[:, 0] - centre[:, 0])[:, None, :].expand(-1, height, -1)
         ys = cell_centres(height, COARSEST, origin[:, 1] - centre[:, 1])[:, :, None].expand(-1, -1, width)
@@ -267,6 +271,15 @@ class MaskDecoder(nn.Module):
         for block in self.blocks:
             tokens, cells = block(tokens, token_code, cells, cell_code, mask)
         return self.norm_tokens(tokens), self.norm_cells(cells).transpose(1, 2).reshape(batch, -1, height, width)
+
+    def _placeless(self, prompts: PromptTensors, batch: int) -> tuple[Tensor, Tensor]:
+        """Tokens (B, n, C) that lie at no place, queries and words, and which of them are there, (B, n) bool."""
+        queries = self.queries.expand(batch, -1, -1)
+        there = torch.ones(queries.shape[:2], dtype=torch.bool, device=queries.device)
+        if prompts.texts is None or self.text_projection is None:
+            return queries, there
+        words = self.text_projection(prompts.texts.nan_to_num())
+        return torch.cat((queries, words), 1), torch.cat((there, given(prompts.texts)[:, None]), 1)
 
 
 def _sparse(prompts: PromptTensors) -> tuple[Tensor, Tensor]:

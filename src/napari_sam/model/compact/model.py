@@ -7,6 +7,7 @@ around the prompts, so that its time does not grow with the plane.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -25,6 +26,7 @@ from napari_sam.model.compact.layers import COARSEST, STRIDE
 from napari_sam.model.compact.scales import GRID, TINY, rescaled
 from napari_sam.model.compact.windowed_decode import look
 from napari_sam.model.protocol import Decoded, PromptKind, PromptTensors
+from napari_sam.model.text_projection import TextProjection
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from napari_sam.model.compact.scales import ScaleCandidate
     from napari_sam.model.protocol import Features
+    from napari_sam.model.text_projection import ClipSpace
     from napari_sam.progress import Progress
 
 __all__ = ["CompactConfig", "CompactSam", "build_compact"]
@@ -72,6 +75,17 @@ class CompactSam(nn.Module):
     def device(self) -> torch.device:
         """Where the parameters live."""
         return next(self.parameters()).device
+
+    @property
+    def text_space(self) -> ClipSpace | None:
+        """The CLIP model whose embeddings it takes as words; None where it takes none."""
+        projection = self.decoder.text_projection
+        return None if projection is None else projection.space
+
+    def take_words(self, space: ClipSpace) -> None:
+        """Add a projection of a CLIP model's embeddings, with random weights."""
+        self.decoder.text_projection = TextProjection(space, self.config.decoder_widths[2]).to(self.device)
+        self.prompt_kinds = self.prompt_kinds | {"text"}
 
     def frame(self, plane: tuple[int, int], spacing: tuple[float, float] = (1.0, 1.0)) -> Frame:
         """Lay a plane on a canvas of its own proportions.
@@ -174,7 +188,7 @@ class CompactSam(nn.Module):
             first = self._answer(features, prompts, frame, multimask=False).logits
             boxed = torch.isfinite(prompts.boxes).all(1).to(first.device)[:, None, None, None]
             carried = torch.where(boxed, first, torch.zeros_like(first))
-            prompts = PromptTensors(prompts.points, prompts.labels, prompts.boxes, carried)
+            prompts = replace(prompts, masks=carried)
         return self._answer(features, prompts, frame, multimask=multimask)
 
     def _answer(self, features: Features, prompts: PromptTensors, frame: Frame, *, multimask: bool) -> Decoded:
@@ -212,12 +226,13 @@ class CompactSam(nn.Module):
             one = window.take(prompts, torch.tensor([row]))
             if min(scales) < 1:
                 found[row] += self._enlarge(features, one, min(scales), multimask)
-            if sizes[row] is None:
+            # Words alone name no place that could be enlarged.
+            placed = prompts.texts is None or bool((one.labels == 1).any())
+            if sizes[row] is None and placed:
                 found[row] += self._closer(features, one, found[row], multimask)
             elif prompts.masks is not None and compact_scales.best(found[row], 1)[0].score < _DOUBTFUL:
                 # The earlier answer may be what leads astray.
-                afresh = PromptTensors(one.points, one.labels, one.boxes)
-                found[row] += self._candidates(features, afresh, multimask)[0]
+                found[row] += self._candidates(features, replace(one, masks=None), multimask)[0]
         return found
 
     def _closer(

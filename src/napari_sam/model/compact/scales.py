@@ -12,19 +12,19 @@ Scales are named by how many canvas pixels one of their pixels spans: 1, 2, 4, 8
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 
 from napari_sam.model.compact.layers import COARSEST, STRIDE
-from napari_sam.model.protocol import PromptTensors
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sam.model.compact.windowed_decode import Look
+    from napari_sam.model.protocol import PromptTensors
 
 GRID = 2
 """Canvas pixels per cell of the logits that come out, and that go in as mask prompts."""
@@ -89,7 +89,7 @@ def rescaled(
         part = F.pad(part.clamp(-SURE, SURE), (0, width - part.shape[3], 0, height - part.shape[2]), value=-SURE)
         part = F.interpolate(part, shape, mode="bilinear") if cells < 1 else F.avg_pool2d(part, round(cells))
         masks = part * given
-    return PromptTensors(points, prompts.labels, boxes, masks)
+    return replace(prompts, points=points, boxes=boxes, masks=masks)
 
 
 def known_sizes(prompts: PromptTensors) -> list[float | None]:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from napari_sam.model.compact import windows as window
 from napari_sam.model.compact.layers import STRIDE
-from napari_sam.model.protocol import PromptTensors
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sam.model.compact.decoder import MaskDecoder
-    from napari_sam.model.protocol import Features
+    from napari_sam.model.protocol import Features, PromptTensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ def _answer(
     )
     keys = window.cut(features[3].flatten(1, 2), corners, size).reshape(-1, *features[3].shape[1:3], *size)
     masks = None if prompts.masks is None else window.cut(prompts.masks, corners, size)
-    inside = PromptTensors(prompts.points, prompts.labels, prompts.boxes, masks)
+    inside = replace(prompts, masks=masks)
     origin = corners.flip(1).to(f4.device, torch.float32) * STRIDE
     centre = window.centres(spans).to(f4.device)
     answer: tuple[Tensor, Tensor] = decoder((f4, f8, f16), keys, inside, origin, centre)

@@ -12,6 +12,7 @@ import torch
 
 from napari_sam.model.compact.layers import COARSEST, STRIDE
 from napari_sam.model.protocol import PromptTensors
+from napari_sam.model.text_projection import given
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,12 +35,12 @@ def extents(prompts: PromptTensors, shape: tuple[int, int]) -> Tensor:
     Returns
     -------
     Tensor, shape (B, 4), on the CPU
-        (y0, x0, y1, x1), cells; the whole canvas where nothing was said.
+        (y0, x0, y1, x1), cells; the whole canvas where nothing was said, or words alone.
     """
     points = prompts.points.detach().float().cpu()
     low, high = [torch.full((len(points), 2), torch.inf)], [torch.full((len(points), 2), -torch.inf)]
     if points.shape[1]:
-        padding = (prompts.labels < 0).cpu()[:, :, None]
+        padding = ~_places(prompts).cpu()[:, :, None]
         low.append(points.masked_fill(padding, torch.inf).amin(1))
         high.append(points.masked_fill(padding, -torch.inf).amax(1))
     if prompts.boxes is not None:
@@ -54,6 +55,15 @@ def extents(prompts: PromptTensors, shape: tuple[int, int]) -> Tensor:
     found = torch.cat((first.flip(1), last.flip(1)), 1) / STRIDE
     whole = torch.tensor([0.0, 0.0, *shape])
     return torch.where(torch.isfinite(found).all(1, keepdim=True), found, whole)
+
+
+def _places(prompts: PromptTensors) -> Tensor:
+    """Tell which points say where to look, (B, N) bool: with words, what is not the object may be far from it."""
+    there = prompts.labels >= 0
+    if prompts.texts is None:
+        return there
+    pointed = (prompts.labels == 1).any(1, keepdim=True)
+    return there & (pointed | ~given(prompts.texts)[:, None])
 
 
 def _mask_extents(masks: Tensor) -> tuple[Tensor, Tensor]:
@@ -102,7 +112,8 @@ def take(prompts: PromptTensors, index: Tensor) -> PromptTensors:
     index = index.to(prompts.points.device)
     boxes = None if prompts.boxes is None else prompts.boxes[index]
     masks = None if prompts.masks is None else prompts.masks[index]
-    return PromptTensors(prompts.points[index], prompts.labels[index], boxes, masks)
+    texts = None if prompts.texts is None else prompts.texts[index]
+    return PromptTensors(prompts.points[index], prompts.labels[index], boxes, masks, texts)
 
 
 def touches(logits: Tensor, corners: Tensor, size: tuple[int, int], shape: tuple[int, int]) -> Tensor:

@@ -16,6 +16,7 @@ from napari_sam.model.encoders.layers import LayerNorm2d
 
 if TYPE_CHECKING:
     from napari_sam.model.protocol import PromptTensors
+    from napari_sam.model.text_projection import TextProjection
 
 _PADDING, _BOX_START, _BOX_STOP = -1, 2, 3
 """Labels beside 0 (a negative point) and 1 (a positive one)."""
@@ -50,6 +51,7 @@ class PromptEncoder(nn.Module):
             nn.Conv2d(16, channels, kernel_size=1),
         )
         self.no_mask_embed = nn.Embedding(1, channels)
+        self.text_projection: TextProjection | None = None
 
     def forward(self, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
         """Embed prompts.
@@ -63,14 +65,16 @@ class PromptEncoder(nn.Module):
         -------
         sparse : Tensor, shape (B, n, channels)
             A token for each point and each corner of a box. Points without a box are followed by one padding point.
+            Then one for words.
         dense : Tensor, shape (B, channels, grid, grid)
             Embedded masks; without masks, shape (1, channels, grid, grid), the same for all objects.
         """
-        positions, labels = self._as_points(prompts)
+        sparse = self._embed(*self._as_points(prompts))
+        if prompts.texts is not None and self.text_projection is not None:
+            sparse = torch.cat([sparse, self.text_projection(prompts.texts)], 1)
         if prompts.masks is not None:
-            return self._embed(positions, labels), self.mask_downscaling(prompts.masks)
-        dense = self.no_mask_embed.weight.reshape(1, -1, 1, 1).expand(-1, -1, self.grid, self.grid)
-        return self._embed(positions, labels), dense
+            return sparse, self.mask_downscaling(prompts.masks)
+        return sparse, self.no_mask_embed.weight.reshape(1, -1, 1, 1).expand(-1, -1, self.grid, self.grid)
 
     def dense_positions(self) -> Tensor:
         """Give the position encoding of the centres of the grid's cells, (1, channels, grid, grid)."""

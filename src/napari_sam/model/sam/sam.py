@@ -21,6 +21,7 @@ from napari_sam.model.encoders.vit import ImageEncoder, ViTConfig
 from napari_sam.model.sam.hq_decoder import HQMaskDecoder
 from napari_sam.model.sam.mask_decoder import MaskDecoder
 from napari_sam.model.sam.prompt_encoder import PromptEncoder
+from napari_sam.model.text_projection import TextProjection
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from napari_sam.geometry import Frame
     from napari_sam.model.protocol import Decoded, Features, PromptKind, PromptTensors
+    from napari_sam.model.text_projection import ClipSpace
     from napari_sam.progress import Progress
 
 
@@ -85,6 +87,17 @@ class Sam(nn.Module):
     def device(self) -> torch.device:
         """Where the parameters live."""
         return self.prompt_encoder.no_mask_embed.weight.device
+
+    @property
+    def text_space(self) -> ClipSpace | None:
+        """The CLIP model whose embeddings it takes as words; None where it takes none."""
+        projection = self.prompt_encoder.text_projection
+        return None if projection is None else projection.space
+
+    def take_words(self, space: ClipSpace) -> None:
+        """Add a projection of a CLIP model's embeddings, with random weights."""
+        self.prompt_encoder.text_projection = TextProjection(space, self.config.channels).to(self.device)
+        self.prompt_kinds = self.prompt_kinds | {"text"}
 
     def frame(self, plane: tuple[int, int], spacing: tuple[float, float] = (1.0, 1.0)) -> Frame:
         """Fit a plane of (H, W) data pixels on the canvas, its longest side filling it."""
