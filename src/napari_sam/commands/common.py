@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -12,6 +13,9 @@ from rich.progress import ProgressColumn as Column
 
 from napari_sam.errors import Cancelled, NapariSamError
 from napari_sam.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    from napari_sam.text.encoder import TextImageEncoder
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 _PLAIN_WIDTH = 200
@@ -74,6 +78,22 @@ def getting(model: str) -> AbstractContextManager[Progress]:
     if spec is None or weights.status(spec) in (weights.State.BUNDLED, weights.State.ON_DISK):
         return nullcontext(no_progress)
     return transfer_bar(f"Getting {model}", spec.approximate_size)
+
+
+def text_encoder(name: str, device: str) -> "TextImageEncoder":
+    """Load a text model, downloading it with a bar if it is not here."""
+    from napari_sam.checkpoints.weights import State
+    from napari_sam.text import store
+    from napari_sam.text.encoder import load_encoder
+
+    model = store.lookup(name)
+    missing = store.status(model) is State.TO_DOWNLOAD
+    with (
+        transfer_bar(f"Getting {model.name}", model.approximate_size)
+        if missing
+        else nullcontext(no_progress) as progress
+    ):
+        return load_encoder(name, device, progress=progress)
 
 
 @contextmanager

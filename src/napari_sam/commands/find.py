@@ -1,7 +1,6 @@
 """``napari-sam find``: the objects of an image that fit words, as labels."""
 
 import json
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,9 +8,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from napari_sam.commands.common import getting, reported, table_console, transfer_bar, work_bar
+from napari_sam.commands.common import getting, reported, table_console, text_encoder, work_bar
 from napari_sam.commands.options.shared import Debug, Device, ImageContrast, JsonTable, Model, limits
-from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
 
     from napari_sam.automatic import DenseSettings, GridSettings, Proposal
     from napari_sam.planes.plane import Plane
-    from napari_sam.text.encoder import TextImageEncoder
     from napari_sam.text.ranking import Ranking
 
 _SHOWN = 3  # digits of a score
@@ -70,7 +67,7 @@ def find(
             output, [path for path in (image, Path(model), Path(text_model)) if path.exists()], replace=force
         )
         plane = Plane(read_plane(image), window)
-        encoder = _text_encoder(text_model, device)
+        encoder = text_encoder(text_model, device)
         proposals, settings = _proposals(plane, model, device)
         with work_bar("Comparing with words") as progress:
             ranking = rank(encoder, plane.rendered, [found.mask for found in proposals], query, progress)
@@ -85,22 +82,6 @@ def find(
         if rows:
             table_console().print(_table(rows))
         typer.echo(f"{output}: {_summary(rows, ranking)}")
-
-
-def _text_encoder(name: str, device: str) -> "TextImageEncoder":
-    """Load the text model, downloading it first if it is not here."""
-    from napari_sam.checkpoints.weights import State
-    from napari_sam.text import store
-    from napari_sam.text.encoder import load_encoder
-
-    model = store.lookup(name)
-    missing = store.status(model) is State.TO_DOWNLOAD
-    with (
-        transfer_bar(f"Getting {model.name}", model.approximate_size)
-        if missing
-        else nullcontext(no_progress) as progress
-    ):
-        return load_encoder(name, device, progress=progress)
 
 
 def _proposals(plane: "Plane", model: str, device: str) -> "tuple[list[Proposal], DenseSettings | GridSettings]":

@@ -4,11 +4,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from napari_sam.commands.common import getting, reported, work_bar
+from napari_sam.commands.common import getting, reported, text_encoder, work_bar
 from napari_sam.commands.options.shared import Debug, Device, ImageContrast, Model, limits, numbers, split_polarity
 from napari_sam.errors import InputError
 from napari_sam.prompts import BoxPrompt, PointPrompt, Prompt, PromptSet
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam.planes.plane import Plane
-    from napari_sam.predictor import Prediction
+    from napari_sam.predictor import Prediction, Predictor
 
 
 def _point(text: str) -> PointPrompt:
@@ -61,6 +61,18 @@ def segment(
         list[BoxPrompt] | None,
         typer.Option("--box", parser=_box, metavar="Y0,X0,Y1,X1", help="Two opposite corners around the object."),
     ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option("--text", help="What the object is called, in English; for a model that was trained for it."),
+    ] = None,
+    text_model: Annotated[
+        str | None,
+        typer.Option(
+            "--text-model",
+            metavar="FOLDER",
+            help="Where the clip model lies that --model was trained with. Default: among the weights, or downloaded.",
+        ),
+    ] = None,
     prompts: Annotated[
         Path | None, typer.Option("--prompts", help="More prompts: a JSON file of PromptSet.to_json.")
     ] = None,
@@ -80,14 +92,14 @@ def segment(
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there; never an input.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Segment one object of an image by clicks and a box, and write it as labels."""
+    """Segment one object of an image by clicks, a box or words, and write it as labels."""
     from napari_sam.io.labels import add_object, write_labels
     from napari_sam.io.planes import read_plane
     from napari_sam.planes.plane import Plane
 
     given: list[Prompt] = [*(points or []), *(boxes or [])]
-    if not given and prompts is None:
-        raise typer.BadParameter("Give at least one --point or --box, or --prompts FILE.")
+    if not given and prompts is None and text is None:
+        raise typer.BadParameter("Give at least one --point or --box, --text WORDS, or --prompts FILE.")
     # Not within `reported`: typer tells of a mistake in an option, with the usage.
     window = limits(contrast_limits)
     with reported(debug):
@@ -98,10 +110,11 @@ def segment(
         plane = Plane(read_plane(image), window)
         wanted.require_inside(plane.shape)  # before a model is downloaded or loaded
         before = _labels_before(output, plane.shape, append=append)
-        prediction, timing = _predict(plane, wanted, model, device)
+        prediction, timing = _predict(plane, wanted, _Words(text, text_model), model, device)
         mask = prediction.masks[0]
         if not mask.any():
-            raise InputError("The model finds no object there. Try another point, or a box around the object.")
+            where = "there" if wanted.is_placed else "of that name"
+            raise InputError(f"The model finds no object {where}. Try another point, or a box around the object.")
         labels, new, written = add_object(before, mask, empty_only=not over_others)
         if not written:
             raise InputError("Every pixel of that object belongs to others already. Use --over-others to take them.")
@@ -160,7 +173,37 @@ def _labels_before(path: Path, shape: tuple[int, int], *, append: bool) -> "NDAr
     return labels
 
 
-def _predict(plane: "Plane", prompts: PromptSet, model: str, device: str) -> "tuple[Prediction, str]":
+class _Words(NamedTuple):
+    """What the object is called, and where the clip model lies that reads it."""
+
+    text: str | None
+    model: str | None
+
+    def added_to(self, prompts: PromptSet, predictor: "Predictor", device: str) -> PromptSet:
+        """Put the words after other prompts, embedded as the predictor takes them."""
+        if self.text is None:
+            return prompts
+        predictor.require_kind("text")  # before hundreds of megabytes are loaded for nothing
+        from napari_sam.text.prompting import text_prompt
+
+        encoder = text_encoder(self.model or _text_model(predictor), device)
+        return PromptSet((*prompts, text_prompt(encoder, self.text)))
+
+
+def _text_model(predictor: "Predictor") -> str:
+    """Name the clip model whose embeddings a predictor takes."""
+    from napari_sam.text.store import knows
+
+    space = predictor.text_space
+    if space is None or not (space.source or knows(space.model)):
+        raise InputError(
+            f"{predictor.name} was trained with a text model of its own, {space.model if space else 'unnamed'}. "
+            "Say where that lies: --text-model FOLDER."
+        )
+    return space.source or space.model
+
+
+def _predict(plane: "Plane", prompts: PromptSet, words: _Words, model: str, device: str) -> "tuple[Prediction, str]":
     """Load the model, encode the plane and answer; return the answer and words for the time it took."""
     from napari_sam.inference.engine import Engine
     from napari_sam.planes import fits
@@ -170,6 +213,7 @@ def _predict(plane: "Plane", prompts: PromptSet, model: str, device: str) -> "tu
         predictor = load_predictor(model, device, progress=progress)
     for note in predictor.notes:
         typer.echo(f"Note: {note}", err=True)
+    prompts = words.added_to(prompts, predictor, device)
     # Loading is not counted: it says nothing about this image.
     engine, start = Engine(predictor), time.perf_counter()
     # Crops follow from the prompts: encoding and answering go in turns, and are timed together.
