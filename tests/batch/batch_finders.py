@@ -35,9 +35,10 @@ class FakeFinder:
 
     asked: Path
     weights: str = "fake"
+    query: str = ""
 
     def describe(self) -> FinderDescription:
-        return FinderDescription(self.weights, DenseSettings(least_area=1), ("A note.",))
+        return FinderDescription(self.weights, DenseSettings(least_area=1), ("A note.",), query=self.query)
 
     def __call__(self, plane, progress) -> list[Proposal]:
         progress(0.5)

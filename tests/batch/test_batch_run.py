@@ -135,7 +135,7 @@ def test_nothing_is_left_where_nothing_was_done(everything, plane, tmp_path, ask
     assert not part_path(tmp_path / "out.tif").exists()
 
 
-@pytest.mark.parametrize("change", ["weights", "tiles", "image", "contrast_limits"])
+@pytest.mark.parametrize("change", ["weights", "query", "tiles", "image", "contrast_limits"])
 def test_what_was_found_for_something_else_is_not_used(everything, plane, tmp_path, asked, change):
     cut = CutFinder(asked, left=2)
     with pytest.raises(Cancelled):
@@ -143,6 +143,8 @@ def test_what_was_found_for_something_else_is_not_used(everything, plane, tmp_pa
     other, side, limits = replace(cut, left=100), 64, None
     if change == "weights":
         other = replace(other, weights="others")
+    elif change == "query":
+        other = replace(other, query="round nucleus")
     elif change == "tiles":
         side = 70
     elif change == "contrast_limits":
@@ -215,6 +217,21 @@ def test_sa1b_has_what_the_model_said_of_each_mask(everything, stack, plane, tmp
     assert sorted(one["point_coords"] for one in middle) == [[], [[6, 6]]]
     assert sorted(one["point_coords"] for one in last) == [[[5, 30]], [[7, 7]], [[29, 19]]]
     assert [one["crop_box"] for one in last] == [[0, 0, 50, 40]] * 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "words"),
+    [
+        ("labels", "out.png", "out.png: labels are written as .tif"),
+        ("labels", "out.JSON", "out.JSON: labels are written as .tif"),
+        ("coco", "out.tif", "out.tif: COCO JSON is written as .json"),
+        ("sa1b", "out.zip", "out.zip: SA-1B JSON is written as .json"),
+    ],
+)
+def test_a_file_name_that_promises_another_format_is_no_folder(everything, plane, tmp_path, kind, name, words):
+    with pytest.raises(InputError, match=words):
+        everything(tmp_path / name, plane, format=kind)
+    assert not (tmp_path / name).exists()
 
 
 def test_labels_of_zarr_are_written_as_such(everything, tmp_path):

@@ -11,12 +11,14 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from napari_sam.batch.finding import forget_predictors
+from napari_sam.batch.matching.finders import forget_encoders
 from napari_sam.cli import app
 from napari_sam.geometry import stretched_frame
 from napari_sam.predictor import Embedding, Prediction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from click.testing import Result
 
@@ -60,7 +62,7 @@ class DiscPredictor:
 
 
 @pytest.fixture
-def predictor(monkeypatch: pytest.MonkeyPatch) -> DiscPredictor:
+def predictor(monkeypatch: pytest.MonkeyPatch) -> Iterator[DiscPredictor]:
     import napari_sam.predictor as module
 
     fake = DiscPredictor()
@@ -71,7 +73,12 @@ def predictor(monkeypatch: pytest.MonkeyPatch) -> DiscPredictor:
         return fake
 
     monkeypatch.setattr(module, "load_predictor", load)
-    return fake
+    # What earlier tests have loaded is not asked here, nor this one there.
+    forget_predictors()
+    forget_encoders()
+    yield fake
+    forget_predictors()
+    forget_encoders()
 
 
 @pytest.fixture

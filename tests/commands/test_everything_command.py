@@ -32,8 +32,7 @@ def finder(monkeypatch, predictor):
         ]
 
     monkeypatch.setattr(finding, "find_proposals", find)
-    yield predictor
-    finding.forget_predictors()
+    return predictor
 
 
 def squares(count: int, value: int = 200) -> np.ndarray:

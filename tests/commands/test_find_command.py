@@ -11,6 +11,7 @@ from PIL import Image
 
 from napari_sam import automatic
 from napari_sam.automatic import Proposal
+from napari_sam.batch import finding
 from napari_sam.masks import BoxedMask
 from tiny_clip import COLOURS, clip_folder  # noqa: F401  # fixture
 
@@ -41,6 +42,7 @@ def proposals(monkeypatch, predictor):
     found.append(Proposal(BoxedMask.of(disc(50, 52, 8)), 0.95))
     found.append(Proposal(BoxedMask.of(disc(25, 27)), 0.895))  # the first once more, and worse
     found.append(Proposal(BoxedMask.of(disc(75, 25, 5)), 0.1))
+    predictor.name, predictor.weights = "Discs", "digest"
     predictor.has_dense_head, predictor.dense_views = True, 4
     predictor.settings = []
 
@@ -50,7 +52,7 @@ def proposals(monkeypatch, predictor):
         assert plane.shape == (100, 150)
         return list(reversed(found))
 
-    monkeypatch.setattr(automatic, "find_proposals", propose)
+    monkeypatch.setattr(finding, "find_proposals", propose)
     return found
 
 
@@ -68,7 +70,7 @@ def test_the_objects_that_fit_the_words_become_labels(find, tmp_path):
     result = find("--text", "red", "--negative", "blue", "--negative", "green")
     assert result.exit_code == 0, result.output
     labels = tifffile.imread(tmp_path / "out.tif")
-    assert labels.dtype == np.uint16
+    assert labels.dtype == np.uint8
     expected = np.zeros((100, 150), int)
     expected[disc(25, 25)] = 1
     expected[disc(75, 80)] = 2
@@ -91,6 +93,32 @@ def test_several_phrases_are_classes_in_a_table(find, tmp_path, monkeypatch):
         assert PLACES[min(PLACES, key=lambda place: abs(place[0] - y) + abs(place[1] - x))] == line[1]
 
 
+def test_phrases_are_categories_in_other_formats(find, run, image, tmp_path, clip_folder):  # noqa: F811
+    options = ("--text", "red", "--text", "green", "--negative", "blue", "--format", "coco")
+    result = run("find", image, "-o", tmp_path / "out.json", "--text-model", clip_folder, *options)
+    assert result.exit_code == 0, result.output
+    document = json.loads((tmp_path / "out.json").read_text())
+    names = {one["id"]: one["name"] for one in document["categories"]}
+    centres = [
+        (one["bbox"][1] + one["bbox"][3] / 2, one["bbox"][0] + one["bbox"][2] / 2) for one in document["annotations"]
+    ]
+    kinds = [PLACES[min(PLACES, key=lambda place: abs(place[0] - y) + abs(place[1] - x))] for y, x in centres]
+    assert [names[one["category_id"]] for one in document["annotations"]] == kinds
+    assert sorted(kinds) == ["green", "red", "red"]
+
+
+def test_words_are_looked_for_on_all_planes_of_a_stack(run, image, tmp_path, clip_folder, proposals):  # noqa: F811
+    pixels = np.asarray(Image.open(image))
+    tifffile.imwrite(tmp_path / "stack.tif", np.stack([pixels, pixels]), photometric="rgb", metadata={"axes": "ZYXS"})
+    options = ("--text-model", clip_folder, "--text", "red", "--negative", "blue", "--negative", "green", "--json")
+    result = run("find", tmp_path / "stack.tif", "-o", tmp_path / "out.tif", *options)
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert [one["centre"] for one in told["objects"]] == [[0.5, 25.0, 25.0], [0.5, 75.0, 80.0]]
+    labels = tifffile.imread(tmp_path / "out.tif")
+    assert labels.shape == (2, 100, 150) and (labels[0] == labels[1]).all() and labels.max() == 2
+
+
 def test_json_tells_every_score(find, tmp_path, read_json, clip_folder):  # noqa: F811
     told = read_json(find("--text", "red", "--text", "blue", "--negative", "green", "--json").stdout)
     assert (told["candidates"], told["text_model"]) == (7, str(clip_folder))
@@ -110,7 +138,7 @@ def test_the_threshold_chooses(find, tmp_path):
 
 
 def test_no_candidates_at_all(find, monkeypatch, tmp_path):
-    monkeypatch.setattr(automatic, "find_proposals", lambda *_arguments, plane: [])
+    monkeypatch.setattr(finding, "find_proposals", lambda *_arguments, plane: [])
     result = find("--text", "red")
     assert (result.exit_code, "the model finds none" in result.stdout) == (0, True)
     assert tifffile.imread(tmp_path / "out.tif").max() == 0

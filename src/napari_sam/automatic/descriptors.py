@@ -96,6 +96,16 @@ class Descriptors:
         )
         return cls(values, background, least, np.concatenate(weights))
 
+    @classmethod
+    def joined(cls, parts: Sequence[Descriptors]) -> Descriptors:
+        """Put together objects of several planes, or parts of one, that one model described; at least one part."""
+        return cls(
+            np.concatenate([part.values for part in parts]),
+            np.mean([part.background for part in parts], axis=0),
+            np.mean([part.least for part in parts], axis=0),
+            parts[0].weights,
+        )
+
     def __len__(self) -> int:
         return len(self.values)
 

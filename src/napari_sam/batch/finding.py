@@ -14,7 +14,7 @@ from napari_sam.progress import no_progress
 if TYPE_CHECKING:
     from napari_sam.automatic import DenseSettings, GridSettings, Proposal
     from napari_sam.planes.plane import Plane
-    from napari_sam.predictor import Predictor
+    from napari_sam.predictor import Embedding, Predictor
     from napari_sam.progress import Progress
 
 SearchMode = Literal["auto", "dense", "grid"]
@@ -41,12 +41,21 @@ class FinderDescription:
         What a person should know of the model.
     version : str
         Of this package, where the finder is.
+    query : str
+        What is looked for, in words or as a digest; empty: everything.
+    least_match : float
+        How well an object must fit what is looked for, 0 to 1.
+    classes : tuple of str
+        What the objects that fit each of the things that are looked for are called; empty: nothing.
     """
 
     weights: str
     settings: DenseSettings | GridSettings
     notes: tuple[str, ...] = ()
     version: str = __version__
+    query: str = ""
+    least_match: float = 0.0
+    classes: tuple[str, ...] = ()
 
 
 class DescribedFinder(Protocol):
@@ -86,30 +95,35 @@ class ModelFinder:
         predictor = loaded_predictor(self.model, self.device)
         if self.mode == "dense" and not predictor.has_dense_head:
             raise InputError(f"{predictor.name} has no dense maps of objects. Use --mode grid.")
-        return FinderDescription(predictor.weights, self._settings(predictor), tuple(predictor.notes))
+        return FinderDescription(predictor.weights, self.settings(predictor), tuple(predictor.notes))
 
     def __call__(self, plane: Plane, progress: Progress, /) -> list[Proposal]:
         """Encode a picture and find what may be an object on it."""
+        return self.search(plane, progress)[1]
+
+    def search(self, plane: Plane, progress: Progress) -> tuple[Embedding, list[Proposal]]:
+        """Encode a picture and find what may be an object on it; return what it was encoded to as well."""
         predictor = loaded_predictor(self.model, self.device)
         embedding = predictor.embed(plane, progress=lambda share: progress(_EMBEDDED * share))
 
         def within(share: float) -> None:
             progress(_EMBEDDED + (1 - _EMBEDDED) * share)
 
-        return find_proposals(predictor, embedding, self._settings(predictor), within, plane=plane)
+        return embedding, find_proposals(predictor, embedding, self.settings(predictor), within, plane=plane)
 
-    def _settings(self, predictor: Predictor) -> DenseSettings | GridSettings:
+    def settings(self, predictor: Predictor) -> DenseSettings | GridSettings:
+        """Return what counts as an object."""
         dense = self.mode == "dense" or (self.mode == "auto" and predictor.has_dense_head)
         return dense_settings_for(predictor) if dense else grid_settings_for(self.model)
 
 
-def loaded_predictor(model: str, device: str) -> Predictor:
+def loaded_predictor(model: str, device: str, progress: Progress = no_progress) -> Predictor:
     """Load a model, once in this process for all its threads."""
     from napari_sam.predictor import load_predictor
 
     with _lock:
         if (model, device) not in _loaded:
-            _loaded[model, device] = load_predictor(model, device, progress=no_progress)
+            _loaded[model, device] = load_predictor(model, device, progress=progress)
         return _loaded[model, device]
 
 

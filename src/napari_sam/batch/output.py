@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _OWN_FORMATS = (".ome.tif", ".nii.gz", ".nii", ".mha", ".nrrd", ".zarr", ".npy")
 """Labels of such an image are written in its own format, those of others as .tif."""
+_OTHER_FILES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".json", ".geojson", ".zip", ".txt", ".csv")
+"""Nobody means a folder by such a name."""
 _FILES = (".tif", ".tiff", ".npy", ".zarr", ".nii", ".nii.gz", ".mha", ".nrrd")
 
 
@@ -38,7 +40,14 @@ def is_file_name(output: Path, kind: DatasetFormat) -> bool:
     return output.name.lower().endswith(endings)
 
 
-def require_place(output: Path, images: Sequence[PlannedImage], kind: DatasetFormat, *, replacing: bool) -> None:
+def require_place(
+    output: Path,
+    images: Sequence[PlannedImage],
+    kind: DatasetFormat,
+    *,
+    replacing: bool,
+    others: Sequence[Path] = (),
+) -> None:
     """Refuse before the work what cannot be written after it.
 
     Parameters
@@ -49,17 +58,22 @@ def require_place(output: Path, images: Sequence[PlannedImage], kind: DatasetFor
     kind : DatasetFormat
     replacing : bool
         Whether the person agrees that what is there is replaced.
+    others : sequence of Path
+        What else is read, and must not be written over.
 
     Raises
     ------
     InputError
         If images would be written over, there is no such folder, or the output is taken, or no place for so many.
     """
-    paths = [image.path for image in images]
+    paths = [*(image.path for image in images), *(path.resolve() for path in others)]
     require_output(output, paths, replace=replacing, folder=True)
     if inside := [path for path in paths if output.resolve() in path.parents]:
         raise InputError(f"{inside[0]} is in {output}, which would be replaced. Choose another output.")
     if not is_file_name(output, kind):
+        if output.name.lower().endswith(_OTHER_FILES) and not output.is_dir():
+            are = "are" if kind.title.endswith("s") else "is"
+            raise InputError(f"{output.name}: {kind.title} {are} written as {kind.suffix}, or into a folder.")
         if output.is_file():
             raise InputError(f"{output} is a file, and results are written into a folder. Choose another output.")
         names = [_file_name(image, kind).lower() for image in images]
@@ -141,7 +155,10 @@ def _annotated(result: ImageLabels) -> Iterator[AnnotatedImage]:
         labels = np.asarray(result.labels[plane.index])
         found = from_labels(result.image.path.name, labels, plane=places[plane.index])
         known = result.known[plane.index]
-        yield replace(found, objects=tuple(_told(one, known.get(one.number or 0)) for one in found.objects))
+        matching = result.matching
+        categories = {} if matching is None else {one.number: one.category for one in matching.objects}
+        objects = (replace(one, category=categories.get(one.number or 0)) for one in found.objects)
+        yield replace(found, objects=tuple(_told(one, known.get(one.number or 0)) for one in objects))
 
 
 def _told(one: MaskObject, known: MergedObject | None) -> MaskObject:

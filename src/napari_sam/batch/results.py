@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_sam.automatic.linking import StackGraph, find_gaps, link_frames, link_planes, write_linked
 from napari_sam.automatic.tiles import merge_tiles
+from napari_sam.batch.matching.report import MatchReport
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam.automatic import DenseSettings, GridSettings
     from napari_sam.automatic.tiles import MergedObject
+    from napari_sam.batch.finding import FinderDescription
     from napari_sam.batch.plan import PlannedImage
     from napari_sam.batch.tasks import PlaneReference
     from napari_sam.progress import Progress
@@ -42,6 +43,8 @@ class ImageLabels:
         Of the objects on it, those aside that were filled in between two planes.
     parents : dict of int to list of int
         Along time, the mother of each object that came of a division.
+    matching : MatchReport or None
+        How well the objects fit what was looked for; None where everything was.
     """
 
     image: PlannedImage
@@ -49,9 +52,10 @@ class ImageLabels:
     objects: int = 0
     known: dict[tuple[int, ...], dict[int, MergedObject]] = field(default_factory=dict)
     parents: dict[int, list[int]] = field(default_factory=dict)
+    matching: MatchReport | None = None
 
 
-def assemble(image: PlannedImage, settings: DenseSettings | GridSettings, progress: Progress) -> ImageLabels:
+def assemble(image: PlannedImage, about: FinderDescription, progress: Progress) -> ImageLabels:
     """Make the labels of an image of which all tiles are done.
 
     The result depends on what was found, and on nothing else: not on who found it, or in which order.
@@ -59,8 +63,8 @@ def assemble(image: PlannedImage, settings: DenseSettings | GridSettings, progre
     Parameters
     ----------
     image : PlannedImage
-    settings : DenseSettings or GridSettings
-        Those that the objects were found with.
+    about : FinderDescription
+        What the objects were found with.
     progress : Progress
         Called with the share of the work that is done; may raise `Cancelled`.
 
@@ -69,12 +73,22 @@ def assemble(image: PlannedImage, settings: DenseSettings | GridSettings, progre
     InputError
         If a tile is missing or damaged.
     """
-    merged = ImageLabels(image, _store(image, image.folder / "merged.zarr"))
     share = 1.0 if image.axis is None else _MERGED
+    merged = _merged(image, about, lambda part: progress(share * part))
+    found = merged if image.axis is None else _linked(merged, lambda part: progress(share + (1 - share) * part))
+    if about.query:
+        records = (image.records(plane) for plane in image.planes)
+        found.matching = MatchReport.of(found.labels, found.known, records, about.settings.least_score, about.classes)
+    return found
+
+
+def _merged(image: PlannedImage, about: FinderDescription, progress: Progress) -> ImageLabels:
+    """Make the labels of each plane by itself."""
+    merged, settings = ImageLabels(image, _store(image, image.folder / "merged.zarr")), about.settings
     for number, plane in enumerate(image.planes):
 
         def within(part: float, done: int = number) -> None:
-            progress(share * (done + part) / len(image.planes))
+            progress((done + part) / len(image.planes))
 
         # Without an axis, planes have nothing to do with each other, and an object is on one of them alone.
         first = merged.objects + 1 if image.axis is None else 1
@@ -84,14 +98,13 @@ def assemble(image: PlannedImage, settings: DenseSettings | GridSettings, progre
             overlap=settings.most_common,
             least_area=settings.least_area,
             least_score=settings.least_score,
+            least_match=about.least_match,
             first=first,
             progress=within,
         )
         merged.known[plane.index] = dict(enumerate(found, first))
         merged.objects += len(found)
-    if image.axis is None:
-        return merged
-    return _linked(merged, lambda part: progress(_MERGED + (1 - _MERGED) * part))
+    return merged
 
 
 def _store(image: PlannedImage, path: Path) -> Any:

@@ -166,7 +166,7 @@ def run_batch(
             def within(share: float, done: int = number) -> None:
                 progress(_FOUND + (1 - _FOUND) * (done + share) / len(images))
 
-            results.append(assemble(image, about.settings, within))
+            results.append(assemble(image, about, within))
         write(output, results, kind)
     except (KeyboardInterrupt, Cancelled) as error:
         left = sum(len(image.missing(finder)) for image in images)
@@ -196,6 +196,7 @@ def _claim(folder: Path, images: Sequence[PlannedImage], about: FinderDescriptio
         "package": __version__,
         "images": plan_record(images),
         "weights": about.weights,
+        "query": about.query,
         "settings": {"kind": type(about.settings).__name__, **asdict(about.settings)},
     }
     # Through JSON and back, or it would not equal what is read: tuples become lists there.

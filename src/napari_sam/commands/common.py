@@ -82,18 +82,21 @@ def getting(model: str) -> AbstractContextManager[Progress]:
 
 def text_encoder(name: str, device: str) -> "TextImageEncoder":
     """Load a text model, downloading it with a bar if it is not here."""
-    from napari_sam.checkpoints.weights import State
-    from napari_sam.text import store
     from napari_sam.text.encoder import load_encoder
 
-    model = store.lookup(name)
-    missing = store.status(model) is State.TO_DOWNLOAD
-    with (
-        transfer_bar(f"Getting {model.name}", model.approximate_size)
-        if missing
-        else nullcontext(no_progress) as progress
-    ):
+    with getting_text_model(name) as progress:
         return load_encoder(name, device, progress=progress)
+
+
+def getting_text_model(name: str) -> AbstractContextManager[Progress]:
+    """Show a bar if the text model has to be downloaded."""
+    from napari_sam.checkpoints.weights import State
+    from napari_sam.text import store
+
+    model = store.lookup(name)
+    if store.status(model) is not State.TO_DOWNLOAD:
+        return nullcontext(no_progress)
+    return transfer_bar(f"Getting {model.name}", model.approximate_size)
 
 
 @contextmanager

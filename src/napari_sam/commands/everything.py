@@ -11,6 +11,7 @@ from rich.table import Table
 
 from napari_sam.commands.common import getting, reported, table_console, work_bar
 from napari_sam.commands.options.shared import Debug, Device, JsonTable, MaskFormat, Model, StackContrast, limits
+from napari_sam.commands.options.stack import read_place
 
 if TYPE_CHECKING:
     from napari_sam.batch.local import Executor
@@ -68,7 +69,7 @@ def everything(
     window = limits(contrast_limits)
     if mode not in _MODES:
         raise typer.BadParameter(f"--mode is {', '.join(_MODES[:-1])} or {_MODES[-1]}, not {mode!r}.")
-    places = dict(_place(text) for text in fixed or ())
+    places = dict(read_place(text) for text in fixed or ())
     with reported(debug):
         from napari_sam.batch.finding import ModelFinder
         from napari_sam.batch.output import require_place
@@ -93,15 +94,6 @@ def everything(
             with work_bar(_work(images)) as progress:
                 result = run_batch(images, finder, executor, folder, output, wanted, progress, description=about)
         _report(output, result, as_json=as_json)
-
-
-def _place(text: str) -> tuple[str, int]:
-    """Read ``AXIS=I``."""
-    axis, _, index = text.partition("=")
-    try:
-        return axis, int(index)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not AXIS=I: an axis and an index on it.") from None
 
 
 def _executor(scheduler: str | None, folder: Path, model: str) -> "AbstractContextManager[Executor]":

@@ -76,6 +76,15 @@ def read_box(text: str) -> Box:
     return Box(_numbers(text, "Z,Y0,X0,Y1,X1"))
 
 
+def read_place(text: str) -> tuple[str, int]:
+    """Read ``AXIS=I``."""
+    axis, _, index = text.partition("=")
+    try:
+        return axis, int(index)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not AXIS=I: an axis and an index on it.") from None
+
+
 def _numbers(text: str, words: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))

@@ -1,0 +1,1 @@
+"""Only what is looked for: objects compared with words or examples, and how well each fits."""
