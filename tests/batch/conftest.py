@@ -63,12 +63,14 @@ def everything(asked: Path) -> Callable[..., BatchResult]:
 
     def call(output: Path, *inputs: Path, finder: Any = None, executor: Any = None, **options: Any) -> BatchResult:
         kind = find_format(options.pop("format", "labels"))
-        force = options.pop("force", False)
+        force, tracks = options.pop("force", False), options.pop("tracks", False)
         part = part_path(output)
         images = plan_images(find_images(inputs, options.get("axis")), PlanOptions(**options), part)
-        require_place(output, images, kind, replacing=force)
+        require_place(output, images, kind, replacing=force, tracks=tracks)
         chosen = finder or FakeFinder(asked)
         with run_folder(part, anew=force) as folder:
-            return run_batch(images, chosen, executor or LocalExecutor(), folder, output, kind, no_progress)
+            return run_batch(
+                images, chosen, executor or LocalExecutor(), folder, output, kind, no_progress, tracks=tracks
+            )
 
     return call

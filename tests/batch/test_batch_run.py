@@ -118,7 +118,7 @@ def test_what_was_done_is_not_done_again(everything, plane, stack, tmp_path, ask
 def test_an_interruption_while_labels_are_made_loses_nothing(everything, plane, tmp_path, asked, monkeypatch):
     from napari_sam.batch import run
 
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -105,6 +105,13 @@ def test_a_folder_is_a_stack_where_an_axis_is_named(run, tmp_path, finder):
     assert result.stdout.startswith(f"{tmp_path / 'out.tif'}: 2 objects on 3 planes, in ")
 
 
+def test_tracks_of_a_time_series_are_written_beside_its_labels(run, tmp_path, finder):
+    tifffile.imwrite(tmp_path / "movie.tif", np.stack([squares(2)] * 3), imagej=True, metadata={"axes": "TYX"})
+    result = run("everything", tmp_path / "movie.tif", "-o", tmp_path / "out.tif", "--tracks")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out_track.txt").read_text() == "1 0 2 0\n2 0 2 0\n"
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -114,6 +121,7 @@ def test_a_folder_is_a_stack_where_an_axis_is_named(run, tmp_path, finder):
         (("--format", "png"), "not a format of masks"),
         (("--tile", 40, "--halo", 20), "Choose larger tiles, or a smaller overlap"),
         (("--at", "z=7"), "has no plane at z = 7"),
+        (("--tracks",), "no image is linked along t"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_the_work(run, tmp_path, finder, options, words):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam.batch.tracks import is_time_series, require_time_series, tracks_path, write_tracks
 from napari_sam.datasets.building import save_masks
 from napari_sam.datasets.image_files import stem_of
 from napari_sam.datasets.records import from_labels
@@ -47,6 +48,7 @@ def require_place(
     *,
     replacing: bool,
     others: Sequence[Path] = (),
+    tracks: bool = False,
 ) -> None:
     """Refuse before the work what cannot be written after it.
 
@@ -60,12 +62,17 @@ def require_place(
         Whether the person agrees that what is there is replaced.
     others : sequence of Path
         What else is read, and must not be written over.
+    tracks : bool
+        Whether tracks are to be written, too.
 
     Raises
     ------
     InputError
-        If images would be written over, there is no such folder, or the output is taken, or no place for so many.
+        If images would be written over, there is no such folder, the output is taken or no place for so many, or there
+        are no tracks.
     """
+    if tracks:
+        require_time_series(images)
     paths = [*(image.path for image in images), *(path.resolve() for path in others)]
     require_output(output, paths, replace=replacing, folder=True)
     if inside := [path for path in paths if output.resolve() in path.parents]:
@@ -80,6 +87,8 @@ def require_place(
         if twice := [image for image, name in zip(images, names, strict=True) if names.count(name) > 1]:
             raise InputError(f"{twice[0].path} and {twice[1].path} would share one name. Rename one, or do them apart.")
         return
+    if tracks:
+        require_output(tracks_path(output.parent, output.name), paths, replace=replacing)
     if len(images) > 1:
         raise InputError(f"{len(images)} images are written into a folder, and {output.name} is a file's name.")
     if kind.name == "labels":
@@ -89,7 +98,7 @@ def require_place(
         raise InputError(f"{kind.title} holds one plane a file: {output.name} has no place for a stack. Name a folder.")
 
 
-def write(output: Path, results: Sequence[ImageLabels], kind: DatasetFormat) -> None:
+def write(output: Path, results: Sequence[ImageLabels], kind: DatasetFormat, *, tracks: bool = False) -> None:
     """Write the labels of all images; the output takes its name when it is whole.
 
     Parameters
@@ -98,6 +107,8 @@ def write(output: Path, results: Sequence[ImageLabels], kind: DatasetFormat) -> 
         As `require_place` found it good.
     results : sequence of ImageLabels
     kind : DatasetFormat
+    tracks : bool
+        Whether to write the tracks of time series beside them; see `napari_sam.batch.tracks`.
 
     Raises
     ------
@@ -109,6 +120,8 @@ def write(output: Path, results: Sequence[ImageLabels], kind: DatasetFormat) -> 
             _write_labels(output, results[0])
         else:
             kind.write(output, list(_annotated(results[0])))
+        if tracks:
+            write_tracks(tracks_path(output.parent, output.name), results[0])
         return
     with replacing_result(output) as folder:
         folder.mkdir()
@@ -117,6 +130,9 @@ def write(output: Path, results: Sequence[ImageLabels], kind: DatasetFormat) -> 
                 _write_labels(folder / _file_name(result.image, kind), result)
         else:
             save_masks(folder, (one for result in results for one in _annotated(result)), kind)
+        for result in results if tracks else ():
+            if is_time_series(result.image):
+                write_tracks(tracks_path(folder, result.image.path.name), result)
 
 
 def _write_labels(path: Path, result: ImageLabels) -> None:

@@ -116,6 +116,7 @@ def run_batch(
     progress: Progress,
     *,
     description: FinderDescription | None = None,
+    tracks: bool = False,
 ) -> BatchResult:
     """Find everything in images and write it.
 
@@ -137,6 +138,8 @@ def run_batch(
         Called with the share of the work that is done; may raise `Cancelled`.
     description : FinderDescription, optional
         Of the finder, where it is known.
+    tracks : bool
+        Whether to write the tracks of time series, too.
 
     Raises
     ------
@@ -167,7 +170,7 @@ def run_batch(
                 progress(_FOUND + (1 - _FOUND) * (done + share) / len(images))
 
             results.append(assemble(image, about, within))
-        write(output, results, kind)
+        write(output, results, kind, tracks=tracks)
     except (KeyboardInterrupt, Cancelled) as error:
         left = sum(len(image.missing(finder)) for image in images)
         kept = f"{total - left} of {total} tiles are kept in {folder}: run the same command again to go on."

@@ -60,6 +60,9 @@ def everything(
         typer.Option(min=0, metavar="N", help="Half of what tiles have in common, pixels. Default: an eighth of one."),
     ] = None,
     contrast_limits: StackContrast = None,
+    tracks: Annotated[
+        bool, typer.Option("--tracks", help="Along time, write a table of tracks and divisions beside the labels.")
+    ] = False,
     as_json: JsonTable = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an output that is there, and start anew.")] = False,
     debug: Debug = False,
@@ -85,14 +88,16 @@ def everything(
         chosen = str(Path(model).resolve()) if Path(model).exists() else model
         options = PlanOptions(axis, tile, halo, window, places)
         images = plan_images(find_images(inputs, axis), options, part)
-        require_place(output, images, wanted, replacing=force)
+        require_place(output, images, wanted, replacing=force, tracks=tracks)
         finder = ModelFinder(chosen, device, mode)  # type: ignore[arg-type]  # it is one of _MODES
         with run_folder(part, anew=force) as folder, _executor(scheduler, folder, chosen) as executor:
             about = executor.describe(finder, folder)
             for note in (*(note for image in images for note in image.notes), *about.notes):
                 typer.echo(f"Note: {note}", err=True)
             with work_bar(_work(images)) as progress:
-                result = run_batch(images, finder, executor, folder, output, wanted, progress, description=about)
+                result = run_batch(
+                    images, finder, executor, folder, output, wanted, progress, description=about, tracks=tracks
+                )
         _report(output, result, as_json=as_json)
 
 
