@@ -31,7 +31,7 @@ class PictureEngine:
     """An engine that takes a picture for its own embedding."""
 
     device_text, notice = "CPU", ""
-    predictor = SimpleNamespace(prompt_kinds=frozenset({"point", "box", "mask"}), has_dense_head=True)
+    predictor = SimpleNamespace(prompt_kinds=frozenset({"point", "box", "mask"}), has_dense_head=True, dense_views=4)
 
     def embed(self, plane: Plane, progress: object = None) -> Plane:
         """Return the picture."""

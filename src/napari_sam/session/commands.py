@@ -253,7 +253,7 @@ class SessionCommands:
         with self._context.command(give_back=False):
             self._components.live.stop_work()
             taken_back = self._accepts.cancel()
-            stopped = self._components.everything.stop() or self._propagation.stop() or messages.CANCELLED
+            stopped = self._components.everything.cancel() or self._propagation.stop() or messages.CANCELLED
             self._context.say(" ".join(filter(None, (stopped, taken_back))))
 
     # -- layers ----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from napari_sam.session.candidates.preview import CandidatePreview
 from napari_sam.session.everything.chooser import ObjectChooser
 from napari_sam.session.everything.controller import EverythingController
 from napari_sam.session.everything.proposals_layer import ProposalsLayer
+from napari_sam.session.everything.stack.accepting import StackAccept
 from napari_sam.session.labels.targets import TargetLayers
 from napari_sam.session.objects.current import CurrentObject
 from napari_sam.session.objects.log import ObjectLog
@@ -136,6 +137,7 @@ class Components:
                 targets,
                 log,
                 recorder,
+                StackAccept(targets, log, recorder, settings, mute=mute, worker=worker),
                 settings,
                 worker=worker,
                 backend=backend,

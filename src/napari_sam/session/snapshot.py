@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from napari_sam.session.components import Components
     from napari_sam.session.objects.tracked import TrackedObject
-    from napari_sam.session.state import StackState
+    from napari_sam.session.state import EverythingState, StackState
 
 
 class StatePublisher:
@@ -75,7 +75,7 @@ def resolve(components: Components, notice: Status | None) -> SessionState:
     next_id = _next_id(components, replaced)
     return SessionState(
         status=_status(components, notice),
-        hint=_hint(components, section, replaced, next_id),
+        hint=_hint(components, section, everything, replaced, next_id),
         model=settings.model,
         device=live.device_text,
         tool=components.tools.current_tool,
@@ -113,14 +113,15 @@ def _next_id(components: Components, replaced: TrackedObject | None) -> int | No
 def _hint(
     components: Components,
     section: StackState,
+    everything: EverythingState,
     replaced: TrackedObject | None,
     next_id: int | None,
 ) -> str:
     """Choose what the hint says."""
     active, live = components.active, components.live
     candidates = 0 if live.answer is None else len(live.answer.candidates)
-    if components.everything.is_picking:
-        return everything_messages.HINT
+    if everything.picking:
+        return everything_messages.STACK_HINT if everything.stack else everything_messages.HINT
     if replaced is not None and not candidates:
         return " ".join(filter(None, (propagation_messages.goes_on(replaced.label), section.joining)))
     return messages.hint(

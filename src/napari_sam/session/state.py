@@ -141,12 +141,16 @@ class EverythingState:
 
     Attributes
     ----------
+    axes : tuple of StackAxis
+        Axes along which there is a stack to look through; empty where there is none.
+    time_axes : tuple of int
+        Those of them along which time goes by, by their `StackAxis.axis`.
     running : bool
         Whether objects are being found.
     found : int or None
         Objects that were found; None before that.
     shown : int
-        Those that the filter leaves, or that were kept by hand.
+        Those that the filter leaves, or that were kept by hand; on all planes.
     chosen : ProposalFilter
         The filter.
     suggested : ProposalFilter
@@ -157,8 +161,10 @@ class EverythingState:
         Least and largest mean intensity of the objects that were found.
     ranked_by : str
         What they were ranked by, words or examples; "" when they were not.
+    stack : bool
+        Whether they are those of a stack.
     here : bool
-        Whether the plane on screen is the one where they were found.
+        Whether the plane on screen is one on which they were looked for, and they are not being written.
     picking : bool
         Whether a click on the image keeps or drops an object.
     text : str
@@ -167,6 +173,8 @@ class EverythingState:
         Which commands would do something.
     """
 
+    axes: tuple[StackAxis, ...] = ()
+    time_axes: tuple[int, ...] = ()
     running: bool = False
     found: int | None = None
     shown: int = 0
@@ -175,6 +183,7 @@ class EverythingState:
     largest: int = 0
     intensities: tuple[float, float] = (0.0, 0.0)
     ranked_by: str = ""
+    stack: bool = False
     here: bool = False
     picking: bool = False
     text: str = ""

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
+from napari_sam.session.everything.found import FoundObjects
 from napari_sam.session.everything.parts import labels_there
+from napari_sam.session.everything.ranking.queries import ExamplesQuery
 from napari_sam.session.everything.selection import ProposalSelection
 from napari_sam.session.viewing.connections import Connections
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from napari_sam.automatic.proposals import ProposalFilter
     from napari_sam.session.everything.proposals_layer import ProposalsLayer
     from napari_sam.session.everything.ranking.match import Match
-    from napari_sam.session.everything.search import SearchResult
+    from napari_sam.session.everything.search import Findings
     from napari_sam.session.labels.targets import TargetLayers
     from napari_sam.session.prompts.tools import PromptTools
     from napari_sam.session.settings import SessionSettings
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class ObjectChooser:
-    """Keeps the objects of one search, and shows those that are chosen while their plane is on screen.
+    """Keeps the objects of one search, and shows those that are chosen of the plane on screen.
 
     Parameters
     ----------
@@ -72,8 +74,10 @@ class ObjectChooser:
         self._above = above
         self._mute = mute
         self._image: weakref.ref[Image] | None = None
-        self.selection: ProposalSelection | None = None
+        self.found: FoundObjects | None = None
         """The objects; None while there are none."""
+        self.locked = False
+        """Whether they are being written, so that clicks choose nothing."""
         self._connections = Connections()
         connect = self._connections.connect
         connect("active", active.view_changed, self._on_active_view)
@@ -96,12 +100,17 @@ class ObjectChooser:
         return None if self._image is None else self._image()
 
     @property
-    def is_here(self) -> bool:
-        """Whether the plane on screen is the one whose objects are kept."""
+    def selection(self) -> ProposalSelection | None:
+        """The objects of the plane on screen; None where none were looked for."""
         image = self.image
-        if self.selection is None or image is None or image is not self._active.image:
-            return False
-        return self.selection.result.request.source.view == self._active.view
+        if self.found is None or image is None or image is not self._active.image:
+            return None
+        return self.found.at(self._active.view)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether objects were looked for on the plane on screen, and are kept."""
+        return self.selection is not None
 
     @property
     def is_picking(self) -> bool:
@@ -113,43 +122,60 @@ class ObjectChooser:
         self.discard()
         self._image = weakref.ref(image)
 
-    def take(self, result: SearchResult) -> None:
-        """Take what was found, and let the person choose."""
-        self.selection = ProposalSelection(result)
+    def take(self, findings: Findings, *, select: bool = True) -> None:
+        """Take what was found, and let the person choose; `select`: by clicks, from now on."""
+        self.found = FoundObjects(findings)
         with self._mute():
             self.refresh()
-            self.select()
+            if select:
+                self.select()
 
     def rank(self, match: Match) -> None:
         """Choose by how well objects match, too, and let the person go on choosing."""
-        if self.selection is not None:
-            self.selection.rank(match)
+        if self.found is not None:
+            self.found.rank(match)
             with self._mute():
                 self.refresh()
                 self.select()
 
     def choose(self, chosen: ProposalFilter) -> None:
-        """Show the objects that another filter leaves."""
-        if self.selection is not None:
-            self.selection.chosen = chosen
+        """Show the objects that another filter leaves; those of other planes are chosen when these are on screen."""
+        if self.found is not None and not self.locked:
+            self.found.choose(chosen)
             self.refresh()
 
     def toggle(self, place: int) -> None:
-        """Drop an object that is shown, or keep one that is not, whatever the filter says."""
-        if self.selection is not None:
-            self.selection.toggle(place)
+        """Drop an object of the plane that is shown, or keep one that is not, whatever the filter says."""
+        if (selection := self.selection) is not None and not self.locked:
+            selection.toggle(place)
             self.refresh()
 
     def keep(self, place: int) -> None:
-        """Keep an object whatever the filter says, as an example too; or no longer."""
-        if self.selection is not None:
-            self.selection.keep(place)
+        """Keep an object of the plane whatever the filter says, as an example too; or no longer."""
+        if (selection := self.selection) is not None and not self.locked:
+            selection.keep(place)
             self.refresh()
 
+    def examples(self) -> ExamplesQuery | None:
+        """Gather what the person picked on any plane, or else wrote on this one; None where there is neither."""
+        image, found, here = self.image, self.found, self.selection
+        if image is None or found is None or here is None:
+            return None
+        kept, dropped = found.marked(kept=True), found.marked(kept=False)
+        if kept:
+            return ExamplesQuery(kept, dropped)
+        labels = labels_there(self._targets, image, here.result.request)
+        if labels is None or not labels.any():
+            return None
+        # A copy: the person may go on painting in them meanwhile.
+        return ExamplesQuery((), dropped, labels.copy(), here.result.request)
+
     def refresh(self) -> None:
-        """Choose anew among what was found, as the labels are now, and show that."""
+        """Choose anew among what was found on the plane on screen, as the labels are now, and show that."""
         selection, image = self.selection, self._active.image
-        if selection is None or image is None or not self.is_here:
+        if self.found is not None:
+            self.found.rest(selection)
+        if selection is None or image is None:
             return
         request = selection.result.request
         labels = labels_there(self._targets, image, request) if self._settings.only_empty else None
@@ -165,20 +191,32 @@ class ObjectChooser:
 
     def discard(self) -> None:
         """Forget what was found."""
-        selected, self.selection = self._shown.is_selected, None
+        selected, self.found = self._shown.is_selected, None
         self._shown.remove_layer()
         # Who chose among objects goes on with the tool of before.
         if selected and self._active.image is not None:
             self._tools.select_tool(self._tools.last_tool, self._active.image)
 
+    def leave(self) -> None:
+        """Forget what was found, outside of a command: all of it is written."""
+        self.locked = False
+        with self._mute():
+            self.discard()
+
+    def unlock(self) -> None:
+        """Let the person choose again, among what is left as the labels are now."""
+        if self.locked:
+            self.locked = False
+            with self._mute():
+                self.refresh()
+
     # -- what happens meanwhile -------------------------------------------------------------------
 
     def _on_active_view(self) -> None:
-        """Show the objects on their plane only."""
+        """Show the objects of the plane that is on screen now."""
         with self._mute():
-            if self.is_here:
-                self.refresh()
-            else:
+            self.refresh()
+            if not self.is_here:
                 self._shown.remove_layer()
         # Nothing is told here: another image's prompt layers are still to come. Who listens to the viewer tells then.
 
@@ -201,12 +239,12 @@ class ObjectChooser:
             return
         else:
             self._shown.remove_layer()
-        self.selection = None
+        self.found = None
         self.lost.emit()
 
     def _on_shown_clicked(self, mark: Callable[[ProposalSelection, int], None], y: int, x: int) -> None:
         selection = self.selection
-        if selection is not None and (place := selection.place_at(y, x)) is not None:
+        if selection is not None and not self.locked and (place := selection.place_at(y, x)) is not None:
             mark(selection, place)
             with self._mute():
                 self.refresh()

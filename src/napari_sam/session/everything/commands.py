@@ -1,9 +1,10 @@
-"""The commands of a session for every object of a plane at once."""
+"""The commands of a session for every object of a plane or a stack at once."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from napari_sam.session.everything.parts import SearchScope
 from napari_sam.session.everything.ranking.queries import WordsQuery
 from napari_sam.text.models import DEFAULT
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from napari_sam.automatic.proposals import ProposalFilter
     from napari_sam.session.everything.controller import EverythingController
-    from napari_sam.session.everything.parts import SearchPlace
+    from napari_sam.session.everything.parts import LinkChoice, SearchPlace
     from napari_sam.session.everything.search import SearchMode
 
 
@@ -43,19 +44,30 @@ class EverythingCommands:
         self._context = context
         self._controller = controller
 
-    def find(self, where: SearchPlace = "plane", mode: SearchMode = "auto") -> None:
-        """Find the objects of the plane on screen; `Session.cancel` stops that.
+    def find(
+        self,
+        where: SearchPlace = "plane",
+        mode: SearchMode = "auto",
+        axis: int | None = None,
+        link: LinkChoice = "auto",
+    ) -> None:
+        """Find the objects of the plane on screen, or of a stack; `Session.cancel` stops that.
 
         Parameters
         ----------
-        where : {"plane", "screen", "box"}
-            The whole plane, what of it is on screen, or the box that is drawn.
+        where : {"plane", "screen", "box", "stack"}
+            The whole plane, what of it is on screen, the box that is drawn, or all planes of a stack.
         mode : {"auto", "dense", "grid"}
             Whether the model's dense maps say where objects are, or a grid of points; "auto": the maps, if it has any.
+        axis : int, optional
+            The data axis that planes of a stack follow each other along; by default, the one scrolled along last.
+        link : {"auto", "depth", "time", "off"}
+            What objects of the planes of a stack become when they are accepted: objects of a volume, tracks that keep
+            their ids, or nothing more than they are; "auto": tracks along an axis of time, else objects of a volume.
         """
         with self._context.command() as image:
             if image is not None:
-                self._context.say(self._controller.find(image, where, mode))
+                self._context.say(self._controller.find(image, SearchScope(where, mode, axis, link)))
 
     def find_words(
         self,
@@ -64,8 +76,10 @@ class EverythingCommands:
         model: str = DEFAULT,
         where: SearchPlace = "plane",
         mode: SearchMode = "auto",
+        axis: int | None = None,
+        link: LinkChoice = "auto",
     ) -> None:
-        """Rank the objects of the plane on screen by words, and show those that fit; `Session.cancel` stops that.
+        """Rank the objects that were found by words, and show those that fit; `Session.cancel` stops that.
 
         Parameters
         ----------
@@ -76,28 +90,34 @@ class EverythingCommands:
             What looks like it and is not wanted; likewise.
         model : str
             A text model, as for `napari_sam.text.store.lookup`; downloaded if it is not on this machine.
-        where, mode
+        where, mode, axis, link
             As for `find`, which comes first if nothing was found on this plane yet.
         """
         with self._context.command() as image:
             if image is not None:
                 query = WordsQuery.of(words, negative, model)
-                self._context.say(self._controller.rank(image, query, where, mode))
+                self._context.say(self._controller.rank(image, query, SearchScope(where, mode, axis, link)))
 
-    def find_like(self, where: SearchPlace = "plane", mode: SearchMode = "auto") -> None:
-        """Rank the objects of the plane on screen by examples, and show those that are like them.
+    def find_like(
+        self,
+        where: SearchPlace = "plane",
+        mode: SearchMode = "auto",
+        axis: int | None = None,
+        link: LinkChoice = "auto",
+    ) -> None:
+        """Rank the objects that were found by examples, and show those that are like them.
 
         Examples are the objects that were kept by hand, and counter-examples those that were dropped; where none was
         kept, the labels of the target on this plane are the examples.
 
         Parameters
         ----------
-        where, mode
+        where, mode, axis, link
             As for `find`, which comes first if nothing was found on this plane yet.
         """
         with self._context.command() as image:
             if image is not None:
-                self._context.say(self._controller.rank(image, None, where, mode))
+                self._context.say(self._controller.rank(image, None, SearchScope(where, mode, axis, link)))
 
     def choose(self, chosen: ProposalFilter) -> None:
         """Show those of the objects that a filter leaves; the model is not asked again."""
@@ -120,7 +140,7 @@ class EverythingCommands:
             self._controller.chooser.select()
 
     def accept(self) -> None:
-        """Write the objects that are shown into the target, as one step of undo."""
+        """Write the objects that are shown into the target, as one step of undo; those of a stack are linked first."""
         with self._context.command() as image:
             if image is not None:
                 self.accept_now(image)

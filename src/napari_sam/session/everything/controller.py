@@ -1,4 +1,4 @@
-"""Every object of a plane: found and ranked on the inference thread, and written as one step."""
+"""Every object of a plane or a stack: found and ranked on the inference thread, and written as one step."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from napari_sam.session.everything import messages as everything_messages
-from napari_sam.session.everything.parts import choose_part, labels_there
-from napari_sam.session.everything.ranking.queries import ExamplesQuery
+from napari_sam.session.everything.parts import plane_request
 from napari_sam.session.everything.ranking.ranker import ObjectRanker
-from napari_sam.session.everything.runner import StepRunner
-from napari_sam.session.everything.search import SearchRequest, load_and_search
 from napari_sam.session.everything.snapshot import describe
+from napari_sam.session.everything.stack.axes import is_time, stack_axes, stack_request
+from napari_sam.session.everything.stack.finding import ObjectFinder
 from napari_sam.session.everything.writing import write_objects
 from napari_sam.session.state import Status
 from napari_sam.session.viewing.connections import Connections
@@ -28,12 +27,12 @@ if TYPE_CHECKING:
     from napari_sam.inference.worker import Worker
     from napari_sam.session.candidates.live import LivePrediction
     from napari_sam.session.everything.chooser import ObjectChooser
-    from napari_sam.session.everything.parts import SearchPlace
+    from napari_sam.session.everything.parts import SearchScope
     from napari_sam.session.everything.proposals_layer import ProposalsLayer
     from napari_sam.session.everything.ranking.match import Match
     from napari_sam.session.everything.ranking.queries import ObjectQuery
-    from napari_sam.session.everything.search import SearchMode, SearchResult
-    from napari_sam.session.everything.selection import ProposalSelection
+    from napari_sam.session.everything.search import Findings
+    from napari_sam.session.everything.stack.accepting import StackAccept
     from napari_sam.session.labels.targets import TargetLayers
     from napari_sam.session.objects.log import ObjectLog
     from napari_sam.session.objects.recording import ObjectRecorder
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class EverythingController:
-    """Finds the objects of one plane at a time, ranks them, and writes those that were chosen.
+    """Finds the objects of one plane or one stack at a time, ranks them, and writes those that were chosen.
 
     Parameters
     ----------
@@ -55,6 +54,8 @@ class EverythingController:
         Keeps what was found, until it is written or another search is made.
     targets, log, recorder
         What writes and records, for undo and in the journal.
+    stack : StackAccept
+        Who links and writes the objects of a stack.
     settings : SessionSettings
         What the person chose.
     worker, backend
@@ -75,6 +76,7 @@ class EverythingController:
         targets: TargetLayers,
         log: ObjectLog,
         recorder: ObjectRecorder,
+        stack: StackAccept,
         settings: SessionSettings,
         *,
         worker: Worker,
@@ -88,18 +90,17 @@ class EverythingController:
         self._targets = targets
         self._log = log
         self._recorder = recorder
+        self._stack = stack
         self._settings = settings
         self._worker = worker
-        self._engine = backend.engine
-        self._search: StepRunner[SearchResult] = StepRunner(
-            worker, "everything", self._on_search_ended, self.changed.emit
-        )
+        self._finder = ObjectFinder(worker, backend.engine, self._on_finder_ended, self.changed.emit)
         self._ranker = ObjectRanker(worker, backend.engine, self._on_ranker_ended, self.changed.emit)
-        self._request: SearchRequest | None = None
         self._then: Callable[[], str] | None = None
         self._connections = Connections()
         self._connections.connect("chooser", chooser.changed, self.changed.emit)
         self._connections.connect("chooser", chooser.lost, self._on_chooser_lost)
+        self._connections.connect("stack", stack.changed, self.changed.emit)
+        self._connections.connect("stack", stack.ended, self._on_stack_ended)
 
     def release(self) -> None:
         """Stop working and listening, and take the layer away."""
@@ -111,19 +112,27 @@ class EverythingController:
 
     @property
     def status(self) -> Status | None:
-        """Describe the search or the ranking under way; None when there is none."""
-        if not self._search.running or self._request is None:
-            return self._ranker.status
-        plane = self._request.source.view.words(self._active.axis_names)
-        return Status("working", everything_messages.finding(plane), self._search.share or None, cancellable=True)
+        """Describe what is under way; None when nothing is."""
+        return self._finder.status(self._active.axis_names) or self._ranker.status or self._stack.status
 
     @property
     def state(self) -> EverythingState:
         """Everything that the section shows."""
-        chooser = self.chooser
-        state = describe(chooser.selection, self._active.axis_names, here=chooser.is_here, picking=chooser.is_picking)
-        can_find = not self._is_running and self._active.view is not None
-        return replace(state, running=self._is_running, can_find=can_find)
+        chooser, axes = self.chooser, stack_axes(self._active)
+        state = describe(
+            chooser.found,
+            chooser.selection,
+            self._active.axis_names,
+            picking=chooser.is_picking,
+            locked=chooser.locked,
+        )
+        return replace(
+            state,
+            axes=axes,
+            time_axes=tuple(axis.axis for axis in axes if is_time(self._active, axis)),
+            running=self._is_running,
+            can_find=not self._is_running and self._active.view is not None,
+        )
 
     @property
     def layer(self) -> Labels | None:
@@ -137,29 +146,29 @@ class EverythingController:
 
     @property
     def _is_running(self) -> bool:
-        return self._search.running or self._ranker.running
+        return self._finder.running or self._ranker.running or self._stack.running
 
     # -- commands ---------------------------------------------------------------------------------
 
-    def find(self, image: Image, where: SearchPlace, mode: SearchMode) -> str:
+    def find(self, image: Image, scope: SearchScope) -> str:
         """Begin to find objects; return what the person should know."""
-        source = self._active.plane_source()
         if self._is_running:
             return everything_messages.RUNNING
-        if source is None:
-            return self._active.problem
-        part = choose_part(self._active, self._live, source.view.shape, where)
-        if isinstance(part, str):
-            return part
-        (top, left), (bottom, right) = part
+        request = plane_request(self._active, self._live, self._settings, scope)
+        if isinstance(request, str):
+            return request
+        stack = None
+        if scope.where == "stack":
+            # What was picked on the plane goes along.
+            here = self.chooser.selection
+            stack = stack_request(self._active, request, scope, () if here is None else here.marks_for(request))
+            if stack is None:
+                return everything_messages.NO_STACK
         self.chooser.begin(image)
-        self._request = SearchRequest(
-            self._settings.model, self._settings.device, source, (top, left), (bottom - top, right - left), mode
-        )
-        self._search.start(partial(load_and_search, self._engine, self._request))
+        self._finder.start(request, stack)
         return ""
 
-    def rank(self, image: Image, query: ObjectQuery | None, where: SearchPlace, mode: SearchMode) -> str:
+    def rank(self, image: Image, query: ObjectQuery | None, scope: SearchScope) -> str:
         """Begin to rank what was found, or to find objects first; return what the person should know.
 
         Parameters
@@ -168,26 +177,40 @@ class EverythingController:
             The image.
         query : ObjectQuery or None
             What to rank by; None: the examples that were picked.
-        where, mode
-            Where and how to find objects, if none were found on this plane.
+        scope : SearchScope
+            Where and how to find objects, if none were found on this plane, or not those of the stack.
         """
         if self._is_running:
             return everything_messages.RUNNING
-        if self.chooser.is_here:
+        found = self.chooser.found
+        if found is not None and self.chooser.is_here and (found.findings.stack or scope.where != "stack"):
             return self._begin_ranking(query)
-        if not (trouble := self.find(image, where, mode)):
+        if not (trouble := self.find(image, scope)):
             self._then = partial(self._begin_ranking, query)
         return trouble
 
-    def stop(self) -> str:
-        """Stop the search or the ranking under way; return words for that, "" when there was none."""
-        if not self._is_running:
-            return ""
-        stopped = everything_messages.CANCELLED if self._search.running else everything_messages.RANKING_CANCELLED
-        self._search.stop()
-        self._ranker.stop()
+    def cancel(self) -> str:
+        """Stop what is under way, and keep the planes of a stack that are done; return words for that, "" for none."""
         self._then = None
+        if self._finder.running:
+            findings = self._finder.stop()
+            if findings is None or findings.stack is None:
+                return everything_messages.CANCELLED
+            self._take(findings)
+            return everything_messages.kept_after_cancel(findings.count, len(findings.results), findings.stack.axis)
+        if self._ranker.running:
+            self._ranker.stop()
+            return everything_messages.RANKING_CANCELLED
+        stopped = self._stack.stop()
+        self.chooser.unlock()
         return stopped
+
+    def stop(self) -> None:
+        """Stop what is under way, and keep nothing that was not written."""
+        self._finder.stop()
+        self._ranker.stop()
+        self._stack.stop()
+        self._then, self.chooser.locked = None, False
 
     def refresh(self) -> None:
         """Choose anew among what was found, as the labels are now."""
@@ -197,8 +220,18 @@ class EverythingController:
         """Write what is shown, as one step; return why that could not be done, "" when it was."""
         # Labels may have been painted since the last look.
         self.refresh()
-        selection = self.chooser.selection
-        if selection is None or not self.chooser.is_here or not selection.shown:
+        found, selection = self.chooser.found, self.chooser.selection
+        if self._is_running:
+            return everything_messages.RUNNING
+        if found is None or selection is None:
+            return everything_messages.NOTHING_TO_WRITE
+        if found.findings.stack is not None:
+            if not found.wanted:
+                return everything_messages.NOTHING_TO_WRITE
+            self._stack.start(image, found)
+            self.chooser.locked = True
+            return ""
+        if not selection.shown:
             return everything_messages.NOTHING_TO_WRITE
         done = write_objects(
             image,
@@ -220,20 +253,24 @@ class EverythingController:
     def discard(self) -> None:
         """Forget what was found."""
         self._ranker.stop()
+        self._stack.stop()
+        self.chooser.locked = False
         self.chooser.discard()
 
     # -- what comes of work -----------------------------------------------------------------------
 
-    def _on_search_ended(self, result: SearchResult | BaseException) -> None:
+    def _on_finder_ended(self, findings: Findings | BaseException) -> None:
         then, self._then = self._then, None
-        if isinstance(result, BaseException):
-            self._live.fail(result)
+        if isinstance(findings, BaseException):
+            self._live.fail(findings)
             self.changed.emit()
-        elif not len(result.table):
+        elif not findings.count:
             self.notified.emit(Status("attention", everything_messages.NOTHING_HERE))
         else:
-            self.chooser.take(result)
-            found = everything_messages.found(len(result.table))
+            self._take(findings)
+            found, stack = everything_messages.found(findings.count), findings.stack
+            if stack is not None and len(findings.results) < stack.axis.size:
+                found = everything_messages.kept_at_limit(findings.count, len(findings.results), stack.axis)
             if then is None:
                 self.notified.emit(Status("idle", found))
             elif trouble := then():
@@ -241,25 +278,31 @@ class EverythingController:
             else:
                 self.changed.emit()  # a notice would hide what goes on
 
+    def _take(self, findings: Findings) -> None:
+        """Let the person choose; who began to prompt an object during a long search goes on with that."""
+        self.chooser.take(findings, select=findings.stack is None or self._live.reading.empty)
+
+    def _on_stack_ended(self, outcome: Status | BaseException | str) -> None:
+        if isinstance(outcome, Status):
+            self.chooser.leave()
+            self.notified.emit(outcome)
+            return
+        self.chooser.unlock()
+        if isinstance(outcome, BaseException):
+            self._live.fail(outcome)
+            self.changed.emit()
+        else:
+            self.notified.emit(Status("attention", outcome))
+
     def _begin_ranking(self, query: ObjectQuery | None) -> str:
         """Begin to rank what was found; return what the person should know."""
-        image, selection = self.chooser.image, self.chooser.selection
-        if image is None or selection is None:
+        if (found := self.chooser.found) is None:
             return everything_messages.NOTHING_HERE
-        query = self._examples(image, selection) if query is None else query
+        query = query or self.chooser.examples()
         if query is None:
             return everything_messages.PICK_FIRST
-        self._ranker.start(query, selection.result, selection.match)
+        self._ranker.start(query, found.findings.results, found.match)
         return ""
-
-    def _examples(self, image: Image, selection: ProposalSelection) -> ExamplesQuery | None:
-        """Gather what the person picked, or else wrote on this plane; None where there is neither."""
-        kept, dropped = selection.marked(kept=True), selection.marked(kept=False)
-        if kept:
-            return ExamplesQuery(kept, dropped)
-        labels = labels_there(self._targets, image, selection.result.request)
-        # A copy: the person may go on painting in them meanwhile.
-        return None if labels is None or not labels.any() else ExamplesQuery((), dropped, labels.copy())
 
     def _on_ranker_ended(self, match: Match | BaseException) -> None:
         if isinstance(match, BaseException):

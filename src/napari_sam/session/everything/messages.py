@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from napari_sam.automatic.proposals import ProposalTable
+    from napari_sam.session.state import StackAxis
 
 RUNNING = "Objects are being found already. Cancel that first."
 CANCELLED = "Cancelled. No objects were kept."
 RANKING_CANCELLED = "Cancelled. The objects are shown as they were."
+NO_STACK = "This image has one plane here: there is no stack to look through."
+TARGET_GONE = "The labels layer was removed or lies elsewhere now. Nothing more was written."
+TAKEN_BACK = "Undone while it was being written. The objects are still here to be accepted."
 NO_BOX = "Draw a box first: objects are looked for inside it."
 NOT_VISIBLE = "Nothing of the image is on screen. Zoom out, or look on the whole plane."
 NOTHING_HERE = "No objects were found here. Try another model, or another way to find them."
@@ -20,11 +24,69 @@ PICK_FIRST = (
 COMPARING_EXAMPLES = "Comparing objects with the examples."
 NOTHING_FREE = 'Every pixel carries a label already. Switch "Empty pixels only" off to write over them.'
 HINT = "Move the sliders; click an object to drop it, or to bring it back. Enter accepts what is shown."
+STACK_HINT = "Move the sliders; scroll, and click objects to drop them or to bring them back. Enter accepts all planes."
 
 
 def finding(plane: str) -> str:
     """Say that objects are being found."""
     return f"Finding objects on the {plane}."
+
+
+def finding_in_stack(place: int, axis: StackAxis) -> str:
+    """Say which plane of a stack is looked at, counted from 0."""
+    return f"Finding objects along {axis.name}: plane {min(place + 1, axis.size)} of {axis.size}."
+
+
+def kept_after_cancel(count: int, planes: int, axis: StackAxis) -> str:
+    """Say what is left of a search that was cancelled."""
+    return f"Cancelled. {_objects(count)} of {planes} of {axis.size} planes are kept."
+
+
+def kept_at_limit(count: int, planes: int, axis: StackAxis) -> str:
+    """Say that no more objects can be held in memory."""
+    return (
+        f"{_objects(count)} of {planes} of {axis.size} planes are as many as can be chosen among at once. Accept "
+        "these; `napari-sam everything` writes any number."
+    )
+
+
+def in_stack(count: int, found: int, planes: int, axis: StackAxis) -> str:
+    """Say how many of the objects of all planes are wanted."""
+    of = f"{planes}" if planes == axis.size else f"{planes} of {axis.size}"
+    return f"Stack: {count} of {found} outlines on {of} planes."
+
+
+def not_looked_at(axis: str, planes: int) -> str:
+    """Say where the objects of a stack are, seen from another plane."""
+    places = f"{axis} = 0" if planes == 1 else f"{axis} = 0 to {planes - 1}"
+    return f"This plane was not looked at. They are on {places}: go there to look at them."
+
+
+def linking(planes: int, link: str) -> str:
+    """Say that objects of planes are linked."""
+    how = {"depth": "Linking objects in depth", "time": "Following objects in time"}
+    return f"{how.get(link, 'Choosing objects')}, {planes} planes."
+
+
+def writing(place: int, planes: int) -> str:
+    """Say that objects of a stack are written, plane by plane; planes are counted from 0."""
+    return f"Writing objects: plane {min(place + 1, planes)} of {planes}."
+
+
+def written_in_part(done: int, planes: int) -> str:
+    """Say that writing was cancelled."""
+    if not done:
+        return RANKING_CANCELLED
+    return f"Cancelled. {done} of {planes} planes are written; one undo takes them back."
+
+
+def written_stack(count: int, outlines: int, planes: int, layer: str, divisions: int) -> str:
+    """Say what was written into a stack."""
+    divided = f" {divisions} divided." if divisions else ""
+    return (
+        f'{_objects(count)} ({outlines} outlines on {planes} planes) written into "{layer}".{divided} '
+        "Undo takes all of them back."
+    )
 
 
 def too_large(height: int, width: int) -> str:
@@ -67,10 +129,12 @@ def matching(count: int, of: int, by: str, best: float) -> str:
     return found if count else f"{found} The best has {best:.2f}: lower Match, or look for something else."
 
 
-def shown(count: int, found: int, kept: int, dropped: int) -> str:
-    """Say how many of the objects that were found are shown, and what was decided by hand."""
+def shown(count: int, found: int, kept: int, dropped: int, *, here: bool = False) -> str:
+    """Say how many of the objects that were found are shown, if only here, and what was decided by hand."""
     by_hand = [f"{number} {word} by hand" for number, word in ((kept, "kept"), (dropped, "dropped")) if number]
-    return f"{count} of {_objects(found)} shown" + (f" ({', '.join(by_hand)})." if by_hand else ".")
+    return f"{count} of {_objects(found)} shown{' here' if here else ''}" + (
+        f" ({', '.join(by_hand)})." if by_hand else "."
+    )
 
 
 def elsewhere(plane: str) -> str:

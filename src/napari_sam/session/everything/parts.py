@@ -1,13 +1,14 @@
-"""Which part of a plane is looked at, and what labels it carries."""
+"""Where objects are looked for, how, and what labels there are already."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from napari_sam.session.everything import messages as everything_messages
-from napari_sam.session.everything.search import MOST_PIXELS, part_between
+from napari_sam.session.everything.search import MOST_PIXELS, SearchRequest, part_between
 from napari_sam.session.labels.pixels import full_resolution
 
 if TYPE_CHECKING:
@@ -15,11 +16,49 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam.session.candidates.live import LivePrediction
-    from napari_sam.session.everything.search import Part, SearchRequest
+    from napari_sam.session.everything.search import Part, SearchMode
     from napari_sam.session.labels.targets import TargetLayers
+    from napari_sam.session.settings import SessionSettings
     from napari_sam.session.viewing.active_image import ActiveImage
 
-SearchPlace = Literal["plane", "screen", "box"]
+SearchPlace = Literal["plane", "screen", "box", "stack"]
+LinkChoice = Literal["auto", "depth", "time", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchScope:
+    """Where and how a person wants objects to be found.
+
+    Attributes
+    ----------
+    where : {"plane", "screen", "box", "stack"}
+        The whole plane, what of it is on screen, the box that is drawn, or all planes of a stack.
+    mode : {"auto", "dense", "grid"}
+        Whether the model's dense maps say where objects are, or a grid of points; "auto": the maps, if it has any.
+    axis : int or None
+        The data axis that planes of a stack follow each other along; None: as the person scrolls.
+    link : {"auto", "depth", "time", "off"}
+        Whether objects of the planes of a stack become objects of a volume, or tracks; "auto": as the axis says.
+    """
+
+    where: SearchPlace = "plane"
+    mode: SearchMode = "auto"
+    axis: int | None = None
+    link: LinkChoice = "auto"
+
+
+def plane_request(
+    active: ActiveImage, live: LivePrediction, settings: SessionSettings, scope: SearchScope
+) -> SearchRequest | str:
+    """Ask for the part of the plane on screen that a person wants; words where there is none."""
+    if (source := active.plane_source()) is None:
+        return active.problem
+    part = choose_part(active, live, source.view.shape, scope.where)
+    if isinstance(part, str):
+        return part
+    (top, left), (bottom, right) = part
+    shape = bottom - top, right - left
+    return SearchRequest(settings.model, settings.device, source, (top, left), shape, scope.mode)
 
 
 def choose_part(active: ActiveImage, live: LivePrediction, plane: tuple[int, int], where: SearchPlace) -> Part | str:
@@ -31,15 +70,15 @@ def choose_part(active: ActiveImage, live: LivePrediction, plane: tuple[int, int
         What is on screen, and which box is drawn there.
     plane : (int, int)
         Height and width of the plane, data pixels.
-    where : {"plane", "screen", "box"}
-        The whole plane, what of it is on screen, or the box that is drawn.
+    where : {"plane", "screen", "box", "stack"}
+        The whole plane, also where it is one of a stack; what of it is on screen; or the box that is drawn.
 
     Returns
     -------
     Part or str
         First row and column, and the ends; words for why nowhere.
     """
-    if where == "plane":
+    if where in ("plane", "stack"):
         part: Part | None = ((0, 0), plane)
         missing = ""
     elif where == "box":

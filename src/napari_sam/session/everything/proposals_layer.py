@@ -89,8 +89,12 @@ class ProposalsLayer:
         colours = np.concatenate([[0], np.arange(int(objects.max(initial=0))) % _COLOURS + 1]).astype(np.uint8)
         # Not napari's own contours, which take several times as long: a slider redraws them at every move.
         self._drawn = np.where(_outlines(objects, self._width(view)), colours[objects], 0)
-        if self.layer is not None and self._drawn.shape == self._pixels(self.layer).shape:
+        if self.layer is not None and self._is_alike(view) and self._drawn.shape == self._pixels(self.layer).shape:
             self._pixels(self.layer)[...] = self._drawn
+            if view != self._view:
+                # The same layer on another plane of the stack: it stays the one that the mouse acts on.
+                self._view = view
+                set_placement(self.layer, part_placement(image, view, start))
             _redraw(self.layer)
             return
         self.remove_layer()
@@ -150,6 +154,10 @@ class ProposalsLayer:
         if layer is not None and layer in self._viewer.layers:
             with keeping_selection(self._viewer):
                 self._viewer.layers.remove(layer)
+
+    def _is_alike(self, view: PlaneIndex) -> bool:
+        """Tell whether a plane has the axes of the one that is shown."""
+        return self._view is not None and self._view.axes == view.axes and len(self._view.index) == len(view.index)
 
     def _width(self, view: PlaneIndex) -> int:
         """Return the width of outlines, data pixels: those of a large plane are looked at from farther away."""

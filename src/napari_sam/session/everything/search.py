@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from napari_sam.automatic.descriptors import Descriptors
 from napari_sam.automatic.everything import find_proposals
 from napari_sam.automatic.proposals import ProposalTable
 from napari_sam.automatic.settings import dense_settings_for, grid_settings_for
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
     from napari_sam.planes.plane import Plane
     from napari_sam.planes.source import PlaneSource
     from napari_sam.progress import Progress
+    from napari_sam.session.state import StackAxis
 
 SearchMode = Literal["auto", "dense", "grid"]
+Link = Literal["depth", "time", "off"]
+"""What objects of the planes of a stack become: objects of a volume, tracks, or nothing more than they are."""
 Part = tuple[tuple[int, int], tuple[int, int]]
 """First row and column of a part of a plane, and the ends."""
 
@@ -70,6 +74,33 @@ class SearchRequest:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class StackRequest:
+    """Where to find objects in a stack, and what they become.
+
+    Attributes
+    ----------
+    plane : SearchRequest
+        Any plane of it; the others are looked at alike.
+    axis : StackAxis
+        What they follow each other along.
+    link : {"depth", "time", "off"}
+        How their objects are linked when they are accepted.
+    marks : tuple of (BoxedMask, bool)
+        Masks that the person kept or dropped by hand on `plane` before, and which of both.
+    """
+
+    plane: SearchRequest
+    axis: StackAxis
+    link: Link
+    marks: tuple[tuple[BoxedMask, bool], ...] = ()
+
+    def at(self, place: int) -> SearchRequest:
+        """Return where to look on a plane of the stack."""
+        source = self.plane.source
+        return replace(self.plane, source=source.at(source.view.at(self.axis.axis, place)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class SearchResult:
     """Objects that were found on a part of a plane.
 
@@ -81,11 +112,41 @@ class SearchResult:
         The objects, on the pixels of that part.
     chosen : ProposalFilter
         Which of them are good, as far as the model knows.
+    descriptors : Descriptors or None
+        What tells the objects apart, a row for each of the table, if it was noted while the plane was encoded.
     """
 
     request: SearchRequest
     table: ProposalTable
     chosen: ProposalFilter
+    descriptors: Descriptors | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are held, but for some hundred of each object."""
+        masks = sum(proposal.mask.mask.nbytes for proposal in self.table.proposals)
+        return masks + (0 if self.descriptors is None else self.descriptors.values.nbytes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Findings:
+    """What was found on a plane, or on the planes of a stack.
+
+    Attributes
+    ----------
+    results : tuple of SearchResult
+        Of each plane, in their order.
+    stack : StackRequest or None
+        What was asked for; None for a plane.
+    """
+
+    results: tuple[SearchResult, ...]
+    stack: StackRequest | None = None
+
+    @property
+    def count(self) -> int:
+        """How many objects."""
+        return sum(len(result.table) for result in self.results)
 
 
 def load_and_search(engine: EngineFactory, request: SearchRequest, progress: Progress) -> Iterator[SearchResult | None]:
@@ -93,7 +154,9 @@ def load_and_search(engine: EngineFactory, request: SearchRequest, progress: Pro
     yield from search(engine(request.model, request.device, progress), request, progress)
 
 
-def search(engine: EngineLike, request: SearchRequest, progress: Progress) -> Iterator[SearchResult | None]:
+def search(
+    engine: EngineLike, request: SearchRequest, progress: Progress, *, describe: bool = False
+) -> Iterator[SearchResult | None]:
     """Find objects.
 
     Parameters
@@ -104,6 +167,8 @@ def search(engine: EngineLike, request: SearchRequest, progress: Progress) -> It
         Where, and how.
     progress : Progress
         Called with the share of the work that is done; may raise `Cancelled`.
+    describe : bool
+        Note what tells the objects apart, while what the encoder made of the plane is still there.
 
     Yields
     ------
@@ -136,10 +201,24 @@ def search(engine: EngineLike, request: SearchRequest, progress: Progress) -> It
         found.extend(replace(one, mask=_on_part(one.mask, request)) for one in whole)
         within(1.0)
         yield None
-    crop = Crop((float(request.start[0]), float(request.start[1])), request.shape)
     # For the mean intensities; read again, as the pictures of many tiles are not all kept.
-    pixels = request.source.read(crop, lambda _share: progress(1.0)).pixels
-    yield SearchResult(request, ProposalTable.of(found, pixels), chosen)
+    plane = read_part(request, lambda _share: progress(1.0))
+    table = ProposalTable.of(found, plane.pixels)
+    described = describe_objects(engine, plane, table) if describe and len(table) else None
+    yield SearchResult(request, table, chosen, described)
+
+
+def read_part(request: SearchRequest, progress: Progress) -> Plane:
+    """Read the part of the plane of a search, at its full resolution."""
+    start = float(request.start[0]), float(request.start[1])
+    return request.source.read(Crop(start, request.shape), progress)
+
+
+def describe_objects(engine: EngineLike, plane: Plane, table: ProposalTable) -> Descriptors:
+    """Note what tells the objects of a plane apart."""
+    masks = [proposal.mask for proposal in table.proposals]
+    # One picture, also where tiles were looked at: only so can the objects be compared with each other.
+    return Descriptors.of(engine.predictor, engine.embed(plane), plane.pixels, masks)
 
 
 def _settings(engine: EngineLike, request: SearchRequest) -> tuple[DenseSettings | GridSettings, ProposalFilter]:

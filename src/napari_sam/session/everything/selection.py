@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
+    from napari_sam.automatic.proposals import ProposalFilter
     from napari_sam.masks import BoxedMask
     from napari_sam.session.everything.ranking.match import Match
-    from napari_sam.session.everything.search import SearchResult
+    from napari_sam.session.everything.search import SearchRequest, SearchResult
+
+_SAME = 0.8
+"""IoU from which a mask counts as that of an earlier search."""
+_NOTHING = np.zeros((0, 0), np.int32)
 
 
 class ProposalSelection:
@@ -26,17 +33,49 @@ class ProposalSelection:
 
     def __init__(self, result: SearchResult) -> None:
         self.result = result
-        self.chosen = result.chosen
-        """The filter."""
-        self.objects: NDArray[np.int32] = np.zeros(result.request.shape, np.int32)
-        """1 plus the place in the table of the object that is shown on a pixel, (h, w); 0 for none."""
+        self.objects: NDArray[np.int32] = _NOTHING
+        """1 plus the place in the table of the object that is shown on a pixel, (h, w); 0 for none. Empty at rest."""
         self.shown = 0
         """Objects that are shown."""
         self.pointed: int | None = None
         """Place of the object that the mouse is on."""
         self.match: Match | None = None
         """What the objects were ranked by."""
+        self._chosen = result.chosen
         self._marks: dict[int, bool] = {}
+        self._wanted: int | None = None
+
+    @property
+    def chosen(self) -> ProposalFilter:
+        """The filter."""
+        return self._chosen
+
+    @chosen.setter
+    def chosen(self, chosen: ProposalFilter) -> None:
+        self._chosen, self._wanted = chosen, None
+
+    @property
+    def marks(self) -> dict[int, bool]:
+        """What the person decided by hand: whether an object is kept, by its place in the table; a copy."""
+        return dict(self._marks)
+
+    def marks_for(self, request: SearchRequest) -> tuple[tuple[BoxedMask, bool], ...]:
+        """Return what was kept or dropped by hand, for another search of the same part: masks, and which of both."""
+        own = self.result.request
+        if (own.source.view, own.start, own.shape) != (request.source.view, request.start, request.shape):
+            return ()
+        return tuple((self.result.table.proposals[place].mask, mark) for place, mark in self._marks.items())
+
+    @property
+    def wanted(self) -> int:
+        """Objects within the bounds of the filter, or kept by hand; those that overlap with better ones count, too."""
+        # Kept: asked for on every plane of a stack, after every event.
+        if self._wanted is None:
+            within = self.result.table.wanted(self._chosen)
+            for place, mark in self._marks.items():
+                within[place] = mark
+            self._wanted = int(np.count_nonzero(within))
+        return self._wanted
 
     @property
     def kept(self) -> int:
@@ -64,15 +103,29 @@ class ProposalSelection:
         self.objects = self.result.table.selected(self.chosen, self._marks, taken)
         self.shown = int(np.count_nonzero(np.bincount(self.objects.ravel())[1:]))
 
+    def rest(self) -> None:
+        """Let go of what is shown, of which hundreds of planes would fill the memory, until the next `update`."""
+        self.objects, self.pointed = _NOTHING, None
+
     def toggle(self, place: int) -> None:
         """Drop an object that is shown, or keep one that is not, from the next `update` on."""
         if 0 <= place < len(self.result.table):
-            self._marks[place] = not bool((self.objects == place + 1).any())
+            self._marks[place], self._wanted = not bool((self.objects == place + 1).any()), None
 
     def keep(self, place: int) -> None:
         """Keep an object whatever the filter says, or leave it to the filter again, from the next `update` on."""
-        if 0 <= place < len(self.result.table) and not self._marks.pop(place, False):
-            self._marks[place] = True
+        if 0 <= place < len(self.result.table):
+            self._wanted = None
+            if not self._marks.pop(place, False):
+                self._marks[place] = True
+
+    def mark_again(self, marks: Sequence[tuple[BoxedMask, bool]]) -> None:
+        """Keep and drop what was kept and dropped in an earlier search, by masks that are nearly the same."""
+        for mask, kept in marks:
+            likeness = [proposal.mask.iou(mask) for proposal in self.result.table.proposals]
+            place = int(np.argmax(likeness)) if likeness else 0
+            if likeness and likeness[place] >= _SAME:
+                self._marks[place], self._wanted = kept, None
 
     def marked(self, *, kept: bool) -> tuple[int, ...]:
         """Return the places of the objects that were kept by hand, or of those that were dropped."""

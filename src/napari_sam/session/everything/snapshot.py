@@ -8,46 +8,67 @@ from napari_sam.session.everything import messages as everything_messages
 from napari_sam.session.state import EverythingState
 
 if TYPE_CHECKING:
+    from napari_sam.session.everything.found import FoundObjects
     from napari_sam.session.everything.selection import ProposalSelection
 
 
 def describe(
-    selection: ProposalSelection | None, axis_names: tuple[str, ...], *, here: bool, picking: bool
+    found: FoundObjects | None,
+    here: ProposalSelection | None,
+    axis_names: tuple[str, ...],
+    *,
+    picking: bool,
+    locked: bool,
 ) -> EverythingState:
     """Describe the objects that were found, and which of them are shown.
 
     Parameters
     ----------
-    selection : ProposalSelection or None
+    found : FoundObjects or None
         The objects; None where there are none.
+    here : ProposalSelection or None
+        Those of the plane on screen; None where none were looked for.
     axis_names : tuple of str
         Names of the image's data axes.
-    here : bool
-        Whether the plane on screen is theirs.
     picking : bool
         Whether a click keeps or drops an object.
+    locked : bool
+        Whether they are being written, so that nothing is to be chosen.
     """
-    if selection is None:
+    if found is None:
         return EverythingState()
-    table = selection.result.table
-    if not here:
-        text = everything_messages.elsewhere(selection.result.request.source.view.words(axis_names))
-    else:
-        text = everything_messages.shown(selection.shown, len(table), selection.kept, selection.dropped)
-        if (place := selection.pointed) is not None:
-            match = selection.match
-            kind = match.class_of(place) if match is not None and len(match.classes) > 1 else ""
-            text = f"{text}\n{everything_messages.pointed(table, place, kind)}"
+    shown = (here or found.planes[0]).shown
+    stack = found.findings.stack is not None
     return EverythingState(
-        found=len(table),
-        shown=selection.shown,
-        chosen=selection.chosen,
-        suggested=selection.result.chosen,
-        largest=int(table.area.max()),
-        intensities=(float(table.intensity.min()), float(table.intensity.max())),
-        ranked_by="" if selection.match is None else selection.match.by,
-        here=here,
-        picking=picking,
-        text=text,
-        can_accept=here and selection.shown > 0,
+        found=len(found),
+        shown=found.wanted if stack else shown,
+        chosen=found.chosen,
+        suggested=found.suggested,
+        largest=found.largest,
+        intensities=found.intensities,
+        ranked_by="" if found.match is None else found.match.by,
+        stack=stack,
+        here=here is not None and not locked,
+        picking=picking and not locked,
+        text=_words(found, here, axis_names),
+        can_accept=here is not None and not locked and (found.wanted if stack else shown) > 0,
     )
+
+
+def _words(found: FoundObjects, here: ProposalSelection | None, axis_names: tuple[str, ...]) -> str:
+    """Say what is shown, what there is on other planes, and what the mouse is on."""
+    stack, lines = found.findings.stack, []
+    if here is not None:
+        table = here.result.table
+        lines.append(everything_messages.shown(here.shown, len(table), here.kept, here.dropped, here=stack is not None))
+    elif stack is None:
+        lines.append(everything_messages.elsewhere(found.planes[0].result.request.source.view.words(axis_names)))
+    else:
+        lines.append(everything_messages.not_looked_at(stack.axis.name, len(found.planes)))
+    if stack is not None:
+        lines.append(everything_messages.in_stack(found.wanted, len(found), len(found.planes), stack.axis))
+    if here is not None and (place := here.pointed) is not None:
+        match = here.match
+        kind = match.class_of(place) if match is not None and len(match.classes) > 1 else ""
+        lines.append(everything_messages.pointed(here.result.table, place, kind))
+    return "\n".join(lines)

@@ -15,11 +15,13 @@ from napari_sam.session.objects.recording import describe
 from napari_sam.session.viewing.feature_table import set_classes
 
 if TYPE_CHECKING:
-    from napari.layers import Image
+    from collections.abc import Callable, Mapping
+
+    from napari.layers import Image, Labels
     from numpy.typing import NDArray
 
     from napari_sam.session.everything.ranking.match import Match
-    from napari_sam.session.everything.search import SearchResult
+    from napari_sam.session.everything.search import SearchRequest, SearchResult
     from napari_sam.session.labels.writer import LabelWriter
     from napari_sam.session.objects.log import ObjectLog
     from napari_sam.session.objects.recording import ObjectRecorder
@@ -68,29 +70,68 @@ def write_objects(
         return None
     edit, offset = done
     carried = np.where(edit.change.pixels.array(), numbers, 0)
-    entries, trouble, classes = [], "", {}
-    boxes = ndimage.find_objects(carried, len(places))
-    for number, (place, box) in enumerate(zip(places, boxes, strict=True), 1):
-        if box is None:  # others were in the way
-            continue
-        rows, columns = box
-        mask = BoxedMask((top + rows.start, left + columns.start), carried[box] == number, view.shape)
+    told, classes = {}, {}
+    for number, place in enumerate(places.tolist(), 1):
         proposal = result.table.proposals[place]
         found: dict[str, object] = {"mode": result.request.mode, "stability": proposal.stability}
         if match is not None:
-            found |= match.describe(int(place))
-            classes[offset + number] = match.class_of(int(place))
+            found |= match.describe(place)
+            classes[offset + number] = match.class_of(place)
+        told[number] = {"found": found, "score": proposal.score}
+    entries, trouble = record_objects(image, result.request, carried, told.__getitem__, writer.layer, offset, recorder)
+    set_classes(writer.layer, {label: name for label, name in classes.items() if name})
+    log.add_written(image, edit, entries)
+    text = everything_messages.written(len(places), offset + 1, writer.layer.name)
+    return " ".join(filter(None, (text, trouble or writer.first_notice())))
+
+
+def record_objects(
+    image: Image,
+    request: SearchRequest,
+    carried: NDArray[np.int32],
+    tell: Callable[[int], Mapping[str, object]],
+    layer: Labels,
+    offset: int,
+    recorder: ObjectRecorder,
+) -> tuple[tuple[int, ...], str]:
+    """Tell the journal of objects that were written on a plane.
+
+    Parameters
+    ----------
+    image : Image
+        The image.
+    request : SearchRequest
+        Where they were found.
+    carried : numpy.ndarray, shape (h, w), int32
+        Numbers of the objects on the pixels that were written, 0 elsewhere.
+    tell : callable
+        Takes a number, of those that are on any pixel; gives what else the journal is to know of it.
+    layer : Labels
+        What carries them.
+    offset : int
+        What makes ids of numbers.
+    recorder : ObjectRecorder
+        Tells the journal.
+
+    Returns
+    -------
+    (tuple of int, str)
+        Numbers of the entries, and what the person should know; "" when all went well.
+    """
+    view, (top, left) = request.source.view, request.start
+    entries, trouble = [], ""
+    # Numbers of a stack may be many thousands, of which few are on this plane.
+    present = np.unique(carried[carried > 0])
+    boxes = ndimage.find_objects(renumbered(carried), len(present))
+    for number, (rows, columns) in zip(present.tolist(), boxes, strict=True):
+        mask = BoxedMask((top + rows.start, left + columns.start), carried[rows, columns] == number, view.shape)
         # Brought to the disk on another thread: there may be hundreds.
         entry, trouble = recorder.add(
             "accepted",
-            **describe(image, view, writer.layer, offset + number, mask, PromptSet()),
-            model=result.request.model,
-            score=proposal.score,
-            found=found,
+            **describe(image, view, layer, offset + number, mask, PromptSet()),
+            model=request.model,
+            **tell(number),
             on_disk=False,
         )
         entries.append(entry)
-    set_classes(writer.layer, {label: name for label, name in classes.items() if name})
-    log.add_written(image, edit, tuple(entries))
-    text = everything_messages.written(len(places), offset + 1, writer.layer.name)
-    return " ".join(filter(None, (text, trouble or writer.first_notice())))
+    return tuple(entries), trouble

@@ -140,6 +140,10 @@ class TargetLayers:
         layer = self.chosen_layer(image)
         return self._writers[image] if layer is not None and fits_image(self._viewer, layer, image) else None
 
+    def takes(self, layer: Labels, image: Image) -> bool:
+        """Tell whether objects of an image can go to a layer as it is now, whatever is chosen."""
+        return layer in self._viewer.layers and fits_image(self._viewer, layer, image)
+
     def choose_layer(self, layer: Labels | None, image: Image) -> None:
         """Let objects of an image go to a layer from now on; None: to a new one, made when it is needed.
 

@@ -52,6 +52,7 @@ class LabelWriter:
         self._max_label = MaxLabel(layer, worker, changed)
         self._target = EditableLayer(layer, self._max_label.note_written)
         self._introduced = False
+        self._reserved = 0
 
     # -- ids --------------------------------------------------------------------------------------
 
@@ -80,7 +81,36 @@ class LabelWriter:
     def known_label(self) -> int | None:
         """The next free id; None while the ids of a large layer are still being counted."""
         largest = self._max_label.value
-        return None if largest is None else largest + 1
+        return None if largest is None else max(largest, self._reserved) + 1
+
+    def reserve(self, count: int) -> int:
+        """Keep the next ids for objects that are written plane by plane, until `release`.
+
+        Parameters
+        ----------
+        count : int
+            How many.
+
+        Returns
+        -------
+        int
+            What is to be added to numbers from 1 on to make ids of them.
+
+        Raises
+        ------
+        InputError
+            As `write`.
+        """
+        offset = self.next_label - 1
+        if why := write_problem(self.layer, offset + count):
+            raise InputError(why)
+        self._reserved = offset + count
+        forget_classes(self.layer, range(offset + 1, offset + count + 1))
+        return offset
+
+    def release(self) -> None:
+        """Give the ids free that `reserve` kept, and nobody wrote."""
+        self._reserved = 0
 
     def first_notice(self) -> str:
         """Say what the person should know about the layer, the first time; "" where there is nothing to say."""
@@ -168,7 +198,13 @@ class LabelWriter:
         return LabelEdit(self._target, label, change, drawn, self._target.shape, self._target.reference_data(), step)
 
     def write_objects(
-        self, view: PlaneIndex, objects: NDArray[np.int32], origin: tuple[int, int], *, only_empty: bool
+        self,
+        view: PlaneIndex,
+        objects: NDArray[np.int32],
+        origin: tuple[int, int],
+        *,
+        only_empty: bool,
+        offset: int | None = None,
     ) -> tuple[LabelEdit, int] | None:
         """Write many new objects, as one step of napari's history.
 
@@ -182,6 +218,8 @@ class LabelWriter:
             Upper left pixel of the box on the plane.
         only_empty : bool
             Leave pixels alone that carry a label.
+        offset : int, optional
+            What to add to the numbers to make ids of them, from `reserve`; by default, ids are the next free ones.
 
         Returns
         -------
@@ -194,7 +232,7 @@ class LabelWriter:
         InputError
             As `write`.
         """
-        count, first = int(objects.max(initial=0)), self.next_label
+        count, first = int(objects.max(initial=0)), self.next_label if offset is None else offset + 1
         if not count:
             return None
         if why := write_problem(self.layer, first + count - 1):
@@ -213,7 +251,8 @@ class LabelWriter:
         self._target.compress_step(step, [change])
         last = first + count - 1
         self._max_label.note_written(last)
-        forget_classes(self.layer, range(first, last + 1))
+        if offset is None:
+            forget_classes(self.layer, range(first, last + 1))
         edit = LabelEdit(
             self._target, last, change, change.pixels, self._target.shape, self._target.reference_data(), step
         )

@@ -215,11 +215,20 @@ class ObjectLog:
         else:
             self.withdraw(image, step)
 
-    def add_written(self, image: Image, written: LabelEdit, entries: tuple[int, ...]) -> None:
+    def add_written(self, image: Image, written: LabelEdit, entries: tuple[int, ...]) -> HistoryStep:
         """Note objects that were written without prompts as one step; prompts and the current object stay."""
         current = self._current.of(image)
-        self.history(image).add(HistoryStep(self._contents, self._contents, written, entries, None, current, current))
+        step = HistoryStep(self._contents, self._contents, written, entries, None, current, current)
+        self.history(image).add(step)
         self.accepted = None
+        return step
+
+    def grow_written(
+        self, image: Image, step: HistoryStep, written: LabelEdit, entries: tuple[int, ...]
+    ) -> HistoryStep:
+        """Add what was written on one more plane to a step of `add_written`; return the step as it is now."""
+        joined = join_edits(step.written, written)
+        return self.history(image).change(step, written=joined, entries=(*step.entries, *entries))
 
     def clear(self, image: Image, reading: PromptReading) -> None:
         """Delete what is drawn, such as all that is on the plane on screen, and start over."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
+from napari_sam.session.everything.parts import SearchScope
 from napari_sam.widgets.controls.collapsible import CollapsibleSection
 from napari_sam.widgets.controls.filter_slider import FilterSlider
 from napari_sam.widgets.controls.narrow import ButtonGrid, ComboRow, NarrowCombo
@@ -18,13 +19,19 @@ from napari_sam.widgets.controls.wrapped_label import WrappedLabel
 if TYPE_CHECKING:
     from napari_sam.session import Session
     from napari_sam.session.everything.parts import SearchPlace
-    from napari_sam.session.everything.search import SearchMode
     from napari_sam.session.state import EverythingState, SessionState
 
+_Place = tuple["SearchPlace", int | None]
+_PLANE: _Place = ("plane", None)
 _PLACES = (
-    ComboRow("Whole plane", "plane", "All of the plane that is on screen."),
-    ComboRow("What is on screen", "screen", "The part of the plane that you see; zoom in to choose it."),
-    ComboRow("Inside the box", "box", "The box that is drawn on this plane."),
+    ComboRow("Whole plane", _PLANE, "All of the plane that is on screen."),
+    ComboRow("What is on screen", ("screen", None), "The part of the plane that you see; zoom in to choose it."),
+    ComboRow("Inside the box", ("box", None), "The box that is drawn on this plane."),
+)
+_LINKS = (
+    ComboRow("In depth", "depth", "Objects that lie on each other on planes that follow become one, in 3D."),
+    ComboRow("In time", "time", "Each object keeps its id from frame to frame; objects may move and divide."),
+    ComboRow("Not at all", "off", "Each plane by itself: an object has another id on each."),
 )
 _MODES = (
     ComboRow("Automatic", "auto", "The model's maps of objects, if it has any; else a grid of points."),
@@ -67,9 +74,11 @@ class EverythingPanel(CollapsibleSection):
         self._session = session
         self.grows = False
         """Whether what was found has just come: the section is to be brought into view, until the person chooses."""
-        self.place, self.mode = NarrowCombo(), NarrowCombo()
-        self.place.show_rows(_PLACES, "plane")
+        self.place, self.mode, self.link = NarrowCombo(), NarrowCombo(), NarrowCombo()
+        self.place.show_rows(_PLACES, _PLANE)
         self.mode.show_rows(_MODES, "auto")
+        self.link.show_rows(_LINKS, "depth")
+        self.link.set_help("What the objects of the planes become when they are accepted.")
         self.find_objects = section_button("Find objects", "Find every object, without a click.", self._on_find_clicked)
         self.cancel = section_button("Cancel", "Stop looking for objects.", self._on_cancel_clicked)
         self.score = FilterSlider(
@@ -92,30 +101,61 @@ class EverythingPanel(CollapsibleSection):
         self.accept = section_button("Accept", "Write what is shown into the labels layer.", self._on_accept_clicked)
         self.discard = section_button("Discard", "Forget what was found.", self._on_discard_clicked)
         self.words = WrappedLabel(lines=3, narrow_lines=5)
+        self._link_label = QLabel("Link")
+        self._linked: int | None = None
+        self._times: tuple[int, ...] = ()
         self._found = QWidget()
         self._build()
 
-    def scope(self) -> tuple[SearchPlace, SearchMode]:
+    def scope(self) -> SearchScope:
         """Return where and how the person wants objects to be found."""
-        place = _PLACES[self.place.currentIndex()].data
+        where, axis = self._place
         mode = _MODES[self.mode.currentIndex()].data
-        return place, mode  # type: ignore[return-value]  # rows of the two tables above
+        link = _LINKS[self.link.currentIndex()].data
+        return SearchScope(where, mode, axis, link)  # type: ignore[arg-type]  # rows of the tables above
+
+    @property
+    def _place(self) -> _Place:
+        """The row of *Where* that is chosen."""
+        return self.place.row(self.place.currentIndex()).data  # type: ignore[return-value]  # rows of `_draw_places`
 
     def draw(self, state: SessionState) -> None:
         """Show what was found, and which of it is shown."""
         section = state.everything
+        self._draw_places(section)
         self.find_objects.setEnabled(section.can_find)
         self.cancel.setEnabled(section.running)
         if section.found is None or self._found.isHidden():
             self.grows = section.found is not None
         self._found.setVisible(section.found is not None)
         self.accept.setEnabled(section.can_accept)
-        self.accept.setText(f"Accept {section.shown}" if section.can_accept else "Accept")
+        count = "stack" if section.stack else f"{section.shown}"
+        self.accept.setText(f"Accept {count}" if section.can_accept else "Accept")
         self.pick.setChecked(section.picking)
         self.pick.setEnabled(section.here)
         self.words.show_text(section.text)
         if section.found is not None:
             self._draw_sliders(section)
+
+    def _draw_places(self, section: EverythingState) -> None:
+        """Offer the stacks that there are on screen, and what their objects become."""
+        stacks = [
+            ComboRow(f"Stack along {axis.name}", ("stack", axis.axis), f"All {axis.size} planes, one after the other.")
+            for axis in section.axes
+        ]
+        rows, current = (*_PLACES, *stacks), self._place
+        self.place.show_rows(rows, current if any(row.data == current for row in rows) else _PLANE)
+        self._times = section.time_axes
+        self._on_place_changed()
+
+    def _on_place_changed(self) -> None:
+        where, axis = self._place
+        for widget in (self.link, self._link_label):
+            widget.setVisible(where == "stack")
+        if axis != self._linked:
+            # What fits the axis; the person may choose otherwise, until another axis is chosen.
+            self._linked = axis
+            self.link.show_rows(_LINKS, "time" if axis in self._times else "depth")
 
     def _draw_sliders(self, section: EverythingState) -> None:
         chosen, unit = section.chosen, (0.0, 1.0)
@@ -136,8 +176,9 @@ class EverythingPanel(CollapsibleSection):
         grid.setHorizontalSpacing(6)
         grid.setVerticalSpacing(4)
         grid.setColumnStretch(1, 1)
-        for row, (text, what) in enumerate((("Where", self.place), ("How", self.mode))):
-            grid.addWidget(QLabel(text), row, 0)
+        rows = ((QLabel("Where"), self.place), (self._link_label, self.link), (QLabel("How"), self.mode))
+        for row, (label, what) in enumerate(rows):
+            grid.addWidget(label, row, 0)
             grid.addWidget(what, row, 1)
         found = QVBoxLayout(self._found)
         found.setContentsMargins(0, 0, 0, 0)
@@ -155,6 +196,7 @@ class EverythingPanel(CollapsibleSection):
         column.addWidget(ButtonGrid([self.find_objects, self.cancel]))
         column.addWidget(self._found)
         self.addWidget(section)
+        self.place.activated.connect(self._on_place_changed)
         self.score.chosen.connect(partial(self._on_least_chosen, "score"))
         self.stability.chosen.connect(partial(self._on_least_chosen, "stability"))
         self.roundness.chosen.connect(partial(self._on_least_chosen, "roundness"))
@@ -179,7 +221,8 @@ class EverythingPanel(CollapsibleSection):
         self._choose(intensity=(-inf if low <= least else low, inf if high >= most else high))
 
     def _on_find_clicked(self) -> None:
-        self._session.everything.find(*self.scope())
+        scope = self.scope()
+        self._session.everything.find(scope.where, scope.mode, scope.axis, scope.link)
 
     def _on_cancel_clicked(self) -> None:
         self._session.cancel()

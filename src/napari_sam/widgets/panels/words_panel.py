@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
     from napari_sam.inference.worker import Worker
     from napari_sam.session import Session
-    from napari_sam.session.everything.parts import SearchPlace
-    from napari_sam.session.everything.search import SearchMode
+    from napari_sam.session.everything.parts import SearchScope
     from napari_sam.session.state import SessionState
 
 
@@ -82,7 +81,7 @@ class WordsPanel(CollapsibleSection):
         Gives where and how objects are found, if none were found yet.
     """
 
-    def __init__(self, session: Session, worker: Worker, scope: Callable[[], tuple[SearchPlace, SearchMode]]) -> None:
+    def __init__(self, session: Session, worker: Worker, scope: Callable[[], SearchScope]) -> None:
         super().__init__("Words, examples")
         self._session = session
         self._scope = scope
@@ -143,11 +142,14 @@ class WordsPanel(CollapsibleSection):
     def _find_words(self) -> None:
         # A query that makes no sense is told before anything is downloaded for it.
         if not self.words.text().strip(" ,") or self.models.has_model():
-            where, mode = self._scope()
-            self._session.everything.find_words(self.words.text(), self.negative.text(), self.models.model, where, mode)
+            words, negative, scope = self.words.text(), self.negative.text(), self._scope()
+            self._session.everything.find_words(
+                words, negative, self.models.model, scope.where, scope.mode, scope.axis, scope.link
+            )
 
     def _find_like(self) -> None:
-        self._session.everything.find_like(*self._scope())
+        scope = self._scope()
+        self._session.everything.find_like(scope.where, scope.mode, scope.axis, scope.link)
 
     def _on_match_chosen(self, low: float, _high: float) -> None:
         self._session.everything.choose(replace(self._session.state.everything.chosen, match=low))

@@ -7,8 +7,6 @@ import pytest
 from found_objects import proposal, these
 from sized_objects import LARGE, OTHER, SMALL
 
-from napari_sam.automatic.descriptors import Descriptors
-
 
 class SizeEncoder:
     """Takes pictures of a side of more than twenty pixels for large things; the word for those is large."""
@@ -43,21 +41,6 @@ def loaded(monkeypatch):
 
     monkeypatch.setattr("napari_sam.text.encoder.load_encoder", load)
     return encoders
-
-
-@pytest.fixture
-def described(monkeypatch):
-    """How many objects were described, each time."""
-    counts = []
-
-    def describe(_predictor, _embedding, pixels, masks, extra=None):
-        counts.append(len(masks))
-        assert all(mask.plane == pixels.shape[:2] for mask in masks)
-        values = np.array([[np.log(mask.area), 1.0] for mask in masks])
-        return Descriptors(values, np.full(2, np.nan), np.zeros(2), np.ones(2))
-
-    monkeypatch.setattr(Descriptors, "of", describe)
-    return counts
 
 
 @pytest.fixture

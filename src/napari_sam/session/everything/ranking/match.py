@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,14 +31,14 @@ class Knowledge:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Match:
-    """How well the objects of a search fit what is looked for.
+    """How well the objects of a search, on all its planes, fit what is looked for.
 
     Attributes
     ----------
     by : str
         Words for what was looked for.
     scores : numpy.ndarray, shape (n,), float64
-        0 to 1, of each object of the table.
+        0 to 1, of each object of the tables.
     threshold : float
         From which on an object is one of those that are looked for, unless the person says otherwise.
     known : Knowledge
@@ -59,6 +59,11 @@ class Match:
     def class_of(self, place: int) -> str:
         """Return the class of an object, by its place in the table; "" where there is none."""
         return "" if self.numbers is None else self.classes[self.numbers[place]]
+
+    def part(self, start: int, stop: int) -> Match:
+        """Return the match of some of the objects, such as those of one plane of a stack."""
+        numbers = None if self.numbers is None else self.numbers[start:stop]
+        return replace(self, scores=self.scores[start:stop], numbers=numbers, known=Knowledge())
 
     def describe(self, place: int) -> dict[str, object]:
         """Return what the journal is told of an object."""

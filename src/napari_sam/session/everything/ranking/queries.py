@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -12,21 +13,20 @@ from napari_sam.automatic.descriptors import Descriptors
 from napari_sam.automatic.similarity import SIMILAR, ExampleQuery, similarities
 from napari_sam.errors import InputError
 from napari_sam.masks import BoxedMask
-from napari_sam.planes.crop import Crop
 from napari_sam.session.everything import messages as everything_messages
 from napari_sam.session.everything.ranking.match import Match
+from napari_sam.session.everything.search import describe_objects, read_part
 from napari_sam.text.query import TextQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_sam.planes.plane import Plane
     from napari_sam.progress import Progress
     from napari_sam.session.everything.ranking.match import Knowledge
     from napari_sam.session.everything.ranking.tools import RankingTools
-    from napari_sam.session.everything.search import SearchResult
+    from napari_sam.session.everything.search import SearchRequest, SearchResult
 
 
 class ObjectQuery(Protocol):
@@ -37,14 +37,14 @@ class ObjectQuery(Protocol):
         """Words for what it does."""
 
     def rank(
-        self, result: SearchResult, known: Knowledge, tools: RankingTools, progress: Progress
+        self, results: Sequence[SearchResult], known: Knowledge, tools: RankingTools, progress: Progress
     ) -> Iterator[Match | None]:
         """Rank objects; on the inference thread.
 
         Parameters
         ----------
-        result : SearchResult
-            The objects.
+        results : sequence of SearchResult
+            The objects of each plane; one at least.
         known : Knowledge
             What earlier queries found out about them.
         tools : RankingTools
@@ -91,21 +91,24 @@ class WordsQuery:
         return everything_messages.loading_text_model(self.model)
 
     def rank(
-        self, result: SearchResult, known: Knowledge, tools: RankingTools, progress: Progress
+        self, results: Sequence[SearchResult], known: Knowledge, tools: RankingTools, progress: Progress
     ) -> Iterator[Match | None]:
         """See `ObjectQuery.rank`."""
         # Here: torch comes in with the ranking.
-        from napari_sam.text.ranking import THRESHOLD, embed_masks, rank_embeddings
+        from napari_sam.text.ranking import THRESHOLD, MaskEmbeddings, embed_masks, rank_embeddings
 
         tools.stage = self.intent
-        encoder = tools.encoder(self.model, result.request.device, progress)
+        encoder = tools.encoder(self.model, results[0].request.device, progress)
         yield None
-        masks = [proposal.mask for proposal in result.table.proposals]
         embeddings = known.embeddings
         if embeddings is None or embeddings.model != encoder.name:
-            tools.stage = everything_messages.comparing(len(masks))
-            embeddings = embed_masks(encoder, _plane(result, progress).rendered, masks, progress=progress)
-            yield None
+            tools.stage = everything_messages.comparing(sum(len(result.table) for result in results))
+            vectors = []
+            for result, within in _with_objects(results, progress):
+                plane = read_part(result.request, within)
+                vectors.append(embed_masks(encoder, plane.rendered, _masks(result), progress=within).vectors)
+                yield None
+            embeddings = MaskEmbeddings(np.concatenate(vectors), encoder.name)
         ranking = rank_embeddings(encoder, embeddings, self.text)
         yield Match(
             everything_messages.words(self.text.phrases, self.text.negatives),
@@ -124,14 +127,17 @@ class ExamplesQuery:
     Attributes
     ----------
     positive, negative : tuple of int
-        Places of examples in the table, and of objects unlike them.
+        Examples, and objects unlike them, counted on over the tables of all planes.
     labels : numpy.ndarray, shape (h, w), integer, or None
-        Labels of the part of the plane, each an example; only where none was picked.
+        Labels of the part of a plane, each an example; only where none was picked.
+    on : SearchRequest or None
+        That part of a plane.
     """
 
     positive: tuple[int, ...]
     negative: tuple[int, ...] = ()
     labels: NDArray[np.integer[Any]] | None = None
+    on: SearchRequest | None = None
 
     @property
     def intent(self) -> str:
@@ -139,20 +145,24 @@ class ExamplesQuery:
         return everything_messages.COMPARING_EXAMPLES
 
     def rank(
-        self, result: SearchResult, known: Knowledge, tools: RankingTools, progress: Progress
+        self, results: Sequence[SearchResult], known: Knowledge, tools: RankingTools, progress: Progress
     ) -> Iterator[Match | None]:
         """See `ObjectQuery.rank`."""
-        masks, drawn = [proposal.mask for proposal in result.table.proposals], _drawn(self.labels)
         tools.stage = self.intent
-        engine = tools.engine(result.request.model, result.request.device, progress)
-        plane = _plane(result, progress)
-
-        def describe(masks: list[BoxedMask]) -> Descriptors:
-            return Descriptors.of(engine.predictor, engine.embed(plane, progress), plane.pixels, masks)
-
-        descriptors = known.descriptors or describe(masks)
-        yield None
-        examples = describe(drawn) if drawn else descriptors.take(self.positive)
+        request = results[0].request
+        engine = tools.engine(request.model, request.device, progress)
+        descriptors = known.descriptors
+        if descriptors is None:
+            parts = []
+            for result, within in _with_objects(results, progress):
+                noted = result.descriptors
+                parts.append(noted or describe_objects(engine, read_part(result.request, within), result.table))
+                yield None
+            descriptors = Descriptors.joined(parts)
+        examples, drawn = descriptors.take(self.positive), _drawn(self.labels)
+        if drawn and self.on is not None:
+            plane = read_part(self.on, progress)
+            examples = Descriptors.of(engine.predictor, engine.embed(plane, progress), plane.pixels, drawn)
         if not len(examples):
             raise InputError(everything_messages.PICK_FIRST)
         query = ExampleQuery.of(descriptors, examples, descriptors.take(self.negative))
@@ -168,10 +178,19 @@ def _phrases(text: str) -> tuple[str, ...]:
     return tuple(phrase for phrase in (part.strip() for part in text.split(",")) if phrase)
 
 
-def _plane(result: SearchResult, progress: Progress) -> Plane:
-    """Read the part of the plane that was searched, at its full resolution."""
-    start, shape = result.request.start, result.request.shape
-    return result.request.source.read(Crop((float(start[0]), float(start[1])), shape), progress)
+def _with_objects(results: Sequence[SearchResult], progress: Progress) -> Iterator[tuple[SearchResult, Progress]]:
+    """Give each plane that has objects, and what takes the share of its work that is done."""
+
+    def report(share: float, done: int) -> None:
+        progress((done + share) / len(results))
+
+    for number, result in enumerate(results):
+        if len(result.table):
+            yield result, partial(report, done=number)
+
+
+def _masks(result: SearchResult) -> list[BoxedMask]:
+    return [proposal.mask for proposal in result.table.proposals]
 
 
 def _drawn(labels: NDArray[np.integer[Any]] | None) -> list[BoxedMask]:

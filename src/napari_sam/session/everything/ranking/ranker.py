@@ -10,7 +10,7 @@ from napari_sam.session.everything.runner import StepRunner
 from napari_sam.session.state import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from napari_sam.inference.request import EngineFactory
     from napari_sam.inference.worker import Worker
@@ -56,22 +56,22 @@ class ObjectRanker:
             return None
         return Status("working", self._tools.stage, self._runner.share or None, cancellable=True)
 
-    def start(self, query: ObjectQuery, result: SearchResult, before: Match | None) -> None:
+    def start(self, query: ObjectQuery, results: Sequence[SearchResult], before: Match | None) -> None:
         """Begin to rank objects; another query that goes on is dropped.
 
         Parameters
         ----------
         query : ObjectQuery
             What to rank them by.
-        result : SearchResult
-            The objects.
+        results : sequence of SearchResult
+            The objects of each plane.
         before : Match or None
             An earlier ranking of them.
         """
         known, tools = Knowledge() if before is None else before.known, self._tools
         # Until the inference thread says what it does.
         tools.stage = query.intent
-        self._runner.start(lambda progress: query.rank(result, known, tools, progress))
+        self._runner.start(lambda progress: query.rank(results, known, tools, progress))
 
     def stop(self) -> None:
         """Stop at once; `ended` is not called."""

@@ -1,0 +1,1 @@
+"""Every object of a stack: looked for plane by plane, linked, and written as one step."""
