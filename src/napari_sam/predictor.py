@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from napari_sam.checkpoints.registry import ModelSpec
     from napari_sam.geometry import Frame
     from napari_sam.model.protocol import Features, PromptableModel, PromptKind
     from napari_sam.model.text_projection import ClipSpace
@@ -421,7 +422,19 @@ def load_predictor(
         loaded.digest,
         name=spec.title if spec is not None else path.name,
         fall_back=device == "auto",
-        notes=loaded.notes,
+        notes=loaded.notes + _missing_decoder(spec),
+    )
+
+
+def _missing_decoder(spec: ModelSpec | None) -> tuple[str, ...]:
+    """Say what a model could do if the second file that is published with it were here."""
+    from napari_sam.checkpoints.decoders import is_missing
+
+    if spec is None or not is_missing(spec):
+        return ()
+    return (
+        f"{spec.title} finds objects by a grid of points here. Its decoder finds them quicker, and is not on this "
+        f"machine: `napari-sam models download {spec.name}` gets it.",
     )
 
 

@@ -8,6 +8,7 @@ import shutil
 from itertools import count
 from typing import TYPE_CHECKING
 
+from napari_sam.checkpoints import decoders
 from napari_sam.checkpoints.checksums import file_digests, new_hasher
 from napari_sam.checkpoints.container import container_problem
 from napari_sam.checkpoints.receipts import read_receipt, weights_folder, write_receipt
@@ -67,6 +68,9 @@ def import_file(
     if architecture is not None and architecture not in ARCHITECTURES:
         raise WeightsError(f"There is no architecture {architecture!r}. Known: {', '.join(ARCHITECTURES)}.")
     known = recognise(path, lambda fraction: progress((1 + fraction) / 6))
+    if known is None and name is None and (model := decoders.recognise(path)) is not None:
+        _copy(path, decoders.target_path(model), lambda fraction: progress((1 + fraction) / 2))
+        return model
     if known is not None and name in (None, known.name):
         name, architecture, target = known.name, known.architecture, target_path(known)
     else:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
 
+from napari_sam.checkpoints import decoders
 from napari_sam.checkpoints.checksums import file_digests
 from napari_sam.checkpoints.reading import read_checkpoint
 from napari_sam.checkpoints.text_weights import without_unusable_words
@@ -15,7 +17,7 @@ from napari_sam.files import absence, printable
 from napari_sam.model.compact.model import build_compact
 from napari_sam.model.encoders.tiny_vit import fuse_batch_norms
 from napari_sam.model.protocol import TextPromptable
-from napari_sam.model.sam.checkpoint_keys import mismatch, recognise, require_match
+from napari_sam.model.sam.checkpoint_keys import decoder_weights, mismatch, recognise, require_match
 from napari_sam.model.sam.instance_decoder import PART, DenseSam, transposed_upsamplers
 from napari_sam.model.sam.medsam import MedSam
 from napari_sam.model.sam.sam import Sam
@@ -50,7 +52,8 @@ class LoadedModel:
     architecture : str
         "compact", "sam_vit_b", "mobile_sam", "medsam_vit_b", "sam_hq_vit_h", ...
     digest : str
-        SHA-256 of the file, in hexadecimal.
+        SHA-256 of the file, in hexadecimal; where a decoder of instances is used that lies beside it, of the digests of
+        both.
     notes : tuple of str
         What a person should know about it, in sentences.
     """
@@ -69,6 +72,8 @@ def load_checkpoint(
     progress: Progress = no_progress,
 ) -> LoadedModel:
     """Load a model from a file. Code in the file is never run.
+
+    Of ``vit_b.pt``, a decoder of instances in ``vit_b_decoder.pt`` beside it is used if it fits.
 
     Parameters
     ----------
@@ -91,12 +96,13 @@ def load_checkpoint(
         raise WeightsError(f"{missing} Download the model again, or choose another file.")
     try:
         contents, metadata = read_checkpoint(path)
+        second = None
         if metadata.get("architecture") == "compact":
             model, name, notes = _compact(path, contents, metadata, architecture, device)
         else:
-            model, name, notes = _sam(path, contents, metadata, architecture, device)
+            model, name, notes, second = _sam(path, contents, metadata, architecture, device)
         _require_finite(path, model)
-        digest = file_digests(path, ["sha256"], progress)["sha256"]
+        digest = _digest(path, second, progress)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}. Check the disk.") from error
     return LoadedModel(cast("PromptableModel", model), name, digest, notes)
@@ -118,10 +124,17 @@ def _compact(
     return model, "compact", notes
 
 
+def _digest(path: Path, second: Path | None, progress: Progress) -> str:
+    digest = file_digests(path, ["sha256"], progress)["sha256"]
+    if second is None:
+        return digest
+    return hashlib.sha256(f"{digest} {file_digests(second, ['sha256'])['sha256']}".encode()).hexdigest()
+
+
 def _sam(
     path: Path, contents: object, metadata: dict[str, str], architecture: str | None, device: str | torch.device
-) -> tuple[nn.Module, str, tuple[str, ...]]:
-    """Build a SAM of whatever kind from its tensors."""
+) -> tuple[nn.Module, str, tuple[str, ...], Path | None]:
+    """Build a SAM of whatever kind from its tensors; return the file beside it of which something is used, too."""
     found = recognise(contents)
     name, notes = found.architecture, found.notes
     if architecture is None and "medsam" in path.stem.lower():
@@ -132,22 +145,41 @@ def _sam(
     if architecture not in (None, name):
         raise _mismatch(path, name, architecture)
     _require_backed(path, [*found.state.values(), *found.decoder.values()])
+    found, second, faults = _with_second_file(path, found)
+    notes += faults
     state, space, more = without_unusable_words(found.state, metadata, boxes_only=name == MEDSAM)
     notes += more
     with weightless():
         model = _taught((MedSam if name == MEDSAM else Sam)(found.config), space)
     require_match(state, model.state_dict())
-    if found.decoder:
+    if found.decoder or second is not None:
         dense, decoder = _with_decoder(found)
         if unfit := _unfit(dense, decoder, name):
             # Prompts are answered without it.
-            notes += (f"micro-sam's decoder for automatic segmentation is in the file but not used: {unfit}.",)
+            where = "in the file" if second is None else f"in {second.name}"
+            notes += (f"micro-sam's decoder for automatic segmentation is {where} but not used: {unfit}.",)
+            second = None
         else:
             model, state = dense, state | decoder
     model.to_empty(device=device).load_state_dict(state)
     _freeze(model)
     fuse_batch_norms(model)
-    return model, name, notes
+    return model, name, notes, second
+
+
+def _with_second_file(path: Path, found: Checkpoint) -> tuple[Checkpoint, Path | None, tuple[str, ...]]:
+    """Add the decoder that lies beside a checkpoint, if it has none itself; say why one cannot be used."""
+    second = None if found.decoder else decoders.beside(path)
+    if second is None:
+        return found, None, ()
+    try:
+        decoder = decoder_weights(read_checkpoint(second)[0])
+        _require_backed(second, [*decoder.values()])
+        _require_numbers(second, decoder)
+    except WeightsError as error:
+        # Prompts are answered without it.
+        return found, None, (f"Objects are not found by micro-sam's decoder: {error}",)
+    return replace(found, decoder=decoder), second, ()
 
 
 def _taught(model: TaughtT, space: ClipSpace | None) -> TaughtT:
@@ -185,7 +217,11 @@ def _require_backed(path: Path, tensors: Sequence[Tensor]) -> None:
 
 def _require_finite(path: Path, model: nn.Module) -> None:
     """Refuse weights that are not numbers: such a model finds no object anywhere, and does not say why."""
-    for name, value in model.state_dict().items():
+    _require_numbers(path, model.state_dict())
+
+
+def _require_numbers(path: Path, state: Mapping[str, Tensor]) -> None:
+    for name, value in state.items():
         if value.is_floating_point() and value.numel() and not torch.stack(torch.aminmax(value)).isfinite().all():
             raise WeightsError(
                 f"{path.name} is damaged: its weights {printable(name)} are not all finite numbers, as after a "

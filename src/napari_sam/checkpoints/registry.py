@@ -45,6 +45,22 @@ ARCHITECTURES = tuple(_APPROXIMATE_SIZES)
 
 
 @dataclass(frozen=True, slots=True)
+class DecoderFile:
+    """micro-sam's decoder of instances, where it is a file of its own.
+
+    Attributes
+    ----------
+    urls : tuple of str
+        Where the file is.
+    xxh128 : str
+        Published checksum, lower-case hexadecimal.
+    """
+
+    urls: tuple[str, ...]
+    xxh128: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
     """What is known of one checkpoint before it is on this machine.
 
@@ -70,6 +86,8 @@ class ModelSpec:
         One line that helps to choose.
     project : str
         Address of the people who made it: what to read, and what to cite. Empty for the bundled model: it is ours.
+    decoder : DecoderFile, optional
+        A second file, without which the model answers prompts all the same.
     """
 
     name: str
@@ -84,6 +102,7 @@ class ModelSpec:
     domain: str = ""
     use_for: str = ""
     project: str = ""
+    decoder: DecoderFile | None = None
 
     @property
     def bundled(self) -> bool:
@@ -171,6 +190,7 @@ def _micro_sam(
     training: str,
     url: str,
     xxh128: str,
+    decoder: DecoderFile,
     *,
     title: str,
     licence: str,
@@ -191,6 +211,7 @@ def _micro_sam(
         architecture=architectures[letter],
         urls=(url,),
         xxh128=xxh128,
+        decoder=decoder,
         licence=licence,
         domain=domain,
         use_for=use_for,
@@ -198,12 +219,13 @@ def _micro_sam(
     )
 
 
-def _light(letter: Literal["t", "b", "l"], path: str, xxh128: str, use_for: str) -> ModelSpec:
+def _light(letter: Literal["t", "b", "l"], path: str, xxh128: str, decoder: str, use_for: str) -> ModelSpec:
     return _micro_sam(
         letter,
         "lm",
         _EBI + path,
         xxh128,
+        _decoder_beside(path, decoder),
         title="micro-sam light microscopy",
         licence=_CC_BY,
         domain="light microscopy",
@@ -211,12 +233,13 @@ def _light(letter: Literal["t", "b", "l"], path: str, xxh128: str, use_for: str)
     )
 
 
-def _electron(letter: Literal["t", "b", "l"], path: str, xxh128: str, use_for: str) -> ModelSpec:
+def _electron(letter: Literal["t", "b", "l"], path: str, xxh128: str, decoder: str, use_for: str) -> ModelSpec:
     return _micro_sam(
         letter,
         "em_organelles",
         _EBI + path,
         xxh128,
+        _decoder_beside(path, decoder),
         title="micro-sam EM organelles",
         licence=_CC_BY,
         domain="electron microscopy",
@@ -224,12 +247,20 @@ def _electron(letter: Literal["t", "b", "l"], path: str, xxh128: str, use_for: s
     )
 
 
-def _histopathology(letter: Literal["b", "l", "h"], share: str, xxh128: str, use_for: str) -> ModelSpec:
+def _decoder_beside(path: str, xxh128: str) -> DecoderFile:
+    """Return the decoder that micro-sam's authors put beside a checkpoint."""
+    return DecoderFile((_EBI + path.removesuffix(".pt") + "_decoder.pt",), xxh128)
+
+
+def _histopathology(
+    letter: Literal["b", "l", "h"], share: str, xxh128: str, decoder: DecoderFile, use_for: str
+) -> ModelSpec:
     return _micro_sam(
         letter,
         "histopathology",
         f"{_GWDG}{share}/download",
         xxh128,
+        decoder,
         title="PathoSAM histopathology",
         licence=_UNSTATED,
         domain="histopathology",
@@ -321,48 +352,63 @@ MODELS: tuple[ModelSpec, ...] = (
         "b",
         "diplomatic-bug/1.2/files/vit_b.pt",
         "fe9252a29f3f4ea53c15a06de471e186",
+        "708b15ac620e235f90bb38612c4929ba",
         "Cells and nuclei in fluorescence, phase contrast and DIC: the usual choice.",
     ),
     _light(
         "t",
         "faithful-chicken/1.1/files/vit_t.pt",
         "72ec5074774761a6e5c05a08942f981e",
+        "3e914a5f397b0312cdd36813031f8823",
         "Cells and nuclei in light microscopy, on a CPU.",
     ),
     _light(
         "l",
         "idealistic-rat/1.2/files/vit_l.pt",
         "017f20677997d628426dec80a8018f9d",
+        "2faeafa03819dfe03e7c46a44aaac64a",
         "Cells and nuclei in light microscopy, at its best; wants a GPU.",
     ),
     _electron(
         "b",
         "noisy-ox/1.2/files/vit_b.pt",
         "f3bf2ed83d691456bae2c3f9a05fb438",
+        "bb6398956a6b0132c26b631c14f95ce2",
         "Mitochondria and nuclei in electron microscopy: the usual choice.",
     ),
     _electron(
         "t",
         "greedy-whale/1/files/vit_t.pt",
         "253474720c497cce605e57c9b1d18fd9",
+        "8f897c7bb93174a4d1638827c4dd6f44",
         "Mitochondria and nuclei in electron microscopy, on a CPU.",
     ),
     _electron(
         "l",
         "humorous-crab/1.2/files/vit_l.pt",
         "810b084b6e51acdbf760a993d8619f2d",
+        "334877640bfdaaabce533e3252a17294",
         "Mitochondria and nuclei in electron microscopy, at its best; wants a GPU.",
     ),
     _histopathology(
-        "b", "sBB4H8CTmIoBZsQ", "ffd1a2cd84570458b257bd95fdd8f974", "Nuclei in H&E-stained tissue: the usual choice."
+        "b",
+        "sBB4H8CTmIoBZsQ",
+        "ffd1a2cd84570458b257bd95fdd8f974",
+        DecoderFile((_GWDG + "KO9AWqynI7SFOBj/download",), "6a66194dcb6e36199cbee2214ecf7213"),
+        "Nuclei in H&E-stained tissue: the usual choice.",
     ),
     _histopathology(
-        "l", "IZgnn1cpBq2PHod", "b591833c89754271023e901281dee3f2", "Nuclei in H&E-stained tissue; wants a GPU."
+        "l",
+        "IZgnn1cpBq2PHod",
+        "b591833c89754271023e901281dee3f2",
+        DecoderFile((_GWDG + "oIs6VSmkOp7XrKF/download",), "46aab7765d4400e039772d5a50b55c04"),
+        "Nuclei in H&E-stained tissue; wants a GPU.",
     ),
     _histopathology(
         "h",
         "L7AcvVz7DoWJ2RZ",
         "bd1856dafc156a43fb3aa705f1a6e92e",
+        DecoderFile((_GWDG + "1qAKxy5H0jgwZvM/download",), "3ed9f87e46ad5e16935bd8d722c8dc47"),
         "Nuclei in H&E-stained tissue, the largest; wants a GPU with 8 GB.",
     ),
     _micro_sam(
@@ -370,6 +416,7 @@ MODELS: tuple[ModelSpec, ...] = (
         "medical_imaging",
         f"{_GWDG}f5Ol4FrjPQWfjUF/download",
         "40169f1e3c03a4b67bff58249c176d92",
+        DecoderFile((f"{_GWDG}ahd3ZhZl2e0RIwz/download",), "9e498b12f526f119b96c88be76e3b2ed"),
         title="MedicoSAM medical imaging",
         licence=_UNSTATED,
         domain="medical",

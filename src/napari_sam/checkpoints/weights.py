@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_sam.checkpoints import download
+from napari_sam.checkpoints import decoders, download
 from napari_sam.checkpoints.checksums import file_digests
 from napari_sam.checkpoints.container import container_problem
 from napari_sam.checkpoints.receipts import drop_receipt, read_receipt, receipts, weights_folder, write_receipt
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from napari_sam.progress import Progress
 
 _PACKAGED = Path(__file__).resolve().parent.parent / "weights"
+
+
+_MODEL = 0.9
+"""Share of a download after which the model is here, and its decoder is not."""
 
 
 class State(StrEnum):
@@ -135,13 +139,15 @@ def verify(spec: ModelSpec, progress: Progress = no_progress) -> str:
     algorithm, digest = expected
     if file_digests(path, [algorithm], progress)[algorithm] != digest:
         raise WeightsError(_damaged(spec, path, f"its {algorithm} checksum differs"))
+    decoders.verify(spec)
     return words
 
 
 def ensure(spec: ModelSpec, progress: Progress = no_progress, *, limits: download.Limits | None = None) -> Path:
     """Return the file of `spec`, downloading it if it is missing or damaged.
 
-    A file that a person put into the folder by hand is read once and compared with the checksum.
+    A file that a person put into the folder by hand is read once and compared with the checksum. A decoder that is
+    published with it comes along when it is downloaded; without one, the model can be used all the same.
 
     Raises
     ------
@@ -165,8 +171,11 @@ def ensure(spec: ModelSpec, progress: Progress = no_progress, *, limits: downloa
     if not spec.urls:
         raise WeightsError(_damaged(spec, path, "it is missing or cut"))
     source = download.DownloadSource(spec.name, spec.urls, spec.size, spec.checksum, spec.largest_size)
-    download.download(source, path, progress, replace=state is State.DAMAGED, limits=limits)
-    _record(spec, path, spec.urls[0], progress)
+    share = 1.0 if spec.decoder is None else _MODEL
+    download.download(source, path, lambda done: progress(share * done), replace=state is State.DAMAGED, limits=limits)
+    _record(spec, path, spec.urls[0], no_progress)
+    with suppress(WeightsError):
+        decoders.ensure(spec, lambda done: progress(share + (1 - share) * done), limits=limits)
     return path
 
 
@@ -240,6 +249,7 @@ def remove(spec: ModelSpec) -> int:
         path.unlink(missing_ok=True)
         drop_receipt(spec.name)
         download.clear(path)
+        freed += decoders.remove(spec)
     except OSError as error:
         raise WeightsError(
             f"{error.filename} cannot be deleted: {error.strerror}. Delete it by hand, or change its permissions."

@@ -49,11 +49,16 @@ def download(
     What is downloaded may be carried to a machine without a network: files with `napari-sam models import`, the folders
     of text models by copying them.
     """
+    from napari_sam.checkpoints import decoders
+
     with reported(debug):
         for keeper, spec in [_lookup(name) for name in names]:  # a mistyped name must not cost the time of the others
             try:
                 with transfer_bar(spec.name, spec.approximate_size) as progress:
                     path = keeper.ensure(spec, progress)
+                if isinstance(spec, ModelSpec) and decoders.is_missing(spec):
+                    with transfer_bar(f"{spec.name}, decoder", None) as progress:
+                        decoders.ensure(spec, progress)
             except KeyboardInterrupt as error:
                 kept = format_bytes(keeper.partial_size(spec))
                 raise Cancelled(

@@ -137,6 +137,14 @@ def recognise(contents: object) -> Checkpoint:
     raise _unknown(state)
 
 
+def decoder_weights(contents: object) -> dict[str, Tensor]:
+    """Take the tensors out of a file that holds micro-sam's decoder of instances alone; empty where there are none."""
+    if not isinstance(contents, Mapping):
+        return {}
+    beside = contents.get("decoder_state")
+    return _plain(beside if isinstance(beside, Mapping) else contents)
+
+
 def require_match(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
     """Check that a state has the names, shapes and kinds of numbers that a model expects.
 
