@@ -69,6 +69,26 @@ def test_what_a_part_looks_at_is_all_that_is_read(asked):
     assert result.table.intensity.tolist() == [255]
 
 
+class CountedPixels(np.ndarray):
+    """Counts the pixels that are read."""
+
+    read = 0
+
+    def __getitem__(self, key):
+        part = np.asarray(self)[key]
+        CountedPixels.read += part.size
+        return part
+
+
+def test_a_plane_that_is_one_picture_is_read_once(asked, monkeypatch):
+    monkeypatch.setattr(CountedPixels, "read", 0)
+    pixels = np.zeros((300, 400), np.uint8)
+    pixels[210:230, 310:330] = 255
+    [_, result] = search(FakeEngine(), request_of(pixels.view(CountedPixels)), no_progress)
+    assert result.table.intensity.tolist() == [255]
+    assert CountedPixels.read == pixels.size
+
+
 @pytest.mark.parametrize(
     ("mode", "dense_head", "kind"),
     [

@@ -178,12 +178,14 @@ def search(
     settings, chosen = _settings(engine, request)
     tiles = _plan(request.shape).tiles
     found: list[Proposal] = []
+    last: list[Plane] = []
     for tile in tiles:
 
         def within(share: float, done: int = tile.number) -> None:
             progress((done + share) / len(tiles))
 
         def find(plane: Plane, progress: Progress) -> list[Proposal]:
+            last[:] = [plane]
             embedding = engine.embed(plane, progress=lambda share: progress(_EMBEDDED * share))
             return find_proposals(
                 engine.predictor,
@@ -201,8 +203,8 @@ def search(
         found.extend(replace(one, mask=_on_part(one.mask, request)) for one in whole)
         within(1.0)
         yield None
-    # For the mean intensities; read again, as the pictures of many tiles are not all kept.
-    plane = read_part(request, lambda _share: progress(1.0))
+    # For the mean intensities; read again where there are many tiles, whose pictures are not all kept.
+    plane = last[0] if len(tiles) == 1 else read_part(request, lambda _share: progress(1.0))
     table = ProposalTable.of(found, plane.pixels)
     described = describe_objects(engine, plane, table) if describe and len(table) else None
     yield SearchResult(request, table, chosen, described)
