@@ -263,6 +263,19 @@ def test_mistakes_cost_no_work(run, image, tmp_path, squares, labels, options, w
 
 
 @pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("cells.tif", "is the image itself"),
+        ("nothing.zip", "There is no file or folder"),
+        ("nothing.tif", "There is no file or folder"),
+    ],
+)
+def test_what_is_no_file_of_labels(run, image, tmp_path, squares, name, words):
+    result = run("find", image, "-o", tmp_path / "out.tif", "--example-labels", tmp_path / name)
+    assert result.exit_code == 1 and words in result.stderr and not squares.loaded
+
+
+@pytest.mark.parametrize(
     ("options", "words"),
     [
         ((), "--text WORDS, or --example-labels FILE"),

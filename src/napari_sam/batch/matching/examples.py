@@ -12,6 +12,8 @@ from napari_sam.datasets.records import AnnotatedImage, MaskObject, from_labels
 from napari_sam.datasets.table import recognise
 from napari_sam.errors import InputError
 from napari_sam.io.labels import read_labels
+from napari_sam.io.outputs import same_place
+from napari_sam.io.reading import require_path
 from napari_sam.io.stacks import open_stack
 from napari_sam.masks import BoxedMask
 
@@ -99,6 +101,9 @@ def read_examples(
 
 def _objects(path: Path, image: PlannedImage) -> dict[tuple[int, ...], list[MaskObject]]:
     """Read the objects of a file, by the plane of the image that they lie on."""
+    require_path(path)
+    if same_place(path, image.path):
+        raise InputError(f"{path} is the image itself. Give the labels of a few objects on it.")
     shape = image.shape[-2], image.shape[-1]
     known = {plane.index for plane in image.planes}
     found = {}
