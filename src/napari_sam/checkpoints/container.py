@@ -67,13 +67,13 @@ def outer_form(path: Path) -> Form:
     if start.startswith(b"PK"):
         _check_archive(path, size)
         return Form.ARCHIVE
-    if start.startswith(b"\x80"):
-        return Form.PICKLE
-    # safetensors begins with the length of its header, which is JSON.
+    # safetensors begins with the length of its header, which is JSON. It may begin with the byte that pickles do.
     header = int.from_bytes(start[:8], "little")
     if size > 8 and 1 < header <= size - 8 and start[8:9] == b"{":
         _check_safetensors(path, header, size)
         return Form.SAFETENSORS
+    if start.startswith(b"\x80"):
+        return Form.PICKLE
     raise FormError("it is neither a torch nor a safetensors checkpoint")
 
 
