@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 
 def vars_of(batch: Batch) -> list[torch.Tensor]:
-    return [getattr(batch, field.name) for field in fields(batch)]
+    return [part for field in fields(batch) if (part := getattr(batch, field.name)) is not None]
 
 
 def drawn_alike(one, other) -> bool:

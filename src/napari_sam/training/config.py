@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
+
+from napari_sam.errors import InputError
 
 _MOST_WORKERS = 24  # more only take memory: a GPU is not that fast
 
@@ -111,6 +113,48 @@ def usual(device_type: str) -> TrainingConfig:
         ema=0.9995,
         bfloat16=device_type == "cuda",
         workers=max(1, min(_MOST_WORKERS, cores - 1)),
+    )
+
+
+def with_wishes(
+    config: TrainingConfig,
+    *,
+    steps: int | None = None,
+    hours: float | None = None,
+    batch: int | None = None,
+    threads: int | None = None,
+    learning_rate: float | None = None,
+) -> TrainingConfig:
+    """Return settings with what a person asked for; None leaves what is there.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+    steps, threads, learning_rate
+        See `TrainingConfig`.
+    hours : float, optional
+        After which the schedule ends.
+    batch : int, optional
+        Images in a step, on all threads together.
+
+    Raises
+    ------
+    InputError
+        If the images cannot be shared out among the threads, or there is no time.
+    """
+    threads = threads or config.threads
+    batch = batch or config.images * config.threads
+    if batch % threads:
+        raise InputError(f"{batch} images cannot be shared out evenly among {threads} threads. Change one of the two.")
+    if hours is not None and hours <= 0:
+        raise InputError(f"{hours} hours are no time to train in. Give more than 0.")
+    return replace(
+        config,
+        steps=steps or config.steps,
+        max_seconds=config.max_seconds if hours is None else 3600 * hours,
+        images=batch // threads,
+        threads=threads,
+        learning_rate=learning_rate or config.learning_rate,
     )
 
 

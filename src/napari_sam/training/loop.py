@@ -203,7 +203,9 @@ class Trainer(Generic[NetworkT]):
         enabled = self.config.bfloat16
         with torch.autocast(self.device.type, torch.bfloat16, enabled=enabled, cache_enabled=alone):
             loss, measured = objective(self._trainable, batch, drawn.extra_rounds, self.config.dense_weight, generator)
-        return torch.autograd.grad(loss, self.parameters), measured, len(batch.images)
+        # A batch without boxes, say, leaves the weights of their corners aside.
+        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
+        return gradients, measured, len(batch.images)
 
     def _log(self, values: dict[str, float]) -> None:
         rounded = {name: float(f"{value:.5g}") for name, value in values.items()}
@@ -248,14 +250,14 @@ class Trainer(Generic[NetworkT]):
 
 
 def _parameter_groups(model: Trainable[nn.Module], config: TrainingConfig) -> list[dict[str, Any]]:
-    """Sort parameters by what they are allowed: weights decay, biases and gains do not; a trunk learns slowly."""
+    """Sort parameters that learn by what they may: weights decay, biases and gains do not; a trunk learns slowly."""
     groups = []
     for trunk in (False, True):
         for decays in (True, False):
             chosen = [
                 parameter
                 for name, parameter in model.network.named_parameters()
-                if model.is_pretrained(name) == trunk and (parameter.ndim > 1) == decays
+                if parameter.requires_grad and model.is_pretrained(name) == trunk and (parameter.ndim > 1) == decays
             ]
             decay = config.weight_decay if decays else 0.0
             share = config.backbone_share if trunk else 1.0

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_sam.training.data.simulated_prompts import correct, first_prompts
+from napari_sam.model.text_projection import given
+from napari_sam.training.data.simulated_prompts import ask_by_text, correct, first_prompts
 from napari_sam.training.losses import answer_loss, dense_loss
 
 if TYPE_CHECKING:
@@ -25,12 +26,14 @@ def objective(
     -------
     loss : Tensor, scalar
     measured : dict of str to float
-        Losses, and mean IoU of the single mask after a click, after a box and at the end, for the log.
+        Losses, and mean IoU of the single mask after a click, after a box, after words and at the end, for the log.
     """
     features = model.features(batch.images)
     # The truth is drawn at twice the resolution of the logits; simulated prompts are read from cells of theirs.
     truth = torch.nn.functional.avg_pool2d(batch.masks, 2)
     prompts = first_prompts(truth, generator)
+    if batch.texts is not None:
+        prompts = ask_by_text(prompts, batch.texts)
     boxed = torch.zeros_like(prompts.labels[:, 0], dtype=torch.bool)
     if prompts.boxes is not None:
         boxed = torch.isfinite(prompts.boxes).all(1)
@@ -53,6 +56,8 @@ def objective(
         dense = dense_loss(everything[batch.complete], batch.dense[batch.complete])
         loss, measured["dense"] = loss + dense_weight * dense, dense.item()
     shown = {"click": first_iou[ambiguous, 0], "box": first_iou[boxed, 0], "corrected": last_iou[:, 0]}
+    if batch.texts is not None:
+        shown["words"] = first_iou[given(batch.texts), 0]
     measured |= {name: iou.mean().item() for name, iou in shown.items() if len(iou)}
     return loss, measured
 

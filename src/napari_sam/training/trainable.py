@@ -20,7 +20,7 @@ class Trainable(Protocol[NetworkT_co]):
 
     @property
     def network(self) -> NetworkT_co:
-        """What is trained; its parameters are changed in place."""
+        """What is trained; its parameters are changed in place, those aside that want no gradient."""
 
     @property
     def description(self) -> str:
@@ -46,7 +46,7 @@ class Trainable(Protocol[NetworkT_co]):
 
         Returns
         -------
-        logits : Tensor, shape (B, 4, H / 2, W / 2)
+        logits : Tensor, shape (B, 4, H / 4, W / 4)
             The single mask, then the three candidates.
         scores : Tensor, shape (B, 4)
             Predicted IoU.

@@ -12,7 +12,7 @@ from napari_sam.training.bundled.backbone import read_backbone
 from napari_sam.training.bundled.export import digest, load_average
 from napari_sam.training.bundled.matching import Matching
 from napari_sam.training.bundled.train import BundledConfig
-from napari_sam.training.config import TrainingConfig, available_cores, usual
+from napari_sam.training.config import TrainingConfig, available_cores, usual, with_wishes
 from napari_sam.training.loop import CHECKPOINT
 
 if TYPE_CHECKING:
@@ -144,19 +144,16 @@ def _on_backbone(wishes: Wishes, origin: dict[str, Any]) -> tuple[CompactConfig,
 
 
 def _training(base: TrainingConfig, wishes: Wishes, workers: int) -> TrainingConfig:
-    threads = wishes.threads or base.threads
-    batch = wishes.batch or base.images * base.threads
-    if batch % threads:
-        raise InputError(f"{batch} images cannot be shared out evenly among {threads} threads. Change one of the two.")
-    if wishes.hours is not None and wishes.hours <= 0:
-        raise InputError(f"{wishes.hours} hours are no time to train in. Give more than 0.")
-    return replace(
+    asked = with_wishes(
         base,
-        steps=wishes.steps or base.steps,
-        max_seconds=base.max_seconds if wishes.hours is None else 3600 * wishes.hours,
-        images=batch // threads,
-        threads=threads,
-        learning_rate=wishes.learning_rate or base.learning_rate,
+        steps=wishes.steps,
+        hours=wishes.hours,
+        batch=wishes.batch,
+        threads=wishes.threads,
+        learning_rate=wishes.learning_rate,
+    )
+    return replace(
+        asked,
         bfloat16=base.bfloat16 if wishes.bfloat16 is None else wishes.bfloat16,
         patience=wishes.patience or base.patience,
         workers=workers,

@@ -23,11 +23,13 @@ class TrainableCompact:
     Parameters
     ----------
     config : CompactConfig
-        Its sizes; the weights are random.
+        Its sizes.
+    network : CompactSam, optional
+        Of these sizes; default: one with random weights.
     """
 
-    def __init__(self, config: CompactConfig) -> None:
-        self.network = CompactSam(config)
+    def __init__(self, config: CompactConfig, network: CompactSam | None = None) -> None:
+        self.network = CompactSam(config) if network is None else network
         self.description = config.to_json()
 
     def is_pretrained(self, parameter: str) -> bool:

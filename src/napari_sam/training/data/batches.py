@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from napari_sam.training.data.object_texts import ObjectTexts
     from napari_sam.training.data.pools import Pool
 
 # Crop pixels of an object that is asked for. A few are too small to be seen well, so that the predicted IoU learns to
@@ -42,6 +43,8 @@ class Batch:
         Targets of the dense head.
     complete : Tensor, shape (N,), bool
         Images all of whose objects are labelled: the dense head learns from them alone.
+    texts : Tensor, shape (B, width), float32, or None
+        CLIP embeddings that objects are asked for by; NaN for one that is pointed at.
     """
 
     images: Tensor
@@ -49,10 +52,15 @@ class Batch:
     masks: Tensor
     dense: Tensor
     complete: Tensor
+    texts: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """Copy to a device."""
-        return Batch(*(part.to(device) for part in (self.images, self.objects, self.masks, self.dense, self.complete)))
+        images, objects, masks, dense, complete = (
+            part.to(device) for part in (self.images, self.objects, self.masks, self.dense, self.complete)
+        )
+        texts = None if self.texts is None else self.texts.to(device)
+        return Batch(images, objects, masks, dense, complete, texts)
 
 
 class CropSource:
@@ -62,12 +70,18 @@ class CropSource:
     ----------
     pools : sequence of (Pool, float)
         Each with its share of the crops; shares need not add up to 1.
+    texts : ObjectTexts, optional
+        For the images of the one pool that there is then. What a colour or a grain is called would be wrong in a
+        picture with other ones, so that crops keep their colours.
     """
 
-    def __init__(self, pools: Sequence[tuple[Pool, float]]) -> None:
+    def __init__(self, pools: Sequence[tuple[Pool, float]], texts: ObjectTexts | None = None) -> None:
         if not pools:
             raise ValueError("nothing to train on: give real images, a bank of scenes, or both")
         self._pools = [pool for pool, _ in pools]
+        if texts is not None and len(pools) > 1:
+            raise ValueError("embeddings belong to the images of one pool")
+        self._texts = texts
         shares = np.array([share for _, share in pools])
         self._shares = shares / shares.sum()
 
@@ -78,14 +92,20 @@ class CropSource:
         complete: list[bool] = []
         masks: list[NDArray[np.bool_]] = []
         owners: list[int] = []
+        texts: list[NDArray[np.float32]] = []
         while len(pixels) < images:
             crop = self._pools[int(rng.choice(len(self._pools), p=self._shares))].crop(rng, side)
             chosen = _choose(rng, crop.labels, objects, crop.wanted)
             if not chosen:
                 continue
             owners += [len(pixels)] * len(chosen)
-            masks += chosen
-            pixels.append(torch.from_numpy(disturb(rng, crop.image)).permute(2, 0, 1))
+            masks += [crop.labels[level] == label for level, label in chosen]
+            image = crop.image
+            if self._texts is None:
+                image = disturb(rng, image)
+            else:
+                texts.append(self._texts.draw(rng, crop.source, [label for _, label in chosen]))
+            pixels.append(torch.from_numpy(image).permute(2, 0, 1))
             dense.append(dense_targets(crop.labels[0]))
             complete.append(crop.complete)
         return Batch(
@@ -94,11 +114,12 @@ class CropSource:
             torch.from_numpy(np.stack(masks)).float()[:, None],
             torch.stack(dense),
             torch.tensor(complete),
+            torch.from_numpy(np.concatenate(texts)) if texts else None,
         )
 
 
-def _choose(rng: Generator, labels: NDArray[np.int32], count: int, wanted: int = 0) -> list[NDArray[np.bool_]]:
-    """Masks of some objects of the levels, neither specks nor nearly everything; first the one that is wanted."""
+def _choose(rng: Generator, labels: NDArray[np.int32], count: int, wanted: int = 0) -> list[tuple[int, int]]:
+    """Level and label of some objects, neither specks nor nearly everything; first the one that is wanted."""
     candidates: list[tuple[int, int]] = []
     chances: list[float] = []
     for index, level in enumerate(labels):
@@ -112,7 +133,7 @@ def _choose(rng: Generator, labels: NDArray[np.int32], count: int, wanted: int =
     # The first of a random order that favours what is rare (Efraimidis and Spirakis 2006).
     order = np.argsort(rng.exponential(size=len(candidates)) / np.asarray(chances))
     first = sorted(order.tolist(), key=lambda i: candidates[i] != (0, wanted))
-    return [labels[candidates[i][0]] == candidates[i][1] for i in first[:count]]
+    return [candidates[i] for i in first[:count]]
 
 
 def dense_targets(level: NDArray[np.integer]) -> Tensor:

@@ -32,7 +32,7 @@ _AHEAD = 2  # batches that each process holds ready
 _ALIGNED = 16  # bytes
 
 _Entry: TypeAlias = "tuple[str, str, tuple[int, int], int]"  # name, kind, (H, W), offset in the file
-_Packed: TypeAlias = "tuple[Tensor, Tensor, Tensor, Tensor, Tensor, int, int]"
+_Packed: TypeAlias = "tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None, int, int]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +77,14 @@ def _pack(drawn: BatchPart) -> _Packed:
     """Flatten for the way between processes; masks go as bytes, a quarter of what they weigh as floats."""
     batch = drawn.batch
     masks = batch.masks.to(torch.uint8)
-    return batch.images, batch.objects, masks, batch.dense, batch.complete, drawn.seed, drawn.extra_rounds
+    return batch.images, batch.objects, masks, batch.dense, batch.complete, batch.texts, drawn.seed, drawn.extra_rounds
 
 
 def _unpack(packed: _Packed, device: torch.device) -> BatchPart:
-    tensors, (seed, extra_rounds) = packed[:5], packed[5:]
+    tensors, (texts, seed, extra_rounds) = packed[:5], packed[5:]
     images, objects, masks, dense, complete = (part.to(device, non_blocking=True) for part in tensors)
-    return BatchPart(Batch(images, objects, masks.float(), dense, complete), seed, extra_rounds)
+    told = None if texts is None else texts.to(device, non_blocking=True)
+    return BatchPart(Batch(images, objects, masks.float(), dense, complete, told), seed, extra_rounds)
 
 
 def prefetched(

@@ -43,12 +43,15 @@ class TrainingCrop:
         Label, of the first level, of the object that the crop was cut around; 0 for none.
     complete : bool
         Whether all objects of the kind are labelled, so that what is unlabelled is background.
+    source : int
+        Place of its image in the pool; -1 where nobody asks for it.
     """
 
     image: NDArray[np.uint8]
     labels: NDArray[np.int32]
     wanted: int = 0
     complete: bool = True
+    source: int = -1
 
 
 class Pool(Protocol):
@@ -170,7 +173,7 @@ class ObjectPool:
         centre = _inside(rng, item.labels, int(objects.labels[row]), (y0, x0, y1, x1), choice < _SIZED)
         scale = float(np.clip(scale, *_SCALES))
         image, labels = random_crop(rng, item.image, item.labels[None], side, scale, centre)
-        return TrainingCrop(image, labels, wanted, self._settings_of(kind).complete)
+        return TrainingCrop(image, labels, wanted, self._settings_of(kind).complete, index)
 
 
 def _by_kind(images: Sequence[LabelledImage]) -> dict[str, list[int]]:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from napari_sam.model.protocol import PromptTensors
+from napari_sam.model.text_projection import given
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -102,6 +103,27 @@ def first_prompts(masks: Tensor, generator: Generator) -> PromptTensors:
     return PromptTensors(clicks, labels, boxes, rough)
 
 
+def ask_by_text(prompts: PromptTensors, texts: Tensor) -> PromptTensors:
+    """Give some objects an embedding in the place of their first prompt.
+
+    Parameters
+    ----------
+    prompts : PromptTensors
+        Of `first_prompts`.
+    texts : Tensor, shape (B, width)
+        NaN for an object that keeps its prompt.
+    """
+    asked = given(texts)
+    boxes, masks = prompts.boxes, prompts.masks
+    return PromptTensors(
+        prompts.points,
+        prompts.labels.masked_fill(asked[:, None], -1),
+        None if boxes is None else boxes.masked_fill(asked[:, None], torch.nan),
+        None if masks is None else masks.masked_fill(asked[:, None, None, None], 0.0),
+        texts,
+    )
+
+
 def rough_mask(masks: Tensor, generator: Generator) -> Tensor:
     """Degrade masks into logits at stride 4: blurred, grown or shrunk, with a wavy border."""
     small = F.avg_pool2d(masks, 2)
@@ -146,4 +168,5 @@ def correct(prompts: PromptTensors, logits: Tensor, masks: Tensor, generator: Ge
         torch.cat((prompts.labels, labels[:, None]), 1),
         prompts.boxes,
         logits.detach().float() * kept,
+        prompts.texts,
     )

@@ -1,37 +1,25 @@
-"""``napari-sam train``: make the bundled model anew, and look at how a run goes."""
+"""``napari-sam train bundled``: make the bundled model anew."""
 
 import json
-import os
 import shlex
-import signal
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 from rich.table import Table
 
 from napari_sam.commands.common import reported, table_console, transfer_bar
 from napari_sam.commands.options.shared import Debug, Device
+from napari_sam.commands.train.watching import stoppable, watched
 from napari_sam.errors import Cancelled, InputError
-from napari_sam.progress import Progress, no_progress
-
-app = typer.Typer(no_args_is_help=True, help="Train the bundled model, and draw the log of a run.")
 
 _DOWNLOAD = "download"
 _COLUMNS = ("1 click", "3 clicks", "5 clicks", "box")
-_BETWEEN_LINES = 60.0  # seconds, where there is no terminal to draw a bar on
 
 
-@app.command()
 def bundled(
     bbbc038: Annotated[
         str,
@@ -101,7 +89,7 @@ def bundled(
     debug: Debug = False,
 ) -> None:
     """Train the bundled model from data to file; Ctrl-C keeps what was done, and the same command goes on."""
-    with reported(debug), _stoppable() as stop:
+    with reported(debug), stoppable() as stop:
         from napari_sam.device import choose_device
         from napari_sam.training.bundled.dataset import read_data
         from napari_sam.training.bundled.options import Wishes, plan
@@ -118,7 +106,7 @@ def bundled(
         planned = plan(wishes, output, chosen.type)
         archive = _archive(bbbc038, stop)
         typer.echo(f"{'Going on' if planned.done else 'Training'} in {output}, on {chosen}.", err=True)
-        with _watched(output, stop) as (progress, tell):
+        with watched(output, stop) as (progress, tell):
             tell("Reading images")
             data = read_data(archive, images or (), planned.config.held_out, progress)
             weights = train_bundled(
@@ -132,19 +120,6 @@ def bundled(
                 origin=planned.origin,
             )
         _report(weights, output / CARD)
-
-
-@app.command()
-def plot(
-    folder: Annotated[Path, typer.Argument(help="Folder of a run, or its log.jsonl.")],
-    debug: Debug = False,
-) -> None:
-    """Draw the log of a run, also one that is still going on, as log.png beside it."""
-    with reported(debug):
-        from napari_sam.training.log_plot import draw_log
-        from napari_sam.training.loop import LOG
-
-        typer.echo(draw_log(folder / LOG if folder.is_dir() else folder))
 
 
 def _archive(wanted: str, stop: Callable[[], None]) -> Path:
@@ -166,86 +141,6 @@ def _archive(wanted: str, stop: Callable[[], None]) -> Path:
             return bbbc038.download_archive(report)
         except Cancelled as error:
             raise Cancelled("Cancelled. What has arrived is kept: run the same command again to go on.") from error
-
-
-@contextmanager
-def _stoppable() -> Iterator[Callable[[], None]]:
-    """Let the first Ctrl-C wait until a step is whole: what is given raises `Cancelled` after one.
-
-    A second Ctrl-C interrupts at once. The same goes for SIGTERM, with which batch systems announce the end.
-    """
-    asked = False
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-        os.write(2, b"\nStopping after this step. Ctrl-C again stops at once.\n")  # safe in a handler, as echo is not
-
-    def stop() -> None:
-        if asked:
-            raise Cancelled
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        # What calls this may go on afterwards, as tests do.
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _watched(output: Path, stop: Callable[[], None]) -> Iterator[tuple[Progress, Callable[[str], None]]]:
-    """Show how a run goes on standard error: a bar with words, or a line now and then where nobody watches."""
-    latest = ""
-    with _shown() as (show_words, show_share):
-
-        def tell(words: str) -> None:
-            nonlocal latest
-            latest = words
-            show_words(words)
-
-        def progress(fraction: float, /) -> None:
-            stop()
-            show_share(fraction)
-
-        try:
-            yield progress, tell
-        except Cancelled as error:
-            where = f"Stopped ({latest}). " if latest else "Stopped. "
-            raise Cancelled(f"{where}Everything is kept in {output}: run the same command again to go on.") from error
-
-
-@contextmanager
-def _shown() -> Iterator[tuple[Callable[[str], None], Progress]]:
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        # Lines of text, as for a log.
-        yield _Lines(), no_progress
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    with Bar(*columns, TimeElapsedColumn(), TimeRemainingColumn(compact=True), console=console, transient=True) as bar:
-        task = bar.add_task("", total=1.0)
-        yield (
-            lambda words: bar.update(task, description=words),
-            lambda fraction, /: bar.update(task, completed=fraction),
-        )
-
-
-class _Lines:
-    """Writes every new stage, and a step now and then."""
-
-    def __init__(self) -> None:
-        self._next = 0.0
-
-    def __call__(self, words: str) -> None:
-        now = time.monotonic()
-        # Steps come many times a minute; other words tell of a new stage.
-        if not words.startswith("step ") or now >= self._next:
-            typer.echo(words, err=True)
-            self._next = now + _BETWEEN_LINES
 
 
 def _report(weights: Path, card: Path) -> None:

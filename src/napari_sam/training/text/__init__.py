@@ -1,0 +1,1 @@
+"""Teaching a promptable model to take words."""
