@@ -114,7 +114,7 @@ def run(request, together, projection) -> Path:
 class TestLearning:
     def test_the_loss_falls(self, run):
         first, *_, last = np.array_split([[line["first"], line["words"]] for line in log(run)], 8)
-        assert last.mean(0)[0] < 0.6 * first.mean(0)[0]
+        assert last.mean(0)[0] < 0.8 * first.mean(0)[0]
         assert last.mean(0)[1] > first.mean(0)[1] + 0.15
 
     def test_words_choose_the_right_one_of_two(self, run):
