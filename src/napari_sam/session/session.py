@@ -84,8 +84,8 @@ class Session:
     settings : SessionSettings
         What the person chose; each is an attribute of the session, too.
     everything : EverythingCommands
-        Every object of a plane at once: ``everything.find()``, ``everything.find_words("nucleus")``,
-        ``everything.accept()``.
+        Every object of a plane or a stack at once: ``everything.find()``, ``everything.find("stack")``,
+        ``everything.find_words("nucleus")``, ``everything.accept()``.
     """
 
     def __init__(

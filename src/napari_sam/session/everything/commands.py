@@ -154,4 +154,4 @@ class EverythingCommands:
     def discard(self) -> None:
         """Forget what was found."""
         with self._context.command():
-            self._controller.discard()
+            self._context.say(self._controller.discard())

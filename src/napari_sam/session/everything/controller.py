@@ -205,12 +205,12 @@ class EverythingController:
         self.chooser.unlock()
         return stopped
 
-    def stop(self) -> None:
-        """Stop what is under way, and keep nothing that was not written."""
+    def stop(self) -> str:
+        """Stop what is under way, and keep nothing that was not written; return words for what was written in part."""
         self._finder.stop()
         self._ranker.stop()
-        self._stack.stop()
         self._then, self.chooser.locked = None, False
+        return self._stack.stop()
 
     def refresh(self) -> None:
         """Choose anew among what was found, as the labels are now."""
@@ -246,16 +246,17 @@ class EverythingController:
         if done is None:
             return everything_messages.NOTHING_FREE
         self._worker.submit("journal", lambda _progress: self._recorder.sync())
-        self.discard()
+        self.chooser.discard()
         self.notified.emit(Status("idle", done))
         return ""
 
-    def discard(self) -> None:
-        """Forget what was found."""
+    def discard(self) -> str:
+        """Forget what was found; return words where only a part of it was written."""
         self._ranker.stop()
-        self._stack.stop()
+        stopped = self._stack.stop()
         self.chooser.locked = False
         self.chooser.discard()
+        return stopped
 
     # -- what comes of work -----------------------------------------------------------------------
 
@@ -315,4 +316,5 @@ class EverythingController:
         self.notified.emit(Status("idle" if count else "attention", text))
 
     def _on_chooser_lost(self) -> None:
-        self.stop()
+        if stopped := self.stop():
+            self.notified.emit(Status("attention", stopped))

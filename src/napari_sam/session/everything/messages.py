@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 RUNNING = "Objects are being found already. Cancel that first."
 CANCELLED = "Cancelled. No objects were kept."
+LINKING_CANCELLED = "Cancelled. Nothing was written."
 RANKING_CANCELLED = "Cancelled. The objects are shown as they were."
 NO_STACK = "This image has one plane here: there is no stack to look through."
 TARGET_GONE = "The labels layer was removed or lies elsewhere now. Nothing more was written."
@@ -76,8 +77,8 @@ def writing(place: int, planes: int) -> str:
 def written_in_part(done: int, planes: int) -> str:
     """Say that writing was cancelled."""
     if not done:
-        return RANKING_CANCELLED
-    return f"Cancelled. {done} of {planes} planes are written; one undo takes them back."
+        return LINKING_CANCELLED
+    return f"Cancelled. {done} of {planes} planes are written; one undo takes all of that back."
 
 
 def written_stack(count: int, outlines: int, planes: int, layer: str, divisions: int) -> str:

@@ -206,7 +206,9 @@ def search(
     # For the mean intensities; read again where there are many tiles, whose pictures are not all kept.
     plane = last[0] if len(tiles) == 1 else read_part(request, lambda _share: progress(1.0))
     table = ProposalTable.of(found, plane.pixels)
-    described = describe_objects(engine, plane, table) if describe and len(table) else None
+    described = (
+        describe_objects(engine, plane, table, lambda _share: progress(1.0)) if describe and len(table) else None
+    )
     yield SearchResult(request, table, chosen, described)
 
 
@@ -216,11 +218,11 @@ def read_part(request: SearchRequest, progress: Progress) -> Plane:
     return request.source.read(Crop(start, request.shape), progress)
 
 
-def describe_objects(engine: EngineLike, plane: Plane, table: ProposalTable) -> Descriptors:
+def describe_objects(engine: EngineLike, plane: Plane, table: ProposalTable, progress: Progress) -> Descriptors:
     """Note what tells the objects of a plane apart."""
     masks = [proposal.mask for proposal in table.proposals]
     # One picture, also where tiles were looked at: only so can the objects be compared with each other.
-    return Descriptors.of(engine.predictor, engine.embed(plane), plane.pixels, masks)
+    return Descriptors.of(engine.predictor, engine.embed(plane, progress), plane.pixels, masks)
 
 
 def _settings(engine: EngineLike, request: SearchRequest) -> tuple[DenseSettings | GridSettings, ProposalFilter]:

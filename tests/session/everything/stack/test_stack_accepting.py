@@ -201,6 +201,7 @@ def test_nothing_can_be_chosen_while_they_are_linked(searched):
 def test_cancel_while_they_are_linked_lets_the_person_choose_on(searched, viewer):
     searched.everything.accept()
     searched.cancel()
+    assert searched.state.status.text == everything_messages.LINKING_CANCELLED
     searched.wait(60)
     assert searched.target is None
     assert section(searched).can_accept
@@ -255,6 +256,15 @@ def test_what_is_painted_in_between_is_respected(searched, before_write):
     data = accepted(searched)
     assert (data[2][ONE] == 9).all()
     np.testing.assert_array_equal(data[2][TWO], 2)
+
+
+def test_who_removes_the_outlines_meanwhile_hears_what_is_written(searched, viewer, before_write):
+    before_write.append(lambda done: viewer.layers.remove("SAM objects") if done == 2 else None)
+    data = accepted(searched)
+    assert searched.state.status.text == everything_messages.written_in_part(2, 3)
+    assert [bool(plane.any()) for plane in data] == [True, True, False]
+    searched.undo()
+    assert not data.any()
 
 
 def test_a_removed_target_ends_it(searched, viewer, before_write):
@@ -325,6 +335,7 @@ def test_nothing_free_is_said(stack, viewer):
 def test_discard_ends_it(searched):
     searched.everything.accept()
     searched.everything.discard()
+    assert searched.state.status.text == everything_messages.LINKING_CANCELLED
     searched.wait(60)
     assert searched.target is None
     assert section(searched).found is None

@@ -156,7 +156,7 @@ class ExamplesQuery:
             parts = []
             for result, within in _with_objects(results, progress):
                 noted = result.descriptors
-                parts.append(noted or describe_objects(engine, read_part(result.request, within), result.table))
+                parts.append(noted or describe_objects(engine, read_part(result.request, within), result.table, within))
                 yield None
             descriptors = Descriptors.joined(parts)
         examples, drawn = descriptors.take(self.positive), _drawn(self.labels)

@@ -122,7 +122,7 @@ class StackAccept:
         self._forget()
         self._worker.cancel(LANE)
         if writer is None:
-            return everything_messages.RANKING_CANCELLED
+            return everything_messages.LINKING_CANCELLED
         writer.end()
         return everything_messages.written_in_part(writer.done, len(writer.linked.planes))
 
