@@ -103,15 +103,24 @@ def test_each_plane_on_its_own(finds):
     assert [sorted(np.unique(plane)) for plane in data] == [[0, 1, 2], [0, 3, 4], [0, 5]]
 
 
-def test_along_time_ids_are_kept_and_divisions_told(finds, home):
-    mother, moved = disc(20, 40, 9), disc(22, 43, 9)
-    left, right = disc(22, 36, 6), disc(22, 50, 6)
-    found_on(finds, [mother], [moved], [left, right], link="time")
+def test_along_time_ids_are_kept_and_divisions_told_once(finds, home):
+    mother, left, right = disc(20, 42, 9), disc(22, 36, 6), disc(22, 50, 6)
+    found_on(finds, [mother], [left, right], [left, right], link="time")
     data = accepted(finds)
-    assert [sorted(np.unique(plane)) for plane in data] == [[0, 1], [0, 1], [0, 2, 3]]
+    assert [sorted(np.unique(plane)) for plane in data] == [[0, 1], [0, 2, 3], [0, 2, 3]]
     assert "1 divided" in finds.state.status.text
-    told = {record["label"]: record["found"].get("parents") for record in journal(home)}
-    assert told == {1: None, 2: [1], 3: [1]}
+    told = [(record["label"], record["found"].get("parents")) for record in journal(home)]
+    assert told == [(1, None), (2, [1]), (3, [1]), (2, None), (3, None)]
+
+
+def test_of_two_parts_of_one_object_the_better_one_is_told(finds, home, found):
+    left, right = (ONE & (np.arange(SHAPE[1]) < 20), ONE & (np.arange(SHAPE[1]) >= 20))
+    planes = iter([[(ONE, 0.8)], [(left, 0.6), (right, 0.7)], [(ONE, 0.8)]])
+    found[:] = [lambda plane: [proposal(mask, score) for mask, score in next(planes)]]
+    finds.everything.find("stack")
+    finds.wait(60)
+    np.testing.assert_array_equal(accepted(finds), [np.where(ONE, 1, 0)] * 3)
+    assert [record["score"] for record in journal(home)] == pytest.approx([0.8, 0.7, 0.8])
 
 
 def journal(home):
@@ -145,6 +154,16 @@ def test_labels_beneath_are_respected(stack, viewer):
     np.testing.assert_array_equal(data[2] == 10, TWO & (labels[2] == 0))
     stack.undo()
     np.testing.assert_array_equal(data, labels)
+
+
+def test_what_is_mostly_covered_is_left_out(stack, viewer):
+    labels = np.zeros((3, *SHAPE), int)
+    labels[1, :, 57:] = 8  # most of the second disc
+    stack.target = viewer.add_labels(labels.copy())
+    stack.everything.find("stack", link="off")
+    stack.wait(60)
+    data = accepted(stack)
+    np.testing.assert_array_equal(data[1], np.where(ONE, 11, labels[1]))
 
 
 def test_labels_are_covered_if_asked_to(stack, viewer):
@@ -235,16 +254,16 @@ def test_undo_while_they_are_written_ends_it(searched, before_write, undo):
     assert section(searched).found == 6
 
 
-def test_what_the_person_writes_in_between_has_an_id_of_its_own(searched, before_write):
+def test_what_the_person_writes_in_between_has_an_id_of_its_own(finds, before_write):
     def paint(done):
         if done == 1:
-            searched.target.data_setitem((np.array([0]), np.array([0]), np.array([0])), searched.state.next_id)
+            finds.target.data_setitem((np.array([0]), np.array([0]), np.array([0])), finds.state.next_id)
 
     before_write.append(paint)
-    data = accepted(searched)
-    assert data[0, 0, 0] == 3
-    data[0, 0, 0] = 0
-    np.testing.assert_array_equal(data, [BOTH] * 3)
+    found_on(finds, [ONE], [TWO], [ONE], link="off")
+    data = accepted(finds)
+    assert [sorted(np.unique(plane)) for plane in data] == [[0, 1, 4], [0, 2], [0, 3]]
+    assert finds.state.next_id == 5
 
 
 def test_what_is_painted_in_between_is_respected(searched, before_write):

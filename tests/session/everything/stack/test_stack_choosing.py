@@ -40,6 +40,13 @@ def held_at(found, place):
     return entered, go_on
 
 
+def come_to(session, entered):
+    """Let the search go on until it is held back, and hear how far it is."""
+    while not entered.is_set():
+        session._worker.deliver()
+    session._worker.deliver()  # what was reported before that
+
+
 def test_all_planes_are_looked_at_and_those_on_screen_shown(searched, viewer, engines):
     assert section(searched).found == section(searched).shown == 6
     assert section(searched).stack
@@ -94,8 +101,7 @@ def test_a_click_drops_an_object_of_its_plane_alone(searched, viewer):
 def test_progress_names_the_plane(stack, found):
     entered, go_on = held_at(found, 1)
     stack.everything.find("stack")
-    while not entered.is_set():
-        stack._worker.deliver()
+    come_to(stack, entered)
     assert stack.state.status.text == "Finding objects along z: plane 2 of 3."
     assert stack.state.status.cancellable
     go_on.set()
@@ -106,8 +112,7 @@ def test_progress_names_the_plane(stack, found):
 def test_a_click_is_answered_between_two_planes(stack, found):
     entered, go_on = held_at(found, 1)
     stack.everything.find("stack")
-    while not entered.is_set():
-        stack._worker.deliver()
+    come_to(stack, entered)
     click(stack, (0, *DISCS[0]))
     order = []
     stack.events.state_changed.connect(lambda state: order.append((len(state.candidates), state.everything.found)))
@@ -124,8 +129,7 @@ def test_a_click_is_answered_between_two_planes(stack, found):
 def test_cancel_keeps_the_planes_that_are_done(stack, found, viewer):
     entered, go_on = held_at(found, 2)
     stack.everything.find("stack")
-    while not entered.is_set():
-        stack._worker.deliver()
+    come_to(stack, entered)
     stack.cancel()
     go_on.set()
     stack.wait(60)
@@ -155,8 +159,7 @@ def test_cancel_on_the_first_plane_keeps_nothing(stack, found):
 def test_another_plane_during_the_search(stack, found, viewer):
     entered, go_on = held_at(found, 1)
     stack.everything.find("stack")
-    while not entered.is_set():
-        stack._worker.deliver()
+    come_to(stack, entered)
     viewer.dims.set_current_step(0, 2)
     go_on.set()
     stack.wait(60)
@@ -167,8 +170,7 @@ def test_another_plane_during_the_search(stack, found, viewer):
 def test_a_removed_image_ends_the_search(stack, found, viewer):
     entered, go_on = held_at(found, 1)
     stack.everything.find("stack")
-    while not entered.is_set():
-        stack._worker.deliver()
+    come_to(stack, entered)
     viewer.layers.remove("cells")
     go_on.set()
     stack.wait(60)

@@ -77,7 +77,8 @@ class StackWriter:
         if step is None or step.written is None:
             return False
         newest = step.written.parts[-1]
-        return step not in self._log.history(self.image).done or newest.holding(newest.change.after) is None
+        # Whoever undoes takes the newest plane back first, or together with the others.
+        return newest.holding(newest.change.after) is None
 
     def write(self, numbers: NDArray[np.int32]) -> None:
         """Write the next plane, given the numbers of its objects, (h, w)."""
