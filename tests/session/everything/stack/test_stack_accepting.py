@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+
 import numpy as np
 import pytest
 from found_objects import disc, proposal
@@ -12,6 +15,7 @@ from napari_sam.errors import InputError
 from napari_sam.journal import decode_mask, read_journal
 from napari_sam.session.everything import messages as everything_messages
 from napari_sam.session.everything.stack import accepting
+from napari_sam.session.labels.max_label import MaxLabel
 
 ONE, TWO = (disc(y, x, 6) for y, x in DISCS)
 BOTH = np.where(ONE, 1, np.where(TWO, 2, 0))
@@ -139,6 +143,15 @@ def test_the_journal_has_each_object_on_each_plane(searched, home):
     assert records[3]["found"] == {"mode": "auto", "linked": "depth", "stability": 1.0}
     searched.undo()
     assert (journal(home)[-1]["kind"], journal(home)[-1]["of"]) == ("withdrawn", list(range(6)))
+
+
+def test_each_plane_is_on_the_disk_before_the_next_is_written(searched, before_write, monkeypatch):
+    synced, seen = [], []
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: synced.append(threading.current_thread()))
+    before_write.append(lambda _done: seen.append(len(synced)))
+    accepted(searched)
+    assert seen[1] < seen[2] < len(synced)
+    assert threading.current_thread() not in synced[seen[0] :]
 
 
 def test_labels_beneath_are_respected(stack, viewer):
@@ -317,6 +330,17 @@ def test_ids_that_do_not_fit_are_refused_and_nothing_is_lost(stack, viewer):
     assert stack.state.status.kind == "failed"
     assert np.count_nonzero(data) == 1
     assert section(stack).can_accept
+
+
+def test_without_a_next_id_nothing_is_begun(stack, viewer, monkeypatch):
+    stack.target = viewer.add_labels(np.zeros((3, *SHAPE), int))
+    stack.everything.find("stack")
+    stack.wait(60)
+    monkeypatch.setattr(MaxLabel, "value", None)  # as while the ids of a large layer are counted
+    stack.everything.accept()
+    assert "still being read" in stack.state.status.text
+    assert not section(stack).running
+    assert section(stack).here
 
 
 def test_a_failure_while_writing_keeps_the_objects(searched, before_write):

@@ -231,7 +231,7 @@ def test_the_axis_is_the_one_asked_for_or_scrolled_along(viewer, open_session, f
     session = open_session()
     session.wait(60)
     found.append(lambda plane: [proposal(disc(10, 10, 4))])
-    for asked, planes in ((None, 3), (0, 2), (-4, 2)):
+    for asked, planes in ((None, 3), (-4, 2), (1, 3), (0, 2), (-3, 3)):
         session.everything.find("stack", axis=asked)
         session.wait(60)
         assert section(session).found == planes

@@ -136,9 +136,6 @@ class StackAccept:
         if isinstance(linked, BaseException) or image is None:
             self._break_off(linked)
             return
-        if not linked.count:
-            self._break_off(everything_messages.NOTHING_FREE)
-            return
         try:
             with self._mute():
                 self._writer = StackWriter(
