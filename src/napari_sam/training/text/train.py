@@ -29,7 +29,7 @@ from napari_sam.training.loop import CHECKPOINT, LOG, SCORE, Trainer
 from napari_sam.training.text.embeddings import ObjectCrops, embed_objects
 from napari_sam.training.text.export import export_words
 from napari_sam.training.text.measuring import measure_words
-from napari_sam.training.text.trainable import TrainableText
+from napari_sam.training.text.trainable import TrainableText, description_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -196,7 +196,7 @@ def _trainer(
     """Make the run, or take it up where it was cut."""
     build = partial(TrainableText, base, seen.space, config.trained)
     state = _checkpoint(folder)
-    if state is not None and state["model_config"] != build().description:
+    if state is not None and state["model_config"] != description_of(base, seen.space, config.trained):
         raise InputError(
             f"{folder} holds a run with another model, CLIP model or --train. Give those that it was begun with, or "
             "another folder."

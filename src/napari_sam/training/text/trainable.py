@@ -41,6 +41,11 @@ def learns(parameter: str, trained: Trained) -> bool:
     return trained == "all" or not parameter.startswith(_SEES)
 
 
+def description_of(base: BaseModel, space: ClipSpace, trained: Trained) -> str:
+    """Say which run this is: what else must be the same where one goes on."""
+    return json.dumps({"base": base.sha256, "clip": asdict(space), "trained": trained})
+
+
 class TrainableText:
     """A copy of a model, with a projection of words: a `napari_sam.training.trainable.Trainable`.
 
@@ -66,7 +71,7 @@ class TrainableText:
                 self._inner = TrainableCompact(network.config, network)
             case network:
                 self._inner = TrainableSam(network)
-        self.description = json.dumps({"base": base.sha256, "clip": asdict(space), "trained": trained})
+        self.description = description_of(base, space, trained)
 
     def is_pretrained(self, parameter: str) -> bool:
         """Tell whether a parameter is another than those of the projection, which alone is new."""
