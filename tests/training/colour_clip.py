@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+import tiny_clip
 from napari_sam.evaluation.dataset import LabelledImage
 
-COLOURS = {"red": (230, 40, 40), "blue": (40, 40, 230)}
+COLOURS = {name: tiny_clip.COLOURS[name] for name in ("red", "blue")}
 _TURN = np.linalg.qr(np.random.default_rng(0).normal(size=(8, 8)))[0][:3]
 
 
