@@ -232,7 +232,11 @@ def test_nothing_can_be_chosen_while_they_are_linked(searched):
 
 def test_cancel_while_they_are_linked_lets_the_person_choose_on(searched, viewer):
     searched.everything.accept()
+    searched.everything.choose(ProposalFilter(score=0.95))
+    searched._components.everything.chooser._shown.clicked.emit(*DISCS[0])
     searched.cancel()
+    assert section(searched).shown == 6
+    assert section(searched).chosen == section(searched).suggested
     assert searched.state.status.text == everything_messages.LINKING_CANCELLED
     searched.wait(60)
     assert searched.target is None
@@ -363,6 +367,14 @@ def test_a_failure_while_writing_keeps_the_objects(searched, before_write):
     np.testing.assert_array_equal(data[0], BOTH)
     searched.undo()
     assert not data.any()
+
+
+def test_nothing_wanted_is_said(searched):
+    searched.everything.choose(ProposalFilter(score=1.0))
+    assert not section(searched).can_accept
+    searched.everything.accept()
+    assert searched.state.status.text == everything_messages.NOTHING_TO_WRITE
+    assert section(searched).here
 
 
 def test_nothing_free_is_said(stack, viewer):

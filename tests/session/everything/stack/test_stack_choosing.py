@@ -287,6 +287,29 @@ def test_what_was_picked_on_a_plane_finds_its_like_in_the_stack(sized, viewer):
     assert section(sized).shown == 6
 
 
+def test_examples_are_told_apart_by_their_planes(stack, found, viewer):
+    planes = iter([(LARGE, SMALL, OTHER), (SMALL, LARGE, OTHER), (LARGE, SMALL, OTHER)])
+    found[:] = [lambda plane: [proposal(mask, 0.9 - number / 10) for number, mask in enumerate(next(planes))]]
+    stack.everything.find("stack")
+    stack.wait(60)
+    viewer.dims.set_current_step(0, 1)
+    stack.wait(60)
+    stack.everything.keep(0)  # a small one
+    stack.everything.find_like()
+    stack.wait(60)
+    assert section(stack).shown == 6
+
+
+def test_what_was_picked_is_no_example_where_it_is_not_found_again(sized, found):
+    sized.everything.find()
+    sized.wait(60)
+    sized.everything.keep(1)
+    found[:] = [lambda plane: [proposal(LARGE)]]
+    sized.everything.find("stack")
+    sized.wait(60)
+    assert "kept by hand" not in section(sized).text
+
+
 def test_labels_of_the_plane_on_screen_are_examples(sized, viewer, described):
     labels = np.zeros((3, *SHAPE), int)
     labels[1][SMALL] = 7
