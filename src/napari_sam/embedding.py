@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,13 @@ import numpy as np
 import torch
 
 from napari_sam.cache.packed import PackedArray, PackedEmbedding
+from napari_sam.model.digest import code_digest
 
 if TYPE_CHECKING:
     from napari_sam.geometry import Frame
-    from napari_sam.model.protocol import Features
+    from napari_sam.model.protocol import Features, PromptableModel
+    from napari_sam.planes.plane import Plane
+    from napari_sam.progress import Progress
 
 _HALF_MOST = torch.finfo(torch.float16).max
 
@@ -65,6 +69,19 @@ class Embedding:
         """
         features = tuple(_unpack(array, device) for array in packed.arrays)
         return cls(packed.key, packed.weights, packed.frame, features)
+
+
+def embedding_key(weights: str, frame: Frame, plane: Plane) -> str:
+    """Return the key of an embedding, which names the weights, the networks, the frame and the pixels."""
+    # The frame names the plane's shape, which the bytes alone do not.
+    parts = f"{weights}|{code_digest()}|{frame}|{plane.digest}"
+    return hashlib.blake2b(parts.encode(), digest_size=20).hexdigest()
+
+
+def encode_plane(model: PromptableModel, plane: Plane, frame: Frame, progress: Progress) -> Features:
+    """Run the image encoder on what the person sees of a plane."""
+    with torch.inference_mode():
+        return model.encode(model.preprocess(plane.rendered, frame), progress)
 
 
 def _pack(tensor: torch.Tensor) -> PackedArray:

@@ -6,7 +6,6 @@ Unlike ``SamPredictor.set_image`` of segment-anything there is no current image:
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import warnings
 from dataclasses import dataclass
@@ -18,13 +17,14 @@ import torch
 from napari_sam._conflict import refuse_conflict
 from napari_sam.device import choose_device, describe_device, is_out_of_memory
 from napari_sam.embedding import Embedding as Embedding
+from napari_sam.embedding import embedding_key, encode_plane
 from napari_sam.errors import DeviceError, InputError
-from napari_sam.model.digest import code_digest
 from napari_sam.model.protocol import DenseModel, TextPromptable
 from napari_sam.planes.plane import Plane
 from napari_sam.progress import no_progress
 from napari_sam.prompt_tensors import mask_prompt, prompt_tensors, require_answerable, require_kind
 from napari_sam.prompts import MaskPrompt, PromptSet
+from napari_sam.remote.addresses import device_here, is_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from napari_sam.model.text_projection import ClipSpace
     from napari_sam.progress import Progress
     from napari_sam.prompts import Prompt
+    from napari_sam.remote.encoder import RemoteEncoder
 
 R = TypeVar("R")
 
@@ -104,6 +105,8 @@ class Predictor:
         Whether to go on on the CPU, with a warning, when a device's memory runs out.
     notes : tuple of str
         What a person should know about the checkpoint.
+    encoder : RemoteEncoder, optional
+        Encodes planes on another machine. Where it cannot, they are encoded here, with a warning.
     """
 
     def __init__(
@@ -114,14 +117,21 @@ class Predictor:
         name: str = "model",
         fall_back: bool = True,
         notes: tuple[str, ...] = (),
+        encoder: RemoteEncoder | None = None,
     ) -> None:
         self._model = model
+        self._encoder = encoder
         self._fall_back = fall_back
         self._lock = threading.RLock()
         self.weights = weights
         self.name = name
         self.notes = notes
-        self.notice = ""
+        self._full = ""
+
+    @property
+    def notice(self) -> str:
+        """What the person should know, such as a fall-back to the CPU; "" when there is nothing."""
+        return " ".join(filter(None, ("" if self._encoder is None else self._encoder.notice, self._full)))
 
     @property
     def device(self) -> torch.device:
@@ -130,7 +140,9 @@ class Predictor:
 
     @property
     def device_text(self) -> str:
-        """Words for the device, such as "CPU (2 threads)"."""
+        """Words for the device, such as "CPU (2 threads)"; of another machine, if planes are encoded there."""
+        if self._encoder is not None and not self._encoder.notice:
+            return self._encoder.text
         return describe_device(self.device)
 
     @property
@@ -201,16 +213,17 @@ class Predictor:
             If the device's memory runs out and there is no falling back.
         """
         plane = image if isinstance(image, Plane) else Plane(image, contrast_limits, gamma, spacing)
-        frame = self._model.frame(plane.shape, plane.spacing)
-        features = self._run(lambda: _encoded(self._model, plane, frame, progress))
-        return Embedding(self.key(plane), self.weights, frame, features)
+        frame, key = self._model.frame(plane.shape, plane.spacing), self.key(plane)
+        # Without the lock: prompts on other planes are answered meanwhile.
+        packed = None if self._encoder is None else self._encoder.encode(plane, key, progress)
+        if packed is not None:
+            return Embedding.unpack(packed, self.device)
+        features = self._run(lambda: encode_plane(self._model, plane, frame, progress))
+        return Embedding(key, self.weights, frame, features)
 
     def key(self, plane: Plane) -> str:
         """Return the key that the embedding of a plane has, without computing it."""
-        frame = self._model.frame(plane.shape, plane.spacing)
-        # The frame names the plane's shape, which the bytes alone do not.
-        parts = f"{self.weights}|{code_digest()}|{frame}|{plane.digest}"
-        return hashlib.blake2b(parts.encode(), digest_size=20).hexdigest()
+        return embedding_key(self.weights, self._model.frame(plane.shape, plane.spacing), plane)
 
     def predict(
         self, embedding: Embedding, prompts: PromptSet | Iterable[Prompt], *, multimask: bool | None = None
@@ -240,7 +253,7 @@ class Predictor:
             If the device's memory runs out and there is no falling back.
         """
         given = PromptSet.of(prompts)
-        self._require_own(embedding)
+        _require_weights(embedding, self)
         self._check(given, embedding.frame)
         several = given.ambiguous if multimask is None else multimask
         return self._decode(embedding, [given], several)[0]
@@ -277,7 +290,7 @@ class Predictor:
             As `predict`, on the first step; also if the sets differ in kind.
         """
         sets = [PromptSet.of(prompts) for prompts in prompt_sets]
-        self._require_own(embedding)
+        _require_weights(embedding, self)
         if len({(given.box is None, given.mask is None, given.text is None) for given in sets}) > 1:
             raise InputError("Objects answered together must all have a box or none, and so with masks and words.")
         for given in sets:
@@ -327,7 +340,7 @@ class Predictor:
         `work` gets the model, and the features and the frame of the plane; it is called again on the CPU where the
         device's memory runs out. Returns what it returns; raises what it raises, and errors as `predict`.
         """
-        self._require_own(embedding)
+        _require_weights(embedding, self)
 
         def on_device() -> R:
             # After a fall-back to the CPU, embeddings from before are still on the device that ran out of memory.
@@ -336,12 +349,6 @@ class Predictor:
 
         with torch.inference_mode():
             return self._run(on_device)
-
-    def _require_own(self, embedding: Embedding) -> None:
-        if embedding.weights != self.weights:
-            raise InputError(
-                f"This embedding was made with other weights than those of {self.name}. Embed the image again."
-            )
 
     def _decode(
         self, embedding: Embedding, sets: Sequence[PromptSet], multimask: bool, most: int | None = None
@@ -370,15 +377,15 @@ class Predictor:
             except RuntimeError as error:
                 if not is_out_of_memory(error) or self.device.type == "cpu":
                     raise
-                words = self.device_text
+                words = describe_device(self.device)
                 if not self._fall_back:
                     raise DeviceError(
                         f'{words} ran out of memory. Close other programs that use it, or choose device "cpu".'
                     ) from error
             # Outside the except block, so that the traceback no longer holds the tensors that filled the memory.
             _move_to_cpu(self._model, self.name, words)
-            self.notice = f"{words} ran out of memory: {self.name} now runs on the CPU, which is slower."
-            warnings.warn(self.notice, RuntimeWarning, stacklevel=3)
+            self._full = f"{words} ran out of memory: {self.name} now runs on the CPU, which is slower."
+            warnings.warn(self._full, RuntimeWarning, stacklevel=3)
             return work()
 
 
@@ -392,8 +399,9 @@ def load_predictor(
     model : str or path
         A name of `napari_sam.list_models`, or the path of a checkpoint. Weights that are not on disk are downloaded.
     device : str
-        "auto" (CUDA, else MPS, else XPU, else CPU; falls back to the CPU with a warning when memory runs out) or a
-        torch device such as "cuda:1".
+        "auto" (CUDA, else MPS, else XPU, else CPU; falls back to the CPU with a warning when memory runs out), a torch
+        device such as "cuda:1", or the address of a Dask scheduler, ``tcp://HOST:8786``: one of its workers encodes
+        planes, and the best device of this machine does the rest.
     progress : Progress
         Called with the fraction of a download that is done; may raise `Cancelled`.
 
@@ -406,7 +414,8 @@ def load_predictor(
     WeightsError
         If the checkpoint is missing, damaged or of an unknown layout, or cannot be downloaded.
     DeviceError
-        If the device does not exist here.
+        If the device does not exist here; if no scheduler answers at the address within a few seconds, or its workers
+        have no such model, other weights of it or another version of this package.
     ConflictError
         If the abandoned plugin ``napari-sam`` is installed beside this one.
     """
@@ -414,15 +423,24 @@ def load_predictor(
     from napari_sam.checkpoints.weights import resolve
 
     refuse_conflict()
-    chosen = choose_device(device)
+    chosen = choose_device(device_here(device))
+    encoder = None
+    if is_address(device):
+        from napari_sam.remote.encoder import RemoteEncoder
+
+        # Before a download, which may take long: an address that is wrong is told at once.
+        encoder = RemoteEncoder(device)
     path, spec = resolve(model, progress=progress)
     loaded = load_checkpoint(path, architecture=spec.architecture if spec is not None else None, device=chosen)
+    if encoder is not None:
+        encoder.use_model(model, loaded.digest, progress)
     return Predictor(
         loaded.model,
         loaded.digest,
         name=spec.title if spec is not None else path.name,
-        fall_back=device == "auto",
+        fall_back=device == "auto" or encoder is not None,
         notes=loaded.notes + _missing_decoder(spec),
+        encoder=encoder,
     )
 
 
@@ -438,10 +456,11 @@ def _missing_decoder(spec: ModelSpec | None) -> tuple[str, ...]:
     )
 
 
-def _encoded(model: PromptableModel, plane: Plane, frame: Frame, progress: Progress) -> Features:
-    """Run the image encoder on what the person sees of a plane."""
-    with torch.inference_mode():
-        return model.encode(model.preprocess(plane.rendered, frame), progress)
+def _require_weights(embedding: Embedding, predictor: Predictor) -> None:
+    if embedding.weights != predictor.weights:
+        raise InputError(
+            f"This embedding was made with other weights than those of {predictor.name}. Embed the image again."
+        )
 
 
 def _decoded(

@@ -273,5 +273,5 @@ def test_other_code_makes_other_keys(monkeypatch):
     key = Predictor(BrightnessModel(), "digest").key
     before = key(Plane(blob()))
     assert key(Plane(blob())) == before
-    monkeypatch.setattr("napari_sam.predictor.code_digest", lambda: "other")
+    monkeypatch.setattr("napari_sam.embedding.code_digest", lambda: "other")
     assert key(Plane(blob())) != before

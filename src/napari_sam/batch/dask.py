@@ -15,6 +15,8 @@ from napari_sam.batch.open_stacks import close_stacks
 from napari_sam.batch.tasks import describe, do
 from napari_sam.errors import InputError, NapariSamError
 from napari_sam.io.reading import require
+from napari_sam.remote import cluster
+from napari_sam.remote.addresses import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,10 +27,8 @@ if TYPE_CHECKING:
     from napari_sam.progress import Progress
 
 THREADS, PROCESSES = "threads", "processes"
-EXTRA = "cluster"
 RETRIES = 2
 """How often a task that failed is tried again."""
-_ADDRESS = "://"
 _ANSWER = "20s"
 """How long to wait for a scheduler."""
 
@@ -52,11 +52,7 @@ def _attempt(task: TileTask) -> _Failure | None:
         words = f"{task.plane.path}: {type(error).__name__}: {error}"
     else:
         return None
-    return _Failure(_distributed().get_worker().address, words)
-
-
-def _distributed() -> Any:
-    return require("distributed", EXTRA, "Several workers")
+    return _Failure(cluster.require_distributed().get_worker().address, words)
 
 
 class DaskExecutor:
@@ -83,7 +79,7 @@ class DaskExecutor:
         futures = self._client.map(_attempt, tasks, pure=False)
         # How often each has failed, by its key: a second attempt is a future of its own.
         at = {future.key: (number, 0) for number, future in enumerate(futures)}
-        done, waiting = 0, _distributed().as_completed(futures, loop=self._client.loop)
+        done, waiting = 0, cluster.require_distributed().as_completed(futures, loop=self._client.loop)
         try:
             for future in waiting:
                 number, failed = at.pop(future.key)
@@ -108,12 +104,11 @@ class DaskExecutor:
         return self._client.submit(_attempt, task, pure=False, workers=others or None, allow_other_workers=bool(others))
 
     def _workers(self) -> list[str]:
-        return list(self._client.scheduler_info(n_workers=-1)["workers"])
+        return cluster.workers_of(self._client)
 
     def _require_workers(self) -> None:
         if not self._workers():
-            address = self._client.scheduler.address
-            raise InputError(f"The scheduler at {address} has no workers. Start one: dask worker {address}")
+            raise InputError(cluster.no_workers(self._client.scheduler.address))
 
     def _answer(self, future: Any) -> Any:
         """Return what came of a future, or say in words why nothing did."""
@@ -121,15 +116,13 @@ class DaskExecutor:
             return future.result()
         except NapariSamError:
             raise
-        except _distributed().KilledWorker as error:
+        except cluster.require_distributed().KilledWorker as error:
             raise InputError(
                 "Worker processes ended again and again at one tile, mostly because memory ran out. Use fewer workers, "
                 "or smaller tiles (--tile)."
             ) from error
         except Exception as error:
-            raise InputError(
-                f"A worker could not do its work: {error}. Workers need napari-sam-live, in the same version as here."
-            ) from error
+            raise InputError(cluster.worker_failed(error)) from error
 
 
 @contextmanager
@@ -151,19 +144,19 @@ def on_dask(scheduler: str, folder: Path, workers: int | None = None) -> Iterato
     InputError
         If Dask is not installed, or there is no scheduler.
     """
-    distributed = _distributed()
-    if scheduler not in (THREADS, PROCESSES) and _ADDRESS not in scheduler:
+    distributed = cluster.require_distributed()
+    if scheduler not in (THREADS, PROCESSES) and not is_address(scheduler):
         raise InputError(
             f"{scheduler!r} is no scheduler. Write threads, processes, or an address such as tcp://HOST:8786."
         )
-    if _ADDRESS in scheduler:
-        with _client(distributed, scheduler) as client:
+    if is_address(scheduler):
+        with cluster.connect(scheduler, _ANSWER) as client:
             yield DaskExecutor(client)
         return
     count = workers or os.cpu_count() or 1
     processes = scheduler == PROCESSES
     with (
-        require("dask", EXTRA, "Several workers").config.set({"temporary-directory": str(folder)}),
+        require("dask", cluster.EXTRA, "Several workers").config.set({"temporary-directory": str(folder)}),
         distributed.LocalCluster(
             n_workers=count if processes else 1,
             threads_per_worker=1 if processes else count,
@@ -177,17 +170,7 @@ def on_dask(scheduler: str, folder: Path, workers: int | None = None) -> Iterato
             # Dask would end a worker that it finds too large, and with it the task.
             memory_limit=None,
             silence_logs=50,
-        ) as cluster,
-        _client(distributed, cluster) as client,
+        ) as started,
+        cluster.connect(started, _ANSWER) as client,
     ):
         yield DaskExecutor(client)
-
-
-@contextmanager
-def _client(distributed: Any, where: Any) -> Iterator[Any]:
-    try:
-        client = distributed.Client(where, timeout=_ANSWER, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"No Dask scheduler answers at {where}. Start one on that machine: dask scheduler") from error
-    with client:
-        yield client

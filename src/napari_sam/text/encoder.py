@@ -15,6 +15,7 @@ from napari_sam.device import choose_device, describe_device, is_out_of_memory
 from napari_sam.errors import DeviceError, WeightsError
 from napari_sam.files import read_small
 from napari_sam.progress import no_progress
+from napari_sam.remote.addresses import device_here
 from napari_sam.text import store
 from napari_sam.text.models import CONFIG_FILE, TOWER_CONFIG
 
@@ -160,7 +161,7 @@ def load_encoder(
     name : str
         What `napari_sam.text.store.lookup` takes: a name of the table, a folder, or open_clip's own name.
     device : str
-        "auto", or the name of a device.
+        "auto", or the name of a device. With the address of another machine, words are encoded here all the same.
     offline : bool
         Never download.
     progress : Progress
@@ -173,7 +174,7 @@ def load_encoder(
     DeviceError
         If the device does not exist here, or its memory is too small.
     """
-    place = choose_device(device)
+    place = choose_device(device_here(device))
     model = store.lookup(name)
     if model.needs_transformers:
         _require_transformers(model.title)  # before hundreds of megabytes are downloaded for nothing

@@ -1,0 +1,1 @@
+"""Planes encoded on another machine, which a Dask scheduler stands for."""

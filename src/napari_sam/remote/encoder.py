@@ -1,0 +1,254 @@
+"""Has planes encoded on the workers of a Dask scheduler, and does without them where they fail."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+import uuid
+import warnings
+import weakref
+from concurrent.futures import CancelledError, wait
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam.errors import Cancelled, DeviceError, InputError, NapariSamError
+from napari_sam.model.digest import code_digest
+from napari_sam.remote import cluster
+from napari_sam.remote.worker import EncodingRequest, MachineDescription, ModelReference, describe, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from os import PathLike
+
+    from napari_sam.cache.packed import PackedArray, PackedEmbedding
+    from napari_sam.planes.plane import Plane
+    from napari_sam.progress import Progress
+
+_log = logging.getLogger(__name__)
+
+ANSWER_S = 5
+"""Seconds to wait for a scheduler."""
+REST_S = 60.0
+"""Seconds after a failure during which nobody is asked: a person should not wait for the same thing at every plane."""
+_ATTEMPTS = 2
+_STEP_S = 0.05
+"""Seconds between two looks whether the work is still wanted."""
+_LOOK_S = 0.5
+"""Seconds between two looks whether the worker is still there."""
+
+
+class RemoteEncoder:
+    """The image encoder of a model, on another machine.
+
+    Safe to use from several threads.
+
+    Parameters
+    ----------
+    address : str
+        Of a Dask scheduler, such as ``tcp://lab-gpu:8786``.
+
+    Attributes
+    ----------
+    notice : str
+        Why planes are not encoded there now; "" while they are.
+
+    Raises
+    ------
+    DeviceError
+        If no scheduler answers there within a few seconds, it has no workers, or Dask is not installed.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._lock = threading.Lock()
+        self._client: Any = None
+        self._finalizer: Any = None
+        self._topic = f"napari-sam-{uuid.uuid4().hex}"
+        self._shares: dict[str, float] = {}
+        self._model: ModelReference | None = None
+        self._machine: MachineDescription | None = None
+        self._worker = ""
+        self._rests_until = 0.0
+        self.notice = ""
+        if not self._workers(self._connected()):
+            raise DeviceError(cluster.no_workers(address))
+
+    @property
+    def text(self) -> str:
+        """Words for the machine and its address."""
+        return self._address if self._machine is None else f"{self._machine.name}, {self._address}"
+
+    def use_model(self, model: str | PathLike[str], weights: str, progress: Progress) -> None:
+        """Have a worker load a model, and make sure that it is the one that is used here.
+
+        Parameters
+        ----------
+        model : str or path
+            As for `napari_sam.load_predictor`.
+        weights : str
+            Digest of its weights here.
+        progress : Progress
+            Called while it is waited for.
+
+        Raises
+        ------
+        DeviceError
+            If it cannot, has other weights or another version of this package.
+        Cancelled
+            If `progress` raises it.
+        """
+        reference = ModelReference.of(model, weights)
+        machine: MachineDescription = self._ask(describe, reference, progress)
+        if machine.networks != code_digest():
+            raise DeviceError(
+                f"The machine {machine.name} has another version of napari-sam-live than this computer. "
+                "Install one version on both."
+            )
+        self._model, self._machine = reference, machine
+
+    def encode(self, plane: Plane, key: str, progress: Progress) -> PackedEmbedding | None:
+        """Encode a plane.
+
+        Parameters
+        ----------
+        plane : Plane
+            What travels is the picture that the model sees.
+        key : str
+            That of the embedding here.
+        progress : Progress
+            Called while it is waited for; may raise `Cancelled`, which ends the waiting.
+
+        Returns
+        -------
+        PackedEmbedding or None
+            None where nobody could: a warning and `notice` say why, and for a while nobody is asked again.
+        """
+        if self._model is None:
+            raise RuntimeError("use_model comes first")
+        if time.monotonic() < self._rests_until:
+            return None
+        ticket = uuid.uuid4().hex
+        request = EncodingRequest.of(plane, self._model, self._topic, ticket)
+        self._shares[ticket] = 0.0
+        try:
+            packed: PackedEmbedding = self._ask(encode, request, lambda _: progress(self._shares[ticket]))
+            if packed.key != key:
+                raise DeviceError(f"The machine at {self._address} encodes with other weights than this computer.")
+        except DeviceError as error:
+            self._rests_until = time.monotonic() + REST_S
+            self.notice = f"Planes are encoded on this computer for now. {error}"
+            warnings.warn(self.notice, RuntimeWarning, stacklevel=3)
+            return None
+        finally:
+            del self._shares[ticket]
+        self.notice = ""
+        return replace(packed, arrays=tuple(_writeable(array) for array in packed.arrays))
+
+    def _ask(self, work: Callable[[Any], Any], argument: Any, progress: Progress) -> Any:
+        """Have a worker do something, and another one if the first cannot."""
+        asked: list[str] = []
+        failure = DeviceError(cluster.no_workers(self._address))
+        for _ in range(_ATTEMPTS):
+            client = self._connected()
+            left = [worker for worker in self._workers(client) if worker not in asked]
+            if not left:
+                break
+            # The one that was asked before has the model in memory.
+            asked.append(self._worker if self._worker in left else left[0])
+            try:
+                answer = self._wait_for(client, asked[-1], work, argument, progress)
+            except DeviceError as error:
+                _log.debug("worker %s failed", asked[-1], exc_info=True)
+                failure = error
+            else:
+                self._worker = asked[-1]
+                return answer
+        raise failure
+
+    def _wait_for(self, client: Any, worker: str, work: Callable[[Any], Any], argument: Any, progress: Progress) -> Any:
+        """Wait for what one worker does."""
+        future = client.submit(work, argument, pure=False, workers=[worker])
+        answer = asyncio.run_coroutine_threadsafe(_answer(client, future), client.loop.asyncio_loop)
+        looked = time.monotonic()
+        try:
+            while not wait([answer], _STEP_S).done:
+                progress(0.0)
+                # For a worker that has gone, Dask would wait for ever: nobody else may do its work.
+                if time.monotonic() - looked > _LOOK_S:
+                    if worker not in self._workers(client):
+                        raise DeviceError(self._lost)
+                    looked = time.monotonic()
+            return answer.result()
+        except (Cancelled, DeviceError):
+            raise
+        except NapariSamError as error:
+            raise DeviceError(str(error)) from error
+        except (CancelledError, asyncio.CancelledError) as error:
+            # As Dask says that the scheduler is gone.
+            raise DeviceError(self._lost) from error
+        except Exception as error:
+            raise DeviceError(cluster.worker_failed(error)) from error
+        finally:
+            answer.cancel()
+
+    @property
+    def _lost(self) -> str:
+        return f"The machine at {self._address} is not reached any more, or its worker was ended."
+
+    def _workers(self, client: Any) -> list[str]:
+        try:
+            if client.status == "running":
+                return cluster.workers_of(client, ANSWER_S)
+        # Anything may be gone by then.
+        except (OSError, AttributeError, RuntimeError) as error:
+            raise DeviceError(self._lost) from error
+        raise DeviceError(self._lost)
+
+    def _connected(self) -> Any:
+        """Return a client, a new one where the last has lost its scheduler."""
+        with self._lock:
+            if self._client is None or self._client.status != "running":
+                if self._finalizer is not None:
+                    self._finalizer()
+                try:
+                    self._client = cluster.connect(self._address, f"{ANSWER_S}s")
+                except InputError as error:
+                    raise DeviceError(str(error)) from error
+                self._client.subscribe_topic(self._topic, partial(_note_share, self._shares))
+                self._finalizer = weakref.finalize(self, _close, self._client)
+                # At exit, Dask closes its clients itself, and no thread can be started any more.
+                self._finalizer.atexit = False
+            return self._client
+
+
+def _note_share(shares: dict[str, float], event: tuple[float, tuple[str, float]]) -> None:
+    """Note how far a plane is; one that nobody waits for any more is left out."""
+    ticket, share = event[1]
+    if ticket in shares:
+        shares[ticket] = share
+
+
+async def _answer(client: Any, future: Any) -> Any:
+    """Wait for a future, and bring what came of it; where nobody waits any more, let it not begin."""
+    try:
+        return await client.gather(future, asynchronous=True)
+    except asyncio.CancelledError:
+        with suppress(OSError):
+            await client.cancel([future], asynchronous=True, force=True)
+        raise
+
+
+def _close(client: Any) -> None:
+    """Close a client on a thread of its own: it waits for a scheduler that may be gone, and this may be a window."""
+    threading.Thread(target=client.close, name="close the Dask client", daemon=True).start()
+
+
+def _writeable(array: PackedArray) -> PackedArray:
+    """Make an array as torch takes it without complaint: what came over the wire cannot be written to."""
+    return replace(array, values=np.require(array.values, requirements=["C", "W"]))
