@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from napari_sam.remote import encoder
+from dask_cluster import cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-@contextmanager
-def cluster(folder: Any, *, processes: bool, workers: int) -> Iterator[Any]:
-    from distributed import LocalCluster
-
-    with LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=processes,
-        host="127.0.0.1",
-        protocol="tcp",
-        dashboard_address="127.0.0.1:0",
-        local_directory=str(folder),
-        memory_limit=None,
-        silence_logs=50,
-    ) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +24,3 @@ def threads(tmp_path) -> Iterator[Any]:
     """One worker in a thread of this process."""
     with cluster(tmp_path / "threads", processes=False, workers=1) as started:
         yield started
-
-
-@pytest.fixture
-def without_rest(monkeypatch):
-    monkeypatch.setattr(encoder, "REST_S", 0.0)

@@ -147,7 +147,7 @@ def redone_earlier(labels: str) -> str:
     return f'The change of "{labels}" that was undone last is back.'
 
 
-def ready(plane: str, accepted: int | None, *, encoded: bool = True, image: str = "") -> str:
+def ready(plane: str, accepted: int | None, *, encoded: bool = True, image: str = "", machine: str = "") -> str:
     """Say that the plane is ready for prompts, after which object; a large one is encoded where it is clicked.
 
     Parameters
@@ -160,12 +160,15 @@ def ready(plane: str, accepted: int | None, *, encoded: bool = True, image: str 
         Whether the plane is encoded already.
     image : str
         Name of the image, where others are seen beside it.
+    machine : str
+        Words for another machine, where planes are encoded on one.
     """
     done = f"Object {accepted} written. " if accepted is not None else ""
     what = plane
     if image:
         what += f'{"" if plane == "image" else " of"} "{_short(image)}"'
-    return f"{done}Ready: {what}{' encoded' if encoded else ''}."
+    where = f" Encoding on {machine}; clicks on this computer." if machine else ""
+    return f"{done}Ready: {what}{' encoded' if encoded else ''}.{where}"
 
 
 def elsewhere(read: str, seen: str) -> str:

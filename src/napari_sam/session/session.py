@@ -63,7 +63,7 @@ class Session:
     model : str
         Name of a model in the registry, or path of a checkpoint.
     device : str
-        "auto" or a torch device.
+        "auto", a torch device, or the address of a Dask scheduler whose workers encode planes.
     image : Image, optional
         Layer to work on; by default the active one, and the next that becomes active, until one is set.
     post : callable, optional
@@ -124,7 +124,7 @@ class Session:
         publisher.publish()
 
     model = Setting[str]("Name of the model, or path of its checkpoint; when it changes, prompts are answered anew.")
-    device = Setting[str]('Device to compute on, "auto" or a torch device.')
+    device = Setting[str]('Device to compute on: "auto", a torch device, or the address of another machine.')
     region = Setting[Region](
         'What the model looks at: "object", its surroundings on large planes; "screen", what is visible.'
     )

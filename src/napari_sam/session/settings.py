@@ -47,7 +47,7 @@ class SessionSettings:
     model : str
         Name of a model in the registry, or path of a checkpoint.
     device : str
-        "auto" or a torch device.
+        "auto", a torch device, or the address of a Dask scheduler whose workers encode planes.
     region : {"object", "screen"}
         What the model looks at on large planes: the surroundings of the object, or what is visible.
     only_empty : bool

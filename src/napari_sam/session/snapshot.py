@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_sam.remote.addresses import is_address
 from napari_sam.session import messages
 from napari_sam.session.everything import messages as everything_messages
 from napari_sam.session.propagation import messages as propagation_messages
@@ -174,4 +175,5 @@ def _status(components: Components, notice: Status | None) -> Status:
     name = active.image.name if components.channels.has_others(active.image) else ""
     # On a large plane, nothing is encoded before a click says where.
     encoded = bool(live.ready.pictures)
-    return Status("idle", messages.ready(plane, components.log.accepted, encoded=encoded, image=name))
+    there = live.device_text if is_address(components.settings.device) else ""
+    return Status("idle", messages.ready(plane, components.log.accepted, encoded=encoded, image=name, machine=there))

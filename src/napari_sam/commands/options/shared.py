@@ -16,7 +16,13 @@ Debug = Annotated[bool, typer.Option("--debug", callback=_own_or_global, help="S
 Model = Annotated[
     str, typer.Option("--model", help="A name of `napari-sam models list`, downloaded if need be, or a checkpoint.")
 ]
-Device = Annotated[str, typer.Option("--device", help='"auto", "cpu", "cuda", "cuda:1", "mps" or "xpu".')]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", help='"auto", "cpu", "cuda", "cuda:1", "mps", "xpu", or another machine: "tcp://HOST:8786".'
+    ),
+]
+LocalDevice = Annotated[str, typer.Option("--device", help='"auto", "cpu", "cuda", "cuda:1", "mps" or "xpu".')]
 ImageContrast = Annotated[
     str | None,  # a tuple would make typer ask for two words
     typer.Option(

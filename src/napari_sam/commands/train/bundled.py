@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from napari_sam.commands.common import reported, table_console, transfer_bar
-from napari_sam.commands.options.shared import Debug, Device
+from napari_sam.commands.options.shared import Debug, LocalDevice
 from napari_sam.commands.train.watching import stoppable, watched
 from napari_sam.errors import Cancelled, InputError
 
@@ -45,7 +45,7 @@ def bundled(
         Path,
         typer.Option("--output", "-o", help="Folder of the run; one that holds a run that was cut goes on with it."),
     ] = Path("bundled-model"),
-    device: Device = "auto",
+    device: LocalDevice = "auto",
     steps: Annotated[
         int | None, typer.Option(min=1, help="Length of the schedule. Default: 20000, on a GPU 30000.")
     ] = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from napari_sam.commands.common import getting, reported, text_encoder
-from napari_sam.commands.options.shared import Debug, Device
+from napari_sam.commands.options.shared import Debug, LocalDevice
 from napari_sam.commands.train.watching import stoppable, watched
 from napari_sam.errors import InputError
 
@@ -46,7 +46,7 @@ def text(
             "--train", help="What learns: the projection of words alone (seldom enough), the decoder too, or all."
         ),
     ] = "decoder",
-    device: Device = "auto",
+    device: LocalDevice = "auto",
     steps: Annotated[
         int | None, typer.Option(min=1, help="Length of the schedule. Default: 2000, on a GPU 10000.")
     ] = None,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]  # qtpy renames it, which mypy cannot see
 
+from napari_sam.remote.addresses import is_address, known_addresses, remember_address
 from napari_sam.widgets.controls.narrow import ComboRow, NarrowCombo
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 _LANE = "devices"
 _CPU = ("cpu", "CPU")  # always there, so it need not be looked for
+MACHINE = "+machine"
+"""Data of the last row, which is no device."""
+_MACHINE_USE = "Planes are encoded there, and clicks are answered on this computer."
 
 
 def find_devices(_progress: Progress) -> tuple[tuple[str, str], ...]:
@@ -28,7 +32,8 @@ def find_devices(_progress: Progress) -> tuple[tuple[str, str], ...]:
 class DeviceCombo(NarrowCombo):
     """Chooses where the model runs.
 
-    Devices are looked for when the model has been loaded, as torch is there by then, or when the list is opened.
+    Devices are looked for when the model has been loaded, as torch is there by then, or when the list is opened. Other
+    machines are those that the person named once; the last row asks for one more.
 
     Parameters
     ----------
@@ -40,11 +45,15 @@ class DeviceCombo(NarrowCombo):
 
     elide = Qt.TextElideMode.ElideRight
 
+    machine_wanted = Signal()
+    """The person wants to name another machine."""
+
     def __init__(self, session: Session, worker: Worker) -> None:
         super().__init__()
         self._session = session
         self._worker = worker
         self._found: tuple[tuple[str, str], ...] = (_CPU,)
+        self._machines = known_addresses()
         self._asked = False
         self.set_help("Where the model runs. Auto takes the fastest device there is.")
         self.activated.connect(self._on_activated)
@@ -57,6 +66,13 @@ class DeviceCombo(NarrowCombo):
         if view is None or not view.isVisible():  # a list that is open keeps its rows
             self._show(state)
 
+    def use_machine(self, address: str) -> None:
+        """Have another machine encode, and keep its address for the next time."""
+        remember_address(address)
+        self._machines = known_addresses()
+        self._session.device = address
+        self.draw(self._session.state)
+
     def showPopup(self) -> None:
         """Look for devices, if nobody has yet."""
         self._ask()
@@ -68,10 +84,13 @@ class DeviceCombo(NarrowCombo):
         self._show(self._session.state)
 
     def _show(self, state: SessionState) -> None:
-        auto = f"Auto: {state.device}" if state.device and self._session.device == "auto" else "Auto"
-        self.show_rows(
-            [ComboRow(auto, "auto"), *(ComboRow(words, name) for name, words in self._found)], self._session.device
-        )
+        chosen = self._session.device
+        auto = f"Auto: {state.device}" if state.device and chosen == "auto" else "Auto"
+        rows = [ComboRow(auto, "auto"), *(ComboRow(words, name) for name, words in self._found)]
+        machines = dict.fromkeys([*([chosen] if is_address(chosen) else []), *self._machines])
+        # The address is a part of the words for the machine, once those are known.
+        rows += [ComboRow(state.device if name in state.device else name, name, _MACHINE_USE) for name in machines]
+        self.show_rows([*rows, ComboRow("Another machine…", MACHINE, _MACHINE_USE)], chosen)
 
     def _ask(self) -> None:
         if not self._asked:
@@ -83,4 +102,10 @@ class DeviceCombo(NarrowCombo):
         self.draw(self._session.state)
 
     def _on_activated(self, index: int) -> None:
-        self._session.device = str(self.row(index).data)
+        name = str(self.row(index).data)
+        if name == MACHINE:
+            # Until an address is there, the device in use stays.
+            self._show(self._session.state)
+            self.machine_wanted.emit()
+        else:
+            self._session.device = name

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
 from napari_sam.widgets.controls.device_combo import DeviceCombo
 from napari_sam.widgets.controls.narrow import ComboRow, NarrowCombo
+from napari_sam.widgets.machine_address import MachineAddress
 from napari_sam.widgets.panels.model_panel import ModelPanel
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ class SourcePanel(QWidget):
         self.image.activated.connect(self._on_image_activated)
         self.model = ModelPanel(session, worker)
         self.device = DeviceCombo(session, worker)
+        self.machine = MachineAddress()
+        self.device.machine_wanted.connect(self.machine.ask)
+        self.machine.chosen.connect(self.device.use_machine)
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(6)
@@ -47,6 +51,7 @@ class SourcePanel(QWidget):
             label.setMinimumHeight(self.image.sizeHint().height())
             grid.addWidget(label, i, 0, Qt.AlignmentFlag.AlignTop)
             grid.addWidget(widget, i, 1)
+        grid.addWidget(self.machine, len(rows), 1)
 
     def read_layers(self) -> None:
         """Offer the images that there are now."""
