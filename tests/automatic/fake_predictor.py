@@ -7,12 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from napari_sam.geometry import Frame
 from napari_sam.predictor import DenseMaps, Prediction
 
 
 @dataclass(frozen=True)
 class FakeEmbedding:
     shape: tuple[int, int]
+
+    @property
+    def frame(self) -> Frame:
+        return Frame(self.shape, self.shape, self.shape)
 
 
 def discs(shape: tuple[int, int], *circles: tuple[float, float, float]) -> np.ndarray:
@@ -55,6 +60,9 @@ class FakePredictor:
 
     def dense(self, embedding, views=1, progress=None) -> DenseMaps:
         return self.maps
+
+    def compute(self, embedding, work):
+        return work(None, (), embedding.frame)
 
     def predict_many(self, embedding, prompt_sets, *, multimask=False, most=None):
         for prompts in prompt_sets:

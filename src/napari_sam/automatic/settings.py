@@ -31,22 +31,25 @@ class DenseSettings:
     least_area : int
         Data pixels of the smallest object.
     refine : bool
-        Whether the decoder draws each object from one point in it. Without, objects are as the watershed leaves them:
-        a few times quicker, and less exact.
+        Whether the decoder draws each object from one point in it, in three ways that compete with those of its
+        neighbours. Without, objects are as the watershed leaves them: a few times quicker, and less exact.
     least_score : float
         Least IoU that the decoder predicts for its own mask.
     most_common : float
         Of two masks the better one stays alone where they have more than this share of the smaller one in common.
+    magnify : bool
+        Whether parts of the plane with small objects are enlarged and looked at again, where the model can do it.
     """
 
     views: int = 4
-    foreground: float = 0.6
-    prominence: float = 0.15
-    certainty: float = 0.8
+    foreground: float = 0.4
+    prominence: float = 0.1
+    certainty: float = 0.6
     least_area: int = 15
     refine: bool = True
-    least_score: float = 0.6
+    least_score: float = 0.55
     most_common: float = 0.5
+    magnify: bool = True
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -65,10 +68,10 @@ class DenseSettings:
         return ProposalFilter(score=self.least_score, area=(self.least_area, inf), overlap=self.most_common)
 
 
-QUICK = DenseSettings(views=1, certainty=0.85, refine=False)
+QUICK = DenseSettings(views=1, prominence=0.15, certainty=0.7, refine=False)
 """One view, without the decoder: a small part of the time, and less exact."""
 
-MICRO_SAM = DenseSettings(views=1, foreground=0.5, certainty=0.5, least_area=25)
+MICRO_SAM = DenseSettings(views=1, foreground=0.5, prominence=0.15, certainty=0.5, least_area=25)
 """For micro-sam's decoder of instances: thresholds of its authors, where they have the same meaning here."""
 
 

@@ -153,3 +153,32 @@ class DenseModel(Protocol):
             Probability of foreground; distance to the object's centre, as a share of the farthest; nearness to its
             border, 0 where it is deepest. The last two are 1 in the background.
         """
+
+
+@runtime_checkable
+class MagnifyingModel(Protocol):
+    """A model that can enlarge a part of a plane out of what it keeps of it, without reading the plane again."""
+
+    def magnify(
+        self, features: Features, frame: Frame, part: tuple[tuple[int, int], tuple[int, int]], factor: float
+    ) -> tuple[Tensor, Frame]:
+        """Enlarge a part of a plane, with the grey values that the whole plane is seen with.
+
+        Parameters
+        ----------
+        features : tuple of Tensor
+            What `encode` gave of the plane.
+        frame : Frame
+            The plane's.
+        part : ((int, int), (int, int))
+            Upper left corner and the one beyond the lower right one, data pixels, (y, x).
+        factor : float
+            How many pixels each pixel of the canvas becomes, along both axes.
+
+        Returns
+        -------
+        pixels : Tensor, shape (1, 3, h, w)
+            What `encode` takes.
+        frame : Frame
+            The part as a plane of its own.
+        """

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from napari_sam.model.compact.layers import STRIDE
+from napari_sam.geometry import Frame
+from napari_sam.model.compact.layers import COARSEST, STRIDE
 from napari_sam.model.compact.scales import GRID
 from napari_sam.model.compact.windows import interpolation
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from napari_sam.geometry import Frame
 
 OUTSIDE = -30.0
 """Logit of every cell outside the window that the decoder looked at: certainly not the object."""
@@ -45,6 +44,41 @@ def normalise(pixels: Tensor) -> Tensor:
     low, high = ((shares < share).sum(1).float()[:, None, None, None] for share in _PERCENTILES)
     stretched = (pixels.float() - low) / (high - low).clamp_min(_LEAST_CONTRAST)
     return (stretched.clamp(-0.5, 1.5) - 0.5) / 0.25
+
+
+def magnified(
+    pixels: Tensor, frame: Frame, part: tuple[tuple[int, int], tuple[int, int]], factor: float, least: int
+) -> tuple[Tensor, Frame]:
+    """Enlarge a part of a canvas by bilinear interpolation; see `napari_sam.model.protocol.MagnifyingModel`.
+
+    Parameters
+    ----------
+    pixels : Tensor, shape (1, 3, H, W), float32
+        The canvas, normalised.
+    frame : Frame
+        Where the plane lies on it.
+    part : ((int, int), (int, int))
+        Upper left corner and the one beyond the lower right one, data pixels, (y, x).
+    factor : float
+        Pixels that each of the canvas becomes, along an axis.
+    least : int
+        Least side of the new canvas, model pixels.
+    """
+    positions, content, canvas = [], [], []
+    for first, last, scale, side in zip(*part, frame.scale, pixels.shape[2:], strict=True):
+        count = max(1, round((last - first) * scale * factor))
+        padded = -(-max(count, least) // COARSEST) * COARSEST
+        # The last pixel is repeated in the padding, as on every canvas.
+        own = (torch.arange(padded, device=pixels.device).clamp_max(count - 1) + 0.5) / count
+        # On the canvas, in units of its sides: grid_sample counts from -1 to 1.
+        positions.append(2 * (first + own * (last - first)) * scale / side - 1)
+        content.append(count)
+        canvas.append(padded)
+    rows, columns = torch.meshgrid(*positions, indexing="ij")
+    grid = torch.stack((columns, rows), -1)[None]
+    found = F.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    (top, left), (bottom, right) = part
+    return found, Frame((bottom - top, right - left), (content[0], content[1]), (canvas[0], canvas[1]), frame.anchor)
 
 
 def upscaled(logits: Tensor, frame: Frame) -> Tensor:

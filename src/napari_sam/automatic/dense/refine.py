@@ -16,7 +16,7 @@ from napari_sam.masks import BoxedMask, deepest_pixel
 from napari_sam.prompts import PointPrompt, PromptSet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,7 +30,7 @@ _MARGIN = 1.0  # of logits: a mask is stable that hardly changes when its thresh
 def refine(
     predictor: Predictor,
     embedding: Embedding,
-    objects: NDArray[np.int32],
+    points: Sequence[tuple[float, float]],
     foreground: NDArray[np.float32],
     settings: DenseSettings,
     progress: Progress,
@@ -42,8 +42,8 @@ def refine(
     predictor : Predictor
     embedding : Embedding
         The plane's.
-    objects : numpy.ndarray, shape (H, W), int32
-        Labels 1 to n, 0 for background: where to ask.
+    points : sequence of (float, float)
+        One in each object, data pixels, (y, x).
     foreground : numpy.ndarray, shape (H, W), float32
         Probability of foreground.
     settings : DenseSettings
@@ -53,15 +53,15 @@ def refine(
     Returns
     -------
     list of Proposal
-        One for each object, less those that are too small or too faint; several may be the same.
+        Up to three for each point, because a single point may mean several things: which of them is meant shows where
+        they compete with those of the points around. What is too small or too faint is left out; several may be the
+        same.
     """
-    prompts = [PromptSet((PointPrompt(point),)) for point in deepest_points(objects)]
+    prompts = [PromptSet((PointPrompt(point),)) for point in points]
     proposals = []
-    # Three proposals, of which the best is kept: a single point may mean several things.
-    answers = predictor.predict_many(embedding, prompts, multimask=True, most=1)
-    for done, (asked, answer) in enumerate(zip(prompts, answers, strict=True), 1):
-        if (proposal := _proposal(asked, answer, foreground, settings)) is not None:
-            proposals.append(proposal)
+    answers = predictor.predict_many(embedding, prompts, multimask=True)
+    for done, (point, answer) in enumerate(zip(points, answers, strict=True), 1):
+        proposals += _proposals(point, answer, foreground, settings)
         progress(done / len(prompts))
     return proposals
 
@@ -73,15 +73,13 @@ def deepest_points(objects: NDArray[np.int32]) -> Iterator[tuple[float, float]]:
         yield float(place[0].start + y), float(place[1].start + x)
 
 
-def _proposal(
-    asked: PromptSet, answer: Prediction, foreground: NDArray[np.float32], settings: DenseSettings
-) -> Proposal | None:
-    """Make a proposal of the best mask of an answer, if it is large and certain enough."""
-    [whole], [score], [logits] = answer.masks, answer.scores, answer.logits
-    boxed = BoxedMask.of(whole)
-    area = boxed.area
-    if area < settings.least_area or foreground[boxed.box][boxed.mask].mean() < settings.certainty:
-        return None
-    stability = np.count_nonzero(logits > _MARGIN) / (np.count_nonzero(logits > -_MARGIN) or 1)
-    [point] = asked.points
-    return Proposal(boxed, float(score), stability, point.position)
+def _proposals(
+    point: tuple[float, float], answer: Prediction, foreground: NDArray[np.float32], settings: DenseSettings
+) -> Iterator[Proposal]:
+    """Make a proposal of each mask of an answer that is large and certain enough."""
+    for whole, score, logits in zip(answer.masks, answer.scores, answer.logits, strict=True):
+        boxed = BoxedMask.of(whole)
+        if boxed.area < settings.least_area or foreground[boxed.box][boxed.mask].mean() < settings.certainty:
+            continue
+        stability = np.count_nonzero(logits > _MARGIN) / (np.count_nonzero(logits > -_MARGIN) or 1)
+        yield Proposal(boxed, float(score), stability, point)

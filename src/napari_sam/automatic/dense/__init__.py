@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 from scipy import ndimage
 
+from napari_sam.automatic.dense.magnified import can_magnify, part_proposals
+from napari_sam.automatic.dense.parts import SMALL, enlargement, object_sizes, plan_parts
+from napari_sam.automatic.dense.refine import deepest_points, refine
+from napari_sam.automatic.dense.seeds import grow_seeds
 from napari_sam.automatic.proposals import Proposal
-from napari_sam.automatic.refine import refine
-from napari_sam.automatic.seeds import grow_seeds
 from napari_sam.masks import BoxedMask
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from napari_sam.automatic.settings import DenseSettings
@@ -41,13 +44,8 @@ def dense_proposals(
     # Where there is nothing to draw again, the decoder is not asked.
     elif labels.any():
         progress(_SEEDS)
-        proposals = refine(
-            predictor,
-            embedding,
-            labels,
-            maps.foreground,
-            settings,
-            lambda share: progress(_SEEDS + (1 - _SEEDS) * share),
+        proposals = _drawn(
+            predictor, embedding, labels, maps, settings, lambda share: progress(_SEEDS + (1 - _SEEDS) * share)
         )
     else:
         proposals = []
@@ -85,3 +83,34 @@ def _grown(labels: NDArray[np.int32], maps: DenseMaps) -> list[Proposal]:
         boxed = BoxedMask((rows.start, columns.start), mask, (labels.shape[0], labels.shape[1]))
         proposals.append(Proposal(boxed, float(maps.foreground[rows, columns][mask].mean())))
     return proposals
+
+
+def _drawn(
+    predictor: Predictor,
+    embedding: Embedding,
+    labels: NDArray[np.int32],
+    maps: DenseMaps,
+    settings: DenseSettings,
+    progress: Progress,
+) -> list[Proposal]:
+    """Have the decoder draw the objects, small ones in parts of the plane that are enlarged."""
+    points = list(deepest_points(labels))
+    sizes = object_sizes(labels, embedding.frame)
+    factor = enlargement(sizes) if settings.magnify and can_magnify(predictor, embedding) else 1.0
+    small = sizes < SMALL if factor > 1 else np.zeros(len(points), bool)
+    asked = [point for point, tiny in zip(points, small, strict=True) if not tiny]
+    left = [point for point, tiny in zip(points, small, strict=True) if tiny]
+    found, done = [], 0
+    for part in plan_parts(embedding.frame, factor):
+        if not (own := sum(map(part.owns, left))):
+            continue
+        steps = partial(_part_of, progress, done / len(points), own / len(points))
+        found += part_proposals(predictor, embedding, part, factor, settings, steps)
+        done += own
+    steps = partial(_part_of, progress, done / len(points), len(asked) / len(points))
+    return found + refine(predictor, embedding, asked, maps.foreground, settings, steps)
+
+
+def _part_of(progress: Progress, start: float, length: float, share: float) -> None:
+    """Report the progress of a part of the work, which starts at a share of the whole."""
+    progress(start + length * share)
