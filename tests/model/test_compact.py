@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -279,3 +280,33 @@ def constant_decoder(value: float):
         return torch.full((batch, 4, height, width), value), torch.zeros(batch, 4)
 
     return decode
+
+
+@pytest.mark.parametrize(
+    ("boxes", "labels", "added"),
+    [
+        ([[20, 20, 90, 90]], [[]], [1.5]),
+        ([[20, 20, 90, 90]], [[-1]], [1.5]),  # padding is no click
+        ([[20, 20, 90, 90]], [[1]], [0]),
+        ([[20, 20, 90, 90], [float("nan")] * 4], [[-1], [1]], [1.5, 0]),
+    ],
+)
+def test_the_offset_is_for_boxes_without_a_click(model, boxes, labels, added):
+    plain = CompactSam(dataclasses.replace(TINY, box_offset=0.0)).eval()
+    offset = CompactSam(dataclasses.replace(TINY, box_offset=1.5)).eval()
+    found = []
+    for one in (plain, offset):
+        one.load_state_dict(model.state_dict())
+        features, frame = encoded(one, (128, 128))
+        told = PromptTensors(
+            torch.full((len(labels), len(labels[0]), 2), 50.0), torch.tensor(labels).long(), torch.tensor(boxes)
+        )
+        with torch.inference_mode():
+            found.append(one.decode(features, told, frame, multimask=False))
+    before, after = found
+    assert torch.equal(before.scores, after.scores)
+    seen = before.logits > canvas.OUTSIDE
+    for row, more in enumerate(added):
+        assert seen[row].any()
+        assert torch.allclose((after.logits - before.logits)[row][seen[row]], torch.tensor(float(more)), atol=1e-4)
+        assert torch.equal(after.logits[row][~seen[row]], before.logits[row][~seen[row]])

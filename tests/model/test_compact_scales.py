@@ -12,7 +12,7 @@ from napari_sam.model.compact.model import CompactSam
 from napari_sam.model.compact.windowed_decode import Look
 from napari_sam.model.protocol import PromptTensors
 
-TINY = CompactConfig((8, 12, 16), (1, 1, 1), 1, 2, (8, 8, 16), 1, 2)
+TINY = CompactConfig((8, 12, 16), (1, 1, 1), 1, 2, (8, 8, 16), 1, 2, box_offset=0.0)
 
 
 def box(*corners: float) -> PromptTensors:

@@ -8,6 +8,7 @@ these have the size that the model sees best, and looked at again.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -82,10 +83,7 @@ def plan_parts(frame: Frame, factor: float) -> Iterator[Part]:
         count = 1 if length <= side else -(-length // max(1, side - 2 * margin))
         edges = np.linspace(0, length, count + 1).round().astype(int).tolist()
         axes.append(
-            [
-                (max(0, start - margin), min(length, stop + margin), start, stop)
-                for start, stop in zip(edges[:-1], edges[1:], strict=True)
-            ]
+            [(max(0, start - margin), min(length, stop + margin), start, stop) for start, stop in pairwise(edges)]
         )
     for top, bottom, first, last in axes[0]:
         for left, right, begin, end in axes[1]:

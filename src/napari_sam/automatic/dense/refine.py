@@ -58,7 +58,7 @@ def refine(
         same.
     """
     prompts = [PromptSet((PointPrompt(point),)) for point in points]
-    proposals = []
+    proposals: list[Proposal] = []
     answers = predictor.predict_many(embedding, prompts, multimask=True)
     for done, (point, answer) in enumerate(zip(points, answers, strict=True), 1):
         proposals += _proposals(point, answer, foreground, settings)

@@ -59,6 +59,7 @@ BOUNDS: dict[str, Numbers | Words] = {
     "preferred": Numbers(1, 65536, whole=False),
     "enlarge": Numbers(1, 16, whole=False),
     "window": Numbers(16, 4096),
+    "box_offset": Numbers(-4, 4, whole=False),
     "backbone": Words(frozenset({"", *SCALINGS})),
 }
 """A row for every field of `CompactConfig`; twice what any model here had, and more."""

@@ -32,6 +32,9 @@ class CompactConfig:
         pixels, but at most `enlarge` times: details gain by it, and time is paid where there is some to spare.
     window : int
         Least side of the decoder's window, model pixels.
+    box_offset : float
+        Added to the logits of a mask that a box alone was drawn for, which is else a little too small: mean IoU rises
+        from .881 to .888 on held-out nuclei, and from .777 to .785 on 17 other kinds of images.
     backbone : str
         A trunk of `napari_sam.model.encoders.efficientnet`; of `widths` the last is then the attention's,
         and `blocks` say nothing. Empty: plain residual blocks.
@@ -49,6 +52,7 @@ class CompactConfig:
     preferred: float = 1024.0
     enlarge: float = 2.0
     window: int = 192
+    box_offset: float = 0.4
     backbone: str = ""
 
     def to_json(self) -> str:

@@ -42,7 +42,6 @@ __all__ = ["CompactConfig", "CompactSam", "build_compact"]
 
 _DOUBTFUL = 0.55  # predicted IoU: where no scale of the plane does better, a click is looked at enlarged
 _ENLARGED = 128  # model pixels: least side of an enlarged window
-_BOX_ALONE = 0.4  # logits: without a click, the mask in a box is drawn too small by so much
 _MIRRORS = ((2,), (3,), (2, 3))  # axes of a canvas (1, 3, H, W)
 
 
@@ -199,7 +198,7 @@ class CompactSam(nn.Module):
         prompts = replace(prompts, masks=carried)
         found = self._answer(features, prompts, frame, multimask=multimask)
         alone = boxed & (prompts.labels < 0).all(1).to(first.device)[:, None, None, None]
-        return Decoded(found.logits + _BOX_ALONE * (alone & (found.logits > OUTSIDE)), found.scores)
+        return Decoded(found.logits + self.config.box_offset * (alone & (found.logits > OUTSIDE)), found.scores)
 
     def _answer(self, features: Features, prompts: PromptTensors, frame: Frame, *, multimask: bool) -> Decoded:
         """Look once at every object, and lay the best masks out on the grid."""
