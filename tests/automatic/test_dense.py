@@ -168,3 +168,31 @@ def test_many_tiny_nuclei_on_a_big_plane():
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         DenseSettings(**wrong)
+
+
+class Ambiguous(FakePredictor):
+    """Answers every point with the object, with all of the foreground, and with the object again, a bit worse."""
+
+    def predict_many(self, embedding, prompt_sets, *, multimask=False, most=None):
+        assert multimask
+        for answer in super().predict_many(embedding, prompt_sets):
+            whole = self.drawn > 0
+            masks = np.stack([answer.masks[0], whole, answer.masks[0]])
+            logits = np.where(masks, 8.0, -8.0)
+            yield dataclasses.replace(answer, masks=masks, scores=np.array([0.9, self.group, 0.85]), logits=logits)
+
+
+@pytest.mark.parametrize(("group", "count"), [(0.7, 4), (0.95, 1)])
+def test_all_that_a_point_may_mean_competes(group, count):
+    predictor = Ambiguous(TOUCHING)
+    predictor.group = group
+    assert found(predictor).max() == count
+
+
+@pytest.mark.parametrize(("group", "count"), [(0.7, 5), (0.2, 4)])
+def test_masks_alike_are_proposed_once_and_the_worst_never(group, count):
+    predictor = Ambiguous(TOUCHING)
+    predictor.group = group
+    proposals = automatic.find_proposals(predictor, predictor.embedding, DenseSettings())
+    assert len(proposals) == count
+    assert max(proposal.score for proposal in proposals) == 0.9

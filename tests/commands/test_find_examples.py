@@ -104,7 +104,8 @@ def test_one_of_two_kinds_of_cells_is_found_by_the_bundled_model(run, tmp_path, 
     result = run("find", tmp_path / "cells.tif", "-o", tmp_path / "out.tif", *options)
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
-    assert (told["examples"], told["negative_examples"], told["candidates"]) == (2, 1, 16)
+    assert (told["examples"], told["negative_examples"]) == (2, 1)
+    assert 16 <= told["candidates"] <= 18  # where it is not clear what an object is, more than one for each
     labels = tifffile.imread(tmp_path / "out.tif")
     for number, own in enumerate(kinds.tolist()):
         if number:

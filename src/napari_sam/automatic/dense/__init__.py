@@ -13,6 +13,7 @@ from napari_sam.automatic.dense.parts import SMALL, enlargement, object_sizes, p
 from napari_sam.automatic.dense.refine import deepest_points, refine
 from napari_sam.automatic.dense.seeds import grow_seeds
 from napari_sam.automatic.proposals import Proposal
+from napari_sam.automatic.suppression import suppress
 from napari_sam.masks import BoxedMask
 from napari_sam.progress import no_progress
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from napari_sam.automatic.settings import DenseSettings
     from napari_sam.predictor import DenseMaps, Embedding, Predictor
     from napari_sam.progress import Progress
+
+_ALIKE = 0.7  # IoU of the boxes of two masks of one object
 
 _MAPS, _SEEDS = 0.3, 0.4  # shares of the work that are done after these steps, where the decoder is still to come
 
@@ -108,7 +111,14 @@ def _drawn(
         found += part_proposals(predictor, embedding, part, factor, settings, steps)
         done += own
     steps = partial(_part_of, progress, done / len(points), len(asked) / len(points))
-    return found + refine(predictor, embedding, asked, maps.foreground, settings, steps)
+    return _distinct(found + refine(predictor, embedding, asked, maps.foreground, settings, steps))
+
+
+def _distinct(proposals: list[Proposal]) -> list[Proposal]:
+    """Of masks that are alike, keep the best: nobody would choose between them, and the plane is laid the same."""
+    spans = [proposal.mask.box for proposal in proposals]
+    boxes = np.array([(y.start, x.start, y.stop, x.stop) for y, x in spans], np.int64).reshape(-1, 4)
+    return [proposals[place] for place in suppress(boxes, np.array([one.rank for one in proposals]), _ALIKE)]
 
 
 def _part_of(progress: Progress, start: float, length: float, share: float) -> None:

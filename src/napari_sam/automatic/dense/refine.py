@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from napari_sam.predictor import Embedding, Prediction, Predictor
     from napari_sam.progress import Progress
 
+_LEAST_RANK = 0.3  # predicted IoU, times how stable a mask is
 _MARGIN = 1.0  # of logits: a mask is stable that hardly changes when its threshold moves by so much
 
 
@@ -77,9 +78,12 @@ def _proposals(
     point: tuple[float, float], answer: Prediction, foreground: NDArray[np.float32], settings: DenseSettings
 ) -> Iterator[Proposal]:
     """Make a proposal of each mask of an answer that is large and certain enough."""
-    for whole, score, logits in zip(answer.masks, answer.scores, answer.logits, strict=True):
+    for place, (whole, score, logits) in enumerate(zip(answer.masks, answer.scores, answer.logits, strict=True)):
         boxed = BoxedMask.of(whole)
         if boxed.area < settings.least_area or foreground[boxed.box][boxed.mask].mean() < settings.certainty:
             continue
         stability = np.count_nonzero(logits > _MARGIN) / (np.count_nonzero(logits > -_MARGIN) or 1)
-        yield Proposal(boxed, float(score), stability, point)
+        proposal = Proposal(boxed, float(score), stability, point)
+        # The best of a point is for the person to judge; others of low rank would only be in the way.
+        if place == 0 or proposal.rank >= _LEAST_RANK:
+            yield proposal
