@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socketserver
 import sys
 import threading
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -118,24 +120,27 @@ def test_a_worker_that_is_killed_costs_no_plane(processes, here, held, monkeypat
     np.testing.assert_array_equal(there.predict(embedding, CLICK).masks, here.predict(here.embed(blob()), CLICK).masks)
 
 
-def test_a_scheduler_that_goes_away_is_replaced_by_this_machine_and_asked_again_after_a_while(
-    threads, here, monkeypatch
-):
+def test_who_fails_is_asked_again_after_a_while_and_later_every_time(threads, here, monkeypatch):
     there = loaded(threads)
-    asked = []
-    monkeypatch.setattr(encoder, "REST_S", 3600.0)
+    now, asked = [1000.0], []
+    monkeypatch.setattr(encoder, "monotonic", lambda: now[0])
 
     def fail(*_):
-        asked.append(1)
+        asked.append(now[0])
         raise DeviceError("Gone.")
 
-    monkeypatch.setattr(there._encoder, "_ask", fail)
-    with pytest.warns(RuntimeWarning, match=r"^Planes are encoded on this computer for now\. Gone\.$"):
-        embedding = there.embed(blob())
-    there.embed(blob())  # without another warning, which would be an error here
-    assert len(asked) == 1 and kept(embedding) == kept(here.embed(blob()))
-    monkeypatch.undo()
-    monkeypatch.setattr(there._encoder, "_rests_until", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(there._encoder, "_ask", fail)
+        with pytest.warns(RuntimeWarning, match=r"^Planes are encoded on this computer for now\. Gone\.$"):
+            embedding = there.embed(blob())
+        assert kept(embedding) == kept(here.embed(blob()))
+        there.embed(blob())  # without another warning, which would be an error here
+        for now[0] in (1059.0, 1061.0, 1180.0, 1182.0):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                there.embed(blob())
+        assert asked == [1000.0, 1061.0, 1182.0] and there.device_text.startswith("CPU")
+    now[0] = 1e6
     there.embed(blob())
     assert there.notice == "" and there.device_text.endswith(threads.scheduler_address)
 
@@ -152,6 +157,31 @@ def test_an_address_that_nobody_answers_at_is_refused(monkeypatch):
     monkeypatch.setattr(encoder, "ANSWER_S", 0.2)
     with pytest.raises(DeviceError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9\. Start one"):
         load_predictor("bundled", "tcp://127.0.0.1:9")
+
+
+class Chatty(socketserver.BaseRequestHandler):
+    """Something else than a scheduler."""
+
+    def handle(self):
+        self.request.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n" * 10)
+
+
+def test_what_is_no_scheduler_is_refused_and_leaves_nothing_behind():
+    from distributed import Client
+
+    made = []
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Chatty) as server, pytest.MonkeyPatch.context() as patch:
+        plain = Client.__init__
+        patch.setattr(
+            Client, "__init__", lambda self, *args, **options: made.append(self) or plain(self, *args, **options)
+        )
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        with pytest.raises(DeviceError, match="No Dask scheduler answers at"):
+            RemoteEncoder(f"tcp://127.0.0.1:{server.server_address[1]}")
+        server.shutdown()
+        thread.join()
+    assert [client.status for client in made] == ["closed"]
 
 
 def test_without_certificates_there_is_no_way_to_a_safe_scheduler():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from napari_sam.errors import InputError
 from napari_sam.io.reading import require
 
 EXTRA = "cluster"
+_CLOSING_S = 1.0
 
 
 def require_distributed() -> Any:
@@ -42,15 +45,33 @@ def connect(where: Any, timeout: str) -> Any:
         If Dask is not installed, or no scheduler answers.
     """
     distributed = require_distributed()
+    # In two steps, so that one that does not get through can be closed. Dask closes it whenever garbage is collected:
+    # while the next client begins, that waits for itself for ever.
+    client = distributed.Client.__new__(distributed.Client)
     try:
-        return distributed.Client(where, timeout=timeout, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"No Dask scheduler answers at {where}. Start one on that machine: dask scheduler") from error
-    except TypeError as error:
-        # What Dask says where keys and certificates are missing.
-        raise InputError(
-            f"There is no safe way to {where}: {error}. Name the certificates of your lab in Dask's settings."
-        ) from error
+        loop = _loop() if isinstance(where, str) else None
+        client.__init__(where, timeout=timeout, set_as_default=False, loop=loop)
+    # What answers may be anything, and Dask takes its first bytes for sizes.
+    except Exception as error:
+        with suppress(Exception):  # it may have come to nothing
+            client.close(_CLOSING_S)
+        raise InputError(_unreachable(where, error)) from error
+    return client
+
+
+@cache
+def _loop() -> Any:
+    """Start the event loop of this process for all clients: one that loses its scheduler would leave its own behind."""
+    runner = require_distributed().utils.LoopRunner()
+    runner.start()
+    return runner.loop
+
+
+def _unreachable(where: Any, error: Exception) -> str:
+    # What Dask says where keys and certificates are missing.
+    if isinstance(error, TypeError):
+        return f"There is no safe way to {where}: {error}. Name the certificates of your lab in Dask's settings."
+    return f"No Dask scheduler answers at {where}. Start one on that machine: dask scheduler"
 
 
 def workers_of(client: Any, timeout: float | None = None) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 import uuid
 import warnings
 import weakref
@@ -13,6 +12,7 @@ from concurrent.futures import CancelledError, wait
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,8 +34,8 @@ _log = logging.getLogger(__name__)
 
 ANSWER_S = 5
 """Seconds to wait for a scheduler."""
-REST_S = 60.0
-"""Seconds after a failure during which nobody is asked: a person should not wait for the same thing at every plane."""
+REST_S, LONGEST_REST_S = 60.0, 3600.0
+"""Seconds after a failure during which nobody is asked, and after many: a person should not wait at every plane."""
 _ATTEMPTS = 2
 _STEP_S = 0.05
 """Seconds between two looks whether the work is still wanted."""
@@ -74,7 +74,7 @@ class RemoteEncoder:
         self._model: ModelReference | None = None
         self._machine: MachineDescription | None = None
         self._worker = ""
-        self._rests_until = 0.0
+        self._rest = self._rests_until = 0.0
         self.notice = ""
         if not self._workers(self._connected()):
             raise DeviceError(cluster.no_workers(address))
@@ -131,7 +131,7 @@ class RemoteEncoder:
         """
         if self._model is None:
             raise RuntimeError("use_model comes first")
-        if time.monotonic() < self._rests_until:
+        if monotonic() < self._rests_until:
             return None
         ticket = uuid.uuid4().hex
         request = EncodingRequest.of(plane, self._model, self._topic, ticket)
@@ -141,13 +141,14 @@ class RemoteEncoder:
             if packed.key != key:
                 raise DeviceError(f"The machine at {self._address} encodes with other weights than this computer.")
         except DeviceError as error:
-            self._rests_until = time.monotonic() + REST_S
+            self._rest = min(2 * self._rest, LONGEST_REST_S) or REST_S
+            self._rests_until = monotonic() + self._rest
             self.notice = f"Planes are encoded on this computer for now. {error}"
             warnings.warn(self.notice, RuntimeWarning, stacklevel=3)
             return None
         finally:
             del self._shares[ticket]
-        self.notice = ""
+        self.notice, self._rest = "", 0.0
         return replace(packed, arrays=tuple(_writeable(array) for array in packed.arrays))
 
     def _ask(self, work: Callable[[Any], Any], argument: Any, progress: Progress) -> Any:
@@ -175,15 +176,15 @@ class RemoteEncoder:
         """Wait for what one worker does."""
         future = client.submit(work, argument, pure=False, workers=[worker])
         answer = asyncio.run_coroutine_threadsafe(_answer(client, future), client.loop.asyncio_loop)
-        looked = time.monotonic()
+        looked = monotonic()
         try:
             while not wait([answer], _STEP_S).done:
                 progress(0.0)
                 # For a worker that has gone, Dask would wait for ever: nobody else may do its work.
-                if time.monotonic() - looked > _LOOK_S:
+                if monotonic() - looked > _LOOK_S:
                     if worker not in self._workers(client):
                         raise DeviceError(self._lost)
-                    looked = time.monotonic()
+                    looked = monotonic()
             return answer.result()
         except (Cancelled, DeviceError):
             raise
