@@ -10,12 +10,9 @@ import warnings
 import weakref
 from concurrent.futures import CancelledError, wait
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from napari_sam.errors import Cancelled, DeviceError, InputError, NapariSamError
 from napari_sam.model.digest import code_digest
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from os import PathLike
 
-    from napari_sam.cache.packed import PackedArray, PackedEmbedding
+    from napari_sam.cache.packed import PackedEmbedding
     from napari_sam.planes.plane import Plane
     from napari_sam.progress import Progress
 
@@ -149,7 +146,7 @@ class RemoteEncoder:
         finally:
             del self._shares[ticket]
         self.notice, self._rest = "", 0.0
-        return replace(packed, arrays=tuple(_writeable(array) for array in packed.arrays))
+        return packed
 
     def _ask(self, work: Callable[[Any], Any], argument: Any, progress: Progress) -> Any:
         """Have a worker do something, and another one if the first cannot."""
@@ -248,8 +245,3 @@ async def _answer(client: Any, future: Any) -> Any:
 def _close(client: Any) -> None:
     """Close a client on a thread of its own: it waits for a scheduler that may be gone, and this may be a window."""
     threading.Thread(target=client.close, name="close the Dask client", daemon=True).start()
-
-
-def _writeable(array: PackedArray) -> PackedArray:
-    """Make an array as torch takes it without complaint: what came over the wire cannot be written to."""
-    return replace(array, values=np.require(array.values, requirements=["C", "W"]))
