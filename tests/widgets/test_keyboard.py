@@ -17,7 +17,7 @@ from napari_sam.widgets.download_offer import Download
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-COMBOS = ("image", "model", "device", "into", "axis", "strategy", "place", "mode", "text_model")
+COMBOS = ("image", "model", "device", "into", "axis", "strategy", "place", "mode", "link", "text_model")
 
 
 @pytest.fixture
@@ -36,6 +36,8 @@ def open_stacks(make_napari_viewer, qtbot, engine) -> Callable[[], Desk]:
         desk.dock.stack.expand(animate=False)
         desk.dock.everything.expand(animate=False)
         desk.dock.words.expand(animate=False)
+        # Only for a stack is there something to link.
+        desk.dock.everything.place.setCurrentIndex(desk.dock.everything.place.count() - 1)
         desk.session.use_tool("positive")
         viewer.window._qt_window.activateWindow()
         qtbot.waitUntil(viewer.window._qt_window.isActiveWindow, timeout=60_000)
@@ -57,6 +59,7 @@ def combo(desk: Desk, name: str) -> QComboBox:
         "strategy": dock.stack.strategy,
         "place": dock.everything.place,
         "mode": dock.everything.mode,
+        "link": dock.everything.link,
         "text_model": dock.words.models.combo,
     }[name]
 
