@@ -121,7 +121,7 @@ def test_what_is_needed_to_find_one_s_way_is_said(open_window):
     machine = desk.dock.source.machine
     assert machine.box.accessibleName() == "Address of the other machine"
     assert all(widget.toolTip() for widget in (machine.box, machine.use_button, machine.keep_button))
-    assert "dask scheduler" in machine.text.text()
+    assert "A GPU on another machine" in machine.text.text()
 
 
 def test_an_address_that_nobody_answers_at_is_told_and_another_device_is_the_way_out(

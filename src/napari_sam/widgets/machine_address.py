@@ -16,7 +16,10 @@ from napari_sam.widgets.keyboard import focus_canvas
 if TYPE_CHECKING:
     from qtpy.QtGui import QKeyEvent
 
-_HELP = "Another machine encodes the planes, and this computer answers clicks. On that machine run: dask scheduler"
+_HELP = (
+    "Another machine encodes the planes, and this computer answers clicks. How to start it: see "
+    "“A GPU on another machine” in the documents."
+)
 
 
 class AddressBox(QLineEdit):
