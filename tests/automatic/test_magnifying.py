@@ -9,7 +9,8 @@ import pytest
 from fake_predictor import FakeEmbedding, FakePredictor, discs
 
 from napari_sam.automatic import DenseSettings, find_proposals, segment_everything
-from napari_sam.automatic.dense.magnified import can_magnify, embed_part
+from napari_sam.automatic.dense import magnified
+from napari_sam.automatic.dense.magnified import can_magnify, embed_part, part_proposals
 from napari_sam.automatic.dense.parts import Part, enlargement, object_sizes, plan_parts
 from napari_sam.geometry import Frame
 from napari_sam.predictor import load_predictor
@@ -143,3 +144,31 @@ def test_a_model_that_keeps_no_pixels_looks_once():
     predictor = FakePredictor(DOTS)
     assert not can_magnify(predictor, FakeEmbedding(DOTS.shape))
     assert segment_everything(predictor, predictor.embedding).max() == DOTS.max()
+
+
+@pytest.mark.parametrize(
+    ("corner", "kept"),
+    [
+        ((40, 60), [(30, 30)]),  # within the plane: what the border of the part cuts is left out
+        ((0, 0), [(30, 30), (30, 4)]),  # at the plane's edge, there is nothing beyond it
+    ],
+)
+def test_a_part_gives_whole_objects_of_its_core_where_they_lie_on_the_plane(monkeypatch, corner, kept):
+    inside = discs((60, 60), (30, 30, 6), (30, 4, 6), (52, 52, 5), (15, 56, 5))
+    predictor = FakePredictor(inside)
+    monkeypatch.setattr(magnified, "embed_part", lambda *_: predictor.embedding)
+    top, left = corner
+    core = ((top, left), (top + 45, left + 60))  # the third disc is another part's
+    found = part_proposals(
+        predictor, FakeEmbedding((200, 200)), Part(corner, (60, 60), core), 2.0, DenseSettings(), no_progress
+    )
+    assert len(found) == len(kept)
+    for proposal, (y, x) in zip(sorted(found, key=lambda one: -one.mask.origin[1]), kept, strict=True):
+        expected = np.zeros((200, 200), bool)
+        expected[top : top + 60, left : left + 60] = inside == inside[y, x]
+        whole = np.zeros((200, 200), bool)
+        whole[proposal.mask.box] = proposal.mask.mask
+        assert np.array_equal(whole, expected)
+        assert proposal.mask.plane == (200, 200)
+        assert expected[tuple(map(round, proposal.point))]
+        assert proposal.crop == (corner, (top + 60, left + 60))
