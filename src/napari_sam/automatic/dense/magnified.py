@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, cast
 
 from napari_sam.automatic.dense.refine import deepest_points, refine
 from napari_sam.automatic.dense.seeds import grow_seeds
-from napari_sam.embedding import Embedding
 from napari_sam.masks import BoxedMask
 from napari_sam.model.protocol import MagnifyingModel
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from napari_sam.automatic.dense.parts import Part
     from napari_sam.automatic.proposals import Proposal
     from napari_sam.automatic.settings import DenseSettings
+    from napari_sam.embedding import Embedding
     from napari_sam.geometry import Frame
     from napari_sam.model.protocol import Features, PromptableModel
     from napari_sam.predictor import Predictor
@@ -74,6 +74,9 @@ def part_proposals(
 
 def embed_part(predictor: Predictor, embedding: Embedding, part: Part, factor: float, progress: Progress) -> Embedding:
     """Enlarge a part of a plane, and run the encoder on it: parameters as for `part_proposals`."""
+    # Late, because it brings torch with it, which the dock opens without.
+    from napari_sam.embedding import Embedding
+
     (top, left), (height, width) = part.corner, part.size
     rectangle = part.corner, (top + height, left + width)
 
