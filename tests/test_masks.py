@@ -153,3 +153,31 @@ def test_thin_masks_that_cross_leave_something():
     one, other = np.zeros(SHAPE, bool), np.zeros(SHAPE, bool)
     one[16], other[:, 20] = True, True
     assert between(one, other, 0.5).any()
+
+
+def test_a_mask_of_a_part_is_laid_on_the_plane():
+    part = BoxedMask((2, 3), np.array([[True, False], [True, True]]), (10, 12))
+    moved = part.shifted((40, -1), (100, 90))
+    assert (moved.origin, moved.plane) == ((42, 2), (100, 90))
+    assert np.array_equal(moved.mask, part.mask)
+    assert part.origin == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "cut"),
+    [
+        ((10, 20), (40, 60), False),
+        ((15, 20), (40, 60), True),
+        ((10, 25), (40, 60), True),
+        ((10, 20), (19, 60), True),
+        ((10, 20), (40, 31), True),
+        ((14.5, 24.5), (40, 60), False),
+    ],
+)
+def test_what_ends_at_a_border_may_go_on_beyond_it(start, stop, cut):
+    assert BoxedMask((15, 25), np.ones((4, 6), bool), (100, 100)).cut_by(start, stop) == cut
+
+
+@pytest.mark.parametrize("origin", [(0, 0), (0, 30), (36, 0), (36, 44)])
+def test_beyond_the_edge_of_the_plane_there_is_nothing(origin):
+    assert not BoxedMask(origin, np.ones((4, 6), bool), (40, 50)).cut_by((0, 0), (40, 50))

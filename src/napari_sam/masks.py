@@ -58,6 +58,24 @@ class BoxedMask:
         laid[self.box] = self.mask
         return laid
 
+    def shifted(self, by: tuple[int, int], plane: tuple[int, int]) -> BoxedMask:
+        """Lay the mask on another plane, so many data pixels down and to the right: from a part to the whole, say."""
+        return BoxedMask((self.origin[0] + by[0], self.origin[1] + by[1]), self.mask, plane)
+
+    def cut_by(self, start: tuple[float, float], stop: tuple[float, float]) -> bool:
+        """Whether the object may go on beyond a rectangle of the plane that it was looked for in.
+
+        Parameters
+        ----------
+        start, stop : (float, float)
+            The rectangle's first pixel and the one after its last, data pixels, (y, x). At the edge of the plane there
+            is nothing beyond.
+        """
+        sides = zip(self.origin, self.mask.shape, start, stop, self.plane, strict=True)
+        return any(
+            (at <= first and first > 0) or (at + size >= end and end < length) for at, size, first, end, length in sides
+        )
+
     def iou(self, other: BoxedMask) -> float:
         """Return what `iou` says of the two whole masks, without laying them out."""
         low = np.maximum(self.origin, other.origin)

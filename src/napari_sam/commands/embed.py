@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_sam.commands.common import getting, reported, work_bar
-from napari_sam.commands.options.shared import Debug, Device, JsonSentence, Model, PlaneSpan, StackContrast, limits
+from napari_sam.commands.options.shared import (
+    Debug,
+    Device,
+    FixedPlaces,
+    JsonSentence,
+    Model,
+    PlaneSpan,
+    StackContrast,
+    limits,
+)
 from napari_sam.commands.options.stack import find_axis, find_span
 from napari_sam.errors import CacheError, Cancelled, InputError
 from napari_sam.files import format_bytes
@@ -65,10 +74,7 @@ def embed(
         ),
     ] = None,
     span: PlaneSpan = None,
-    fixed: Annotated[
-        list[str] | None,
-        typer.Option("--at", metavar="AXIS=I", help="Only index I of another axis, such as c=1. Repeatable."),
-    ] = None,
+    fixed: FixedPlaces = None,
     contrast_limits: StackContrast = None,
     as_json: JsonSentence = False,
     debug: Debug = False,

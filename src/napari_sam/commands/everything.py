@@ -10,7 +10,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from napari_sam.commands.common import getting, reported, table_console, work_bar
-from napari_sam.commands.options.shared import Debug, Device, JsonTable, MaskFormat, Model, StackContrast, limits
+from napari_sam.commands.options.shared import (
+    Debug,
+    Device,
+    FixedPlaces,
+    JsonTable,
+    LinkAxis,
+    MaskFormat,
+    Model,
+    StackContrast,
+    limits,
+)
 from napari_sam.commands.options.stack import read_place
 
 if TYPE_CHECKING:
@@ -43,14 +53,8 @@ def everything(
         typer.Option(metavar="ADDRESS", help="Work on Dask: threads, processes, or a scheduler, tcp://HOST:8786."),
     ] = None,
     kind: MaskFormat = "labels",
-    axis: Annotated[
-        str | None,
-        typer.Option(metavar="AXIS", help="What the objects of planes are linked along: z, t, ... Default: z, else t."),
-    ] = None,
-    fixed: Annotated[
-        list[str] | None,
-        typer.Option("--at", metavar="AXIS=I", help="Only index I of another axis, such as c=1. Repeatable."),
-    ] = None,
+    axis: LinkAxis = None,
+    fixed: FixedPlaces = None,
     tile: Annotated[
         int | None,
         typer.Option(min=16, metavar="N", help="Pixels along a side of a tile. Default: 1024, for planes over 1280."),

@@ -2,61 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from qtpy.QtCore import QSize, Qt, Signal  # type: ignore[attr-defined]  # qtpy renames it, which mypy cannot see
-from qtpy.QtWidgets import QLineEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]  # qtpy renames it, which mypy cannot see
+from qtpy.QtWidgets import QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_sam.errors import InputError
 from napari_sam.remote.addresses import PORT, complete_address
-from napari_sam.widgets.controls.narrow import ButtonGrid, line_height
+from napari_sam.widgets.controls.narrow import ButtonGrid
 from napari_sam.widgets.controls.wrapped_label import WrappedLabel
 from napari_sam.widgets.keyboard import focus_canvas
-
-if TYPE_CHECKING:
-    from qtpy.QtGui import QKeyEvent
+from napari_sam.widgets.typed_line import TypedLine
 
 _HELP = (
     "Another machine encodes the planes, and this computer answers clicks. How to start it: see "
     "“A GPU on another machine” in the documents."
 )
-
-
-class AddressBox(QLineEdit):
-    """A line to type an address in."""
-
-    entered = Signal()
-    """Enter was pressed."""
-    left = Signal()
-    """Escape was pressed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setPlaceholderText(f"tcp://NAME:{PORT}")
-        self.setAccessibleName("Address of the other machine")
-        self.setToolTip("The address that its Dask scheduler prints; its name alone will mostly do.")
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-
-    def sizeHint(self) -> QSize:
-        """Return room for an address."""
-        return QSize(160, line_height(self))
-
-    def minimumSizeHint(self) -> QSize:
-        """Return room for a part of it."""
-        return QSize(80, line_height(self))
-
-    def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Take what is typed with Enter, or leave with Escape."""
-        if event is None:
-            return
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            event.accept()  # or the window would have the canvas accept what is shown
-            self.entered.emit()
-        elif event.key() == Qt.Key.Key_Escape:
-            event.accept()
-            self.left.emit()
-        else:
-            super().keyPressEvent(event)
 
 
 class MachineAddress(QWidget):
@@ -70,7 +29,10 @@ class MachineAddress(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.text = WrappedLabel()
-        self.box = AddressBox()
+        self.box = TypedLine(
+            f"tcp://NAME:{PORT}", "The address that its Dask scheduler prints; its name alone will mostly do."
+        )
+        self.box.setAccessibleName("Address of the other machine")
         self.use_button, self.keep_button = QPushButton("Use it"), QPushButton("Not now")
         self.use_button.setToolTip("Encode planes on this machine")
         self.keep_button.setToolTip("Keep the device in use")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, cast
 
 from napari_sam.automatic.dense.refine import deepest_points, refine
 from napari_sam.automatic.dense.seeds import grow_seeds
-from napari_sam.masks import BoxedMask
 from napari_sam.model.protocol import MagnifyingModel
 
 if TYPE_CHECKING:
@@ -63,13 +62,14 @@ def part_proposals(
     maps = predictor.dense(own, 1)
     progress(_MAPPED)
     labels = grow_seeds(maps, settings)
-    (top, left) = part.corner
+    top, left = part.corner
     points = [(y, x) for y, x in deepest_points(labels) if part.owns((y + top, x + left))]
     found = refine(
         predictor, own, points, maps.foreground, settings, lambda share: progress(_MAPPED + (1 - _MAPPED) * share)
     )
     progress(1.0)
-    return [_moved(proposal, part, embedding.shape) for proposal in found if _whole(proposal, part, embedding.shape)]
+    moved = [_moved(proposal, part, embedding.shape) for proposal in found]
+    return [proposal for proposal in moved if not proposal.mask.cut_by(part.corner, part.end)]
 
 
 def embed_part(predictor: Predictor, embedding: Embedding, part: Part, factor: float, progress: Progress) -> Embedding:
@@ -77,8 +77,7 @@ def embed_part(predictor: Predictor, embedding: Embedding, part: Part, factor: f
     # Late, because it brings torch with it, which the dock opens without.
     from napari_sam.embedding import Embedding
 
-    (top, left), (height, width) = part.corner, part.size
-    rectangle = part.corner, (top + height, left + width)
+    rectangle = part.corner, part.end
 
     def work(model: PromptableModel, features: Features, frame: Frame) -> Embedding:
         pixels, own = cast("MagnifyingModel", model).magnify(features, frame, rectangle, factor)
@@ -88,18 +87,8 @@ def embed_part(predictor: Predictor, embedding: Embedding, part: Part, factor: f
     return predictor.compute(embedding, work)
 
 
-def _whole(proposal: Proposal, part: Part, plane: tuple[int, int]) -> bool:
-    """Whether no border of the part, unless it is the plane's too, may have cut an object."""
-    return all(
-        (span.start > 0 or corner == 0) and (span.stop < size or corner + size == length)
-        for span, corner, size, length in zip(proposal.mask.box, part.corner, part.size, plane, strict=True)
-    )
-
-
 def _moved(proposal: Proposal, part: Part, plane: tuple[int, int]) -> Proposal:
     """Lay a proposal of a part on the plane."""
-    (top, left), (height, width) = part.corner, part.size
-    y, x = proposal.mask.origin
-    boxed = BoxedMask((y + top, x + left), proposal.mask.mask, plane)
+    top, left = part.corner
     point = proposal.point and (proposal.point[0] + top, proposal.point[1] + left)
-    return replace(proposal, mask=boxed, point=point, crop=((top, left), (top + height, left + width)))
+    return replace(proposal, mask=proposal.mask.shifted(part.corner, plane), point=point, crop=(part.corner, part.end))

@@ -46,6 +46,11 @@ class Part:
     size: tuple[int, int]
     core: tuple[tuple[int, int], tuple[int, int]]
 
+    @property
+    def end(self) -> tuple[int, int]:
+        """The pixel after the last one that is looked at."""
+        return self.corner[0] + self.size[0], self.corner[1] + self.size[1]
+
     def owns(self, point: tuple[float, float]) -> bool:
         """Whether a point of the plane lies in the core."""
         (top, left), (bottom, right) = self.core

@@ -17,7 +17,6 @@ from napari_sam.automatic.grid.small_regions import without_small_regions
 from napari_sam.automatic.proposals import Proposal
 from napari_sam.automatic.suppression import suppress
 from napari_sam.errors import InputError
-from napari_sam.masks import BoxedMask
 from napari_sam.planes.plane import Plane
 from napari_sam.progress import no_progress
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from napari_sam.automatic.grid.crops import LayerCrop
     from napari_sam.automatic.settings import GridSettings
+    from napari_sam.masks import BoxedMask
     from napari_sam.predictor import Embedding, Predictor
     from napari_sam.progress import Progress
 
@@ -124,15 +124,11 @@ def _in_crop(
     masks = predictor.compute(embedding, partial(full_masks, logits=screened.logits))
     origin = (crop.start, crop.stop) if crop.layer else None
     return [
-        Proposal(_on_plane(mask, crop, plane), float(score), float(stability), (float(y), float(x)), origin)
+        Proposal(mask.shifted(crop.start, plane), float(score), float(stability), (float(y), float(x)), origin)
         for mask, score, stability, (y, x) in zip(
             masks, screened.score, screened.stability, points[screened.point] + offset, strict=True
         )
     ]
-
-
-def _on_plane(mask: BoxedMask, crop: LayerCrop, plane: tuple[int, int]) -> BoxedMask:
-    return BoxedMask((mask.origin[0] + crop.start[0], mask.origin[1] + crop.start[1]), mask.mask, plane)
 
 
 def _cleaned(proposals: Sequence[Proposal], settings: GridSettings) -> list[Proposal]:

@@ -91,8 +91,7 @@ def _on_plane(proposal: Proposal, crop: Crop, plane: tuple[int, int]) -> Proposa
     mask = proposal.mask
     if crop.steps == (1, 1):
         # Laid out on the picture first, hundreds of small masks would take as many pictures.
-        origin = int(crop.start[0]) + mask.origin[0], int(crop.start[1]) + mask.origin[1]
-        moved = BoxedMask(origin, mask.mask, plane)
+        moved = mask.shifted((int(crop.start[0]), int(crop.start[1])), plane)
     else:
         moved = _within(crop.boxed(mask.whole(), plane), crop)
     at = None if proposal.point is None else crop.to_plane(proposal.point)

@@ -15,7 +15,7 @@ from napari_sam.automatic.proposals import Proposal
 from napari_sam.errors import InputError
 from napari_sam.files import replacing
 from napari_sam.io.outputs import reason, remedy
-from napari_sam.masks import BoxedMask, decode_boxed, encode_mask
+from napari_sam.masks import decode_boxed, encode_mask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -133,9 +133,8 @@ def _to_dict(proposal: Proposal) -> dict[str, Any]:
 
 
 def _from_dict(data: Mapping[str, Any], plane: tuple[int, int]) -> Proposal:
-    inside = decode_boxed(data["mask"])
     top, left = data["origin"]
-    boxed = BoxedMask((top + inside.origin[0], left + inside.origin[1]), inside.mask, plane)
+    boxed = decode_boxed(data["mask"]).shifted((top, left), plane)
     point, crop = data["point"], data["crop"]
     return Proposal(
         boxed,

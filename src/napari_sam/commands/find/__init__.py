@@ -7,7 +7,17 @@ import typer
 
 from napari_sam.commands.common import getting, getting_text_model, reported, work_bar
 from napari_sam.commands.find.report import report
-from napari_sam.commands.options.shared import Debug, Device, JsonTable, MaskFormat, Model, StackContrast, limits
+from napari_sam.commands.options.shared import (
+    Debug,
+    Device,
+    FixedPlaces,
+    JsonTable,
+    LinkAxis,
+    MaskFormat,
+    Model,
+    StackContrast,
+    limits,
+)
 from napari_sam.commands.options.stack import read_place
 
 if TYPE_CHECKING:
@@ -58,14 +68,8 @@ def find(
     model: Model = "bundled",
     device: Device = "auto",
     kind: MaskFormat = "labels",
-    axis: Annotated[
-        str | None,
-        typer.Option(metavar="AXIS", help="What the objects of planes are linked along: z, t, ... Default: z, else t."),
-    ] = None,
-    fixed: Annotated[
-        list[str] | None,
-        typer.Option("--at", metavar="AXIS=I", help="Only index I of another axis, such as c=1. Repeatable."),
-    ] = None,
+    axis: LinkAxis = None,
+    fixed: FixedPlaces = None,
     contrast_limits: StackContrast = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an output that is there; never an input.")] = False,
     as_json: JsonTable = False,

@@ -31,6 +31,18 @@ ImageContrast = Annotated[
         help="Grey values shown black and white, as in napari. Default: the range of the image.",
     ),
 ]
+LinkAxis = Annotated[
+    str | None,
+    typer.Option(
+        "--axis",
+        metavar="AXIS",
+        help="What the objects of planes are linked along: z, t, ... Default: z, else t.",
+    ),
+]
+FixedPlaces = Annotated[
+    list[str] | None,
+    typer.Option("--at", metavar="AXIS=I", help="Only index I of another axis, such as c=1. Repeatable."),
+]
 StackContrast = Annotated[
     str | None,  # a tuple would make typer ask for two words
     typer.Option(

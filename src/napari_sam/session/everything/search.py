@@ -12,7 +12,6 @@ from napari_sam.automatic.everything import find_proposals
 from napari_sam.automatic.proposals import ProposalTable
 from napari_sam.automatic.settings import dense_settings_for, grid_settings_for
 from napari_sam.automatic.tiles import TilePlan, find_in_tile
-from napari_sam.masks import BoxedMask
 from napari_sam.planes.crop import Crop
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from napari_sam.automatic.proposals import Proposal, ProposalFilter
     from napari_sam.automatic.settings import DenseSettings, GridSettings
     from napari_sam.inference.request import EngineFactory, EngineLike
+    from napari_sam.masks import BoxedMask
     from napari_sam.planes.plane import Plane
     from napari_sam.planes.source import PlaneSource
     from napari_sam.progress import Progress
@@ -199,8 +199,9 @@ def search(
         (top, left), crop = request.start, tile.crop
         moved = replace(tile, crop=replace(crop, start=(crop.start[0] + top, crop.start[1] + left)))
         proposals = find_in_tile(request.source, moved, find, within)
-        whole = (one for one in proposals if not _is_cut(one.mask, moved.crop, request.source.view.shape))
-        found.extend(replace(one, mask=_on_part(one.mask, request)) for one in whole)
+        # In the overlap of tiles another one has it whole, unless it is larger than that.
+        whole = (one for one in proposals if not one.mask.cut_by(moved.crop.start, moved.crop.stop))
+        found.extend(replace(one, mask=one.mask.shifted((-top, -left), request.shape)) for one in whole)
         within(1.0)
         yield None
     # For the mean intensities; read again where there are many tiles, whose pictures are not all kept.
@@ -242,24 +243,6 @@ def _settings(engine: EngineLike, request: SearchRequest) -> tuple[DenseSettings
 def _plan(shape: tuple[int, int]) -> TilePlan:
     """Divide a part into tiles, if it is too large to be looked at as one picture."""
     return TilePlan(shape, max(shape), 0) if max(shape) <= _LONGEST else TilePlan(shape, _SIDE, _HALO)
-
-
-def _is_cut(mask: BoxedMask, crop: Crop, plane: tuple[int, int]) -> bool:
-    """Tell whether a mask on the plane ends at a border of a crop beyond which the plane goes on.
-
-    In the overlap of tiles the other one has it whole, unless it is larger than that.
-    """
-    sides = zip(mask.origin, mask.mask.shape, crop.start, crop.stop, plane, strict=True)
-    return any(
-        (first <= start and start > 0) or (first + size >= stop and stop < end)
-        for first, size, start, stop, end in sides
-    )
-
-
-def _on_part(mask: BoxedMask, request: SearchRequest) -> BoxedMask:
-    """Bring a mask from the plane to the part."""
-    origin = mask.origin[0] - request.start[0], mask.origin[1] - request.start[1]
-    return BoxedMask(origin, mask.mask, request.shape)
 
 
 def part_between(low: NDArray[np.float64], high: NDArray[np.float64], plane: tuple[int, int]) -> Part | None:

@@ -3,69 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import QGridLayout, QLabel, QLineEdit, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_sam.widgets.controls.collapsible import CollapsibleSection
 from napari_sam.widgets.controls.filter_slider import FilterSlider
-from napari_sam.widgets.controls.narrow import ButtonGrid, line_height
+from napari_sam.widgets.controls.narrow import ButtonGrid
 from napari_sam.widgets.controls.section_button import section_button
 from napari_sam.widgets.controls.wrapped_label import WrappedLabel
 from napari_sam.widgets.keyboard import focus_canvas
 from napari_sam.widgets.panels.text_model_panel import TextModelPanel
+from napari_sam.widgets.typed_line import TypedLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from qtpy.QtGui import QKeyEvent
 
     from napari_sam.inference.worker import Worker
     from napari_sam.session import Session
     from napari_sam.session.everything.parts import SearchScope
     from napari_sam.session.state import SessionState
-
-
-class PhraseBox(QLineEdit):
-    """Phrases with commas between them. It has the keyboard while somebody types, and gives it back to the canvas.
-
-    Parameters
-    ----------
-    placeholder, help : str
-        What it says while it is empty, and its tooltip.
-    entered : callable
-        Called after Enter.
-    """
-
-    def __init__(self, placeholder: str, help: str, entered: Callable[[], object]) -> None:
-        super().__init__()
-        self._entered = entered
-        self.setPlaceholderText(placeholder)
-        self.setToolTip(help)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-
-    def sizeHint(self) -> QSize:
-        """Return room for some words."""
-        return QSize(160, line_height(self))
-
-    def minimumSizeHint(self) -> QSize:
-        """Return room for a word."""
-        return QSize(80, line_height(self))
-
-    def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Look for the words with Enter, or leave with Escape; either is the end of typing."""
-        if event is None:
-            return
-        enters = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
-        if not enters and event.key() != Qt.Key.Key_Escape:
-            super().keyPressEvent(event)
-            return
-        event.accept()  # or the window would have the canvas accept what is shown
-        focus_canvas(self)
-        if enters:
-            self._entered()
 
 
 class WordsPanel(CollapsibleSection):
@@ -85,12 +43,13 @@ class WordsPanel(CollapsibleSection):
         super().__init__("Words, examples")
         self._session = session
         self._scope = scope
-        self.words = PhraseBox(
-            "nucleus, mitosis", "What to look for, in English; commas between phrases make classes.", self._find_words
-        )
-        self.negative = PhraseBox(
-            "background dirt", "What looks like it and is not wanted; this helps most.", self._find_words
-        )
+        self.words = TypedLine("nucleus, mitosis", "What to look for, in English; commas between phrases make classes.")
+        self.negative = TypedLine("background dirt", "What looks like it and is not wanted; this helps most.")
+        for line in (self.words, self.negative):
+            # Either is the end of typing.
+            for ended in (line.entered, line.left):
+                ended.connect(partial(focus_canvas, line))
+            line.entered.connect(self._find_words)
         self.models = TextModelPanel(worker)
         self.models.arrived.connect(self._find_words)
         self.find_words = section_button("Find by words", "Show the objects that fit the words.", self._find_words)
