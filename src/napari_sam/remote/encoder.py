@@ -136,7 +136,9 @@ class RemoteEncoder:
         try:
             packed: PackedEmbedding = self._ask(encode, request, lambda _: progress(self._shares[ticket]))
             if packed.key != key:
-                raise DeviceError(f"The machine at {self._address} encodes with other weights than this computer.")
+                raise DeviceError(
+                    f"The machine at {self._address} encodes with other weights than this computer. Restart its worker."
+                )
         except DeviceError as error:
             self._rest = min(2 * self._rest, LONGEST_REST_S) or REST_S
             self._rests_until = monotonic() + self._rest

@@ -40,7 +40,7 @@ def find(
     ] = None,
     example_labels: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Instead of words: labels of a few objects like which to look for others."),
+        typer.Option(metavar="FILE", help="Instead of words: labels of a few objects of the kind to look for."),
     ] = None,
     example_image: Annotated[
         Path | None,

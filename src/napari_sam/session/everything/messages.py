@@ -20,7 +20,8 @@ NOT_VISIBLE = "Nothing of the image is on screen. Zoom out, or look on the whole
 NOTHING_HERE = "No objects were found here. Try another model, or another way to find them."
 NOTHING_TO_WRITE = "No object is shown, so there is nothing to write. Move the sliders, or click objects to keep them."
 PICK_FIRST = (
-    "Pick an example first: Shift-click objects like which you want others. Or write one into the labels of this plane."
+    "Pick an example first: Shift-click an object of the kind that you look for. Or write one into the labels of this "
+    "plane."
 )
 COMPARING_EXAMPLES = "Comparing objects with the examples."
 NOTHING_FREE = 'Every pixel carries a label already. Switch "Empty pixels only" off to write over them.'
