@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from napari_sam.errors import InputError
-from napari_sam.session.settings import SessionSettings
+from napari_sam.session.settings import TEMPOS, SessionSettings
 
 
 @pytest.fixture
@@ -25,7 +25,10 @@ def test_what_cannot_be_chosen_is_refused_and_changes_nothing(settings, notified
         settings.region = "plane"
     with pytest.raises(InputError, match="There is no strategy 'magic'"):
         settings.strategy = "magic"
+    with pytest.raises(InputError, match="There is no tempo 'presto'"):
+        settings.tempo = "presto"
     assert (settings.region, settings.strategy, notified) == ("object", SessionSettings().strategy, [])
+    assert settings.tempo == "careful"
     with pytest.raises(InputError):
         SessionSettings(region="plane")
 
@@ -43,7 +46,14 @@ def test_choosing_to_fill_empty_pixels_only_is_told_even_where_it_is_so_already(
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("model", "other"), ("device", "cpu"), ("region", "screen"), ("only_empty", False), ("prefetch", True)],
+    [
+        ("model", "other"),
+        ("device", "cpu"),
+        ("region", "screen"),
+        ("only_empty", False),
+        ("prefetch", True),
+        ("tempo", "turbo"),
+    ],
 )
 def test_the_attributes_of_a_session_are_its_settings(session, name, value):
     setattr(session, name, value)
@@ -55,3 +65,11 @@ def test_the_attributes_of_a_session_are_its_settings(session, name, value):
 def test_another_strategy_is_shown(session):
     session.set_stack(strategy="previous")
     assert session.settings.strategy == session.state.stack.strategy == "previous"
+
+
+def test_the_tempos_follow_each_other_and_are_shown(session):
+    shown = [session.state.tempo]
+    for _ in TEMPOS:
+        session.actions["next_tempo"].run(session)
+        shown.append(session.state.tempo)
+    assert shown == [*(choice.name for choice in TEMPOS), "careful"]

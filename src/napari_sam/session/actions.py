@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_sam.session.settings import SessionSettings
     from napari_sam.session.state import SessionState, Tool
 
 
 class Commands(Protocol):
     """What an action may run: the part of `napari_sam.session.Session` that has words and keys."""
+
+    settings: SessionSettings
 
     @property
     def state(self) -> SessionState:
@@ -122,6 +125,14 @@ _TABLE = (
         "Make the next click the other kind: object or background.",
         ("X", "Shift-X"),
         lambda commands: commands.toggle_polarity(),
+        _has_image,
+    ),
+    Action(
+        "next_tempo",
+        "Next tempo",
+        "Change how a click becomes an object: careful, with Accept; turbo, at once.",
+        ("Y", "Shift-Y"),
+        lambda commands: commands.settings.next_tempo(),
         _has_image,
     ),
     Action(

@@ -263,6 +263,7 @@ class Reactions:
         for signal in (settings.model, settings.device, settings.region):
             connect("settings", signal, self._on_settings_model)
         connect("settings", settings.only_empty, self._on_settings_only_empty)
+        connect("settings", settings.tempo, publisher.publish)
 
     def release(self) -> None:
         """Stop reacting."""

@@ -13,7 +13,6 @@ from napari.utils.notifications import show_warning
 from psygnal import Signal, SignalGroup
 
 from napari_sam.inference.backend import InferenceBackend, load_engine
-from napari_sam.inference.request import Region
 from napari_sam.inference.worker import Worker
 from napari_sam.session import messages
 from napari_sam.session.actions import ACTIONS
@@ -23,7 +22,7 @@ from napari_sam.session.events import Listener, Reactions
 from napari_sam.session.keys import KeyBindings
 from napari_sam.session.layers import SessionLayers
 from napari_sam.session.napari_private import unwrapped
-from napari_sam.session.settings import SessionSettings, Setting
+from napari_sam.session.settings import ChosenSettings, SessionSettings
 from napari_sam.session.snapshot import StatePublisher
 from napari_sam.session.state import SessionState
 
@@ -53,7 +52,7 @@ class SessionEvents(SignalGroup):
     """The session ended."""
 
 
-class Session:
+class Session(ChosenSettings):
     """Promptable segmentation of the images of one viewer.
 
     Parameters
@@ -122,14 +121,6 @@ class Session:
         else:
             components.active.choose_image(unwrapped(image))
         publisher.publish()
-
-    model = Setting[str]("Name of the model, or path of its checkpoint; when it changes, prompts are answered anew.")
-    device = Setting[str]('Device to compute on: "auto", a torch device, or the address of another machine.')
-    region = Setting[Region](
-        'What the model looks at: "object", its surroundings on large planes; "screen", what is visible.'
-    )
-    prefetch = Setting[bool]("Whether planes next to the one on screen are encoded while there is nothing else to do.")
-    only_empty = Setting[bool]("Whether accept leaves pixels alone that carry a label.")
 
     @property
     def state(self) -> SessionState:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cast, get_args, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar, cast, get_args, overload
 
 from psygnal import SignalGroupDescriptor
 
@@ -15,6 +15,41 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+
+Tempo = Literal["careful", "turbo", "batch"]
+"""How a prompt becomes an object: when it is accepted, at once, or many together."""
+
+
+@dataclass(frozen=True, slots=True)
+class TempoChoice:
+    """A tempo that can be chosen.
+
+    Attributes
+    ----------
+    name : {"careful", "turbo", "batch"}
+        The tempo.
+    title : str
+        Words of its button.
+    tooltip : str
+        What it does, in one sentence.
+    """
+
+    name: Tempo
+    title: str
+    tooltip: str
+
+
+TEMPOS = (
+    TempoChoice("careful", "Careful", "A click shows a mask, more clicks correct it, and Accept writes it."),
+    TempoChoice("turbo", "Turbo", "A click or a box writes its object at once; the next one is the next object."),
+)
+"""The tempos, in the order in which the dock shows them and `SessionSettings.next_tempo` goes through them."""
+
+
+def _tempo(tempo: Any) -> Any:
+    if tempo not in (names := [choice.name for choice in TEMPOS]):
+        raise InputError(f"There is no tempo {tempo!r}. Choose one of: {', '.join(names)}.")
+    return tempo
 
 
 def _region(region: Any) -> Any:
@@ -34,6 +69,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "prefetch": bool,
     "region": _region,
     "strategy": _strategy,
+    "tempo": _tempo,
 }
 """What each value goes through before it is taken; the model and the device are found out when they are loaded."""
 
@@ -57,6 +93,8 @@ class SessionSettings:
         Whether planes next to the one on screen are encoded while there is nothing else to do.
     strategy : str
         How objects are carried through a stack: a name in `napari_sam.propagation.STRATEGIES`.
+    tempo : {"careful", "turbo"}
+        How a prompt becomes an object: one of `TEMPOS`.
     events : psygnal.SignalGroup
         A signal for each of these, which carries the new value and the old one.
 
@@ -77,11 +115,17 @@ class SessionSettings:
     only_empty: bool = True
     prefetch: bool = True
     strategy: str = DEFAULT_STRATEGY
+    tempo: Tempo = "careful"
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Checked before it is set: what is refused changes nothing, and nobody is told.
         check = _CHECKS.get(name)
         super().__setattr__(name, value if check is None else check(value))
+
+    def next_tempo(self) -> None:
+        """Choose the next tempo, after the last one the first."""
+        names = [choice.name for choice in TEMPOS]
+        self.tempo = names[(names.index(self.tempo) + 1) % len(names)]
 
 
 class HasSettings(Protocol):
@@ -114,3 +158,18 @@ class Setting(Generic[T]):
 
     def __set__(self, owner: HasSettings, value: T) -> None:
         setattr(owner.settings, self._name, value)
+
+
+class ChosenSettings:
+    """The settings as attributes of what has them: a base of a session."""
+
+    settings: SessionSettings
+
+    model = Setting[str]("Name of the model, or path of its checkpoint; when it changes, prompts are answered anew.")
+    device = Setting[str]('Device to compute on: "auto", a torch device, or the address of another machine.')
+    region = Setting[Region](
+        'What the model looks at: "object", its surroundings on large planes; "screen", what is visible.'
+    )
+    prefetch = Setting[bool]("Whether planes next to the one on screen are encoded while there is nothing else to do.")
+    only_empty = Setting[bool]("Whether accept leaves pixels alone that carry a label.")
+    tempo = Setting[Tempo]('How a prompt becomes an object: "careful", by accept; "turbo", at once.')

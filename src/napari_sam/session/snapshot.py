@@ -84,6 +84,7 @@ def resolve(components: Components, notice: Status | None) -> SessionState:
         selected=live.selected,
         next_id=next_id,
         only_empty=settings.only_empty,
+        tempo=settings.tempo,
         asking=live.is_waiting,
         waiting=components.accepts.waiting,
         # After a cancel or a failure, it asks once more.

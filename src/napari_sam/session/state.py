@@ -12,6 +12,7 @@ from napari_sam.automatic.proposals import ProposalFilter
 
 if TYPE_CHECKING:
     from napari_sam.inference.request import Candidate
+    from napari_sam.session.settings import Tempo
 
 StatusKind = Literal["idle", "working", "attention", "failed"]
 Tool = Literal["positive", "negative", "box"]
@@ -215,6 +216,8 @@ class SessionState:
         Label that accept would write; None when there is no image.
     only_empty : bool
         Whether accept leaves pixels that carry a label alone.
+    tempo : {"careful", "turbo", "batch"}
+        How a prompt becomes an object.
     asking : bool
         Whether the answer to the prompts of this plane is under way; accept and the choice of a candidate wait for it.
     waiting : int
@@ -236,6 +239,7 @@ class SessionState:
     selected: int = -1
     next_id: int | None = None
     only_empty: bool = True
+    tempo: Tempo = "careful"
     asking: bool = False
     waiting: int = 0
     can_accept: bool = False

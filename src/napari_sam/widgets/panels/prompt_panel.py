@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from napari_sam.widgets.controls.action_button import ActionButton
 from napari_sam.widgets.controls.icons import tool_icon
 from napari_sam.widgets.controls.narrow import heading
+from napari_sam.widgets.panels.tempo.tempo_row import TempoRow
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QResizeEvent
@@ -59,7 +60,7 @@ class ToolButton(ActionButton):
 
 
 class PromptPanel(QWidget):
-    """Draws the tools.
+    """Draws the tools, and the tempo.
 
     Parameters
     ----------
@@ -70,6 +71,7 @@ class PromptPanel(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.tools = {tool: ToolButton(tool, session.actions[f"tool_{tool}"], session) for tool in _TOOLS}
+        self.tempo = TempoRow(session)
         row = QHBoxLayout()
         row.setSpacing(4)
         for button in self.tools.values():
@@ -79,8 +81,10 @@ class PromptPanel(QWidget):
         layout.setSpacing(4)
         layout.addWidget(heading("Prompt"))
         layout.addLayout(row)
+        layout.addWidget(self.tempo)
 
     def draw(self, state: SessionState) -> None:
-        """Show which tool is selected."""
+        """Show which tool is selected, and which tempo."""
+        self.tempo.draw(state)
         for button in self.tools.values():
             button.draw(state)

@@ -1,0 +1,1 @@
+"""How prompts become objects: tempo, level and the preview under the cursor."""

@@ -1,0 +1,57 @@
+"""The choice of a tempo: how a prompt becomes an object."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
+
+from napari_sam.session.settings import TEMPOS
+from napari_sam.widgets.controls.action_button import keys_text
+from napari_sam.widgets.controls.section_button import section_button
+
+if TYPE_CHECKING:
+    from napari_sam.session import Session
+    from napari_sam.session.settings import Tempo
+    from napari_sam.session.state import SessionState
+
+
+class TempoRow(QWidget):
+    """One button for each tempo, in a row; the one of the tempo that is chosen stays down.
+
+    Parameters
+    ----------
+    session : Session
+        Whose tempo it is.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        key = keys_text(session.actions["next_tempo"].keys)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        row.addWidget(QLabel("Tempo"))
+        self.buttons = {
+            choice.name: section_button(
+                choice.title, f"{choice.tooltip}\nKey for the next tempo: {key}", partial(self._choose, choice.name)
+            )
+            for choice in TEMPOS
+        }
+        for choice in TEMPOS:
+            button = self.buttons[choice.name]
+            button.setCheckable(True)
+            button.setAccessibleName(f"Tempo: {choice.title.lower()}")
+            row.addWidget(button, 1)
+
+    def draw(self, state: SessionState) -> None:
+        """Press down the button of the tempo that is chosen."""
+        for name, button in self.buttons.items():
+            button.setChecked(name == state.tempo)
+
+    def _choose(self, tempo: Tempo) -> None:
+        self._session.tempo = tempo
+        # Qt has toggled the button, and a choice that did not change is not told.
+        self.draw(self._session.state)
