@@ -63,7 +63,7 @@ def test_the_attributes_of_a_session_are_its_settings(session, name, value):
 
 
 def test_another_strategy_is_shown(session):
-    session.set_stack(strategy="previous")
+    session.stack.choose(strategy="previous")
     assert session.settings.strategy == session.state.stack.strategy == "previous"
 
 

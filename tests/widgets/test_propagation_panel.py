@@ -238,7 +238,7 @@ def test_cancel_while_it_runs(open_stack, hold, qtbot):
     panel = desk.dock.stack
     desk.click(CENTRE)
     QTest.mouseClick(panel.buttons["propagate"], LEFT_BUTTON)
-    qtbot.waitUntil(lambda: 8 in desk.session.stack_scores, timeout=60_000)
+    qtbot.waitUntil(lambda: 8 in desk.session.stack.scores, timeout=60_000)
     written = planes(desk)
     assert panel.buttons["cancel"].isEnabled() and not panel.buttons["propagate"].isEnabled()
     QTest.mouseClick(panel.buttons["cancel"], LEFT_BUTTON)
@@ -253,7 +253,7 @@ def test_a_run_that_was_cancelled_goes_on(open_stack, hold, carry, qtbot):
     panel = desk.dock.stack
     desk.click(CENTRE)
     QTest.keyClick(desk.canvas.native, Qt.Key.Key_G)
-    qtbot.waitUntil(lambda: 8 in desk.session.stack_scores, timeout=60_000)
+    qtbot.waitUntil(lambda: 8 in desk.session.stack.scores, timeout=60_000)
     QTest.keyClick(desk.canvas.native, Qt.Key.Key_Escape)
     hold.set()
     desk.settle()
@@ -269,7 +269,7 @@ def test_closing_the_dock_while_it_runs(open_stack, hold, qtbot):
     desk = open_stack()
     desk.click(CENTRE)
     QTest.mouseClick(desk.dock.stack.buttons["propagate"], LEFT_BUTTON)
-    qtbot.waitUntil(lambda: 8 in desk.session.stack_scores, timeout=60_000)
+    qtbot.waitUntil(lambda: 8 in desk.session.stack.scores, timeout=60_000)
     target, before = desk.session.target, planes(desk)
     threading.Timer(0.1, hold.set).start()
     desk.viewer.window.remove_dock_widget(desk.dock)

@@ -12,6 +12,22 @@ if TYPE_CHECKING:
     from napari_sam.session.state import SessionState, Tool
 
 
+class StackActions(Protocol):
+    """The part of `napari_sam.session.propagation.commands.PropagationCommands` that has words and keys."""
+
+    def propagate(self) -> None:
+        """Carry the object through the stack."""
+
+    def next_weak_plane(self) -> None:
+        """Go to the next plane where the current object is weak."""
+
+    def copy_prompts(self, step: int = 1) -> None:
+        """Write this plane, and set its prompts on a neighbouring one."""
+
+    def toggle_same_object(self) -> None:
+        """Let accept write the current object again, or a new one."""
+
+
 class Commands(Protocol):
     """What an action may run: the part of `napari_sam.session.Session` that has words and keys."""
 
@@ -20,6 +36,10 @@ class Commands(Protocol):
     @property
     def state(self) -> SessionState:
         """What the panels show; it tells which actions would do something."""
+
+    @property
+    def stack(self) -> StackActions:
+        """The commands for objects in stacks."""
 
     def use_tool(self, tool: Tool) -> None:
         """Select the prompt layer of a tool, in the mode for it."""
@@ -47,18 +67,6 @@ class Commands(Protocol):
 
     def cancel(self) -> None:
         """Stop the work that is under way."""
-
-    def propagate(self) -> None:
-        """Carry the object through the stack."""
-
-    def next_weak_plane(self) -> None:
-        """Go to the next plane where the current object is weak."""
-
-    def copy_prompts(self, step: int = 1) -> None:
-        """Write this plane, and set its prompts on a neighbouring one."""
-
-    def toggle_same_object(self) -> None:
-        """Let accept write the current object again, or a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +196,7 @@ _TABLE = (
         "Propagate",
         "Carry the object through the stack, both ways from the planes where you showed it.",
         ("G",),
-        lambda commands: commands.propagate(),
+        lambda commands: commands.stack.propagate(),
         lambda state: state.stack.can_propagate,
     ),
     Action(
@@ -196,7 +204,7 @@ _TABLE = (
         "Next weak plane",
         "Go to the next plane where the carried object should be looked at; Accept then writes it anew there.",
         ("J",),
-        lambda commands: commands.next_weak_plane(),
+        lambda commands: commands.stack.next_weak_plane(),
         lambda state: state.stack.can_jump,
     ),
     Action(
@@ -204,7 +212,7 @@ _TABLE = (
         "Copy to next",
         "Write this plane, and set its prompts on the next plane or time point, for the same object.",
         ("K",),
-        lambda commands: commands.copy_prompts(),
+        lambda commands: commands.stack.copy_prompts(),
         lambda state: state.stack.can_copy,
     ),
     Action(
@@ -212,7 +220,7 @@ _TABLE = (
         "Copy to previous",
         "Write this plane, and set its prompts on the plane or time point before, for the same object.",
         ("Shift-K",),
-        lambda commands: commands.copy_prompts(-1),
+        lambda commands: commands.stack.copy_prompts(-1),
         lambda state: state.stack.can_copy,
     ),
     Action(
@@ -220,7 +228,7 @@ _TABLE = (
         "Same object",
         "Let Accept write the last object again on this plane, or a new object.",
         ("U",),
-        lambda commands: commands.toggle_same_object(),
+        lambda commands: commands.stack.toggle_same_object(),
         lambda state: state.stack.label is not None,
     ),
     Action(

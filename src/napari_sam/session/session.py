@@ -82,6 +82,8 @@ class Session(ChosenSettings):
         The commands with their words and keys.
     settings : SessionSettings
         What the person chose; each is an attribute of the session, too.
+    stack : PropagationCommands
+        Objects in stacks: ``stack.propagate()``, ``stack.next_weak_plane()``, ``stack.scores``.
     everything : EverythingCommands
         Every object of a plane or a stack at once: ``everything.find()``, ``everything.find("stack")``,
         ``everything.find_words("nucleus")``, ``everything.accept()``.
@@ -111,7 +113,7 @@ class Session(ChosenSettings):
         self._context = context = CommandContext(components, publisher, self._listener.connect_layers)
         self._layers = SessionLayers(components, context, self._listener, publisher)
         self._commands = SessionCommands(context, components)
-        self._propagation = propagation_commands(context, components, self._commands.accept_now)
+        self.stack = propagation_commands(context, components, self._commands.accept_now)
         self.everything = everything_commands(context, components)
         self._reactions = Reactions(components, self._listener, context, publisher, self._worker)
         self._listener.layers_changed.connect(self.events.layers_changed.emit)
@@ -194,24 +196,6 @@ class Session(ChosenSettings):
         """Return what the model saw around a candidate, (H, W, 3), and the candidate on these pixels."""
         return self._components.live.shown_candidate(index)
 
-    @property
-    def same_object(self) -> bool:
-        """Whether accept writes the current object again, in place of what the plane carries of it, not a new one.
-
-        The current object is the one that was accepted or carried last. A click on what a run wrote of it, or a mask
-        that is the object's for the most part, is that object again. Setting this decides for the next accept.
-        """
-        return self._components.same_object.replaces_current
-
-    @same_object.setter
-    def same_object(self, same: bool) -> None:
-        self._propagation.choose_same_object(same)
-
-    @property
-    def stack_scores(self) -> dict[int, float]:
-        """How far the current object can be trusted, 0 to 1, by the index of the plane along the chosen axis."""
-        return {plane.place: plane.score for plane in self._components.propagation.state.planes}
-
     def use_tool(self, tool: Tool) -> None:
         """Select the prompt layer of a tool: "positive", "negative" or "box"; `close` selects what was before."""
         self._commands.use_tool(tool)
@@ -271,50 +255,6 @@ class Session(ChosenSettings):
     def fit_target(self, layer: Labels) -> None:
         """Put one of the `target_offers` where the image is, and make it the target."""
         self._commands.fit_target(unwrapped(layer))
-
-    def toggle_same_object(self) -> None:
-        """Switch `same_object` on or off."""
-        self.same_object = not self.same_object
-
-    def set_stack(
-        self, axis: int | None = None, start: int | None = None, stop: int | None = None, strategy: str | None = None
-    ) -> None:
-        """Choose how objects are carried through a stack; what is None stays as it is.
-
-        Parameters
-        ----------
-        axis : int, optional
-            Axis of the image's data that is not on screen; at first that of the slider moved last.
-        start, stop : int, optional
-            The range of planes, the stop not in it; at first all.
-        strategy : str, optional
-            A name in `napari_sam.propagation.STRATEGIES`.
-        """
-        self._propagation.set_options(axis, start, stop, strategy)
-
-    def propagate(
-        self, start: int | None = None, stop: int | None = None, axis: int | None = None, strategy: str | None = None
-    ) -> None:
-        """Carry the object through the stack, both ways, and write each plane as soon as it is found.
-
-        The object is the one that is prompted, on this plane and on others along the axis, or else the current one. A
-        plane with background points alone is a stop mark. An object that was carried before and corrected since goes
-        from the corrected planes to the next good ones; else it goes through the whole range. `cancel` stops it and
-        keeps what was done; one undo takes all of it back. The parameters are those of `set_stack`, and stay chosen.
-        """
-        self._propagation.propagate(axis, start, stop, strategy)
-
-    def next_weak_plane(self) -> None:
-        """Go to the next plane where the current object is weak, to correct it: accept then writes it anew there."""
-        self._propagation.next_weak_plane()
-
-    def go_to_plane(self, place: int) -> None:
-        """Move the slider of the chosen axis to a plane."""
-        self._propagation.go_to_plane(place)
-
-    def copy_prompts(self, step: int = 1) -> None:
-        """Write this plane, and set its prompts `step` planes or time points further, for the same object."""
-        self._propagation.copy_prompts(step)
 
     def wait(self, timeout: float = 60) -> None:
         """Wait until all work is done and its answers are shown.

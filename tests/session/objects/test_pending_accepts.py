@@ -218,13 +218,13 @@ def test_one_object_in_hand_at_a_time(viewer, worker, open_session):
     session.wait()
     z = viewer.dims.current_step[0]
     ahead(session, (z, *FIRST))
-    for command in (session.propagate, session.copy_prompts, session.toggle_same_object):
+    for command in (session.stack.propagate, session.stack.copy_prompts, session.stack.toggle_same_object):
         command()
         assert "not written yet" in session.state.status.text
-    assert not session.same_object
+    assert not session.stack.same_object
     session.wait()
-    session.toggle_same_object()
-    assert session.same_object
+    session.stack.toggle_same_object()
+    assert session.stack.same_object
 
 
 # -- taken back -----------------------------------------------------------------------------------

@@ -39,9 +39,9 @@ def test_after_a_jump_to_a_weak_plane_undo_goes_back_to_the_prompts(ready, viewe
     wrong[2:6, 2:6] = True
     carry.scores, carry.masks = {9: 0.2}, {9: wrong, 10: np.zeros_like(wrong)}
     prompt(ready, viewer, 6)
-    ready.propagate()
+    ready.stack.propagate()
     ready.wait(60)
-    ready.next_weak_plane()
+    ready.stack.next_weak_plane()
     assert place(viewer) == 9
     ready.undo()
     assert place(viewer) == 6 and len(ready.points.data) == 1
@@ -86,7 +86,7 @@ def test_undo_of_a_box_goes_to_where_it_was(ready, viewer):
 def test_what_is_on_screen_moves_nothing(ready, viewer):
     for at in (3, 6, 9):
         prompt(ready, viewer, at)
-    ready.propagate()
+    ready.stack.propagate()
     ready.wait(60)
     show(ready, viewer, 3)
     ready.undo()

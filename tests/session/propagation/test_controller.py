@@ -51,7 +51,7 @@ def planes(session, label=1):
 
 
 def run(session, **options):
-    session.propagate(**options)
+    session.stack.propagate(**options)
     session.wait(60)
 
 
@@ -160,9 +160,9 @@ def test_the_strip_follows_napari_s_own_undo(ready):
     ready.accept()
     run(ready)
     ready.target.undo()
-    assert ready.stack_scores == {6: 1.0}
+    assert ready.stack.scores == {6: 1.0}
     ready.target.redo()
-    assert len(ready.stack_scores) == len(WHOLE)
+    assert len(ready.stack.scores) == len(WHOLE)
     ready.target.undo()
     run(ready)
     assert planes(ready) == WHOLE
@@ -174,11 +174,11 @@ def test_an_object_is_taken_in_hand_by_its_label(ready, viewer):
     click(ready, (0, 2, 2))
     ready.wait(60)
     ready.accept()
-    assert ready.state.stack.label == 2 and ready.stack_scores == {0: 1.0}
+    assert ready.state.stack.label == 2 and ready.stack.scores == {0: 1.0}
     ready.target.selected_label = 5
     assert ready.state.stack.label == 2
     ready.target.selected_label = 1  # as napari's picker does
-    assert ready.state.stack.label == 1 and len(ready.stack_scores) == len(WHOLE)
+    assert ready.state.stack.label == 1 and len(ready.stack.scores) == len(WHOLE)
     ready.target.selected_label = 99
     assert ready.state.stack.label == 1
 
@@ -187,7 +187,7 @@ def test_a_target_of_another_shape_has_no_object(ready):
     run(ready)
     ready.target.data = np.zeros((4, 4), np.int32)
     assert ready.state.stack.label is None
-    ready.propagate()
+    ready.stack.propagate()
     assert ready.state.status.text == propagation_messages.NO_OBJECT
 
 
@@ -261,7 +261,7 @@ def test_a_range_and_a_strategy(ready, carry):
     ],
 )
 def test_nonsense_is_refused_with_words(ready, options, words):
-    ready.propagate(**options)
+    ready.stack.propagate(**options)
     assert words in ready.state.status.text
     assert ready.target is None and len(ready.points.data) == 1 and not ready.state.stack.running
 
@@ -310,7 +310,7 @@ def weak(ready, carry):
 
 
 def test_scores_are_kept(weak):
-    assert weak.stack_scores == {**dict.fromkeys(range(2, 8), 0.9), 6: 1.0, 8: 0.3, 9: 0.2, 10: 0.2}
+    assert weak.stack.scores == {**dict.fromkeys(range(2, 8), 0.9), 6: 1.0, 8: 0.3, 9: 0.2, 10: 0.2}
     assert [plane.place for plane in weak.state.stack.planes if plane.weak] == [8, 9, 10]
     assert "3 weak" in weak.state.status.text
 
@@ -319,19 +319,19 @@ def test_next_weak_plane_goes_round(weak, viewer):
     assert weak.state.stack.can_jump
     seen = []
     for _ in range(4):
-        weak.next_weak_plane()
+        weak.stack.next_weak_plane()
         seen.append(viewer.dims.current_step[0])
     assert seen == [8, 9, 10, 8]
-    assert weak.same_object and weak.state.next_id == 1
+    assert weak.stack.same_object and weak.state.next_id == 1
     assert "Object 1 goes on" in weak.state.hint
 
 
 def test_a_corrected_plane_is_carried_to_the_next_good_ones(weak, viewer, carry):
-    weak.next_weak_plane()
+    weak.stack.next_weak_plane()
     prompt(weak, viewer, 8)
     weak.accept()
     assert (weak.target.data[8] == 1).sum() > 100 and not weak.target.data[8, 2:6, 2:6].any()
-    assert not weak.same_object
+    assert not weak.stack.same_object
     assert weak.target.data.max() == 1
     assert "corrected" in weak.state.stack.text
     good = weak.target.data[:8].copy()
@@ -350,7 +350,7 @@ def test_a_corrected_plane_is_carried_to_the_next_good_ones(weak, viewer, carry)
 
 
 def test_a_correction_can_be_accepted_and_carried_in_one(weak, viewer):
-    weak.next_weak_plane()
+    weak.stack.next_weak_plane()
     prompt(weak, viewer, 8)
     run(weak)
     assert weak.target.data.max() == 1
@@ -363,7 +363,7 @@ def test_a_correction_ends_at_a_good_plane_that_agrees(ready, viewer, carry):
     carry.scores = {4: 0.2}
     run(ready)
     carry.scores = {}
-    ready.next_weak_plane()
+    ready.stack.next_weak_plane()
     prompt(ready, viewer, 4)
     ready.accept()
     carry.calls.clear()
@@ -378,7 +378,7 @@ def test_a_correction_ends_at_a_good_plane_that_agrees(ready, viewer, carry):
 def test_what_the_person_painted_is_kept(weak, viewer):
     weak.target.data_setitem((np.array([9, 9]), np.array([30, 30]), np.array([40, 41])), 1)
     painted = weak.target.data[9].copy()
-    weak.next_weak_plane()
+    weak.stack.next_weak_plane()
     prompt(weak, viewer, 8)
     weak.accept()
     run(weak)
@@ -386,8 +386,8 @@ def test_what_the_person_painted_is_kept(weak, viewer):
 
 
 def test_without_same_object_accept_makes_a_new_one(weak, viewer):
-    weak.next_weak_plane()
-    weak.toggle_same_object()
+    weak.stack.next_weak_plane()
+    weak.stack.toggle_same_object()
     prompt(weak, viewer, 8)
     weak.accept()
     assert weak.target.data.max() == 2 and weak.target.data[8, 2:6, 2:6].all()
@@ -398,10 +398,10 @@ def test_what_is_clicked_on_a_carried_object_is_that_object_again(ready, viewer,
     carry.masks = {9: part, 10: np.zeros_like(part)}
     run(ready)
     prompt(ready, viewer, 9, at=(20, 22))
-    assert ready.same_object and ready.state.next_id == 1
+    assert ready.stack.same_object and ready.state.next_id == 1
     assert ready.state.hint.startswith("Enter writes object 1 again (U: a new one).")
     ready.accept()
-    assert ready.target.data.max() == 1 and not ready.same_object
+    assert ready.target.data.max() == 1 and not ready.stack.same_object
     assert (ready.target.data[9] == 1).sum() > part.sum()
 
 
@@ -424,7 +424,7 @@ def test_a_mask_that_is_the_object_for_the_most_part_is_that_object_again(ready,
     show(viewer, 9)
     ready.shapes.add_rectangles([[[9, 14, 15], [9, 14, 31], [9, 26, 31], [9, 26, 15]]])
     ready.wait(60)
-    assert ready.same_object
+    assert ready.stack.same_object
     ready.accept()
     assert ready.target.data.max() == 1
 
@@ -432,7 +432,7 @@ def test_a_mask_that_is_the_object_for_the_most_part_is_that_object_again(ready,
 def test_what_lies_beside_the_object_in_hand_is_a_new_one(ready, viewer):
     run(ready)
     prompt(ready, viewer, 9, at=(35, 45))
-    assert not ready.same_object and ready.state.hint.startswith("Enter: new object 2.")
+    assert not ready.stack.same_object and ready.state.hint.startswith("Enter: new object 2.")
     ready.accept()
     assert ready.target.data.max() == 2
 
@@ -442,7 +442,7 @@ def test_the_person_can_say_that_it_is_another_object_all_the_same(ready, viewer
     carry.masks = {9: part, 10: np.zeros_like(part)}
     run(ready)
     prompt(ready, viewer, 9, at=(20, 22))
-    ready.toggle_same_object()
+    ready.stack.toggle_same_object()
     assert ready.state.hint.startswith("Enter: new object 2.") and ready.state.next_id == 2
     ready.accept()
     assert (ready.target.data[9] == 1).sum() == part.sum() and ready.target.data.max() == 2
@@ -454,14 +454,14 @@ def test_what_lies_inside_an_object_where_the_person_said_it_is_a_new_one(ready,
     show(viewer, CENTRE[0])
     ready.shapes.add_rectangles([[[6, 18, 22], [6, 18, 26], [6, 22, 26], [6, 22, 22]]])
     ready.wait(60)
-    assert not ready.same_object
+    assert not ready.stack.same_object
     ready.accept()
     assert (ready.target.data[6, 18:23, 22:27] == 2).all() and (ready.target.data[6] == 1).any()
 
 
 def test_a_carried_object_is_corrected_and_carried_on_in_one(weak, viewer):
     prompt(weak, viewer, 8, at=(4, 4))
-    assert weak.same_object
+    assert weak.stack.same_object
     run(weak)
     assert weak.target.data.max() == 1
 
@@ -470,13 +470,13 @@ def test_a_carried_object_is_corrected_and_carried_on_in_one(weak, viewer):
 
 
 def test_prompts_are_copied_and_the_id_is_kept(ready, viewer):
-    ready.copy_prompts()
+    ready.stack.copy_prompts()
     ready.wait(60)
     assert viewer.dims.current_step[0] == 7
     assert [list(p) for p in ready.points.data] == [[7, 20, 24]]
     assert ready.state.candidates and ready.state.next_id == 1
     assert planes(ready) == [6]
-    ready.copy_prompts()
+    ready.stack.copy_prompts()
     ready.wait(60)
     ready.accept()
     assert planes(ready) == [6, 7, 8] and ready.target.data.max() == 1
@@ -485,7 +485,7 @@ def test_prompts_are_copied_and_the_id_is_kept(ready, viewer):
 def test_prompts_of_an_accepted_plane_are_copied_back(ready, viewer):
     ready.accept()
     assert ready.state.stack.can_copy
-    ready.copy_prompts(-1)
+    ready.stack.copy_prompts(-1)
     ready.wait(60)
     assert viewer.dims.current_step[0] == 5 and ready.state.candidates
     ready.undo()
@@ -499,7 +499,7 @@ def test_boxes_and_polarities_are_copied(image, viewer, open_session, carry):
     click(session, (6, 20, 24))
     click(session, (6, 12, 14), positive=False)
     session.wait(60)
-    session.copy_prompts()
+    session.stack.copy_prompts()
     session.wait(60)
     [box] = session.shapes.data
     assert np.ptp(box[:, 0]) == 0 and box[0, 0] == 7
@@ -510,10 +510,10 @@ def test_boxes_and_polarities_are_copied(image, viewer, open_session, carry):
 
 def test_there_is_an_end_to_copying(ready, viewer, image):
     prompt(ready, viewer, 11)
-    ready.copy_prompts()
+    ready.stack.copy_prompts()
     assert "no plane z = 12" in ready.state.status.text and ready.target is None
     show(viewer, 3)
-    ready.copy_prompts()
+    ready.stack.copy_prompts()
     assert ready.state.status.text == propagation_messages.NOTHING_TO_COPY
 
 
@@ -529,10 +529,10 @@ def test_all_orientations(image, viewer, open_session, carry, order, axis):
     session.wait(60)
     assert session.state.stack.axis.name == "zyx"[axis]
     run(session)
-    assert session.stack_scores.keys() == set(np.nonzero(ball().any(axis=tuple({0, 1, 2} - {axis})))[0])
+    assert session.stack.scores.keys() == set(np.nonzero(ball().any(axis=tuple({0, 1, 2} - {axis})))[0])
     inside = np.moveaxis(ball(), axis, 0)
     written = np.moveaxis(session.target.data == 1, axis, 0)
-    for place in session.stack_scores:
+    for place in session.stack.scores:
         if place != CENTRE[axis]:
             assert np.array_equal(written[place], inside[place])
     session.undo()
@@ -573,7 +573,7 @@ def test_the_axis_is_that_of_the_slider_moved_last(viewer, open_session, carry):
     assert session.state.stack.axis.name == "t" and session.state.stack.place == 2
     viewer.dims.set_current_step(1, 3)
     assert session.state.stack.axis.name == "z" and session.state.stack.place == 3
-    session.set_stack(axis=0)
+    session.stack.choose(axis=0)
     viewer.dims.set_current_step(1, 4)
     assert session.state.stack.axis.name == "t"
 
@@ -582,10 +582,10 @@ def test_copying_goes_along_time(viewer, open_session, carry):
     film(viewer)
     session = open_session()
     viewer.dims.set_point((0, 1), (1, 6))
-    session.set_stack(axis=0)
+    session.stack.choose(axis=0)
     click(session, (1, 6, 20, 25))
     session.wait(60)
-    session.copy_prompts()
+    session.stack.copy_prompts()
     session.wait(60)
     session.accept()
     assert viewer.dims.current_step[:2] == (2, 6)
@@ -597,13 +597,13 @@ def test_a_scaled_and_moved_stack(viewer, open_session, carry):
         volume(), contrast_limits=(0, 255), scale=(3, 0.5, 0.5), translate=(10, -4, 7), axis_labels=("z", "y", "x")
     )
     session = open_session()
-    session.go_to_plane(CENTRE[0])
+    session.stack.go_to_plane(CENTRE[0])
     assert viewer.dims.point[0] == 10 + 3 * CENTRE[0]
     click(session, CENTRE)
     session.wait(60)
     run(session)
     assert planes(session) == WHOLE
-    session.go_to_plane(99)
+    session.stack.go_to_plane(99)
     assert session.state.stack.place == 11
 
 
@@ -613,9 +613,9 @@ def test_a_scaled_and_moved_stack(viewer, open_session, carry):
 def test_there_is_nothing_to_carry_at_first(image, viewer, open_session, carry):
     session = open_session()
     assert session.state.stack.text == propagation_messages.NO_OBJECT and not session.state.stack.can_propagate
-    session.propagate()
+    session.stack.propagate()
     assert session.state.status.text == propagation_messages.NO_OBJECT
-    session.next_weak_plane()
+    session.stack.next_weak_plane()
     assert session.state.status.text == propagation_messages.NO_WEAK
     assert session.target is None
 
@@ -626,7 +626,7 @@ def test_a_plane_without_a_stack(viewer, open_session, carry):
     assert session.state.stack.text == propagation_messages.NO_STACK and session.state.stack.axes == ()
     click(session, CENTRE[1:])
     session.wait(60)
-    session.propagate()
+    session.stack.propagate()
     assert session.state.status.text == propagation_messages.NO_STACK
     assert session.target is None and not session.state.stack.can_propagate
 
@@ -635,7 +635,7 @@ def test_the_volume_view_has_words(ready, viewer):
     ready.accept()
     viewer.dims.ndisplay = 3
     assert "3D view" in ready.state.stack.text
-    ready.propagate()
+    ready.stack.propagate()
     assert "3D view" in ready.state.status.text and not ready.state.stack.running
 
 
@@ -643,7 +643,7 @@ def test_an_object_that_is_elsewhere(ready, viewer):
     ready.accept()
     viewer.dims.order = (1, 0, 2)
     show(viewer, 2, axis=1)
-    ready.propagate()
+    ready.stack.propagate()
     assert "Object 1 is on no plane along y here" in ready.state.status.text
 
 
@@ -674,7 +674,7 @@ def deliver_until(session, gate):
 def held(ready, carry):
     """A run that is held back before plane 9; planes 3 to 8 are written, or about to be."""
     gate = Gate(carry, 9)
-    ready.propagate()
+    ready.stack.propagate()
     deliver_until(ready, gate)
     yield ready, gate
     gate.go.set()
@@ -690,7 +690,7 @@ def test_cancel_keeps_what_was_done(held):
     gate.go.set()
     session.wait(60)
     assert planes(session) == before and 8 in before and 9 not in before
-    assert session.stack_scores.keys() == set(before)
+    assert session.stack.scores.keys() == set(before)
     session.undo()
     assert not session.target.data.any() and len(session.points.data) == 1
 
@@ -703,7 +703,7 @@ def test_a_run_goes_on_with_its_own_object_while_another_image_is_worked_on(held
     gate.go.set()
     session.wait(60)
     session.image = first
-    assert session.stack_scores.keys() == set(planes(session)) == set(WHOLE)
+    assert session.stack.scores.keys() == set(planes(session)) == set(WHOLE)
 
 
 @pytest.fixture
@@ -741,7 +741,7 @@ def test_a_cancelled_run_goes_on_from_where_it_was(cancelled):
 def test_a_run_can_be_cancelled_twice(cancelled, carry):
     session, _ = cancelled
     gate = Gate(carry, 10)
-    session.propagate()
+    session.stack.propagate()
     deliver_until(session, gate)
     session.cancel()
     gate.go.set()
@@ -758,9 +758,9 @@ def test_a_cancelled_run_starts_again_after_a_change(cancelled, change):
     session.events.state_changed.connect(lambda state: said.append(state.status.text))
     match change:
         case "strategy":
-            session.set_stack(strategy="previous")
+            session.stack.choose(strategy="previous")
         case "range":
-            session.set_stack(stop=11)
+            session.stack.choose(stop=11)
         case "painted":
             session.target.data_setitem((np.array([6]), np.array([30]), np.array([40])), 1)
         case "model":
@@ -772,7 +772,7 @@ def test_a_cancelled_run_starts_again_after_a_change(cancelled, change):
 
 def test_a_cancelled_run_is_carried_on_after_a_correction(cancelled, viewer):
     session, asked = cancelled
-    session.toggle_same_object()
+    session.stack.toggle_same_object()
     prompt(session, viewer, 8)
     session.accept()
     assert "carried in part" in session.state.stack.text
@@ -781,10 +781,10 @@ def test_a_cancelled_run_is_carried_on_after_a_correction(cancelled, viewer):
 
 
 def test_a_cancelled_correction_goes_on(weak, viewer, carry):
-    weak.next_weak_plane()
+    weak.stack.next_weak_plane()
     prompt(weak, viewer, 8)
     gate = Gate(carry, 10)
-    weak.propagate()
+    weak.stack.propagate()
     deliver_until(weak, gate)
     weak.cancel()
     gate.go.set()
@@ -800,7 +800,7 @@ def test_planes_that_were_said_but_not_answered_are_not_lost_by_cancelling(ready
     ready.wait(60)
     engines[0].gate.clear()
     engines[0].started.clear()
-    ready.propagate()
+    ready.stack.propagate()
     assert engines[0].started.wait(60)
     ready.cancel()
     engines[0].gate.set()
@@ -904,12 +904,12 @@ def test_napari_s_undo_of_the_run_stops_it(held):
     session.wait(60)
     assert not session.target.data.any() and not session.state.stack.running
     assert session.state.stack.text == propagation_messages.TAKEN_BACK
-    assert session.stack_scores == {}
+    assert session.stack.scores == {}
 
 
 def test_a_second_run_has_to_wait(held):
     session, gate = held
-    session.propagate()
+    session.stack.propagate()
     assert session.state.status.text == propagation_messages.RUNNING
     gate.go.set()
     session.wait(60)
@@ -964,9 +964,9 @@ def test_other_images_have_their_own_object_in_hand(ready, viewer, image):
     run(ready)
     other = viewer.add_image(volume(), contrast_limits=(0, 255), name="other")
     ready.image = other
-    assert ready.state.stack.label is None and ready.stack_scores == {}
+    assert ready.state.stack.label is None and ready.stack.scores == {}
     ready.image = image
-    assert ready.state.stack.label == 1 and len(ready.stack_scores) == len(WHOLE)
+    assert ready.state.stack.label == 1 and len(ready.stack.scores) == len(WHOLE)
 
 
 # -- lifetime, and the real model -----------------------------------------------------------------
@@ -976,7 +976,7 @@ def test_a_session_that_is_closed_under_a_run_is_collected(image, viewer, factor
     session = Session(viewer, engine_factory=factory)
     prompt(session, viewer, CENTRE[0])
     gate = Gate(carry, 9)
-    session.propagate()
+    session.stack.propagate()
     deliver_until(session, gate)
     threading.Timer(0.05, gate.go.set).start()
     session.close()
@@ -999,11 +999,11 @@ def test_the_bundled_model_carries_a_body_through_a_small_volume(viewer):
         show(viewer, centre[0])
         click(session, centre)
         session.wait(120)
-        session.propagate()
+        session.stack.propagate()
         session.wait(240)
         found, body = session.target.data == 1, ball(shape, centre, radii)
         assert (found & body).sum() / (found | body).sum() > 0.8
-        assert len(session.stack_scores) >= 5 and min(session.stack_scores.values()) >= 0
+        assert len(session.stack.scores) >= 5 and min(session.stack.scores.values()) >= 0
         session.undo()
         assert not session.target.data.any()
     finally:
@@ -1034,7 +1034,7 @@ KILLED = """
             os.kill(os.getpid(), signal.SIGKILL)
 
     carry.before = die
-    session.propagate()
+    session.stack.propagate()
     session.wait(60)
 """
 

@@ -33,7 +33,7 @@ def prompt(session, viewer, position, axis=0, positive=True):
 
 
 def run(session, **options):
-    session.propagate(**options)
+    session.stack.propagate(**options)
     session.wait(60)
 
 
@@ -149,10 +149,10 @@ def test_a_layer_of_the_person_s_is_left_as_it_was(ready, viewer):
 
 def test_copied_prompts_belong_to_the_axes_on_screen(ready, viewer, carry):
     prompt(ready, viewer, (6.0, 20.3, 24.1))
-    ready.copy_prompts()
+    ready.stack.copy_prompts()
     viewer.dims.order = ACROSS
     prompt(ready, viewer, (5.8, 17.0, 24.4), axis=1)
-    ready.same_object = False
+    ready.stack.same_object = False
     run(ready)
     assert shown(carry) == [17]
 

@@ -32,7 +32,7 @@ def session(viewer, open_session, carry):
     viewer.dims.set_current_step(0, CENTRE[0])
     click(session, CENTRE)
     session.wait(60)
-    session.propagate()
+    session.stack.propagate()
     session.wait(60)
     viewer.dims.set_current_step(0, CENTRE[0] + 1)
     click(session, (CENTRE[0] + 1, *CENTRE[1:]))
@@ -44,7 +44,7 @@ def session(viewer, open_session, carry):
 
 def query(session):
     session._publisher.publish()
-    return session.state.stack, session.same_object, session.stack_scores
+    return session.state.stack, session.stack.same_object, session.stack.scores
 
 
 def test_a_query_reads_no_label_pixels_that_were_read(session):

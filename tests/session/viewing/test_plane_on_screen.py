@@ -57,8 +57,8 @@ def test_a_run_and_a_refusal_speak_of_the_same_axis(viewer, open_session):
     session = open_film(viewer, open_session)
     click(session, (0, *CENTRE))
     session.wait(60)
-    session.propagate(axis=1)
+    session.stack.propagate(axis=1)
     session.wait(60)
     assert "carried to 8 planes, axis -3 = 2 to 10" in session.state.stack.text
-    session.propagate(axis=3)
+    session.stack.propagate(axis=3)
     assert "Choose one of: 0 (axis -4), 1 (axis -3)" in session.state.status.text

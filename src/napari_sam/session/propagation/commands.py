@@ -73,27 +73,66 @@ class PropagationCommands:
         self._accepts = accepts
         self._accept_now = accept_now
 
-    def choose_same_object(self, same: bool) -> None:
-        """Decide whether the next accept writes the current object again."""
+    @property
+    def same_object(self) -> bool:
+        """Whether accept writes the current object again, in place of what the plane carries of it, not a new one.
+
+        The current object is the one that was accepted or carried last. A click on what a run wrote of it, or a mask
+        that is the object's for the most part, is that object again. Setting this decides for the next accept.
+        """
+        return self._same_object.replaces_current
+
+    @same_object.setter
+    def same_object(self, same: bool) -> None:
         with self._context.command():
             if not self._accepts_wait():
                 self._same_object.chosen = same
 
-    def set_options(self, axis: int | None, start: int | None, stop: int | None, strategy: str | None) -> None:
-        """Choose how objects are carried; what is None stays as it is."""
+    def toggle_same_object(self) -> None:
+        """Switch `same_object` on or off."""
+        self.same_object = not self.same_object
+
+    @property
+    def scores(self) -> dict[int, float]:
+        """How far the current object can be trusted, 0 to 1, by the index of the plane along the chosen axis."""
+        return {plane.place: plane.score for plane in self._controller.state.planes}
+
+    def choose(
+        self, axis: int | None = None, start: int | None = None, stop: int | None = None, strategy: str | None = None
+    ) -> None:
+        """Choose how objects are carried through a stack; what is None stays as it is.
+
+        Parameters
+        ----------
+        axis : int, optional
+            Axis of the image's data that is not on screen; at first that of the slider moved last.
+        start, stop : int, optional
+            The range of planes, the stop not in it; at first all.
+        strategy : str, optional
+            A name in `napari_sam.propagation.STRATEGIES`.
+        """
         with self._context.command() as image:
             if image is not None:
                 self._controller.options.choose(axis, start, stop, strategy)
 
-    def propagate(self, axis: int | None, start: int | None, stop: int | None, strategy: str | None) -> None:
-        """Carry the object through the stack, with options that stay chosen."""
+    def propagate(
+        self, start: int | None = None, stop: int | None = None, axis: int | None = None, strategy: str | None = None
+    ) -> None:
+        """Carry the object through the stack, both ways, and write each plane as soon as it is found.
+
+        The object is the one that is prompted, on this plane and on others along the axis, or else the current one. A
+        plane with background points alone is a stop mark. An object that was carried before and corrected since goes
+        from the corrected planes to the next good ones; else it goes through the whole range. `Session.cancel` stops
+        it and keeps what was done; one undo takes all of it back. The parameters are those of `choose`, and stay
+        chosen.
+        """
         with self._context.command() as image:
             if image is not None and not self._accepts_wait():
                 self._controller.options.choose(axis, start, stop, strategy)
                 self._context.say(self._controller.propagate(image))
 
     def next_weak_plane(self) -> None:
-        """Go to the next plane where the current object is weak; accept then writes it again there."""
+        """Go to the next plane where the current object is weak, to correct it: accept then writes it anew there."""
         with self._context.command() as image:
             if image is None:
                 return
@@ -112,8 +151,8 @@ class PropagationCommands:
             if image is not None:
                 self._controller.options.go_to(place)
 
-    def copy_prompts(self, step: int) -> None:
-        """Write this plane, and set its prompts on a plane that is so many further, for the same object."""
+    def copy_prompts(self, step: int = 1) -> None:
+        """Write this plane, and set its prompts `step` planes or time points further, for the same object."""
         with self._context.command() as image:
             if image is not None and not self._accepts_wait():
                 self._context.say(self._copy(image, step))

@@ -112,7 +112,7 @@ class PropagationPanel(CollapsibleSection):
         )
         self.same.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.same.clicked.connect(self._on_same_clicked)
-        self.strip = ScoreStrip(session.go_to_plane)
+        self.strip = ScoreStrip(session.stack.go_to_plane)
         self.words = WrappedLabel(lines=4, narrow_lines=7)
         self._controls = QWidget()
         self._build()
@@ -178,20 +178,20 @@ class PropagationPanel(CollapsibleSection):
 
     def _on_axis_activated(self, index: int) -> None:
         axes = self._session.state.stack.axes
-        self._session.set_stack(axis=axes[index].axis)
+        self._session.stack.choose(axis=axes[index].axis)
         # The list shows what was clicked, even if the session has refused it.
         self.draw(self._session.state)
 
     def _on_strategy_activated(self, index: int) -> None:
-        self._session.set_stack(strategy=list(STRATEGIES)[index])
+        self._session.stack.choose(strategy=list(STRATEGIES)[index])
 
     def _on_first_changed(self, place: int) -> None:
-        self._session.set_stack(start=place)
+        self._session.stack.choose(start=place)
 
     def _on_last_changed(self, place: int) -> None:
-        self._session.set_stack(stop=place + 1)
+        self._session.stack.choose(stop=place + 1)
 
     def _on_same_clicked(self, checked: bool) -> None:
-        self._session.same_object = checked
+        self._session.stack.same_object = checked
         # Qt has toggled the box; while accepts wait, the session refuses the choice.
         self.draw(self._session.state)
