@@ -30,6 +30,9 @@ class FakeEngine:
         self.gate.set()
         self.started = threading.Event()
 
+    def is_cached(self, plane):
+        return any(plane is other for other in self.embedded)
+
     def embed(self, plane, progress=no_progress):
         self.embedded.append(plane)
         progress(0.5)

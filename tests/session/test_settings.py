@@ -25,6 +25,8 @@ def test_what_cannot_be_chosen_is_refused_and_changes_nothing(settings, notified
         settings.region = "plane"
     with pytest.raises(InputError, match="There is no strategy 'magic'"):
         settings.strategy = "magic"
+    with pytest.raises(InputError, match="There is no level 'cell'"):
+        settings.level = "cell"
     with pytest.raises(InputError, match="There is no tempo 'presto'"):
         settings.tempo = "presto"
     assert (settings.region, settings.strategy, notified) == ("object", SessionSettings().strategy, [])
@@ -53,6 +55,8 @@ def test_choosing_to_fill_empty_pixels_only_is_told_even_where_it_is_so_already(
         ("only_empty", False),
         ("prefetch", True),
         ("tempo", "turbo"),
+        ("level", "part"),
+        ("hover", True),
     ],
 )
 def test_the_attributes_of_a_session_are_its_settings(session, name, value):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+from desk import LEFT, RADIUS, RIGHT, SHAPE
 from qtpy.QtCore import Qt
 
 
@@ -19,3 +21,80 @@ def test_the_tempo_is_chosen_by_button_and_by_key(open_desk):
     desk.press_key(Qt.Key.Key_Y)
     assert desk.session.tempo == next(iter(row.buttons))
     assert row.buttons[desk.session.tempo].isChecked()
+
+
+def masks(desk):
+    """The pixels of each object that is written, by label."""
+    labels = np.asarray(desk.session.target.data)
+    return {int(label): labels == label for label in np.unique(labels) if label}
+
+
+def disc_at(centre):
+    y, x = np.ogrid[: SHAPE[0], : SHAPE[1]]
+    return (y - centre[0]) ** 2 + (x - centre[1]) ** 2 <= RADIUS**2
+
+
+def test_in_turbo_each_click_is_an_object(open_desk):
+    desk = open_desk()
+    desk.press_key(Qt.Key.Key_Y)
+    desk.click(LEFT)
+    desk.click(RIGHT)
+    assert {label: tuple(mask[at] for at in (LEFT, RIGHT)) for label, mask in masks(desk).items()} == {
+        1: (True, False),
+        2: (False, True),
+    }
+    assert all(np.array_equal(masks(desk)[i + 1], disc_at(at)) for i, at in enumerate((LEFT, RIGHT)))
+    assert not len(desk.session.points.data) and not desk.preview().any()
+    assert "SAM points" == desk.viewer.layers.selection.active.name
+
+
+def test_clicks_faster_than_the_encoder_are_all_written(open_desk, engine):
+    engine.free.clear()
+    desk = open_desk(settle=False)
+    desk.press_key(Qt.Key.Key_Y, settle=False)
+    assert desk.session.tempo == "turbo"
+    desk.click(RIGHT, settle=False)
+    desk.click(LEFT, settle=False)
+    assert desk.session.state.waiting == 2
+    engine.free.set()
+    desk.settle()
+    assert masks(desk)[1][RIGHT] and masks(desk)[2][LEFT]
+
+
+def test_a_box_drawn_to_its_end_is_an_object(open_desk):
+    desk = open_desk()
+    desk.press_key(Qt.Key.Key_Y)
+    desk.press_key(Qt.Key.Key_W)
+    for centre in (LEFT, RIGHT):
+        desk.drag((centre[0] - 23, centre[1] - 23), (centre[0] + 23, centre[1] + 23))
+    assert [tuple(mask[at] for at in (LEFT, RIGHT)) for mask in masks(desk).values()] == [(True, False), (False, True)]
+    assert not len(desk.session.shapes.data)
+    # A click where a box is to be drawn is none, and writes nothing.
+    desk.click((5, 5))
+    assert len(masks(desk)) == 2 and not len(desk.session.shapes.data)
+
+
+def test_one_press_takes_back_object_and_click_and_another_brings_both(open_desk):
+    desk = open_desk()
+    desk.press_key(Qt.Key.Key_Y)
+    desk.click(LEFT)
+    desk.click(RIGHT)
+    desk.press_key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert list(masks(desk)) == [1] and not len(desk.session.points.data)
+    desk.press_key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    assert list(masks(desk)) == [1, 2] and not len(desk.session.points.data)
+    desk.click((10, 80))  # black: its mask is empty
+    assert list(masks(desk)) == [1, 2] and "Undo brings the prompt back" in desk.session.state.status.text
+    desk.press_key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert len(desk.session.points.data) == 1 and list(masks(desk)) == [1, 2]
+
+
+def test_a_background_point_goes_before_the_click_that_writes(open_desk):
+    desk = open_desk()
+    desk.press_key(Qt.Key.Key_Y)
+    desk.press_key(Qt.Key.Key_X)
+    desk.click(RIGHT)
+    assert desk.session.target is None and len(desk.session.points.data) == 1
+    desk.press_key(Qt.Key.Key_X)
+    desk.click(LEFT)
+    assert np.array_equal(masks(desk)[1], disc_at(LEFT)) and not len(desk.session.points.data)

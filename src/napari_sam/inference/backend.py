@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_sam.inference import allocator
 from napari_sam.inference.crop_choice import first_crop, planner_for
 from napari_sam.inference.request import (
@@ -19,12 +21,11 @@ from napari_sam.inference.request import (
     PlaneRequest,
     Stage,
 )
-from napari_sam.inference.segmenter import segment_plane
+from napari_sam.inference.segmenter import segment_picture, segment_plane
 from napari_sam.planes import bounding_box
 from napari_sam.planes.picture import CropPicture
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from napari_sam.planes import Crop
@@ -122,6 +123,30 @@ class InferenceBackend:
             plane = self._read(request.source, crop, progress)
             progress(0.0)
             self._engine.prepare(plane, progress=progress)
+
+    def peek(self, request: PlaneRequest, progress: Progress) -> PlaneAnswer | None:
+        """Answer prompts out of what is encoded already; None where that does not show them.
+
+        No model is loaded for it, no pixels are read, and nothing is encoded.
+        """
+        engine, source = self._engine, request.source
+        picture = self._encoded_around(request)
+        if engine is None or not self.ready_for(request) or picture is None or not engine.is_cached(picture.plane):
+            return None
+        # Who clicked meanwhile need not wait for this.
+        progress(0.0)
+        answer = segment_picture(engine, source, request.prompts, picture, progress)
+        return PlaneAnswer(request, engine.device_text, engine.notice, answer.pictures, answer.candidates, answer.found)
+
+    def _encoded_around(self, request: PlaneRequest) -> CropPicture | None:
+        """Find a picture of a plane that is encoded and shows all points of a request, the newest first."""
+        places = [point.position for point in request.prompts.points]
+        low, high = np.min(places, axis=0), np.max(places, axis=0)
+        for source, picture in self._pictures:
+            encoded = any(picture is other for other in self._embedded)
+            if encoded and source.key == request.source.key and picture.crop.holds(low, high, source.view.shape):
+                return picture
+        return None
 
     def picture(self, source: PlaneSource, crop: Crop, progress: Progress) -> CropPicture:
         """Read a crop, or take it again."""

@@ -87,7 +87,9 @@ class Engine:
 
     def is_cached(self, plane: Plane) -> bool:
         """Whether this plane is embedded already."""
-        return self.predictor.key(plane) in self.cache
+        key = self.predictor.key(plane)
+        # The one in use stays at hand when the cache lets it go.
+        return (self._ready is not None and self._ready.key == key) or key in self.cache
 
     def embed(self, plane: Plane, progress: Progress = no_progress) -> Embedding:
         """Return the embedding of a plane, computing it if it is not in the cache.

@@ -66,6 +66,9 @@ class EngineLike(Protocol):
     def notice(self) -> str:
         """What the person should know; "" when there is nothing."""
 
+    def is_cached(self, plane: Plane) -> bool:
+        """Whether a plane is embedded already."""
+
     def embed(self, plane: Plane, progress: Progress = ...) -> Any:
         """Embed a plane."""
 

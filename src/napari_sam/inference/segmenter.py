@@ -153,6 +153,33 @@ def segment_plane(
     return Segmentation(candidates, found, tuple(pictures[one.crop] for one in found))
 
 
+def segment_picture(
+    engine: EngineLike,
+    source: PlaneSource,
+    prompts: PromptSet,
+    picture: CropPicture,
+    progress: Progress = no_progress,
+) -> Segmentation:
+    """Answer the prompts for one object in one picture of a plane, and look no farther.
+
+    Parameters
+    ----------
+    engine, source, prompts, progress
+        As `segment_plane` takes them.
+    picture : CropPicture
+        What was read of the plane; it holds all prompts.
+    """
+
+    def answer(crop: Crop) -> CropPrediction:
+        found: CropPrediction = engine.predict(
+            picture.plane, crop.prompts(prompts), multimask=prompts.ambiguous, progress=progress
+        )
+        return found
+
+    found = search_object(planner_for(engine, source), prompts, picture.crop, answer, grow=False)
+    return Segmentation(tuple(_candidate(one, source.view.shape) for one in found), found, (picture,) * len(found))
+
+
 def crop_grid(engine: EngineLike, source: PlaneSource, crop: Crop) -> CropGrid:
     """Tell where the logits of a crop lie on the canvas of the model; nothing is read."""
     (down, across), (y, x) = crop.steps, source.view.spacing

@@ -144,6 +144,14 @@ _TABLE = (
         _has_image,
     ),
     Action(
+        "toggle_hover",
+        "Hover preview",
+        "Show the mask under the cursor before you click; only where the plane is encoded already.",
+        ("H", "Shift-H"),
+        lambda commands: commands.settings.toggle_hover(),
+        _has_image,
+    ),
+    Action(
         "next_candidate",
         "Next candidate",
         "Show the next of the masks that the model offers.",

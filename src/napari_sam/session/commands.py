@@ -125,7 +125,7 @@ class SessionCommands:
         """Show candidate `index`."""
         with self._context.command() as image:
             if image is not None:
-                self._components.live.select_candidate(index)
+                self._components.live.pick_candidate(index)
 
     def next_candidate(self) -> None:
         """Show the next candidate."""
@@ -187,7 +187,20 @@ class SessionCommands:
             self._propagation.next_object()
         return trouble
 
-    def _accept_later(self, image: Image, *, answered: bool) -> None:
+    def accept_drawn(self) -> None:
+        """In turbo, accept the object that the person has just shown; one undo takes back the object and its prompts.
+
+        Background points that were there belong to it. Called while napari still tells of the drawing: nothing is drawn
+        in its layers here, and prompts of what could not be written come back later.
+        """
+        components = self._components
+        if components.settings.tempo != "turbo" or components.everything.is_picking or not components.live.is_waiting:
+            return
+        with self._context.command(give_back=False) as image:
+            if image is not None:
+                self._accept_later(image, answered=False, with_drawing=True)
+
+    def _accept_later(self, image: Image, *, answered: bool, with_drawing: bool = False) -> None:
         """Let what is prompted be written when its turn comes; `answered`: whether its mask is known."""
         components = self._components
         writer = components.targets.find_writer(image)
@@ -195,7 +208,12 @@ class SessionCommands:
         # No mask tells yet whether this is the current object; what the person chose needs none.
         undecided = replaced is None and not answered and components.same_object.chosen is None
         self._accepts.add(
-            image, writer, only_empty=components.settings.only_empty, replaces=replaced, undecided=undecided
+            image,
+            writer,
+            only_empty=components.settings.only_empty,
+            replaces=replaced,
+            undecided=undecided,
+            with_drawing=with_drawing,
         )
         self._propagation.next_object()
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_sam.journal import Journal
+from napari_sam.session.candidates.hover import HoverPreview
 from napari_sam.session.candidates.live import LivePrediction
 from napari_sam.session.candidates.prefetch import PlanePrefetch
 from napari_sam.session.candidates.preview import CandidatePreview
@@ -60,6 +61,7 @@ class Components:
     propagation: PropagationController
     everything: EverythingController
     prefetch: PlanePrefetch
+    hover: HoverPreview
     mute: Mute
 
     @classmethod
@@ -113,7 +115,7 @@ class Components:
             log=log,
             recorder=recorder,
             channels=ChannelCheck(viewer),
-            accepts=PendingAccepts(viewer, active, prompts, live, targets, log, current, mute=mute),
+            accepts=PendingAccepts(viewer, active, prompts, live, targets, log, current, settings, mute=mute),
             propagation=PropagationController(
                 viewer,
                 active,
@@ -143,6 +145,7 @@ class Components:
                 backend=backend,
             ),
             prefetch=PlanePrefetch(worker, backend, active, live, settings),
+            hover=HoverPreview(viewer, active, live, tools, layers, preview, worker, backend, settings),
             mute=mute,
         )
 
@@ -151,6 +154,7 @@ class Components:
         # First: below, layers leave the viewer, and none of those left is to become the image.
         self.active.release()
         self.current.release()
+        self.hover.release()
         self.everything.release()
         self.live.release()
         # Before the prompt layers are given back: those that hold prompts again stay in the viewer.

@@ -46,6 +46,8 @@ class Listener:
 
     acted = Signal()
     """Something changed that makes older notices void."""
+    placed = Signal()
+    """What the person has just drawn says where an object is, on a plane where nothing said so before."""
     changed = Signal()
     """Something that panels may show changed."""
     layers_changed = Signal()
@@ -134,9 +136,13 @@ class Listener:
                 components.prompts.note_new_points(components.active.view)
                 components.prompts.delete_spent(image, components.active.view)
         # By what is drawn, not by the event: one action of the person's sends several.
-        if components.log.note_drawing(image):
+        drew, known = components.log.note_drawing(image), components.live.reading.prompts.is_placed
+        if drew:
             self.acted.emit()
         components.live.read_prompts()
+        # Without an event, layers come or go, and the prompts in them: nobody draws those now.
+        if drew and event is not None and not known and components.live.reading.prompts.is_placed:
+            self.placed.emit()
         self.changed.emit()
 
     def look_again(self, delay: float = 0.0, *, drag: bool = False) -> None:
@@ -264,12 +270,15 @@ class Reactions:
             connect("settings", signal, self._on_settings_model)
         connect("settings", settings.only_empty, self._on_settings_only_empty)
         connect("settings", settings.tempo, publisher.publish)
+        connect("settings", settings.hover, publisher.publish)
+        connect("settings", settings.level, self._on_settings_level)
 
     def release(self) -> None:
         """Stop reacting."""
         self._connections.release()
 
     def _on_listener_acted(self) -> None:
+        self._components.hover.hide()
         self._publisher.notice = None
 
     def _on_listener_changed(self) -> None:
@@ -284,6 +293,7 @@ class Reactions:
 
     def _on_live_changed(self) -> None:
         self._components.prefetch.start_when_idle()
+        self._components.hover.follow()
         self._publisher.publish()
 
     def _on_accepts_settled(self, notice: Status | None) -> None:
@@ -303,6 +313,10 @@ class Reactions:
 
     def _on_settings_model(self) -> None:
         self._listener.look_again()
+
+    def _on_settings_level(self) -> None:
+        self._components.live.show_level()
+        self._publisher.publish()
 
     def _on_settings_only_empty(self) -> None:
         # Another image brings its own back in the middle of the change to it, the end of which is told.

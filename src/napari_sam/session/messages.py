@@ -24,6 +24,9 @@ CANCELLED = "Cancelled."
 NO_OLDER_STEPS = "Older steps are no longer kept."
 BACKGROUND_ONLY = "A background point alone names no object. Click the object, or draw a box around it."
 
+TURBO = "A click writes its object at once. X, and a click beside it, says first what is not to be in it."
+TURBO_NEXT = "Next object. Undo takes the last one back, with its click."
+
 CUT = "The object goes on beyond what was looked at. Draw a box around all of it, or zoom out."
 
 _STAGES: dict[Stage, str] = {
@@ -73,6 +76,16 @@ def not_written(count: int, held: int, lost: int = 0) -> str:
     what = "The object was not written" if count == 1 else f"{count} objects were not written"
     whose = "its" if count == 1 else "their"
     return f"{what}. {prompts_held(held)}" if held else f"{what}; {whose} prompts are back."
+
+
+def is_there(label: int) -> str:
+    """Say that an object was clicked that is written already."""
+    return f'Object {label} is here already. Switch "Empty pixels only" off to write over it.'
+
+
+def passed_over(why: str) -> str:
+    """Say why a click wrote nothing, and where it is."""
+    return f"{why} Nothing was written; Undo brings the prompt back."
 
 
 def prompts_held(count: int) -> str:
@@ -208,6 +221,7 @@ def hint(
     accepted: bool,
     stack: bool,
     joining: str = "",
+    turbo: bool = False,
 ) -> str:
     """Say what the person can do next; "" when the status says it all.
 
@@ -229,9 +243,17 @@ def hint(
         Whether the image has other planes.
     joining : str
         Which planes a run through the stack starts from; "" where that is clear.
+    turbo : bool
+        Whether what is drawn is written at once.
     """
     if not has_view:
         return ""
+    if turbo and armed:
+        if candidates:
+            # Only what came back stays on the plane in turbo.
+            return f"{enter} Then turbo goes on."
+        if not prompts:
+            return TURBO_NEXT if accepted else TURBO
     if candidates and joining:
         return f"{enter} {joining} G carries it."
     if candidates:

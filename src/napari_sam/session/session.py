@@ -113,6 +113,7 @@ class Session(ChosenSettings):
         self._context = context = CommandContext(components, publisher, self._listener.connect_layers)
         self._layers = SessionLayers(components, context, self._listener, publisher)
         self._commands = SessionCommands(context, components)
+        self._listener.placed.connect(self._commands.accept_drawn)
         self.stack = propagation_commands(context, components, self._commands.accept_now)
         self.everything = everything_commands(context, components)
         self._reactions = Reactions(components, self._listener, context, publisher, self._worker)

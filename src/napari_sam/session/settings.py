@@ -19,6 +19,9 @@ T = TypeVar("T")
 Tempo = Literal["careful", "turbo", "batch"]
 """How a prompt becomes an object: when it is accepted, at once, or many together."""
 
+Level = Literal["best", "whole", "part", "subpart"]
+"""Which candidate of an ambiguous click is shown first: the best, or by size, the largest first."""
+
 
 @dataclass(frozen=True, slots=True)
 class TempoChoice:
@@ -52,6 +55,12 @@ def _tempo(tempo: Any) -> Any:
     return tempo
 
 
+def _level(level: Any) -> Any:
+    if level not in get_args(Level):
+        raise InputError(f"There is no level {level!r}. Choose one of: {', '.join(get_args(Level))}.")
+    return level
+
+
 def _region(region: Any) -> Any:
     if region not in get_args(Region):
         raise InputError(f'The region is "object" or "screen"; got {region!r}.')
@@ -65,6 +74,8 @@ def _strategy(strategy: Any) -> Any:
 
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {
+    "hover": bool,
+    "level": _level,
     "only_empty": bool,
     "prefetch": bool,
     "region": _region,
@@ -95,6 +106,10 @@ class SessionSettings:
         How objects are carried through a stack: a name in `napari_sam.propagation.STRATEGIES`.
     tempo : {"careful", "turbo"}
         How a prompt becomes an object: one of `TEMPOS`.
+    level : {"best", "whole", "part", "subpart"}
+        Which candidate of an ambiguous click is shown first. Accepting another one than the first changes it.
+    hover : bool
+        Whether the mask under the cursor is shown before it is clicked.
     events : psygnal.SignalGroup
         A signal for each of these, which carries the new value and the old one.
 
@@ -116,6 +131,8 @@ class SessionSettings:
     prefetch: bool = True
     strategy: str = DEFAULT_STRATEGY
     tempo: Tempo = "careful"
+    level: Level = "best"
+    hover: bool = False
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Checked before it is set: what is refused changes nothing, and nobody is told.
@@ -126,6 +143,10 @@ class SessionSettings:
         """Choose the next tempo, after the last one the first."""
         names = [choice.name for choice in TEMPOS]
         self.tempo = names[(names.index(self.tempo) + 1) % len(names)]
+
+    def toggle_hover(self) -> None:
+        """Switch the mask under the cursor on or off."""
+        self.hover = not self.hover
 
 
 class HasSettings(Protocol):
@@ -173,3 +194,5 @@ class ChosenSettings:
     prefetch = Setting[bool]("Whether planes next to the one on screen are encoded while there is nothing else to do.")
     only_empty = Setting[bool]("Whether accept leaves pixels alone that carry a label.")
     tempo = Setting[Tempo]('How a prompt becomes an object: "careful", by accept; "turbo", at once.')
+    level = Setting[Level]('Which candidate of an ambiguous click comes first: "best", "whole", "part" or "subpart".')
+    hover = Setting[bool]("Whether the mask under the cursor is shown before it is clicked.")

@@ -85,6 +85,8 @@ def resolve(components: Components, notice: Status | None) -> SessionState:
         next_id=next_id,
         only_empty=settings.only_empty,
         tempo=settings.tempo,
+        level=settings.level,
+        hover=settings.hover,
         asking=live.is_waiting,
         waiting=components.accepts.waiting,
         # After a cancel or a failure, it asks once more.
@@ -135,6 +137,7 @@ def _hint(
         accepted=components.log.accepted is not None or bool(components.accepts.waiting),
         stack=active.image is not None and active.image.ndim > 2,
         joining=section.joining,
+        turbo=components.settings.tempo == "turbo",
     )
 
 

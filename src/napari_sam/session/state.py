@@ -12,7 +12,7 @@ from napari_sam.automatic.proposals import ProposalFilter
 
 if TYPE_CHECKING:
     from napari_sam.inference.request import Candidate
-    from napari_sam.session.settings import Tempo
+    from napari_sam.session.settings import Level, Tempo
 
 StatusKind = Literal["idle", "working", "attention", "failed"]
 Tool = Literal["positive", "negative", "box"]
@@ -218,6 +218,10 @@ class SessionState:
         Whether accept leaves pixels that carry a label alone.
     tempo : {"careful", "turbo", "batch"}
         How a prompt becomes an object.
+    level : {"best", "whole", "part", "subpart"}
+        Which candidate of an ambiguous click is shown first.
+    hover : bool
+        Whether the mask under the cursor is shown before it is clicked.
     asking : bool
         Whether the answer to the prompts of this plane is under way; accept and the choice of a candidate wait for it.
     waiting : int
@@ -240,6 +244,8 @@ class SessionState:
     next_id: int | None = None
     only_empty: bool = True
     tempo: Tempo = "careful"
+    level: Level = "best"
+    hover: bool = False
     asking: bool = False
     waiting: int = 0
     can_accept: bool = False

@@ -9,6 +9,7 @@ from psygnal import Signal
 
 from napari_sam.inference.refinement import PreviousMask, Refinement
 from napari_sam.inference.request import PlaneRequest, candidate_of
+from napari_sam.session.candidates.level import LevelMemory, first_shown
 from napari_sam.session.candidates.requests import PendingRequests
 from napari_sam.session.prompts.reader import PromptReading
 
@@ -67,6 +68,8 @@ class LivePrediction:
         self._requests = PendingRequests(
             worker, backend, self._on_requests_answered, self._on_requests_changed, is_held
         )
+        self.levels = LevelMemory(settings)
+        """Which candidate is shown first."""
         self.reading = PromptReading()
         """What the prompt layers said when they were last read."""
         self.answer: PlaneAnswer | None = None
@@ -79,6 +82,8 @@ class LivePrediction:
         """Which candidate of the answer is shown; -1 for none."""
         self.skipped = 0
         """How many candidates of the answer under way are to be skipped."""
+        self.picked = False
+        """Whether the person picked the candidate that is shown, among those of the answer."""
 
     @property
     def selected_candidate(self) -> Candidate | None:
@@ -189,6 +194,17 @@ class LivePrediction:
             visible=self._active.visible_corners(source.view),
         )
 
+    def pick_candidate(self, index: int) -> None:
+        """Show the candidate that the person picked."""
+        self.picked = self.is_answered
+        self.select_candidate(index)
+
+    def show_level(self) -> None:
+        """Show the candidate of the level that the person has chosen by name."""
+        if self.answer is not None and not self.levels.is_learning:
+            self.picked = False
+            self.select_candidate(first_shown(self.answer, self._settings.level))
+
     def select_candidate(self, index: int) -> None:
         """Show another candidate; further prompts go on from it."""
         answer = self.answer
@@ -202,7 +218,7 @@ class LivePrediction:
         if self.is_waiting:
             self.skipped += 1
         elif self.answer is not None and self.answer.candidates:
-            self.select_candidate((self.selected + 1) % len(self.answer.candidates))
+            self.pick_candidate((self.selected + 1) % len(self.answer.candidates))
 
     def stop_work(self) -> None:
         """Stop asking; a candidate for other prompts goes, so that what is shown can always be accepted."""
@@ -280,7 +296,8 @@ class LivePrediction:
         self.device_text = answer.device
         if len(answer.request.prompts):
             self.answer = answer
-            self.select_candidate(self.skipped % max(1, len(answer.candidates)))  # N was pressed meanwhile
+            first, self.picked = first_shown(answer, self._settings.level), self.skipped > 0
+            self.select_candidate((first + self.skipped) % max(1, len(answer.candidates)))  # N was pressed meanwhile
         self.changed.emit()
 
     def _on_requests_changed(self) -> None:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 _REDRAW_SHARE = 1 / 16
 """Share of the area's pixels above which drawing all of it anew is faster than drawing the pixels that change."""
 
+_BLACK, _WHITE = (0.0, 0.0, 0.0, 1.0), (1.0, 1.0, 1.0, 1.0)
+_SKY_BLUE = (0x56 / 255, 0xB4 / 255, 0xE9 / 255, 1.0)
+"""Of the set of Okabe and Ito, as the colours of prompts are: told apart from them by anybody, and from both above."""
+
 
 class CandidatePreview:
     """Shows one candidate as a contour on the plane it was made for.
@@ -44,9 +48,15 @@ class CandidatePreview:
         self._viewer = viewer
         self._view: PlaneIndex | None = None
         self._area = PreviewArea((0, 0), (0, 0))
-        self._bright: bool | None = None
+        self._ink: tuple[float, ...] | None = None
+        self._hovered = False
         self._shown: Candidate | None = None
         self.layer: Labels | None = None
+
+    @property
+    def is_hovered(self) -> bool:
+        """Whether what is shown is the mask under the cursor, and no candidate."""
+        return self._hovered and self._shown is not None
 
     def need_layer(self, image: Image, view: PlaneIndex, above: list[Layer | None]) -> Labels:
         """Return the layer, made or moved to lie on the plane of an image, beneath the layers `above`."""
@@ -58,7 +68,7 @@ class CandidatePreview:
         if self.layer is None:
             self._area = PreviewArea.for_plane(view.shape)
             self.layer = _make_layer(image, view, self._area)
-            self._bright = self._shown = None
+            self._ink = self._shown = None
             add_below(self._viewer, self.layer, above)
         else:
             _place_layer(self.layer, image, view, self._area)
@@ -66,7 +76,7 @@ class CandidatePreview:
         return self.layer
 
     def show_candidate(self, candidate: Candidate, image: Image, backdrop: float) -> None:
-        """Show a candidate in place of what is shown.
+        """Show a candidate in place of what is shown: black on a bright backdrop, white on a dark one.
 
         Parameters
         ----------
@@ -77,12 +87,24 @@ class CandidatePreview:
         backdrop : float
             Brightness of the picture that the model saw around the mask, from 0 to 1.
         """
+        self._show(candidate, image, _BLACK if _looks_bright(image, backdrop) else _WHITE)
+        self._hovered = False
+
+    def show_hovered(self, candidate: Candidate, image: Image) -> None:
+        """Show the mask under the cursor, in a colour of its own; the arguments are those of `show_candidate`."""
+        before = self._shown
+        # A cursor moves mostly within one object.
+        if not (self._hovered and before is not None and _are_equal(before, candidate)):
+            self._show(candidate, image, _SKY_BLUE)
+        self._hovered = True
+
+    def _show(self, candidate: Candidate, image: Image, ink: tuple[float, ...]) -> None:
+        """Show a candidate as a contour in a colour, RGBA."""
         layer, view = self.layer, self._view
         if layer is None or view is None:
             raise RuntimeError("the preview layer is asked for before anything is shown in it")
-        bright = _looks_bright(image, backdrop)
-        if bright != self._bright:
-            self._bright, layer.colormap = bright, _contour_colormap(bright)
+        if ink != self._ink:
+            self._ink, layer.colormap = ink, _contour_colormap(ink)
         area = self._area.for_mask(candidate, view.shape)
         # `clear_mask` may have taken it away.
         _set_contour(layer, area.contour_width(view.shape))
@@ -171,14 +193,20 @@ def _area_placement(image: Image, view: PlaneIndex, area: PreviewArea) -> dict[s
     return part_placement(image, view, area.start, area.step)
 
 
-def _contour_colormap(bright: bool) -> CyclicLabelColormap:
-    """Return the colours of a preview: black on a bright backdrop, white on a dark one.
+def _contour_colormap(ink: tuple[float, ...]) -> CyclicLabelColormap:
+    """Return the colours of a preview whose contour has one colour, RGBA.
 
     Cyclic, although one label needs no cycle: napari draws a direct colormap by code that numba compiles on the GUI
     thread first, which froze the window for seconds at the first mask.
     """
-    ink = [0, 0, 0, 1] if bright else [1, 1, 1, 1]
-    return CyclicLabelColormap(colors=np.array([[0, 0, 0, 0], ink], dtype=np.float32), seed=0.5, background_value=0)
+    return CyclicLabelColormap(
+        colors=np.array([(0.0, 0.0, 0.0, 0.0), ink], dtype=np.float32), seed=0.5, background_value=0
+    )
+
+
+def _are_equal(one: Candidate, other: Candidate) -> bool:
+    """Tell whether two candidates have the same mask."""
+    return one.origin == other.origin and np.array_equal(one.mask, other.mask)
 
 
 def _looks_bright(image: Image, backdrop: float) -> bool:

@@ -79,6 +79,16 @@ class History:
         self._bound()
         return changed
 
+    def take_newest(self) -> HistoryStep:
+        """Take the newest step out of the history, and return it; there must be one."""
+        *self.done, newest = self.done
+        return newest
+
+    def split(self, step: HistoryStep, first: HistoryStep, second: HistoryStep) -> None:
+        """Put two steps in the place of one, if it is still there."""
+        self.done = [part for one in self.done for part in ((first, second) if one is step else (one,))]
+        self._bound()
+
     def undo(self) -> HistoryStep | None:
         """Move the newest step to the undone ones and return it; None when there is none."""
         if not self.done:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_sam.session import messages
@@ -101,13 +102,42 @@ class ObjectLog:
         done = write_candidate(image, answer, self._live.selected, order, self._recorder)
         if isinstance(done, str):
             return done
+        index, picked = self._live.selected, self._live.picked
         # Only now: prompts of what could not be written stay.
         self._finish(image, [self._live.reading], done.tracked, done.written, done.entries)
+        if picked:
+            self._live.levels.learn(answer, index)
         return done.trouble
 
-    def promise(self, image: Image) -> HistoryStep:
-        """Delete the prompts of an object that is accepted before its answer is there; `fulfil` writes it."""
-        return self._finish(image, [self._live.reading], self._current.of(image))
+    def promise(self, image: Image, *, with_drawing: bool = False) -> HistoryStep:
+        """Delete the prompts of an object that is accepted before its answer is there; `fulfil` writes it.
+
+        Parameters
+        ----------
+        image : Image
+            The image.
+        with_drawing : bool
+            Whether the newest step, in which its prompts were drawn, becomes a part of this one: they are then undone
+            together. `part_drawing` makes two of them again.
+        """
+        before = self.history(image).take_newest().before if with_drawing else None
+        return self._finish(image, [self._live.reading], self._current.of(image), before=before)
+
+    def part_drawing(self, image: Image, step: HistoryStep, drawn: PromptContents) -> HistoryStep:
+        """Make the drawing of prompts a step of its own again; return the step without it.
+
+        Parameters
+        ----------
+        image : Image
+            The image.
+        step : HistoryStep
+            What `promise` returned.
+        drawn : PromptContents
+            What was drawn then, these prompts included.
+        """
+        rest = replace(step, before=drawn)
+        self.history(image).split(step, HistoryStep(step.before, drawn), rest)
+        return rest
 
     def fulfil(
         self,
@@ -150,13 +180,24 @@ class ObjectLog:
                 self.accepted = done.written.label
         return done
 
-    def withdraw(self, image: Image, step: HistoryStep) -> bool:
-        """Take back a step as if it had never been made, if it is the newest; tell whether it was."""
-        if self.history(image).done[-1:] != [step]:
+    def withdraw(self, image: Image, step: HistoryStep, drawn: PromptContents | None = None) -> bool:
+        """Take back a step as if it had never been made, if it is the newest; tell whether it was.
+
+        Parameters
+        ----------
+        image : Image
+            The image.
+        step : HistoryStep
+            The step.
+        drawn : PromptContents, optional
+            What redo is to draw again, where prompts go with the step that were drawn in it.
+        """
+        history = self.history(image)
+        if history.done[-1:] != [step]:
             return False
         self.undo(image)
-        # It was never made, so there is nothing to do again.
-        self.history(image).undone.clear()
+        # It was never made, so there is nothing to do again but to draw.
+        history.undone = [] if drawn is None else [HistoryStep(step.before, drawn)]
         self.remember_drawing()
         return True
 
@@ -281,10 +322,11 @@ class ObjectLog:
         tracked: TrackedObject | None,
         written: LabelEdit | None = None,
         entries: tuple[int, ...] = (),
+        before: PromptContents | None = None,
     ) -> HistoryStep:
         """Delete the prompts of some planes as one step, and turn to the next object."""
         # As they were: what follows changes all three.
-        before, refinement, current = self._contents, self._live.refinement, self._current.of(image)
+        before, refinement, current = before or self._contents, self._live.refinement, self._current.of(image)
         self._prompts.delete_drawn(*readings)
         self._tools.start_object()
         self._live.forget_answers()

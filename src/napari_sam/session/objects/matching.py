@@ -10,6 +10,8 @@ from napari_sam.session.labels.pixels import full_resolution
 from napari_sam.session.objects.tracked import is_there
 
 if TYPE_CHECKING:
+    from napari.layers import Labels
+
     from napari_sam.inference.request import Candidate
     from napari_sam.planes.source import PlaneIndex
     from napari_sam.prompts import PromptSet
@@ -39,7 +41,7 @@ def belongs(current: TrackedObject, view: PlaneIndex, prompts: PromptSet, candid
     if record is None or full_resolution(current.layer).ndim != len(view.index) or not is_there(current, view, record):
         return False
     if not record.annotated and any(
-        _carries(current, view, point.position) for point in prompts.points if point.positive
+        label_at(current.layer, view, point.position) == current.label for point in prompts.points if point.positive
     ):
         return True
     if candidate is None or not candidate.area:
@@ -52,9 +54,9 @@ def belongs(current: TrackedObject, view: PlaneIndex, prompts: PromptSet, candid
     return bool(shared > (max(areas) if record.annotated else min(areas)) / 2)
 
 
-def _carries(current: TrackedObject, view: PlaneIndex, position: tuple[float, float]) -> bool:
+def label_at(layer: Labels, view: PlaneIndex, position: tuple[float, float]) -> int:
+    """Read the label of the pixel at a position, (y, x) data pixels of a plane; 0 outside of it."""
     y, x = (round(at) for at in position)
-    inside = 0 <= y < view.shape[0] and 0 <= x < view.shape[1]
-    return inside and bool(
-        (np.asarray(full_resolution(current.layer)[view.slices((y, x), (1, 1))]) == current.label).any()
-    )
+    if not (0 <= y < view.shape[0] and 0 <= x < view.shape[1]):
+        return 0
+    return int(np.asarray(full_resolution(layer)[view.slices((y, x), (1, 1))]).max())

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from napari_sam.session.labels.writer import LabelWriter
     from napari_sam.session.objects.history import HistoryStep
     from napari_sam.session.objects.tracked import TrackedObject
+    from napari_sam.session.prompts.drawing import PromptContents
+    from napari_sam.session.settings import Level
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +28,10 @@ class PendingAccept:
         What was asked for its object.
     choice : int
         Which candidate; counted on from the first after the last one.
+    level : {"best", "whole", "part", "subpart"} or None
+        The level whose candidate is counted from; None where `choice` was made among candidates that were there.
+    picked : bool
+        Whether the person picked this one.
     writer : LabelWriter or None
         Writes into the target of that moment; None when there was none.
     only_empty : bool
@@ -36,6 +42,8 @@ class PendingAccept:
         Whether the mask, once it is there, may tell that it is the current object after all.
     step : HistoryStep
         The step in the history.
+    drawn : PromptContents or None
+        What was drawn, the prompts of this object included, where drawing them is a part of the step: in turbo.
     answer : PlaneAnswer or None
         The answer, once it is there.
     error : BaseException or None
@@ -45,11 +53,14 @@ class PendingAccept:
     image: Image
     request: PlaneRequest
     choice: int
+    level: Level | None
+    picked: bool
     writer: LabelWriter | None
     only_empty: bool
     replaces: TrackedObject | None
     undecided: bool
     step: HistoryStep
+    drawn: PromptContents | None = None
     answer: PlaneAnswer | None = None
     error: BaseException | None = None
 

@@ -14,8 +14,9 @@ from psygnal import Signal
 
 from napari_sam.errors import InputError
 from napari_sam.session import messages
+from napari_sam.session.candidates.level import first_shown
 from napari_sam.session.candidates.requests import describe_failure
-from napari_sam.session.objects.matching import belongs
+from napari_sam.session.objects.matching import belongs, label_at
 from napari_sam.session.objects.pending_accept import PendingAccept
 from napari_sam.session.objects.recording import WriteOrder
 from napari_sam.session.state import Status
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_sam.inference.request import PlaneAnswer, PlaneRequest
+    from napari_sam.planes.source import PlaneIndex
+    from napari_sam.prompts import PromptSet
     from napari_sam.session.candidates.live import LivePrediction
     from napari_sam.session.labels.targets import TargetLayers
     from napari_sam.session.labels.writer import LabelWriter
@@ -32,8 +35,13 @@ if TYPE_CHECKING:
     from napari_sam.session.objects.log import ObjectLog
     from napari_sam.session.objects.tracked import TrackedObject
     from napari_sam.session.prompts.editor import PromptEditor
+    from napari_sam.session.settings import SessionSettings
     from napari_sam.session.viewing.active_image import ActiveImage
     from napari_sam.session.viewing.connections import Mute
+
+
+class NothingToWriteError(InputError):
+    """No pixel of an object's mask is to be written."""
 
 
 class PendingAccepts:
@@ -47,6 +55,8 @@ class PendingAccepts:
         What is on screen, drawn and answered.
     targets, log, current
         What writes, records, and is the current object.
+    settings : SessionSettings
+        Which candidate of an ambiguous click is meant.
     mute : Mute
         Gives a context in which changes of layers are the session's own.
     """
@@ -63,6 +73,7 @@ class PendingAccepts:
         targets: TargetLayers,
         log: ObjectLog,
         current: CurrentObject,
+        settings: SessionSettings,
         *,
         mute: Mute,
     ) -> None:
@@ -73,6 +84,7 @@ class PendingAccepts:
         self._targets = targets
         self._log = log
         self._current = current
+        self._settings = settings
         self._mute = mute
         self._waiting: deque[PendingAccept] = deque()
         self._unwritten: list[PendingAccept] = []
@@ -101,29 +113,51 @@ class PendingAccepts:
         only_empty: bool,
         replaces: TrackedObject | None,
         undecided: bool,
+        with_drawing: bool = False,
     ) -> None:
-        """Accept the object that is prompted, as soon as its answer is there and all before it are written."""
+        """Accept the object that is prompted, as soon as its answer is there and all before it are written.
+
+        Parameters
+        ----------
+        image, writer, only_empty, replaces, undecided
+            As `PendingAccept` has them.
+        with_drawing : bool
+            Whether drawing its prompts, the newest step, is a part of this: one undo then takes back both.
+        """
         live, log = self._live, self._log
+        drawn = log.drawn if with_drawing else None
         # It may be answered and wait all the same, for its turn behind others.
         answer = live.answer if live.is_answered else None
         if answer is not None:
-            choice, request = live.selected, answer.request
-            step = log.promise(image)
-            self._waiting.append(
-                PendingAccept(image, request, choice, writer, only_empty, replaces, undecided, step, answer)
+            request, choice, level, picked = answer.request, live.selected, None, live.picked
+        else:
+            # Presses of N, before there is anything to choose from, count from the first that will be shown.
+            choice, level, picked = live.skipped, self._settings.level, live.skipped > 0
+            request = live.set_apart(
+                lambda answer: self._on_answered(request, answer), lambda error: self._on_failed(request, error)
             )
-            return
-        # Presses of N, before there is anything to choose from, count from the first candidate.
-        choice = live.skipped
-        request = live.set_apart(
-            lambda answer: self._on_answered(request, answer), lambda error: self._on_failed(request, error)
-        )
+        step = log.promise(image, with_drawing=with_drawing)
         self._waiting.append(
-            PendingAccept(image, request, choice, writer, only_empty, replaces, undecided, log.promise(image))
+            PendingAccept(
+                image,
+                request,
+                choice,
+                level,
+                picked,
+                writer,
+                only_empty,
+                replaces,
+                undecided,
+                step,
+                drawn,
+                answer,
+            )
         )
 
     def take_back(self, image: Image) -> bool:
         """Take back the newest step, if it is an accept that was not written: its prompts come back.
+
+        Where drawing them is a part of the step, they go with it; redo draws them again, and they wait to be accepted.
 
         Returns
         -------
@@ -135,7 +169,7 @@ class PendingAccepts:
         if accept is None:
             return False
         self._drop(accept)
-        self._log.withdraw(image, accept.step)
+        self._log.withdraw(image, accept.step, accept.drawn)
         return True
 
     def cancel(self) -> str:
@@ -207,7 +241,12 @@ class PendingAccepts:
             # Whatever napari or the disk raise: the objects behind this one are to be written all the same.
             except Exception as error:
                 status = describe_failure(error)
-                failed.append(accept)
+                if accept.drawn is not None and isinstance(error, NothingToWriteError):
+                    # The person clicks on; prompts that come back now would become a part of another object.
+                    self._part_drawing(accept)
+                    status = Status("attention", messages.passed_over(str(error)))
+                else:
+                    failed.append(accept)
             notice = status or notice
         if notice is None or not failed:
             return notice
@@ -229,16 +268,21 @@ class PendingAccepts:
         # The current object has grown meanwhile: what is written next goes on from that.
         if replaced is not None and current is not None and _are_same(replaced, current):
             replaced = current
-        index = accept.choice % max(1, len(answer.candidates))
+        first = 0 if accept.level is None else first_shown(answer, accept.level)
+        index = (first + accept.choice) % max(1, len(answer.candidates))
         view = answer.request.source.view
         in_stack = any(at is not None for at in view.index)
         if accept.undecided and in_stack and current is not None and current.layer is writer.layer:
             replaced = current if belongs(current, view, answer.request.prompts, answer.candidates[index]) else None
         order = WriteOrder(writer, accept.only_empty, replaced)
+        if accept.drawn is not None and accept.only_empty and replaced is None:
+            _require_free(writer, view, answer.request.prompts)
         done = self._log.fulfil(image, accept.step, answer, index, order, current)
         if isinstance(done, str):
-            raise InputError(done)
+            raise NothingToWriteError(done)
         self._current.set(image, done.tracked)
+        if accept.picked:
+            self._live.levels.learn(answer, index)
         return Status("attention", done.trouble) if done.trouble else None
 
     def _writer(self, accept: PendingAccept) -> LabelWriter:
@@ -256,11 +300,19 @@ class PendingAccepts:
 
     def _fail(self, accepts: list[PendingAccept], *, ask: bool) -> str:
         """Give the prompts of accepts back, or keep them until there is room; return words for that."""
+        for accept in accepts:
+            self._part_drawing(accept)
         self._unwritten += accepts
         # Counted first: giving prompts back forgets those whose image is gone.
         lost = [accept for accept in accepts if accept.image not in self._viewer.layers]
         self.give_back(ask=ask)
         return messages.not_written(len(accepts), self.unwritten, lost=len(lost))
+
+    def _part_drawing(self, accept: PendingAccept) -> None:
+        """Make the drawing of its prompts a step of its own: undo then brings them back, and they are not accepted."""
+        if accept.drawn is not None:
+            accept.step = self._log.part_drawing(accept.image, accept.step, accept.drawn)
+            accept.drawn = None
 
     def _drop(self, accept: PendingAccept) -> None:
         """Stop waiting for an accept."""
@@ -269,6 +321,19 @@ class PendingAccepts:
             self._waiting.remove(accept)
         if accept in self._unwritten:
             self._unwritten.remove(accept)
+
+
+def _require_free(writer: LabelWriter, view: PlaneIndex, prompts: PromptSet) -> None:
+    """Check that what was clicked carries no label yet: what is left of the mask would be a sliver beside it.
+
+    Raises
+    ------
+    NothingToWriteError
+        If it does.
+    """
+    for point in prompts.points:
+        if point.positive and (label := label_at(writer.layer, view, point.position)):
+            raise NothingToWriteError(messages.is_there(label))
 
 
 def _are_same(one: TrackedObject, other: TrackedObject) -> bool:

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QSizePolicy, QS
 from napari_sam.widgets.controls.action_button import ActionButton
 from napari_sam.widgets.controls.narrow import ButtonRow, heading
 from napari_sam.widgets.controls.thumbnails import draw_thumbnail
+from napari_sam.widgets.panels.tempo.level_combo import LevelCombo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,6 +126,7 @@ class CandidatesPanel(QWidget):
         self.empty = QLabel("None yet: click an object or draw a box.")
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setWordWrap(True)
+        self.level = LevelCombo(session)
         self.buttons = [ActionButton(session.actions[name], session) for name in _COMMANDS]
 
         cards = QWidget()
@@ -140,7 +142,7 @@ class CandidatesPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(heading("Candidates"))
+        layout.addWidget(heading("Candidates", self.level))
         layout.addLayout(self._shown)
         layout.addWidget(ButtonRow(self.buttons, columns=3))
 
@@ -155,6 +157,7 @@ class CandidatesPanel(QWidget):
         for i, card in enumerate(self.cards):
             card.setChecked(i == state.selected)
         self._shown.setCurrentIndex(1 if state.candidates else 0)
+        self.level.draw(state)
         for button in self.buttons:
             button.draw(state)
 

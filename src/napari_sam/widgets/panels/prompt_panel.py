@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from napari_sam.widgets.controls.action_button import ActionButton
 from napari_sam.widgets.controls.icons import tool_icon
 from napari_sam.widgets.controls.narrow import heading
+from napari_sam.widgets.panels.tempo.hover_box import HoverBox
 from napari_sam.widgets.panels.tempo.tempo_row import TempoRow
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class PromptPanel(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.tools = {tool: ToolButton(tool, session.actions[f"tool_{tool}"], session) for tool in _TOOLS}
-        self.tempo = TempoRow(session)
+        self.tempo, self.hover = TempoRow(session), HoverBox(session)
         row = QHBoxLayout()
         row.setSpacing(4)
         for button in self.tools.values():
@@ -79,12 +80,13 @@ class PromptPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(heading("Prompt"))
+        layout.addWidget(heading("Prompt", self.hover))
         layout.addLayout(row)
         layout.addWidget(self.tempo)
 
     def draw(self, state: SessionState) -> None:
         """Show which tool is selected, and which tempo."""
         self.tempo.draw(state)
+        self.hover.draw(state)
         for button in self.tools.values():
             button.draw(state)

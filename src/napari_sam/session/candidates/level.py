@@ -1,0 +1,105 @@
+"""Which candidate of an ambiguous click is shown first: the best, or the one of the level that the person wants.
+
+A click on a nucleus means the nucleus or the cell, and means the same at the next one: who chose the part once is shown
+the part from then on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_sam.masks import BoxedMask
+
+if TYPE_CHECKING:
+    from napari_sam.inference.request import PlaneAnswer
+    from napari_sam.session.settings import Level, SessionSettings
+
+_ALIKE = 0.9
+"""Masks that overlap by this share (IoU) are one thing seen twice, and no two levels of it."""
+_LEVELS: dict[int, tuple[Level, ...]] = {2: ("whole", "subpart"), 3: ("whole", "part", "subpart")}
+"""Levels of so many candidates that differ, the largest first."""
+
+
+class LevelMemory:
+    """Remembers the level in the settings of a session.
+
+    Parameters
+    ----------
+    settings : SessionSettings
+        Where it is.
+    """
+
+    def __init__(self, settings: SessionSettings) -> None:
+        self._settings = settings
+        self.is_learning = False
+        """Whether the level that is being set follows from an accept, and was not chosen by its name."""
+
+    def learn(self, answer: PlaneAnswer, index: int) -> None:
+        """Remember the level of a candidate that the person picked and accepted; the best one's forgets it."""
+        if (level := level_of(answer, index)) is None:
+            return
+        self.is_learning = True
+        try:
+            self._settings.level = level
+        finally:
+            self.is_learning = False
+
+
+def first_shown(answer: PlaneAnswer, level: Level) -> int:
+    """Choose the candidate to show first; the best one where there is none of the level.
+
+    Parameters
+    ----------
+    answer : PlaneAnswer
+        The answer.
+    level : {"best", "whole", "part", "subpart"}
+        The level that is wanted.
+
+    Returns
+    -------
+    int
+        Index of the candidate, 0 for the best.
+    """
+    return _levels(answer).get(level, 0)
+
+
+def level_of(answer: PlaneAnswer, index: int) -> Level | None:
+    """Name the level of a candidate: "best" for the best one and those like it; None where it has none.
+
+    Parameters
+    ----------
+    answer : PlaneAnswer
+        The answer.
+    index : int
+        Which candidate.
+    """
+    levels, masks = _levels(answer), _masks(answer)
+    if not levels or not 0 <= index < len(masks):
+        return None
+    if _are_alike(masks[index], masks[0]):
+        return "best"
+    return next((level for level, at in levels.items() if _are_alike(masks[index], masks[at])), None)
+
+
+def _levels(answer: PlaneAnswer) -> dict[Level, int]:
+    """Find which candidate is of which level; none where the prompts leave no choice of sizes."""
+    request = answer.request
+    if not request.prompts.ambiguous or request.previous is not None:
+        return {}
+    masks, different = _masks(answer), list[int]()
+    # Best first: of two that are alike the better one counts.
+    for index, mask in enumerate(masks):
+        if mask.area and not any(_are_alike(mask, masks[other]) for other in different):
+            different.append(index)
+    by_size = sorted(different, key=lambda index: -masks[index].area)
+    names = _LEVELS.get(len(by_size))
+    return {} if names is None else dict(zip(names, by_size, strict=True))
+
+
+def _masks(answer: PlaneAnswer) -> list[BoxedMask]:
+    plane = answer.request.source.view.shape
+    return [BoxedMask(candidate.origin, candidate.mask, plane) for candidate in answer.candidates]
+
+
+def _are_alike(one: BoxedMask, other: BoxedMask) -> bool:
+    return one.iou(other) >= _ALIKE
