@@ -84,10 +84,20 @@ class History:
         *self.done, newest = self.done
         return newest
 
-    def split(self, step: HistoryStep, first: HistoryStep, second: HistoryStep) -> None:
-        """Put two steps in the place of one, if it is still there."""
-        self.done = [part for one in self.done for part in ((first, second) if one is step else (one,))]
+    def part_drawing(self, step: HistoryStep, drawn: PromptContents) -> HistoryStep:
+        """Make the drawing of prompts a step of its own, before the one that it is a part of; return that without it.
+
+        Parameters
+        ----------
+        step : HistoryStep
+            One that deletes prompts, which nobody had drawn before it.
+        drawn : PromptContents
+            What was drawn in the middle of it, these prompts included.
+        """
+        drawing, rest = HistoryStep(step.before, drawn), replace(step, before=drawn)
+        self.done = [part for one in self.done for part in ((drawing, rest) if one is step else (one,))]
         self._bound()
+        return rest
 
     def undo(self) -> HistoryStep | None:
         """Move the newest step to the undone ones and return it; None when there is none."""

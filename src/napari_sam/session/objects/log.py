@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_sam.session import messages
@@ -118,26 +117,10 @@ class ObjectLog:
             The image.
         with_drawing : bool
             Whether the newest step, in which its prompts were drawn, becomes a part of this one: they are then undone
-            together. `part_drawing` makes two of them again.
+            together. `History.part_drawing` makes two of them again.
         """
         before = self.history(image).take_newest().before if with_drawing else None
         return self._finish(image, [self._live.reading], self._current.of(image), before=before)
-
-    def part_drawing(self, image: Image, step: HistoryStep, drawn: PromptContents) -> HistoryStep:
-        """Make the drawing of prompts a step of its own again; return the step without it.
-
-        Parameters
-        ----------
-        image : Image
-            The image.
-        step : HistoryStep
-            What `promise` returned.
-        drawn : PromptContents
-            What was drawn then, these prompts included.
-        """
-        rest = replace(step, before=drawn)
-        self.history(image).split(step, HistoryStep(step.before, drawn), rest)
-        return rest
 
     def fulfil(
         self,

@@ -311,7 +311,7 @@ class PendingAccepts:
     def _part_drawing(self, accept: PendingAccept) -> None:
         """Make the drawing of its prompts a step of its own: undo then brings them back, and they are not accepted."""
         if accept.drawn is not None:
-            accept.step = self._log.part_drawing(accept.image, accept.step, accept.drawn)
+            accept.step = self._log.history(accept.image).part_drawing(accept.step, accept.drawn)
             accept.drawn = None
 
     def _drop(self, accept: PendingAccept) -> None:
