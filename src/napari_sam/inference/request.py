@@ -121,7 +121,7 @@ class PlaneRequest:
     def context(self) -> Hashable:
         """What an answer belongs to: plane, window of grey values, model, and what the model looks at."""
         source = self.source
-        return source.view, source.contrast_limits, source.gamma, self.model, self.device, self.region
+        return source.view, source.look, self.model, self.device, self.region
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from napari_sam.planes import whole
+from napari_sam.planes.blending import BlendedImage
 from napari_sam.planes.plane import Plane
 from napari_sam.planes.pyramid import Level, Pyramid, level_factors
 from napari_sam.progress import no_progress
@@ -199,6 +200,16 @@ class PlaneSource:
     def key(self) -> Hashable:
         """Equal for sources that read the same plane the same way, as long as `data` is alive."""
         return id(self.data), self.view, self.contrast_limits, self.gamma, self.version
+
+    @property
+    def look(self) -> Hashable:
+        """Equal for sources of one image that show its planes alike: the window, and what is blended in."""
+        return self.contrast_limits, self.gamma, self.data.look if isinstance(self.data, BlendedImage) else None
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the images that are blended into what is seen, lowest first; none where one image is seen."""
+        return self.data.names if isinstance(self.data, BlendedImage) else ()
 
     @property
     def pyramid(self) -> Pyramid:

@@ -187,7 +187,7 @@ def ready(plane: str, accepted: int | None, *, encoded: bool = True, image: str 
 def elsewhere(read: str, seen: str) -> str:
     """Say that what was clicked is in another image than the one that the model reads."""
     read, seen = _short(read), _short(seen)
-    return f'"{read}" is dark here; what you see is in "{seen}". The model reads one image: choose "{seen}".'
+    return f'"{read}" is dark here; what you see is in "{seen}". Choose "{seen}", or let the model see both (Channels).'
 
 
 def _short(name: str, longest: int = 24) -> str:

@@ -84,6 +84,8 @@ class Session(ChosenSettings):
         What the person chose; each is an attribute of the session, too.
     stack : PropagationCommands
         Objects in stacks: ``stack.propagate()``, ``stack.next_weak_plane()``, ``stack.scores``.
+    channels : ChannelMix
+        Images that the model sees together, as they are blended on screen: ``channels.choose([membrane, nuclei])``.
     everything : EverythingCommands
         Every object of a plane or a stack at once: ``everything.find()``, ``everything.find("stack")``,
         ``everything.find_words("nucleus")``, ``everything.accept()``.
@@ -107,6 +109,7 @@ class Session(ChosenSettings):
         self._components = components = Components.make(
             unwrapped(viewer), self._worker, InferenceBackend(engine_factory or load_engine), self.settings, held
         )
+        self.channels = components.active.mix
         self._publisher = publisher = StatePublisher(components, self.events.state_changed.emit)
         self._listener = Listener(components, KeyBindings(self))
         components.propagation.listen_to_removal()

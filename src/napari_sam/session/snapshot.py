@@ -79,6 +79,7 @@ def resolve(components: Components, notice: Status | None) -> SessionState:
         hint=_hint(components, section, everything, replaced, next_id),
         model=settings.model,
         device=live.device_text,
+        channels=() if image is None else tuple(layer.name for layer in active.mix.seen_with(image)),
         tool=components.tools.current_tool,
         candidates=() if answer is None else answer.candidates,
         selected=live.selected,
@@ -171,12 +172,15 @@ def _status(components: Components, notice: Status | None) -> Status:
     if live.ready.notice:
         return Status("attention", live.ready.notice)
     clicked = next((point.position for point in reversed(live.reading.prompts.points) if point.positive), None)
-    if (other := components.channels.seen_elsewhere(active.image, active.view, clicked)) is not None:
+    together = active.mix.seen_with(active.image)
+    if (other := components.channels.seen_elsewhere(active.image, active.view, clicked, together)) is not None:
         return Status("attention", messages.elsewhere(active.image.name, other.name))
     if live.is_cut:
         return Status("attention", messages.CUT)
     # Beside other images, "ready" has to say which one the model reads.
     name = active.image.name if components.channels.has_others(active.image) else ""
+    if together:
+        name = " + ".join(layer.name for layer in together)
     # On a large plane, nothing is encoded before a click says where.
     encoded = bool(live.ready.pictures)
     there = live.device_text if is_address(components.settings.device) else ""

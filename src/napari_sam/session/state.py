@@ -206,6 +206,8 @@ class SessionState:
         Registry name or path of the model in use.
     device : str
         Words for the device in use, such as "CPU (2 threads)"; "" until the model is loaded.
+    channels : tuple of str
+        Names of the images that the model sees together, lowest first; none where it sees one alone.
     tool : {"positive", "negative", "box"} or None
         What a click on the image does now; None when it is napari's own business.
     candidates : tuple of Candidate
@@ -238,6 +240,7 @@ class SessionState:
     hint: str = ""
     model: str = "bundled"
     device: str = ""
+    channels: tuple[str, ...] = ()
     tool: Tool | None = None
     candidates: tuple[Candidate, ...] = ()
     selected: int = -1

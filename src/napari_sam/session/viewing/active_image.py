@@ -9,13 +9,16 @@ from napari.layers import Image
 from psygnal import Signal
 
 from napari_sam.errors import InputError
+from napari_sam.session.viewing.channel_mix import ChannelMix
 from napari_sam.session.viewing.connections import Connections
 from napari_sam.session.viewing.placement import PLACING
-from napari_sam.session.viewing.plane_on_screen import ViewError, axis_names, find_view, plane_source, visible_box
+from napari_sam.session.viewing.plane_on_screen import ViewError, axis_names, find_view, visible_box
 from napari_sam.session.viewing.transform import LayerTransform
 from napari_sam.session.viewing.viewer_events import ViewerEvents
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from napari.components import ViewerModel
     from napari.layers import Layer
     from numpy.typing import NDArray
@@ -49,10 +52,13 @@ class ActiveImage:
         self._viewer = viewer
         self.viewer_events = ViewerEvents(viewer)
         """What happens to the viewer's layers and sliders."""
+        self.mix = ChannelMix(viewer)
+        """The images that the model sees together."""
         self._connections = Connections()
         self._pinned = False
         self._version = 0
         self._window: tuple[float, ...] = ()
+        self._look: Hashable = None
         self.travel: tuple[int, int] | None = None
         """The data axis that the person last scrolled along, and +1 or -1; None before that."""
         self.image: Image | None = None
@@ -63,6 +69,8 @@ class ActiveImage:
         self._connections.connect("viewer", self.viewer_events.removed, self._on_viewer_removed)
         self._connections.connect("viewer", self.viewer_events.active_changed, self._on_viewer_active)
         self._connections.connect("viewer", self.viewer_events.dims_changed, self._on_viewer_dims)
+        self._connections.connect("mix", self.mix.changed, self._on_mix_changed)
+        self._connections.connect("mix", self.mix.pixels_set, self._on_image_set_data)
 
     def start_following(self) -> None:
         """Begin with the active image, or else with the uppermost one."""
@@ -71,6 +79,7 @@ class ActiveImage:
     def release(self) -> None:
         """Stop following."""
         self._connections.release()
+        self.mix.release()
         self.viewer_events.release()
 
     def list_images(self) -> list[Image]:
@@ -97,7 +106,7 @@ class ActiveImage:
         """Return how to read the plane on screen as it is seen now; None when there is none."""
         if self.image is None or self.view is None:
             return None
-        return plane_source(self.image, self.view, self._version)
+        return self.mix.source(self.image, self.view, self._version)
 
     @property
     def axis_names(self) -> tuple[str, ...]:
@@ -154,6 +163,7 @@ class ActiveImage:
             self._connections.connect("image", events.data, self._on_image_data)
             self._connections.connect("image", events.set_data, self._on_image_set_data)
         self._find_plane()
+        self._look = None if (source := self.plane_source()) is None else source.look
         self.image_changed.emit()
 
     def _find_plane(self) -> bool:
@@ -193,7 +203,8 @@ class ActiveImage:
         if isinstance(active, Image) and not self._pinned:
             self._use_image(active)
 
-    def _on_viewer_removed(self, _layers: tuple[Layer, ...]) -> None:
+    def _on_viewer_removed(self, layers: tuple[Layer, ...]) -> None:
+        self.mix.forget(layers)
         if self.image is not None and self.image not in self._viewer.layers:
             # What the person chose is gone: the active layer counts again.
             self._pinned = False
@@ -210,7 +221,16 @@ class ActiveImage:
         if self.image is None or (window := _window_of(self.image)) == self._window:
             return
         self._window = window
+        if self.mix.seen_with(self.image):
+            return  # the mix tells of it
         self.pixels_changed.emit("plane" if self.follows_contrast else "window")
+
+    def _on_mix_changed(self) -> None:
+        source = self.plane_source()
+        if source is not None and source.look != self._look:
+            self._look = source.look
+            # Sliders of colour and contrast send many changes, as those of one image do.
+            self.pixels_changed.emit("window")
 
     @property
     def follows_contrast(self) -> bool:

@@ -43,7 +43,13 @@ class ChannelCheck:
         """Whether other images are seen beside the one that is read."""
         return any(layer is not image for layer in self._visible_images())
 
-    def seen_elsewhere(self, image: Image, view: PlaneIndex, position: tuple[float, float] | None) -> Image | None:
+    def seen_elsewhere(
+        self,
+        image: Image,
+        view: PlaneIndex,
+        position: tuple[float, float] | None,
+        together: tuple[Image, ...] = (),
+    ) -> Image | None:
         """Find the image that shows something at a click where the one that is read shows nothing.
 
         Parameters
@@ -54,6 +60,8 @@ class ChannelCheck:
             Its plane on screen.
         position : (float, float) or None
             Where the person points, data pixels of the plane, (y, x).
+        together : tuple of Image
+            Images that the model sees together with it, itself included.
 
         Returns
         -------
@@ -61,12 +69,13 @@ class ChannelCheck:
             The brightest of the others; None where the image that is read shows something, or no other does.
         """
         seen = self._visible_images()
-        if position is None or image.rgb or all(layer is image for layer in seen):
+        if position is None or image.rgb or all(layer is image or layer in together for layer in seen):
             return None
         # The state asks after every event: nothing is looked at again for the same click.
         looks = tuple((id(layer), tuple(layer.contrast_limits)) for layer in (image, *seen))
-        if (asked := (view, position, looks)) != self._asked:
-            self._asked, self._found = asked, self._find_brightest(image, view, position, seen)
+        if (asked := (view, position, looks, tuple(map(id, together)))) != self._asked:
+            read = together or (image,)
+            self._asked, self._found = asked, self._find_brightest(read, image, view, position, seen)
         return self._found
 
     def _visible_images(self) -> list[Image]:
@@ -74,21 +83,32 @@ class ChannelCheck:
         return [layer for layer in layers if layer.visible and layer.opacity > 0]
 
     def _find_brightest(
-        self, image: Image, view: PlaneIndex, position: tuple[float, float], seen: list[Image]
+        self,
+        read: tuple[Image, ...],
+        image: Image,
+        view: PlaneIndex,
+        position: tuple[float, float],
+        seen: list[Image],
     ) -> Image | None:
         places = np.array([[0 if at is None else at for at in view.index]] * len(_AROUND), dtype=np.float64)
         places[:, list(view.axes)] = np.asarray(position) + _AROUND
-        here = _brightness(image, places)
-        # One bright pixel near a click is something to click on, though most around it are dark.
-        if not len(here) or np.median(here) > _DARK or here.max() > _BRIGHT:
-            return None
         world = np.tile(np.asarray(self._viewer.dims.point, dtype=np.float64), (len(places), 1))
         # Axes that this image lacks stay where the sliders are.
         world[:, -image.ndim :] = LayerTransform.of(self._viewer, image).to_world(places)
+
+        def brightness(layer: Image) -> NDArray[np.float64]:
+            if layer is image:
+                return _brightness(image, places)
+            return _brightness(layer, LayerTransform.of(self._viewer, layer).to_data(world[:, -layer.ndim :]))
+
+        here = [brightness(layer) for layer in read]
+        # One bright pixel near a click is something to click on, though most around it are dark.
+        if not any(map(len, here)) or any(len(one) and (np.median(one) > _DARK or one.max() > _BRIGHT) for one in here):
+            return None
         best, level = None, _BRIGHT
         for layer in seen:
-            if layer is not image:
-                there = _brightness(layer, LayerTransform.of(self._viewer, layer).to_data(world[:, -layer.ndim :]))
+            if layer not in read:
+                there = brightness(layer)
                 if len(there) and np.median(there) > level:
                     best, level = layer, float(np.median(there))
         return best
