@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from napari_sam.inference.request import PlaneAnswer
     from napari_sam.journal import Journal
-    from napari_sam.planes.source import PlaneIndex
+    from napari_sam.planes.source import PlaneIndex, PlaneSource
     from napari_sam.prompts import PromptSet
     from napari_sam.session.labels.edit import LabelEdit
     from napari_sam.session.labels.writer import LabelWriter
@@ -175,11 +175,17 @@ def write_candidate(
         **account(image, view, written, prompts, answer.digest),
         model=answer.request.model,
         score=candidate.score,
+        **_channels(answer.request.source),
     )
     tracked = (replaced or TrackedObject(writer.layer, written.label)).with_prompted(
         view.index, PlaneRecord.of(written, prompts)
     )
     return Outcome(tracked, written, (entry,), trouble or writer.first_notice())
+
+
+def _channels(source: PlaneSource) -> dict[str, Any]:
+    """Name the images that the model saw together, where it saw several."""
+    return {"channels": list(source.channels)} if source.channels else {}
 
 
 def account(image: Image, view: PlaneIndex, written: LabelEdit, prompts: PromptSet, digest: str = "") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is segmented, and with what: image, model and device."""
+"""What is segmented, and with what: image, channels, model and device."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
+from napari_sam.widgets.channels_button import ChannelsButton
 from napari_sam.widgets.controls.device_combo import DeviceCombo
 from napari_sam.widgets.controls.narrow import ComboRow, NarrowCombo
 from napari_sam.widgets.machine_address import MachineAddress
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class SourcePanel(QWidget):
-    """Draws the choice of image, model and device.
+    """Draws the choice of image, channels, model and device.
 
     Parameters
     ----------
@@ -35,6 +36,7 @@ class SourcePanel(QWidget):
         self.image = NarrowCombo("No image is open", self.read_layers)
         self.image.set_help("The image to segment. It follows the selected layer until you pick one here.")
         self.image.activated.connect(self._on_image_activated)
+        self.channels = ChannelsButton(session)
         self.model = ModelPanel(session, worker)
         self.device = DeviceCombo(session, worker)
         self.machine = MachineAddress()
@@ -45,10 +47,17 @@ class SourcePanel(QWidget):
         grid.setHorizontalSpacing(6)
         grid.setVerticalSpacing(4)
         grid.setColumnStretch(1, 1)
-        rows: tuple[tuple[str, QWidget], ...] = (("Image", self.image), ("Model", self.model), ("Device", self.device))
+        rows: tuple[tuple[str, QWidget], ...] = (
+            ("Image", self.image),
+            ("Channels", self.channels),
+            ("Model", self.model),
+            ("Device", self.device),
+        )
         for i, (text, widget) in enumerate(rows):
             label = QLabel(text)
             label.setMinimumHeight(self.image.sizeHint().height())
+            if widget is self.channels:
+                self._channels_label = label
             grid.addWidget(label, i, 0, Qt.AlignmentFlag.AlignTop)
             grid.addWidget(widget, i, 1)
         grid.addWidget(self.machine, len(rows), 1)
@@ -58,9 +67,13 @@ class SourcePanel(QWidget):
         rows = [ComboRow(layer.name, layer) for layer in self._session.image_choices()]
         self.image.show_rows(rows, self._session.image)
         self.image.setEnabled(bool(rows))
+        # Most people have one image: a row that offers nothing would only be in their way.
+        for widget in (self.channels, self._channels_label):
+            widget.setVisible(self.channels.has_choice)
 
     def draw(self, state: SessionState) -> None:
-        """Show the model and the device in use."""
+        """Show what the model sees, the model and the device in use."""
+        self.channels.draw(state)
         self.model.draw(state)
         self.device.draw(state)
 
