@@ -24,6 +24,11 @@ def volume(shape=SHAPE, centre=CENTRE, radii=RADII):
     return np.where(ball(shape, centre, radii), 200, 10).astype(np.uint8)
 
 
+def bright(plane):
+    """Pixels of a plane that are bright in any colour, (H, W) bool."""
+    return (plane.pixels.max(axis=-1) if plane.rgb else plane.pixels) > 100
+
+
 class FakePropagation:
     """Has the signature of `napari_sam.propagation.propagate`.
 
@@ -50,7 +55,9 @@ class FakePropagation:
         progress=no_progress,
         earlier=(),
     ):
-        self.calls.append({"annotated": annotated, "span": span, "marks": dict(marks or {}), "strategy": strategy})
+        self.calls.append(
+            {"planes": planes, "annotated": annotated, "span": span, "marks": dict(marks or {}), "strategy": strategy}
+        )
         given = sorted(annotated, key=lambda one: one.index)
         return self._steps(planes, given, span or range(len(planes)), marks or {}, progress, iter(earlier))
 
@@ -76,7 +83,7 @@ class FakePropagation:
             progress(0.5)
             self.before(index)
             progress(0.5)
-            mask = self.masks[index] if index in self.masks else touching(planes[index].pixels > 100, known[last])
+            mask = self.masks[index] if index in self.masks else touching(bright(planes[index]), known[last])
             if any(mask[tuple(np.rint(at).astype(int))] for at in marks.get(index, ())):
                 yield Ending(index, way, Reason.MARK)
                 continue

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from session_scenery import DISCS, click, discs
 
+from fake_propagation import FakePropagation
 from napari_sam.errors import InputError
 from napari_sam.journal import read_journal
 
@@ -186,7 +187,8 @@ def test_stacks_and_flat_channels(viewer, open_session):
     assert seen(session).shape == (4, 80, 3) and seen(session)[2, DISCS[1][1], 1] == 255
 
 
-def test_an_object_goes_through_a_stack_of_several_channels(viewer, open_session):
+def test_an_object_goes_through_a_stack_of_several_channels(viewer, open_session, monkeypatch):
+    monkeypatch.setattr("napari_sam.session.propagation.runner.propagate", carry := FakePropagation())
     red = np.stack([one_disc(0)] * 4)
     cells = viewer.add_image(red * 0, name="cells", contrast_limits=(0, 200), colormap="green")
     other = viewer.add_image(red, name="other", contrast_limits=(0, 200), colormap="red", blending="additive")
@@ -198,6 +200,9 @@ def test_an_object_goes_through_a_stack_of_several_channels(viewer, open_session
     session.wait(60)
     session.stack.propagate()
     session.wait(60)
+    planes = carry.calls[-1]["planes"]
+    np.testing.assert_array_equal(planes[3].rendered[DISCS[0]], (255, 0, 0))
+    np.testing.assert_array_equal(planes.source(3).read().rendered[DISCS[0]], (255, 0, 0))
     assert [int(plane[DISCS[0]]) for plane in session.target.data] == [1, 1, 1, 1]
 
 
