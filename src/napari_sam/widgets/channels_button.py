@@ -13,7 +13,8 @@ from napari_sam.widgets.keyboard import focus_canvas
 
 if TYPE_CHECKING:
     from napari.layers import Image
-    from qtpy.QtGui import QAction, QKeyEvent, QMouseEvent
+    from qtpy.QtGui import QKeyEvent, QMouseEvent, QResizeEvent
+    from qtpy.QtWidgets import QAction
 
     from napari_sam.session import Session
     from napari_sam.session.state import SessionState
@@ -92,7 +93,7 @@ class ChannelsButton(QPushButton):
         """Return room for a few letters."""
         return QSize(80, line_height(self))
 
-    def resizeEvent(self, event: object) -> None:
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Cut names where they are too long."""
         super().resizeEvent(event)
         self._show_text()
