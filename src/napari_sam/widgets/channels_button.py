@@ -14,7 +14,6 @@ from napari_sam.widgets.keyboard import focus_canvas
 if TYPE_CHECKING:
     from napari.layers import Image
     from qtpy.QtGui import QKeyEvent, QMouseEvent, QResizeEvent
-    from qtpy.QtWidgets import QAction
 
     from napari_sam.session import Session
     from napari_sam.session.state import SessionState
@@ -31,17 +30,18 @@ class TickMenu(QMenu):
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
         """Tick what is clicked, and stay open."""
-        if not _ticked(self.activeAction()):
+        if not _tick_active(self):
             super().mouseReleaseEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Tick by Space, too."""
-        if event is None or event.key() != Qt.Key.Key_Space or not _ticked(self.activeAction()):
+        if event is None or event.key() != Qt.Key.Key_Space or not _tick_active(self):
             super().keyPressEvent(event)
 
 
-def _ticked(action: QAction | None) -> bool:
-    """Trigger an action that can be ticked; tell whether it was one."""
+def _tick_active(menu: QMenu) -> bool:
+    """Trigger the line of a menu that is under the mouse, if it can be ticked; tell whether it can."""
+    action = menu.activeAction()
     if action is None or not action.isCheckable() or not action.isEnabled():
         return False
     action.trigger()
