@@ -39,7 +39,7 @@ def test_a_click_on_what_another_channel_shows_is_told(viewer, open_session, mak
     click(session, (*middle, *map(float, DISCS[0])))
     session.wait(60)
     assert session.state.status.kind == "attention"
-    assert 'choose "membrane"' in session.state.status.text and '"nuclei" is dark here' in session.state.status.text
+    assert 'Choose "membrane"' in session.state.status.text and '"nuclei" is dark here' in session.state.status.text
     session.clear()
     click(session, (*middle, *map(float, DISCS[1])))
     session.wait(60)
