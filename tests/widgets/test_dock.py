@@ -111,7 +111,7 @@ def test_a_click_on_what_only_another_channel_shows_is_told(open_desk):
     assert 'image "nuclei"' in desk.dock.status.text.text()
     desk.click(LEFT)
     assert desk.dock.status.mark.kind == "attention"
-    assert '"nuclei" is dark here' in desk.dock.status.text.text() and 'choose "discs"' in desk.dock.status.text.text()
+    assert '"nuclei" is dark here' in desk.dock.status.text.text() and 'Choose "discs"' in desk.dock.status.text.text()
     image = desk.dock.source.image
     image.activated.emit(image.findText("discs"))
     desk.settle()

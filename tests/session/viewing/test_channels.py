@@ -77,7 +77,7 @@ def test_other_images_elsewhere_or_in_colour_do_no_harm(viewer, open_session):
     session = open_session(image=viewer.add_image(one_disc(1), name="x" * 60, contrast_limits=(0, 255)))
     click(session, DISCS[0])
     session.wait(60)
-    assert 'choose "photograph"' in session.state.status.text and len(session.state.status.text) < 140
+    assert 'Choose "photograph"' in session.state.status.text and len(session.state.status.text) < 140
 
 
 def test_nothing_is_read_for_it(viewer, open_session):
@@ -99,4 +99,4 @@ def test_nothing_is_read_for_it(viewer, open_session):
     read.clear()
     click(session, (1.0, *map(float, DISCS[0])))
     session.wait(60)
-    assert 'choose "far"' in session.state.status.text and read == []
+    assert 'Choose "far"' in session.state.status.text and read == []
