@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from napari_sam.progress import no_progress
+from napari_sam.prompts import MaskPrompt
 
 RADII = (8, 4, 16)
 SCORES = (0.9, 0.8, 0.7)
@@ -18,7 +19,9 @@ class FakeEngine:
 
     def __init__(self, model="bundled", device="auto", kinds=("point", "box", "mask")):
         self.model = model
-        self.predictor = SimpleNamespace(prompt_kinds=frozenset(kinds), has_dense_head=True, dense_views=4)
+        self.predictor = SimpleNamespace(
+            prompt_kinds=frozenset(kinds), has_dense_head=True, dense_views=4, mask_prompt=mask_prompt
+        )
         self.device_text = f"CPU ({device})"
         self.notice = ""
         self.embedded = []
@@ -57,6 +60,8 @@ class FakeEngine:
         if prompts.box is not None:
             (y0, x0), (y1, x1) = prompts.box.start, prompts.box.stop
             masks = [(y >= y0) & (y <= y1) & (x >= x0) & (x <= x1)]
+        elif not any(point.positive for point in prompts.points):  # background alone goes with a mask
+            masks = [prompts.mask.logits > 0]
         else:
             at = next(p.position for p in prompts.points if p.positive)
             alike = np.abs(picture - picture[round(at[0]), round(at[1])]) < 40
@@ -66,6 +71,11 @@ class FakeEngine:
                 masks = [m & ((y - point.position[0]) ** 2 + (x - point.position[1]) ** 2 > 9) for m in masks]
         logits = np.stack([np.full((4, 4), 10 * len(self.asked) + i, np.float32) for i in range(count)])
         return SimpleNamespace(masks=np.stack(masks), scores=np.array(SCORES[:count], np.float32), logits=logits)
+
+
+def mask_prompt(_plane, mask):
+    """Make a prompt of a mask, as a real predictor does: the more certain, the farther from zero."""
+    return MaskPrompt(np.where(mask, 8.0, -8.0).astype(np.float32))
 
 
 def answer_number(prompt):

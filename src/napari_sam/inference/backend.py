@@ -14,7 +14,9 @@ import numpy as np
 
 from napari_sam.inference import allocator
 from napari_sam.inference.crop_choice import first_crop, planner_for
+from napari_sam.inference.refinement import PreviousMask
 from napari_sam.inference.request import (
+    Candidate,
     EngineFactory,
     EngineLike,
     PlaneAnswer,
@@ -22,12 +24,14 @@ from napari_sam.inference.request import (
     Stage,
 )
 from napari_sam.inference.segmenter import segment_picture, segment_plane
+from napari_sam.inference.start_answer import see_starting, with_start
 from napari_sam.planes import bounding_box
 from napari_sam.planes.picture import CropPicture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_sam.inference.starting import StartingMask
     from napari_sam.planes import Crop
     from napari_sam.planes.plane import Plane
     from napari_sam.planes.source import PlaneSource
@@ -92,15 +96,21 @@ class InferenceBackend:
         engine, source = self.engine(request.model, request.device, progress), request.source
         region, visible = request.region, request.visible
         reader = _KeptReader(self, engine, source, progress)
-        if not len(request.prompts):
+        if not request.asks:
             crop = first_crop(planner_for(engine, source), region, visible)
             ready = () if crop is None else (reader.embedded(crop),)
             return PlaneAnswer(request, engine.device_text, engine.notice, ready)
+        prompts, previous, start = request.prompts, request.previous, request.start
+        if start is not None and start.answers(prompts):
+            return _started(request, engine, start, reader)
+        if start is not None and start.helps(prompts):
+            previous = previous or PreviousMask.of(*see_starting(engine, source, start, reader))
+            prompts = with_start(engine, prompts, start)
         answer = segment_plane(
             engine,
             source,
-            request.prompts,
-            previous=request.previous,
+            prompts,
+            previous=previous,
             region=region,
             visible=visible,
             reader=reader,
@@ -202,6 +212,14 @@ class _KeptReader:
         # Whoever clicked again meanwhile need not wait for this answer.
         self.progress(0.0)
         return picture
+
+
+def _started(request: PlaneRequest, engine: EngineLike, start: StartingMask, reader: _KeptReader) -> PlaneAnswer:
+    """Answer with the mask that the object has."""
+    found, picture = see_starting(engine, request.source, start, reader)
+    candidate = Candidate(1.0, start.mask.area, start.mask.origin, start.mask.mask)
+    backdrops = (_backdrop(picture.plane, found.mask),)
+    return PlaneAnswer(request, engine.device_text, engine.notice, (picture,), (candidate,), (found,), backdrops)
 
 
 def _backdrop(plane: Plane, mask: NDArray[np.bool_]) -> float:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from napari_sam.inference.search import CropCandidate
+    from napari_sam.inference.starting import StartingMask
     from napari_sam.planes import Crop
     from napari_sam.planes.picture import CropPicture
     from napari_sam.prompts import PromptSet
@@ -83,15 +84,20 @@ class Refinement:
         What the answers belong to: the plane, how it is seen, and the model.
     steps : tuple
         The answers.
+    start : StartingMask or None
+        The mask that the object had before; None for a new one.
     """
 
     context: Hashable = None
     steps: tuple[_Step, ...] = ()
+    start: StartingMask | None = None
 
     @property
     def nbytes(self) -> int:
         """Bytes of the logits that are held."""
-        return sum(step.made.mask.logits.nbytes for step in self.steps)
+        return sum(step.made.mask.logits.nbytes for step in self.steps) + (
+            0 if self.start is None else self.start.nbytes
+        )
 
     def previous_for(self, prompts: PromptSet, context: Hashable) -> PreviousMask | None:
         """Return the earlier answer to give with these prompts, or None.
@@ -126,4 +132,4 @@ class Refinement:
         steps = self.steps if context == self.context else ()
         # The first answer to equal prompts is the one that is found: an older one would hide this one.
         others = tuple(step for step in steps if step.prompts != prompts)
-        return Refinement(context, (*others, _Step(prompts, given, made)))
+        return Refinement(context, (*others, _Step(prompts, given, made)), self.start)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from napari_sam.inference.refinement import PreviousMask
     from napari_sam.inference.search import CropCandidate
+    from napari_sam.inference.starting import StartingMask
     from napari_sam.planes.picture import CropPicture
     from napari_sam.planes.plane import Plane
     from napari_sam.planes.source import PlaneSource
@@ -103,6 +104,8 @@ class PlaneRequest:
         Prompts of the person; empty: only get the plane ready.
     previous : PreviousMask or None
         Earlier answer for the same object, to go with them.
+    start : StartingMask or None
+        The mask that the object has already; where the prompts are those that it came of, it is the answer.
     region : {"object", "screen"}
         What to look at where the plane is not looked at as a whole.
     visible : (array, array) or None
@@ -114,8 +117,14 @@ class PlaneRequest:
     source: PlaneSource
     prompts: PromptSet = field(default_factory=PromptSet)
     previous: PreviousMask | None = None
+    start: StartingMask | None = None
     region: Region = "object"
     visible: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is an object to answer with; else only the plane is got ready."""
+        return bool(len(self.prompts)) or (self.start is not None and self.start.answers(self.prompts))
 
     @property
     def context(self) -> Hashable:

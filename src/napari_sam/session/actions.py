@@ -9,7 +9,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_sam.session.settings import SessionSettings
-    from napari_sam.session.state import SessionState, Tool
+    from napari_sam.session.state import ObjectTool, SessionState, Tool
+
+
+class ObjectActions(Protocol):
+    """What an action may do with objects that exist."""
+
+    def use_tool(self, tool: ObjectTool) -> None:
+        """Let clicks choose objects."""
+
+    def delete(self, *, plane_only: bool = False) -> None:
+        """Delete the picked object, or the one under the cursor."""
 
 
 class StackActions(Protocol):
@@ -32,6 +42,10 @@ class Commands(Protocol):
     """What an action may run: the part of `napari_sam.session.Session` that has words and keys."""
 
     settings: SessionSettings
+
+    @property
+    def objects(self) -> ObjectActions:
+        """The commands for objects that exist."""
 
     @property
     def state(self) -> SessionState:
@@ -100,6 +114,10 @@ class Action:
 
 def _has_image(state: SessionState) -> bool:
     return state.next_id is not None
+
+
+def _has_plane(state: SessionState) -> bool:
+    return state.objects.can_pick
 
 
 _TABLE = (
@@ -200,6 +218,46 @@ _TABLE = (
         lambda state: state.can_redo,
     ),
     Action(
+        "pick_object",
+        "Pick",
+        "Click an object of any labels on screen to correct it: clicks change its mask, Accept writes it again.",
+        ("E", "Shift-E"),
+        lambda commands: commands.objects.use_tool("pick"),
+        _has_plane,
+    ),
+    Action(
+        "delete_object",
+        "Delete",
+        "Delete the picked object, or the one under the cursor, on all of its planes.",
+        ("D", "Shift-D"),
+        lambda commands: commands.objects.delete(),
+        _has_plane,
+    ),
+    Action(
+        "delete_object_here",
+        "Delete here",
+        "Delete the picked object, or the one under the cursor, on this plane only.",
+        ("Alt-D",),
+        lambda commands: commands.objects.delete(plane_only=True),
+        _has_plane,
+    ),
+    Action(
+        "split_object",
+        "Split",
+        "Click each part of an object once; Accept then divides it. The largest part keeps the id.",
+        ("Shift-S",),
+        lambda commands: commands.objects.use_tool("split"),
+        _has_plane,
+    ),
+    Action(
+        "merge_objects",
+        "Merge",
+        "Click two objects or more; Accept then makes them one, with the id of the first.",
+        ("Shift-M",),
+        lambda commands: commands.objects.use_tool("merge"),
+        _has_plane,
+    ),
+    Action(
         "propagate",
         "Propagate",
         "Carry the object through the stack, both ways from the planes where you showed it.",
@@ -242,10 +300,10 @@ _TABLE = (
     Action(
         "cancel",
         "Cancel",
-        "Stop the work that is under way.",
+        "Stop the work that is under way, or leave the picked object as it was.",
         ("Escape", "Shift-Escape"),
         lambda commands: commands.cancel(),
-        lambda state: state.status.cancellable,
+        lambda state: state.status.cancellable or state.objects.tool is not None or state.objects.label is not None,
     ),
 )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_sam.session import messages
 from napari_sam.session.everything.commands import EverythingCommands
+from napari_sam.session.objects.editing.commands import ObjectCommands
 from napari_sam.session.objects.recording import WriteOrder
 from napari_sam.session.objects.reveal import reveal
 from napari_sam.session.propagation.commands import PropagationCommands
@@ -108,6 +109,7 @@ class SessionCommands:
         with self._context.command() as image:
             if image is not None:
                 self._components.tools.select_tool(tool, image)
+                self._components.editing.drop_tool()
 
     def resume_tool(self) -> None:
         """Take the kind of tool that was used last."""
@@ -158,6 +160,10 @@ class SessionCommands:
             if self._components.everything.is_picking:
                 everything_commands(self._context, self._components).accept_now(image)
                 return
+            # A tool that collects clicks is done with them, rather than with what else is prompted.
+            if (editing := self._components.editing).tool in ("split", "merge"):
+                self._context.say(editing.apply(image))
+                return
             live, accepts = self._components.live, self._accepts
             live.read_prompts()
             candidate = live.selected_candidate if live.is_answered else None
@@ -180,7 +186,11 @@ class SessionCommands:
         writer = components.targets.need_writer(image)
         before = components.current.of(image)
         replaced = components.same_object.to_replace(writer.layer)
-        order = WriteOrder(writer, components.settings.only_empty, replaced)
+        label, live = None, components.live
+        if replaced is None and live.answer is not None and live.selected_candidate is not None:
+            view = live.answer.request.source.view
+            writer, label = components.targets.place_whole(image, view, live.selected_candidate)
+        order = WriteOrder(writer, components.settings.only_empty, replaced, label)
         trouble = components.log.accept(image, order)
         # Where nothing was written, what the person chose holds for the next try.
         if components.current.of(image) is not before:
@@ -223,6 +233,8 @@ class SessionCommands:
         """Take back the last step, and go to what changed."""
         with self._context.command(give_back=False) as image:
             if image is None:
+                return
+            if self._components.editing.take_back():
                 return
             drawn, history = self._components.log.drawn, self._components.log.history(image)
             count, text = len(history.undone), ""
@@ -269,9 +281,17 @@ class SessionCommands:
     def cancel(self) -> None:
         """Stop the work that is under way; accepts that wait for it are taken back."""
         with self._context.command(give_back=False):
-            self._components.live.stop_work()
+            image, live = self._components.active.image, self._components.live
+            everything, propagation = self._components.everything, self._propagation
+            # Work goes first; with none, Escape leaves the object that is corrected, or the tool.
+            idle = live.is_idle and not self._accepts.waiting and everything.status is propagation.status is None
+            editing = self._components.editing
+            if image is not None and (idle or editing.status is not None) and (text := editing.leave(image)):
+                self._context.say(text)
+                return
+            live.stop_work()
             taken_back = self._accepts.cancel()
-            stopped = self._components.everything.cancel() or self._propagation.stop() or messages.CANCELLED
+            stopped = everything.cancel() or self._propagation.stop() or messages.CANCELLED
             self._context.say(" ".join(filter(None, (stopped, taken_back))))
 
     # -- layers ----------------------------------------------------------------------------------
@@ -293,6 +313,11 @@ class SessionCommands:
 def everything_commands(context: CommandContext, components: Components) -> EverythingCommands:
     """Make the commands for every object at once out of the components of a session."""
     return EverythingCommands(context, components.everything)
+
+
+def object_commands(context: CommandContext, components: Components) -> ObjectCommands:
+    """Make the commands for objects that exist out of the components of a session."""
+    return ObjectCommands(context, components.editing, components.operations, components.targets)
 
 
 def propagation_commands(

@@ -16,6 +16,10 @@ from napari_sam.session.everything.proposals_layer import ProposalsLayer
 from napari_sam.session.everything.stack.accepting import StackAccept
 from napari_sam.session.labels.targets import TargetLayers
 from napari_sam.session.objects.current import CurrentObject
+from napari_sam.session.objects.editing.controller import ObjectEditing
+from napari_sam.session.objects.editing.marks import MarksLayer
+from napari_sam.session.objects.editing.operations import ObjectOperations
+from napari_sam.session.objects.editing.picker import ObjectPicker
 from napari_sam.session.objects.log import ObjectLog
 from napari_sam.session.objects.pending_accepts import PendingAccepts
 from napari_sam.session.objects.recording import ObjectRecorder
@@ -59,6 +63,8 @@ class Components:
     channels: ChannelCheck
     accepts: PendingAccepts
     propagation: PropagationController
+    operations: ObjectOperations
+    editing: ObjectEditing
     everything: EverythingController
     prefetch: PlanePrefetch
     hover: HoverPreview
@@ -100,6 +106,20 @@ class Components:
         same_object, recorder = SameObject(current, active, live), ObjectRecorder(Journal())
         proposals = ProposalsLayer(viewer)
         log = ObjectLog(prompts, tools, live, current, recorder)
+        marks, picker = MarksLayer(viewer), ObjectPicker(active, prompts, tools, live, preview, targets, log, current)
+        operations = ObjectOperations(
+            active,
+            tools,
+            live,
+            picker,
+            marks,
+            targets,
+            current,
+            log,
+            recorder,
+            worker=worker,
+            backend=backend,
+        )
         return cls(
             viewer=viewer,
             settings=settings,
@@ -131,6 +151,18 @@ class Components:
                 worker=worker,
                 backend=backend,
             ),
+            operations=operations,
+            editing=ObjectEditing(
+                viewer,
+                active,
+                tools,
+                live,
+                picker,
+                marks,
+                operations,
+                lambda: [preview.layer, proposals.layer],
+                mute,
+            ),
             everything=EverythingController(
                 active,
                 live,
@@ -156,6 +188,7 @@ class Components:
         self.current.release()
         self.hover.release()
         self.everything.release()
+        self.editing.release()
         self.live.release()
         # Before the prompt layers are given back: those that hold prompts again stay in the viewer.
         unwritten = self.accepts.release()
@@ -163,6 +196,7 @@ class Components:
         self.recorder.close()
         # While the prompt layers are known: whether one of them is selected tells if the person chose another since.
         self.tools.restore_selection()
+        self.editing.remove_layer()
         self.prompt_layers.release_layers()
         self.preview.remove_layer()
         return unwritten

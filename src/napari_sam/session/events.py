@@ -57,7 +57,13 @@ class Listener:
         self._components = components
         self._keys = keys
         self._connections = Connections()
-        self._layers: dict[str, Layer | None] = {"points": None, "shapes": None, "proposals": None, "target": None}
+        self._layers: dict[str, Layer | None] = {
+            "points": None,
+            "shapes": None,
+            "proposals": None,
+            "marks": None,
+            "target": None,
+        }
         connect, active = self._connections.connect, components.active
         connect("viewer", active.viewer_events.listed, self._on_viewer_listed)
         connect("viewer", active.viewer_events.removed, self._on_viewer_removed)
@@ -90,12 +96,13 @@ class Listener:
                     for name in ("mode", "feature_defaults"):
                         self._connections.connect(group, layer.events[name], self._on_shown_changed)
                     self._keys.bind(layer)
-        before, proposals = self._layers["proposals"], components.everything.layer
-        if self._connect_layer("proposals", proposals, (), self._on_shown_changed):
-            if before is not None:
-                self._keys.release(before)
-            if proposals is not None:
-                self._keys.bind(proposals)
+        for group, layer in (("proposals", components.everything.layer), ("marks", components.editing.layer)):
+            before = self._layers[group]
+            if self._connect_layer(group, layer, (), self._on_shown_changed):
+                if before is not None:
+                    self._keys.release(before)
+                if layer is not None:
+                    self._keys.bind(layer)
         target = None if image is None else components.targets.chosen_layer(image)
         if self._connect_layer("target", target, PLACING, self._on_shown_changed):
             if target is not None:
@@ -266,9 +273,12 @@ class Reactions:
         connect("components", components.propagation.notified, self._on_run_notified)
         connect("components", components.everything.changed, self._on_everything_changed)
         connect("components", components.everything.notified, self._on_run_notified)
+        connect("components", components.editing.changed, publisher.publish)
+        connect("components", components.operations.notified, self._on_run_notified)
         for signal in (settings.model, settings.device, settings.region):
             connect("settings", signal, self._on_settings_model)
-        connect("settings", settings.only_empty, self._on_settings_only_empty)
+        for signal in (settings.only_empty, settings.write_policy, settings.protected_ids):
+            connect("settings", signal, self._on_settings_policy)
         connect("settings", settings.tempo, publisher.publish)
         connect("settings", settings.hover, publisher.publish)
         connect("settings", settings.level, self._on_settings_level)
@@ -318,7 +328,7 @@ class Reactions:
         self._components.live.show_level()
         self._publisher.publish()
 
-    def _on_settings_only_empty(self) -> None:
+    def _on_settings_policy(self) -> None:
         # Another image brings its own back in the middle of the change to it, the end of which is told.
         if not self._components.mute.active:
             self._publisher.publish()

@@ -145,6 +145,11 @@ def kept_on_disk(folder: object, *, paintable: bool) -> str:
     return f"These labels are large, so they are kept in {folder}. They stay there: copy the folder to save them.{more}"
 
 
+def widened(labels: str, narrow: str, wider: str) -> str:
+    """Say that a layer holds wider integers now, because its ids had come to an end."""
+    return f'"{labels}" holds {wider} labels now: those of {narrow} had come to an end.'
+
+
 def fitted(labels: str, image: str) -> str:
     """Say that a layer lies elsewhere now, because the person chose so."""
     return f'"{labels}" lies where "{image}" does now, and objects go there.'

@@ -16,7 +16,13 @@ from napari_sam.inference.backend import InferenceBackend, load_engine
 from napari_sam.inference.worker import Worker
 from napari_sam.session import messages
 from napari_sam.session.actions import ACTIONS
-from napari_sam.session.commands import CommandContext, SessionCommands, everything_commands, propagation_commands
+from napari_sam.session.commands import (
+    CommandContext,
+    SessionCommands,
+    everything_commands,
+    object_commands,
+    propagation_commands,
+)
 from napari_sam.session.components import Components
 from napari_sam.session.events import Listener, Reactions
 from napari_sam.session.keys import KeyBindings
@@ -89,6 +95,8 @@ class Session(ChosenSettings):
     everything : EverythingCommands
         Every object of a plane or a stack at once: ``everything.find()``, ``everything.find("stack")``,
         ``everything.find_words("nucleus")``, ``everything.accept()``.
+    objects : ObjectCommands
+        Objects that exist, of any labels that fit the image: ``objects.pick(5)`` to correct one, ``objects.delete(5)``.
     """
 
     def __init__(
@@ -119,6 +127,7 @@ class Session(ChosenSettings):
         self._listener.placed.connect(self._commands.accept_drawn)
         self.stack = propagation_commands(context, components, self._commands.accept_now)
         self.everything = everything_commands(context, components)
+        self.objects = object_commands(context, components)
         self._reactions = Reactions(components, self._listener, context, publisher, self._worker)
         self._listener.layers_changed.connect(self.events.layers_changed.emit)
         components.active.viewer_events.selection_lost.connect(self.events.selection_lost.emit)

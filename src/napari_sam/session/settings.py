@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 Tempo = Literal["careful", "turbo", "batch"]
 """How a prompt becomes an object: when it is accepted, at once, or many together."""
+WritePolicy = Literal["empty", "overwrite", "protect", "overlap"]
+"""What accept does with pixels that carry another label."""
 
 Level = Literal["best", "whole", "part", "subpart"]
 """Which candidate of an ambiguous click is shown first: the best, or by size, the largest first."""
@@ -61,6 +63,51 @@ def _level(level: Any) -> Any:
     return level
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyChoice:
+    """A way of writing that can be chosen.
+
+    Attributes
+    ----------
+    name : {"empty", "overwrite", "protect", "overlap"}
+        The policy.
+    title : str
+        Its row in the dock.
+    tooltip : str
+        What it does with pixels that carry another label, in one sentence.
+    """
+
+    name: WritePolicy
+    title: str
+    tooltip: str
+
+
+WRITE_POLICIES = (
+    PolicyChoice("empty", "Empty pixels only", "Pixels that carry a label already keep it."),
+    PolicyChoice("overwrite", "Overwrite", "The new object covers what lies beneath it."),
+    PolicyChoice("protect", "Protect ids…", "The objects with these ids are never covered, all others are."),
+    PolicyChoice(
+        "overlap", "Overlaps to a second layer", "An object that meets others goes to a second layer: both stay whole."
+    ),
+)
+"""What accept does with pixels that carry another label, in the order in which the dock shows it."""
+FILLING: tuple[WritePolicy, ...] = ("empty", "overlap")
+"""The policies by which no pixel that carries another label is written."""
+
+
+def _policy(policy: Any) -> Any:
+    if policy not in (names := [choice.name for choice in WRITE_POLICIES]):
+        raise InputError(f"There is no write policy {policy!r}. Choose one of: {', '.join(names)}.")
+    return policy
+
+
+def _ids(ids: Any) -> tuple[int, ...]:
+    found = tuple(sorted({int(label) for label in ids}))
+    if found and found[0] < 1:
+        raise InputError(f"Ids of objects are 1 and more; got {found[0]}.")
+    return found
+
+
 def _region(region: Any) -> Any:
     if region not in get_args(Region):
         raise InputError(f'The region is "object" or "screen"; got {region!r}.')
@@ -78,9 +125,11 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "level": _level,
     "only_empty": bool,
     "prefetch": bool,
+    "protected_ids": _ids,
     "region": _region,
     "strategy": _strategy,
     "tempo": _tempo,
+    "write_policy": _policy,
 }
 """What each value goes through before it is taken; the model and the device are found out when they are loaded."""
 
@@ -100,6 +149,12 @@ class SessionSettings:
     only_empty : bool
         Whether accept leaves pixels alone that carry a label. It is told of whenever it is set: who sets what it is
         already has chosen it, which is kept with the layers.
+    write_policy : {"empty", "overwrite", "protect", "overlap"}
+        What accept does with pixels that carry another label: one of `WRITE_POLICIES`. `only_empty` is
+        True for those that write empty pixels alone, "empty" and "overlap", and setting it to another value chooses
+        "empty" or "overwrite". Runs through stacks, and many objects at once, fill empty pixels where it is "overlap".
+    protected_ids : tuple of int
+        The objects that are never covered where the policy is "protect".
     prefetch : bool
         Whether planes next to the one on screen are encoded while there is nothing else to do.
     strategy : str
@@ -121,13 +176,15 @@ class SessionSettings:
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor(
         # psygnal tells of no value that equals the one before.
-        equality_operators={"only_empty": lambda _new, _old: False}
+        equality_operators={"only_empty": lambda _new, _old: False, "write_policy": lambda _new, _old: False}
     )
 
     model: str = "bundled"
     device: str = "auto"
     region: Region = "object"
     only_empty: bool = True
+    write_policy: WritePolicy = "empty"
+    protected_ids: tuple[int, ...] = ()
     prefetch: bool = True
     strategy: str = DEFAULT_STRATEGY
     tempo: Tempo = "careful"
@@ -138,6 +195,11 @@ class SessionSettings:
         # Checked before it is set: what is refused changes nothing, and nobody is told.
         check = _CHECKS.get(name)
         super().__setattr__(name, value if check is None else check(value))
+        # One choice under two names: who knows only the older one is understood, too.
+        if name == "only_empty" and self.only_empty != (self.write_policy in FILLING):
+            self.write_policy = "empty" if self.only_empty else "overwrite"
+        elif name == "write_policy" and self.only_empty != (self.write_policy in FILLING):
+            self.only_empty = self.write_policy in FILLING
 
     def next_tempo(self) -> None:
         """Choose the next tempo, after the last one the first."""
@@ -193,6 +255,10 @@ class ChosenSettings:
     )
     prefetch = Setting[bool]("Whether planes next to the one on screen are encoded while there is nothing else to do.")
     only_empty = Setting[bool]("Whether accept leaves pixels alone that carry a label.")
+    write_policy = Setting[WritePolicy](
+        'What accept does with pixels that carry a label: "empty", "overwrite", "protect" or "overlap".'
+    )
+    protected_ids = Setting[tuple[int, ...]]('Objects that are never covered where the policy is "protect".')
     tempo = Setting[Tempo]('How a prompt becomes an object: "careful", by accept; "turbo", at once.')
     level = Setting[Level]('Which candidate of an ambiguous click comes first: "best", "whole", "part" or "subpart".')
     hover = Setting[bool]("Whether the mask under the cursor is shown before it is clicked.")

@@ -72,6 +72,7 @@ def resolve(components: Components, notice: Status | None) -> SessionState:
     history = None if image is None else log.history(image)
     undo, redo = (False, False) if image is None else components.targets.earlier_steps(image)
     section, everything = components.propagation.state, components.everything.state
+    objects = components.editing.state
     replaced = components.current.tracked if components.same_object.replaces_current else None
     next_id = _next_id(components, replaced)
     return SessionState(
@@ -85,6 +86,8 @@ def resolve(components: Components, notice: Status | None) -> SessionState:
         selected=live.selected,
         next_id=next_id,
         only_empty=settings.only_empty,
+        write_policy=settings.write_policy,
+        protected_ids=settings.protected_ids,
         tempo=settings.tempo,
         level=settings.level,
         hover=settings.hover,
@@ -93,14 +96,17 @@ def resolve(components: Components, notice: Status | None) -> SessionState:
         # After a cancel or a failure, it asks once more.
         can_accept=everything.can_accept
         if everything.picking
+        else objects.can_apply
+        if objects.tool in ("split", "merge")
         else live.selected_candidate is not None or live.is_waiting or live.is_stopped,
-        can_clear=not live.reading.empty,
+        can_clear=not live.reading.empty or live.start is not None,
         can_clear_all=image is not None and not components.prompts.read_everything().empty,
         # Undo also says, once, that older steps were let go.
-        can_undo=history is not None and bool(history.done or undo or history.shortened),
+        can_undo=objects.clicks > 0 or (history is not None and bool(history.done or undo or history.shortened)),
         can_redo=history is not None and bool(history.undone or redo),
         stack=section,
         everything=everything,
+        objects=objects,
     )
 
 
@@ -109,9 +115,7 @@ def _next_id(components: Components, replaced: TrackedObject | None) -> int | No
     image = components.active.image
     if replaced is not None:
         return replaced.label
-    writer = None if image is None else components.targets.find_writer(image)
-    # A layer that the first accept makes begins with 1.
-    free = 1 if writer is None else writer.known_label
+    free = None if image is None else components.targets.next_id(image)
     return None if image is None or free is None else free + components.accepts.ids(image)
 
 
@@ -125,6 +129,8 @@ def _hint(
     """Choose what the hint says."""
     active, live = components.active, components.live
     candidates = 0 if live.answer is None else len(live.answer.candidates)
+    if (hint := components.editing.state.hint) and not everything.picking:
+        return hint
     if everything.picking:
         return everything_messages.STACK_HINT if everything.stack else everything_messages.HINT
     if replaced is not None and not candidates:
@@ -155,7 +161,8 @@ def _status(components: Components, notice: Status | None) -> Status:
         return work
     if notice is not None:
         return notice
-    if (run := components.everything.status or components.propagation.status) is not None:
+    running = (components.editing, components.everything, components.propagation)
+    if (run := next((one.status for one in running if one.status is not None), None)) is not None:
         return run
     if work is not None:
         return messages.waiting(work, components.accepts.waiting)
@@ -163,7 +170,7 @@ def _status(components: Components, notice: Status | None) -> Status:
         return Status("attention", held)
     if unsaved := components.recorder.unsaved:
         return Status("attention", unsaved)
-    if live.reading.prompts.is_background_only:
+    if live.reading.prompts.is_background_only and live.start is None:
         return Status("attention", messages.BACKGROUND_ONLY)
     if live.reading.warning:
         return Status("attention", live.reading.warning)

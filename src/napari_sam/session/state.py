@@ -12,10 +12,11 @@ from napari_sam.automatic.proposals import ProposalFilter
 
 if TYPE_CHECKING:
     from napari_sam.inference.request import Candidate
-    from napari_sam.session.settings import Level, Tempo
+    from napari_sam.session.settings import Level, Tempo, WritePolicy
 
 StatusKind = Literal["idle", "working", "attention", "failed"]
 Tool = Literal["positive", "negative", "box"]
+ObjectTool = Literal["pick", "split", "merge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +194,34 @@ class EverythingState:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectsState:
+    """Everything that panels show of objects that exist, and are changed.
+
+    Attributes
+    ----------
+    tool : {"pick", "split", "merge"} or None
+        What a click on an object does now; None when it is something else.
+    label : int or None
+        Id of the object that is corrected; None when there is none.
+    hint : str
+        What the person can do next; "" when there is nothing to say.
+    clicks : int
+        Clicks that the tool has collected.
+    can_pick : bool
+        Whether there is a plane with objects to choose from.
+    can_apply : bool
+        Whether accept would do what the tool has collected clicks for.
+    """
+
+    tool: ObjectTool | None = None
+    label: int | None = None
+    hint: str = ""
+    clicks: int = 0
+    can_pick: bool = False
+    can_apply: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SessionState:
     """Everything that the panels show.
 
@@ -224,6 +253,10 @@ class SessionState:
         Which candidate of an ambiguous click is shown first.
     hover : bool
         Whether the mask under the cursor is shown before it is clicked.
+    write_policy : {"empty", "overwrite", "protect", "overlap"}
+        What accept does with pixels that carry another label.
+    protected_ids : tuple of int
+        The objects that are never covered where the policy is "protect".
     asking : bool
         Whether the answer to the prompts of this plane is under way; accept and the choice of a candidate wait for it.
     waiting : int
@@ -234,6 +267,8 @@ class SessionState:
         What the Stack section shows.
     everything : EverythingState
         What the Everything section shows.
+    objects : ObjectsState
+        Which object that exists is changed, and how.
     """
 
     status: Status = field(default_factory=Status)
@@ -246,6 +281,8 @@ class SessionState:
     selected: int = -1
     next_id: int | None = None
     only_empty: bool = True
+    write_policy: WritePolicy = "empty"
+    protected_ids: tuple[int, ...] = ()
     tempo: Tempo = "careful"
     level: Level = "best"
     hover: bool = False
@@ -258,3 +295,4 @@ class SessionState:
     can_redo: bool = False
     stack: StackState = field(default_factory=StackState)
     everything: EverythingState = field(default_factory=EverythingState)
+    objects: ObjectsState = field(default_factory=ObjectsState)

@@ -17,6 +17,7 @@ from napari_sam.widgets.panels.candidates_panel import CandidatesPanel
 from napari_sam.widgets.panels.everything_panel import EverythingPanel
 from napari_sam.widgets.panels.import_panel import dropped_checkpoint
 from napari_sam.widgets.panels.keys_panel import KeysPanel
+from napari_sam.widgets.panels.objects.correct_panel import CorrectPanel
 from napari_sam.widgets.panels.prompt_panel import PromptPanel
 from napari_sam.widgets.panels.propagation_panel import PropagationPanel
 from napari_sam.widgets.panels.source_panel import SourcePanel
@@ -86,6 +87,7 @@ class SamDock(QWidget):
         self.prompt = PromptPanel(self.session)
         self.candidates = CandidatesPanel(self.session, self.session.shown_candidate)
         self.target = TargetPanel(self.session)
+        self.correct = CorrectPanel(self.session)
         self.stack = PropagationPanel(self.session)
         self.everything = EverythingPanel(self.session)
         self.words = WordsPanel(self.session, self._worker, self.everything.scope)
@@ -175,7 +177,7 @@ class SamDock(QWidget):
         column = QVBoxLayout(panels)
         column.setContentsMargins(6, 2, 6, 6)
         column.setSpacing(6)
-        upper = (self.source, self.status, self.prompt, self.candidates, self.target)
+        upper = (self.source, self.status, self.prompt, self.candidates, self.target, self.correct)
         for panel in (*upper, self.stack, self.everything, self.words, self.keys):
             column.addWidget(panel)
         column.addStretch(1)
@@ -216,6 +218,7 @@ class SamDock(QWidget):
         self.prompt.draw(state)
         self.candidates.draw(state)
         self.target.draw(state)
+        self.correct.draw(state)
         self.stack.draw(state)
         self.everything.draw(state)
         self.words.draw(state)

@@ -148,11 +148,13 @@ def test_a_failure_calls_off_a_waiting_accept(session, engine):
 
 
 @pytest.mark.parametrize("label", [255, 65535])
-def test_ids_that_do_not_fit_are_refused_with_words(session, viewer, label):
+def test_ids_that_do_not_fit_are_refused_with_words(session, viewer, tmp_path, label):
     dtype = np.uint8 if label == 255 else np.uint16
-    labels = np.zeros(SHAPE, dtype)
+    # A file stays what it is: it is not widened, as an array in memory is.
+    labels = np.memmap(tmp_path / "labels.dat", dtype, "w+", shape=SHAPE)
     labels[0, 0] = label
     session.target = viewer.add_labels(labels)
+    session.wait(60)
     accept(session, DISCS[0])
     assert session.state.status.kind == "failed"
     assert "wider integer type" in session.state.status.text

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from napari_sam.inference.backend import InferenceBackend
     from napari_sam.inference.request import Candidate, PlaneAnswer
+    from napari_sam.inference.starting import StartingMask
     from napari_sam.inference.worker import Worker
     from napari_sam.planes.source import PlaneSource
     from napari_sam.prompts import PromptSet
@@ -64,6 +65,7 @@ class LivePrediction:
         self._preview = preview
         self._refinement = Refinement()
         self._asked: tuple[PromptSet, Hashable] | None = None
+        self._asks = False
         self._settings = settings
         self._requests = PendingRequests(
             worker, backend, self._on_requests_answered, self._on_requests_changed, is_held
@@ -108,9 +110,7 @@ class LivePrediction:
     @property
     def is_stopped(self) -> bool:
         """Whether the prompts have no answer and none is under way, because it was cancelled or failed."""
-        prompts = self.reading.prompts
-        asked = bool(len(prompts)) and not self.reading.prompts.is_background_only
-        return asked and not self.is_answered and not self.is_waiting
+        return self._asks and not self.is_answered and not self.is_waiting
 
     @property
     def is_cut(self) -> bool:
@@ -129,6 +129,15 @@ class LivePrediction:
     def refinement(self) -> Refinement:
         """The answers so far for this object."""
         return self._refinement
+
+    @property
+    def start(self) -> StartingMask | None:
+        """The mask that the object had before; None for a new object."""
+        return self._refinement.start
+
+    def start_from(self, start: StartingMask) -> None:
+        """Turn to an object that exists, as it is on a plane; the next `read_prompts` asks for it."""
+        self.forget_answers(Refinement(start=start))
 
     def look_again(self, delay: float = 0.0, *, drag: bool = False) -> None:
         """Ask anew, because the plane, its looks or the model changed; nothing of before counts any more.
@@ -157,18 +166,21 @@ class LivePrediction:
         """
         image, source = self._active.image, self._active.plane_source()
         if image is None or source is None:
-            self.reading = PromptReading()
+            self.reading, self._asks = PromptReading(), False
             self._requests.drop_requests()
             self._hide_preview()
             return
         self.reading = self._prompts.read_plane(image, source.view)
-        # A background point alone names no object: the model is asked as if nothing were drawn.
-        prompts = PromptReading().prompts if self.reading.prompts.is_background_only else self.reading.prompts
-        request = self.make_request(source, prompts)
+        start = self.start if self.start is not None and self.start.view == source.view else None
+        # A background point alone names no object, unless there is one: the model is asked as if nothing were drawn.
+        alone = self.reading.prompts.is_background_only and (start is None or not start.mask.area)
+        prompts = PromptReading().prompts if alone else self.reading.prompts
+        request = replace(self.make_request(source, prompts), start=start)
+        self._asks = request.asks
         if (prompts, request.context) == self._asked:
             return
         self._asked, self.skipped = (prompts, request.context), 0  # N was pressed for other prompts
-        if not len(prompts):
+        if not request.asks:
             self._requests.drop_requests("prompts")
             self._hide_preview()
             if self.ready is None and ask:  # else the plane is encoded already
@@ -294,7 +306,7 @@ class LivePrediction:
     def _on_requests_answered(self, answer: PlaneAnswer) -> None:
         self.ready = answer
         self.device_text = answer.device
-        if len(answer.request.prompts):
+        if answer.request.asks:
             self.answer = answer
             first, self.picked = first_shown(answer, self._settings.level), self.skipped > 0
             self.select_candidate((first + self.skipped) % max(1, len(answer.candidates)))  # N was pressed meanwhile
@@ -307,5 +319,5 @@ class LivePrediction:
 
     def _drop_stale(self) -> None:
         """Show no candidate for other prompts than those on the screen."""
-        if self.answer is not None and not self.is_answered:
+        if not self.is_answered:
             self._hide_preview()

@@ -114,7 +114,7 @@ class PendingRequests:
         drag : bool
             Also wait until the person lets go of what is dragged.
         """
-        lane: Lane = "prompts" if len(request.prompts) else "plane"
+        lane: Lane = "prompts" if request.asks else "plane"
         # What failed before is asked anew, or no longer wanted.
         self._failure = self._fraction = None
         self._pending[lane] = request

@@ -23,6 +23,30 @@ Region = tuple[int | slice, ...]
 """Index of a box in the data of a layer, at full resolution; its slices have a start and a stop."""
 
 
+class DataReference:
+    """Refers to the data of a layer without keeping them alive, as they may be large.
+
+    Parameters
+    ----------
+    data : array-like
+        The data.
+    """
+
+    def __init__(self, data: Any) -> None:
+        self.point_to(data)
+
+    def __call__(self) -> Any:
+        """Return the data, as long as anything else holds them; then None."""
+        return self._find()
+
+    def point_to(self, data: Any) -> None:
+        """Refer to other data from now on, which hold the same."""
+        try:
+            self._find: Callable[[], Any] = weakref.ref(data)
+        except TypeError:  # kinds of arrays that nothing can refer to weakly
+            self._find = lambda: data
+
+
 class EditableLayer:
     """Sets and reads pixels of one Labels layer, and knows what napari's history holds of them.
 
@@ -42,6 +66,7 @@ class EditableLayer:
         self._changes = 0
         self._undone_at = -1
         self._newest_step: list[Any] | None = None
+        self._reference: DataReference | None = None
         # napari holds bound methods weakly: the connections end with this.
         layer.events.paint.connect(self._on_layer_paint)
         layer.events.data.connect(self._on_layer_data)
@@ -103,6 +128,11 @@ class EditableLayer:
         self.layer.data_setitem(index, values[0] if uniform else values)
         return self._newest_step
 
+    @property
+    def newest_step(self) -> list[Any] | None:
+        """The step in napari's history that was set last, such as by `one_step`; None where napari keeps none."""
+        return self._newest_step
+
     @contextmanager
     def one_step(self) -> Iterator[list[Change]]:
         """Make all that is set meanwhile one step; give a list to put the changes into."""
@@ -131,12 +161,21 @@ class EditableLayer:
         self._undone_at = self._changes
 
     def reference_data(self) -> Callable[[], Any]:
-        """Refer to the data of now, without keeping them alive, as they may be large."""
-        data = self.layer.data
-        try:
-            return weakref.ref(data)
-        except TypeError:  # kinds of arrays that nothing can refer to weakly
-            return lambda: data
+        """Refer to the data of now; what `widen` puts in their place counts as the same."""
+        if self._reference is None or self._reference() is not self.layer.data:
+            self._reference = DataReference(self.layer.data)
+        return self._reference
+
+    def widen(self, dtype: np.dtype[Any]) -> None:
+        """Let the layer hold its pixels as wider integers; what was done before can still be undone."""
+        reference = self.reference_data()
+        # Editing stays as it was: other data unlock a layer.
+        wider, editable = np.asarray(self.layer.data).astype(dtype), self.layer.editable
+        self.layer.data = wider
+        if self.layer.editable != editable:
+            self.layer.editable = editable
+        if self._reference is reference and self._reference is not None:
+            self._reference.point_to(wider)
 
     def _on_layer_paint(self, event: Any) -> None:
         self._changes += 1

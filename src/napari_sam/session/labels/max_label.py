@@ -12,7 +12,7 @@ from napari_sam.session.labels.pixels import full_resolution
 from napari_sam.session.labels.tiled import TiledLabels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from napari.layers import Labels
 
@@ -89,6 +89,10 @@ class MaxLabel:
         """Know that there is no id yet, as in a layer that was just made: nothing needs to be counted."""
         self._known, self._count = 0, None
 
+    def assume(self, largest: int | None) -> None:
+        """Know the largest id, because it was known of the same pixels."""
+        self._known = largest
+
     def stop_counting(self) -> None:
         """Count no further: nobody asks any more."""
         self._count = None
@@ -142,7 +146,7 @@ class _MaxSearch:
         self.share = 0.0
         self.problem = ""
         self._data = data
-        self._blocks = _split_blocks(data)
+        self._blocks = split_blocks(data)
 
     def turn(self, progress: Progress | None) -> _MaxSearch:
         """Search for a while; runs on the worker's thread, or without one to the end."""
@@ -162,22 +166,33 @@ def _is_small(data: Any) -> bool:
     return in_memory and data.size <= _SMALL
 
 
-def _split_blocks(data: Any) -> Iterator[tuple[float, tuple[slice, ...]]]:
-    """Cut an array into blocks along its chunks; each with the share of the array that lies before it."""
-    sides = _block_sides(data)
-    counts = [-(-size // side) for size, side in zip(data.shape, sides, strict=True)]
-    total = int(np.prod(counts, dtype=np.int64))
-    for number, place in enumerate(itertools.product(*map(range, counts))):
-        yield number / total, tuple(slice(at * side, (at + 1) * side) for at, side in zip(place, sides, strict=True))
+def split_blocks(data: Any, within: Sequence[slice] | None = None) -> Iterator[tuple[float, tuple[slice, ...]]]:
+    """Cut an array into blocks along its chunks; each with the share of the array that lies before it.
+
+    Parameters
+    ----------
+    data : array-like
+        The array.
+    within : sequence of slice, optional
+        The part of it that counts, with a start and a stop along each axis; by default all of it.
+    """
+    parts = [slice(0, int(size)) for size in data.shape] if within is None else within
+    sides = _block_sides(data, [part.stop - part.start for part in parts])
+    # From the start of a chunk on, as a chunk that is cut is read as a whole all the same.
+    starts = [range(part.start // side * side, part.stop, side) for part, side in zip(parts, sides, strict=True)]
+    total = int(np.prod([len(axis) for axis in starts], dtype=np.int64))
+    for number, place in enumerate(itertools.product(*starts)):
+        edges = zip(place, sides, parts, strict=True)
+        yield number / total, tuple(slice(max(at, part.start), min(at + side, part.stop)) for at, side, part in edges)
 
 
-def _block_sides(data: Any) -> list[int]:
-    """Choose the sides of the blocks to read: whole chunks, and as many of them as one read may hold."""
+def _block_sides(data: Any, most: list[int]) -> list[int]:
+    """Choose the sides of the blocks to read: whole chunks, as many of them as one read may hold and there are."""
     chunks: Any = getattr(data, "chunks", ())
     # dask lists the chunks of each axis, which need not be of one size.
     regular = len(chunks or ()) == data.ndim and all(isinstance(side, int) for side in chunks)
     sides = [int(side) for side in chunks] if regular else [1] * data.ndim
     for axis in reversed(range(data.ndim)):
         more = max(1, _BLOCK // int(np.prod(sides, dtype=np.int64)))
-        sides[axis] = min(int(data.shape[axis]), sides[axis] * more)
+        sides[axis] = min(max(1, most[axis]), sides[axis] * more)
     return sides

@@ -59,6 +59,18 @@ def write_problem(layer: Labels, label: int) -> str:
     return ""
 
 
+def wider_dtype(layer: Labels, label: int) -> np.dtype[Any] | None:
+    """Return the narrowest integers that hold an id and all that a layer holds; None where its data must stay.
+
+    Only an array in memory may be replaced by another one: of a file, the person would have two.
+    """
+    data = layer.data
+    if layer.multiscale or type(data) is not np.ndarray or not data.flags.writeable or data.dtype.kind not in "iu":
+        return None
+    wider = [np.dtype(f"{data.dtype.kind}{size}") for size in (2, 4, 8) if size > data.dtype.itemsize]
+    return next((dtype for dtype in wider if label <= np.iinfo(dtype).max), None)
+
+
 def write_levels(levels: Sequence[Any], region: tuple[int | slice, ...], block: NDArray[Any]) -> None:
     """Write a block into a pyramid: as it is at full resolution, by its nearest pixels at the others.
 

@@ -13,6 +13,7 @@ from psygnal import Signal
 from napari_sam.errors import InputError
 from napari_sam.io.layers import AFFINE
 from napari_sam.session.labels import storage
+from napari_sam.session.labels.pixels import full_resolution
 from napari_sam.session.labels.remembered import recall_choices, remember_choices
 from napari_sam.session.labels.storage import make_labels
 from napari_sam.session.labels.undo_history import EarlierSteps
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
+    from napari_sam.inference.request import Candidate
     from napari_sam.inference.worker import Worker
+    from napari_sam.planes.source import PlaneIndex
     from napari_sam.session.settings import SessionSettings
 
 
@@ -80,9 +83,13 @@ class TargetLayers:
         # Weak, so that an image that is closed is let go with all that was kept for it.
         self._writers: weakref.WeakKeyDictionary[Image, LabelWriter] = weakref.WeakKeyDictionary()
         self._earlier: weakref.WeakKeyDictionary[Labels, EarlierSteps] = weakref.WeakKeyDictionary()
-        self._only_empty_is_chosen = False
+        self._policy_is_chosen = False
         self._is_restoring = False
-        settings.events.only_empty.connect(self._on_settings_only_empty)
+        # Weak likewise; the layers that hold what overlaps, lowest first.
+        self._overlaps: weakref.WeakKeyDictionary[Image, list[LabelWriter]] = weakref.WeakKeyDictionary()
+        settings.events.only_empty.connect(self._on_settings_policy)
+        settings.events.write_policy.connect(self._on_settings_policy)
+        settings.events.protected_ids.connect(self._on_settings_policy)
 
     def list_choices(self, image: Image, without: Labels | None) -> list[Labels]:
         """List the layers that objects of an image can go to, lowest first.
@@ -167,25 +174,28 @@ class TargetLayers:
         if layer is not None:
             if AFFINE in image.metadata:  # saved labels are to lie over the image in other programs, too
                 layer.metadata.setdefault(AFFINE, image.metadata[AFFINE])
-            self._writers[image] = LabelWriter(layer, self._worker, self.counted.emit)
+            self._writers[image] = self._make_writer(layer)
         remember_choices(image, target=None if layer is None else str(layer.unique_id))
 
     def restore_choices(self, image: Image) -> None:
         """Take up what was chosen for an image, and get ready, on the worker, for what a new target will need."""
-        if not self._only_empty_is_chosen:
+        if not self._policy_is_chosen:
             # An image that was opened later has no choice yet: the newest of the others counts for it.
             known = [recall_choices(one) for one in (image, *reversed(self._list_images()))]
-            if (chosen := next((one["only_empty"] for one in known if "only_empty" in one), None)) is not None:
+            if (chosen := next((one for one in known if "only_empty" in one), None)) is not None:
                 self._is_restoring = True
                 try:
-                    self._settings.only_empty = chosen
+                    self._settings.only_empty = chosen["only_empty"]
+                    # Older choices have no other policies.
+                    self._settings.write_policy = chosen.get("write_policy", self._settings.write_policy)
+                    self._settings.protected_ids = chosen.get("protected_ids", ())
                 finally:
                     self._is_restoring = False
-        if self._only_empty_is_chosen:
-            remember_choices(image, only_empty=self._settings.only_empty)
+        if self._policy_is_chosen:
+            self._remember_policy(image)
         layer = self._remembered_target(image)
         if layer is not None and image not in self._writers:
-            self._writers[image] = LabelWriter(layer, self._worker, self.counted.emit)
+            self._writers[image] = self._make_writer(layer)
             # Before this session writes anything: what is there now is older than it.
             self._earlier[layer] = EarlierSteps(layer)
         if storage.is_large(image):
@@ -226,11 +236,81 @@ class TargetLayers:
             return False, False
         return steps.next_to_undo(writer.layer), steps.next_to_redo(writer.layer)
 
-    def _on_settings_only_empty(self, only_empty: bool) -> None:
-        self._only_empty_is_chosen = True
+    # -- the write policy -------------------------------------------------------------------------
+
+    def place_whole(self, image: Image, view: PlaneIndex, candidate: Candidate) -> tuple[LabelWriter, int | None]:
+        """Choose where a new object goes, and its id, where that is not the next one of the layer.
+
+        By the policy "overlap", that is the first layer where it meets no other object: the target, or one of those
+        that hold what overlaps, of which another one is made where all of them have something there. Ids are then
+        those of no object in any of them.
+
+        Parameters
+        ----------
+        image : Image
+            The image.
+        view : PlaneIndex
+            The plane.
+        candidate : Candidate
+            The object on it.
+        """
+        target = self.need_writer(image)
+        if self._settings.write_policy != "overlap":
+            return target, None
+        writers = [target, *self._overlap_writers(image)]
+        label = max(writer.next_label for writer in writers)
+        region = view.slices(candidate.origin, (candidate.mask.shape[0], candidate.mask.shape[1]))
+        for writer in writers:
+            if not (np.asarray(full_resolution(writer.layer)[region])[candidate.mask] != 0).any():
+                return writer, label
+        layer = make_labels(image)
+        number = "" if len(writers) == 1 else f" {len(writers)}"
+        layer.name = f"{target.layer.name} overlaps{number}"
+        remember_choices(layer, made=True)
+        add_below(self._viewer, layer, self._above())
+        self._overlaps.setdefault(image, []).append(self._make_writer(layer))
+        self._overlaps[image][-1].assume_empty()
+        remember_choices(image, overlaps=[str(one.layer.unique_id) for one in self._overlaps[image]])
+        return self._overlaps[image][-1], label
+
+    def next_id(self, image: Image) -> int | None:
+        """Return the id of the next new object; None while it is not known, 1 where there is no target yet."""
+        writer = self.find_writer(image)
+        overlapping = self._overlap_writers(image) if self._settings.write_policy == "overlap" else []
+        known = [one.known_label for one in (writer, *overlapping) if one is not None]
+        return None if None in known else max((one for one in known if one is not None), default=1)
+
+    def _overlap_writers(self, image: Image) -> list[LabelWriter]:
+        """Return what writes into the layers that hold what overlaps, as far as they are there and fit."""
+        if image not in self._overlaps:
+            wanted = recall_choices(image).get("overlaps", [])
+            layers = [layer for layer in self._list_labels() if str(layer.unique_id) in wanted]
+            self._overlaps[image] = [self._make_writer(layer) for layer in layers]
+        self._overlaps[image] = [one for one in self._overlaps[image] if one.layer in self._viewer.layers]
+        return [one for one in self._overlaps[image] if fits_image(self._viewer, one.layer, image)]
+
+    def _make_writer(self, layer: Labels) -> LabelWriter:
+        settings = self._settings
+
+        def protected() -> tuple[int, ...]:
+            return settings.protected_ids if settings.write_policy == "protect" else ()
+
+        return LabelWriter(layer, self._worker, self.counted.emit, protected)
+
+    def _remember_policy(self, image: Image) -> None:
+        settings = self._settings
+        remember_choices(
+            image,
+            only_empty=settings.only_empty,
+            write_policy=settings.write_policy,
+            protected_ids=list(settings.protected_ids),
+        )
+
+    def _on_settings_policy(self) -> None:
+        self._policy_is_chosen = True
         # What comes back for one image was not chosen for the others, which may keep another choice.
         for image in [] if self._is_restoring else self._list_images():
-            remember_choices(image, only_empty=only_empty)
+            self._remember_policy(image)
 
     def _remembered_target(self, image: Image) -> Labels | None:
         wanted = recall_choices(image).get("target")

@@ -91,7 +91,7 @@ class TiledLabels:
         [twin] = make_tiled([self.shape], [self.chunks], {})
         with self._lock:
             for tile in self.tiles:
-                twin[self._region(tile)] = self._tile(tile)
+                twin[self.region(tile)] = self._tile(tile)
         return twin
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
@@ -147,7 +147,7 @@ class TiledLabels:
 
     # -- tiles ------------------------------------------------------------------------------------
 
-    def _region(self, tile: Tile) -> tuple[slice, ...]:
+    def region(self, tile: Tile) -> tuple[slice, ...]:
         """Return where a tile lies; those at the far edges are cut."""
         edges = zip(tile, self.chunks, self.shape, strict=True)
         return tuple(slice(at * side, min((at + 1) * side, size)) for at, side, size in edges)
@@ -155,9 +155,9 @@ class TiledLabels:
     def _tile(self, tile: Tile) -> NDArray[Any]:
         """Return the pixels of a tile, not to be written."""
         if tile not in self.tiles:
-            return np.zeros([at.stop - at.start for at in self._region(tile)], dtype=self.dtype)
+            return np.zeros([at.stop - at.start for at in self.region(tile)], dtype=self.dtype)
         if tile not in self._cache:
-            self._cache[tile] = np.asarray(self.store[self._region(tile)])
+            self._cache[tile] = np.asarray(self.store[self.region(tile)])
         return self._cache[tile]
 
     @contextmanager
@@ -180,7 +180,7 @@ class TiledLabels:
 
     def _write_tile(self, tile: Tile, pixels: NDArray[Any]) -> None:
         """Replace the pixels of a tile, on the disk first: a full disk then changes nothing."""
-        self.store[self._region(tile)] = pixels
+        self.store[self.region(tile)] = pixels
         if highest := int(pixels.max(initial=0)):
             self.tiles[tile] = highest
             self._cache[tile] = pixels

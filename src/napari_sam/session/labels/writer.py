@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from napari_sam.session.labels.compressed import Change, CompressedArray
 from napari_sam.session.labels.edit import LabelEdit
 from napari_sam.session.labels.editable_layer import EditableLayer
 from napari_sam.session.labels.max_label import MaxLabel
-from napari_sam.session.labels.pixels import full_resolution, write_problem
+from napari_sam.session.labels.pixels import full_resolution, wider_dtype, write_problem
 from napari_sam.session.labels.tiled import TiledLabels
 from napari_sam.session.viewing.feature_table import forget_classes
 from napari_sam.session.viewing.transform import LayerTransform
@@ -45,14 +45,29 @@ class LabelWriter:
         Counts the ids of large layers, in turns with its other work; without it, they are counted at once.
     changed : callable, optional
         Called when the ids are counted.
+    protected : callable, optional
+        Gives the ids whose pixels are never written over.
     """
 
-    def __init__(self, layer: Labels, worker: Worker | None = None, changed: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        layer: Labels,
+        worker: Worker | None = None,
+        changed: Callable[[], None] | None = None,
+        protected: Callable[[], tuple[int, ...]] = tuple,
+    ) -> None:
         self.layer = layer
+        self._protected = protected
         self._max_label = MaxLabel(layer, worker, changed)
         self._target = EditableLayer(layer, self._max_label.note_written)
         self._introduced = False
+        self._widened = ""
         self._reserved = 0
+
+    @property
+    def target(self) -> EditableLayer:
+        """The layer, as something whose pixels are set."""
+        return self._target
 
     # -- ids --------------------------------------------------------------------------------------
 
@@ -102,8 +117,7 @@ class LabelWriter:
             As `write`.
         """
         offset = self.next_label - 1
-        if why := write_problem(self.layer, offset + count):
-            raise InputError(why)
+        self.make_room(offset + count)
         self._reserved = offset + count
         forget_classes(self.layer, range(offset + 1, offset + count + 1))
         return offset
@@ -112,11 +126,30 @@ class LabelWriter:
         """Give the ids free that `reserve` kept, and nobody wrote."""
         self._reserved = 0
 
+    def make_room(self, label: int) -> None:
+        """See to it that the layer can hold an id: by wider integers, where its data are an array in memory.
+
+        Raises
+        ------
+        InputError
+            If it cannot, or its data cannot be changed.
+        """
+        why = write_problem(self.layer, label)
+        if why and (wider := wider_dtype(self.layer, label)) is not None:
+            narrow, known = self.layer.data.dtype.name, self._max_label.value
+            self._target.widen(wider)
+            self._max_label.assume(known)
+            self._widened = messages.widened(self.layer.name, narrow, wider.name)
+            why = write_problem(self.layer, label)
+        if why:
+            raise InputError(why)
+
     def first_notice(self) -> str:
         """Say what the person should know about the layer, the first time; "" where there is nothing to say."""
-        data = full_resolution(self.layer)
-        if self._introduced or not isinstance(data, TiledLabels):
-            return ""
+        data, widened = full_resolution(self.layer), self._widened
+        self._widened = ""
+        if widened or self._introduced or not isinstance(data, TiledLabels):
+            return widened
         self._introduced = True
         return messages.kept_on_disk(data.folder, paintable=not self.layer.multiscale)
 
@@ -171,8 +204,7 @@ class LabelWriter:
             If the layer's integers do not hold the id, or its data cannot be changed.
         """
         is_new, label = label is None, self.next_label if label is None else label
-        if why := write_problem(self.layer, label):
-            raise InputError(why)
+        self.make_room(label)
         if replace:
             mask, origin = self._with_old(view, mask, origin, label)
         region = view.slices(origin, mask.shape)
@@ -182,7 +214,7 @@ class LabelWriter:
         if replace:
             # First: where only empty pixels are filled, those of the older mask count as empty.
             after[present == label] = 0
-        after[mask & (after == 0) if only_empty else mask] = label
+        after[mask & ~self._kept(after, only_empty=only_empty)] = label
         changed = after != present
         if not changed.any():
             return None
@@ -235,14 +267,11 @@ class LabelWriter:
         count, first = int(objects.max(initial=0)), self.next_label if offset is None else offset + 1
         if not count:
             return None
-        if why := write_problem(self.layer, first + count - 1):
-            raise InputError(why)
+        self.make_room(first + count - 1)
         region = view.slices(origin, (objects.shape[0], objects.shape[1]))
         # A copy: the layer changes below, and this is what undo brings back.
         present = np.array(self._target.read(region))
-        changed = objects > 0
-        if only_empty:
-            changed &= present == 0
+        changed = (objects > 0) & ~self._kept(present, only_empty=only_empty)
         if not changed.any():
             return None
         values = (objects[changed].astype(np.int64) + (first - 1)).astype(present.dtype)
@@ -257,6 +286,15 @@ class LabelWriter:
             self._target, last, change, change.pixels, self._target.shape, self._target.reference_data(), step
         )
         return edit, first - 1
+
+    def _kept(self, pixels: NDArray[Any], *, only_empty: bool) -> NDArray[np.bool_]:
+        """Tell which pixels carry a label that must stay."""
+        # What the layer is told to preserve, it preserves from everybody.
+        if only_empty or self.layer.preserve_labels:
+            occupied: NDArray[np.bool_] = pixels != 0
+            return occupied
+        protected = self._protected()
+        return np.isin(pixels, protected) if protected else np.zeros(pixels.shape, dtype=bool)
 
     def _with_old(
         self, view: PlaneIndex, mask: NDArray[np.bool_], origin: tuple[int, int], label: int

@@ -67,6 +67,10 @@ class CurrentObject:
         """Return the current object of an image, whether that is worked on now or not, in whatever layer."""
         return self._by_image.get(image)
 
+    def known(self, layer: Labels, label: int) -> TrackedObject | None:
+        """Return an object of a layer as this session wrote it last; None where it did not."""
+        return self._known.get(layer, {}).get(label)
+
     def set(self, image: Image, current: TrackedObject | None) -> None:
         """Let an object be the current one of an image."""
         if current is None:

@@ -33,6 +33,8 @@ class HistoryStep:
         The answers for the object that was prompted before it.
     current_before, current_after : TrackedObject or None
         The current object before and after it.
+    refinement_after : Refinement or None
+        What the object that is prompted since began with; None for a new one.
     """
 
     before: PromptContents
@@ -42,6 +44,7 @@ class HistoryStep:
     refinement: Refinement | None = None
     current_before: TrackedObject | None = None
     current_after: TrackedObject | None = None
+    refinement_after: Refinement | None = None
     nbytes: int = field(init=False)
     """Bytes that this step holds; what it shares with the step before it counts there."""
 
@@ -137,5 +140,5 @@ def _size(step: HistoryStep) -> int:
         arrays += [part.drawn, part.change.pixels, part.change.before, part.change.after]
     # The object holds what was written, too, and what is drawn is mostly just what has changed.
     arrays = list({id(array): array for array in arrays}.values())
-    refined = 0 if step.refinement is None else step.refinement.nbytes
+    refined = sum(one.nbytes for one in (step.refinement, step.refinement_after) if one is not None)
     return sum(array.nbytes for array in arrays) + refined + step.after.nbytes

@@ -6,7 +6,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 from napari_sam.session import messages
-from napari_sam.session.labels.edit import join_edits
+from napari_sam.session.labels.edit import LabelEdit, join_edits
 from napari_sam.session.objects.history import History, HistoryStep
 from napari_sam.session.objects.recording import Outcome, write_candidate
 from napari_sam.session.prompts.drawing import PromptContents
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_sam.inference.request import PlaneAnswer
     from napari_sam.session.candidates.live import LivePrediction
-    from napari_sam.session.labels.edit import LabelEdit
+    from napari_sam.session.labels.edit import EditGroup
     from napari_sam.session.objects.current import CurrentObject
     from napari_sam.session.objects.recording import ObjectRecorder, WriteOrder
     from napari_sam.session.objects.tracked import TrackedObject
@@ -239,13 +239,20 @@ class ObjectLog:
         else:
             self.withdraw(image, step)
 
-    def add_written(self, image: Image, written: LabelEdit, entries: tuple[int, ...]) -> HistoryStep:
+    def add_written(self, image: Image, written: LabelEdit | EditGroup, entries: tuple[int, ...]) -> HistoryStep:
         """Note objects that were written without prompts as one step; prompts and the current object stay."""
         current = self._current.of(image)
         step = HistoryStep(self._contents, self._contents, written, entries, None, current, current)
         self.history(image).add(step)
         self.accepted = None
         return step
+
+    def add_edit(self, image: Image, written: EditGroup, entries: tuple[int, ...], *, forget: bool) -> None:
+        """Note what was changed of objects that exist; `forget`: the one that is prompted, too, is done with."""
+        if forget:
+            self._finish(image, [self._live.reading], None, written, entries)
+        else:
+            self.add_written(image, written, entries)
 
     def grow_written(
         self, image: Image, step: HistoryStep, written: LabelEdit, entries: tuple[int, ...]
@@ -255,8 +262,8 @@ class ObjectLog:
         return self.history(image).change(step, written=joined, entries=(*step.entries, *entries))
 
     def clear(self, image: Image, reading: PromptReading) -> None:
-        """Delete what is drawn, such as all that is on the plane on screen, and start over."""
-        if not reading.empty:
+        """Delete what is drawn, such as all that is on the plane on screen, and start over with another object."""
+        if not reading.empty or self._live.start is not None:
             self._finish(image, [reading], self._current.of(image))
 
     def undo(self, image: Image) -> str:
@@ -290,7 +297,7 @@ class ObjectLog:
         self.accepted = None
         self._take_up(image, step, step.current_after)
         if step.refinement is not None:
-            self._live.forget_answers()
+            self._live.forget_answers(step.refinement_after)
         return trouble
 
     def _take_up(self, image: Image, step: HistoryStep, tracked: TrackedObject | None) -> None:
@@ -303,7 +310,7 @@ class ObjectLog:
         image: Image,
         readings: Sequence[PromptReading],
         tracked: TrackedObject | None,
-        written: LabelEdit | None = None,
+        written: LabelEdit | EditGroup | None = None,
         entries: tuple[int, ...] = (),
         before: PromptContents | None = None,
     ) -> HistoryStep:
@@ -317,7 +324,7 @@ class ObjectLog:
         self._current.set(image, tracked)
         step = HistoryStep(before, self._contents, written, entries, refinement, current, tracked)
         self.history(image).add(step)
-        self.accepted = None if written is None else written.label
+        self.accepted = written.label if isinstance(written, LabelEdit) else None
         return step
 
 

@@ -274,8 +274,12 @@ class PendingAccepts:
         in_stack = any(at is not None for at in view.index)
         if accept.undecided and in_stack and current is not None and current.layer is writer.layer:
             replaced = current if belongs(current, view, answer.request.prompts, answer.candidates[index]) else None
-        order = WriteOrder(writer, accept.only_empty, replaced)
-        if accept.drawn is not None and accept.only_empty and replaced is None:
+        label = None
+        # Its own target of that moment, unless it is still the one that the policy is for.
+        if replaced is None and writer is self._targets.find_writer(image):
+            writer, label = self._targets.place_whole(image, view, answer.candidates[index])
+        order = WriteOrder(writer, accept.only_empty, replaced, label)
+        if accept.drawn is not None and accept.only_empty and replaced is None and label is None:
             _require_free(writer, view, answer.request.prompts)
         done = self._log.fulfil(image, accept.step, answer, index, order, current)
         if isinstance(done, str):

@@ -12,6 +12,7 @@ from napari_sam.masks import BoxedMask
 from napari_sam.session import messages
 from napari_sam.session.labels.pixels import label_mask
 from napari_sam.session.objects.tracked import PlaneRecord, TrackedObject
+from napari_sam.session.viewing.feature_table import forget_classes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,11 +39,14 @@ class WriteOrder:
         Leave pixels alone that carry a label.
     replaces : TrackedObject or None
         Write this object again, in place of what the plane carries of it, instead of a new one.
+    label : int or None
+        Id of a new object; by default the next one of the layer.
     """
 
     writer: LabelWriter
     only_empty: bool
     replaces: TrackedObject | None = None
+    label: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,7 +163,7 @@ def write_candidate(
     if not candidate.area:
         return messages.EMPTY_MASK
     writer, replaced = order.writer, order.replaces
-    label = None if replaced is None else replaced.label
+    label = order.label if replaced is None else replaced.label
     written = writer.write(
         view, candidate.mask, candidate.origin, only_empty=order.only_empty, label=label, replace=replaced is not None
     )
@@ -170,6 +174,8 @@ def write_candidate(
         return Outcome(
             replaced.with_prompted(view.index, PlaneRecord.prompted(candidate.origin, candidate.mask, prompts))
         )
+    if replaced is None and label is not None:
+        forget_classes(writer.layer, [label])
     entry, trouble = recorder.add(
         "accepted",
         **account(image, view, written, prompts, answer.digest),

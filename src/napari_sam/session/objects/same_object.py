@@ -61,6 +61,9 @@ class SameObject:
         current, view, live = self._current.tracked, self._active.view, self._live
         if current is None or self.chosen is not None:
             return current is not None and bool(self.chosen)
+        # Who corrects an object that exists writes that again, whatever the mask has become, and on any plane.
+        if live.start is not None and live.start.label == current.label:
+            return True
         # An image of one plane has no other one that the object could go on from.
         if view is None or self._active.slider_axis is None:
             return False

@@ -31,6 +31,7 @@ class PromptTools:
         self._viewer = viewer
         self._layers = layers
         self._before: tuple[set[Layer], Layer | None] | None = None
+        self._lent: Layer | None = None
         self._boxes = False  # whether the tool taken last draws boxes
 
     @property
@@ -48,9 +49,7 @@ class PromptTools:
     def select_tool(self, tool: Tool, image: Image) -> None:
         """Select the layer of a tool, in the mode that it needs."""
         selection = self._viewer.layers.selection
-        # From one tool to the next, what was selected before the first stays remembered.
-        if selection.active not in self._layers:
-            self._before = set(selection), selection.active
+        self._remember_selection()
         self._boxes = tool == "box"
         if self._boxes:
             layer, mode = self._layers.need_shapes(image), "add_rectangle"
@@ -62,6 +61,23 @@ class PromptTools:
         # Nobody is to click into a layer that is not seen.
         layer.visible = True
         layer.mode = mode
+
+    def select_other(self, layer: Layer) -> None:
+        """Select a layer that takes clicks for something else than prompts; `select_tool` ends that."""
+        self._remember_selection()
+        self._lent = layer
+        self._viewer.layers.selection.active = layer
+        layer.visible = True
+
+    def _remember_selection(self) -> None:
+        selection = self._viewer.layers.selection
+        # From one tool to the next, what was selected before the first stays remembered.
+        if not self._is_own(selection.active):
+            self._before = set(selection), selection.active
+
+    def _is_own(self, layer: Layer | None) -> bool:
+        """Whether it is a layer of a tool."""
+        return layer in self._layers or (layer is not None and layer is self._lent)
 
     def resume_tool(self, image: Image) -> None:
         """Take the kind of tool that was taken last, unless the person works with a tool of napari's."""
@@ -89,7 +105,7 @@ class PromptTools:
         """Select what was selected before, unless the person has selected something else since."""
         layers, before = self._viewer.layers, self._before
         self._before = None
-        if before is None or layers.selection.active not in self._layers:
+        if before is None or not self._is_own(layers.selection.active):
             return
         layers.selection = {layer for layer in before[0] if layer in layers}
         # Of several selected layers none is active by itself.

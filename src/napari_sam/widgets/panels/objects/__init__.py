@@ -1,0 +1,1 @@
+"""What the dock shows of objects that exist."""
