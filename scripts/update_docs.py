@@ -1,4 +1,4 @@
-"""Writes the tables that the documents take from the code: models, keys, and the accuracy of the bundled model.
+"""Writes what the documents and the manifest take from the code: models, keys, commands, accuracy of the bundled model.
 
 A table stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``. Run it after a change of
 `napari_sam.checkpoints.registry`, `napari_sam.session.actions` or the bundled weights; ``--check`` only says which
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 FILES = ("README.md", "docs/models.md", "docs/keys.md")
+MANIFEST = "src/napari_sam/napari.yaml"
 
 
 def models_table() -> str:
@@ -41,6 +42,25 @@ def keys_table() -> str:
         if action.keys:
             rows.append((" or ".join(f"`{key}`" for key in action.keys), action.title, action.tooltip))
     return _table(rows)
+
+
+def commands() -> str:
+    """One command of the manifest for each action: napari's command palette lists them."""
+    lines = []
+    for action in ACTIONS.values():
+        lines += [
+            f"    - id: napari-sam-live.{action.id}",
+            f"      title: {json.dumps(action.title, ensure_ascii=False)}",
+            f"      short_title: {json.dumps(action.tooltip, ensure_ascii=False)}",
+            f"      python_name: napari_sam.widgets.palette:{action.id}",
+        ]
+    return "\n".join(lines)
+
+
+def refresh_manifest(text: str) -> str:
+    """Put the commands between their marks."""
+    marks = re.compile(r"( *# begin actions.*?\n).*?( *# end actions\n)", re.DOTALL)
+    return marks.sub(lambda found: f"{found[1]}{commands()}\n{found[2]}", text)
 
 
 def accuracy_table() -> str:
@@ -93,10 +113,10 @@ def main() -> int:
     check = parser.parse_args().check
     tables = {"models": models_table(), "keys": keys_table(), "accuracy": accuracy_table(), "kinds": kinds_table()}
     stale = []
-    for name in FILES:
+    for name in (*FILES, MANIFEST):
         path = ROOT / name
         old = path.read_text(encoding="utf-8")
-        new = refresh(old, tables)
+        new = refresh_manifest(old) if name == MANIFEST else refresh(old, tables)
         if new != old:
             stale.append(name)
             if not check:

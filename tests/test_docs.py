@@ -30,6 +30,15 @@ def test_tables_taken_from_the_code_are_up_to_date():
         assert any(table in text for table in tables.values()), f"{name} has no table any more"
 
 
+def test_the_manifest_has_the_commands_of_all_actions():
+    from napari_sam.session.actions import ACTIONS
+
+    script = runpy.run_path(str(ROOT / "scripts" / "update_docs.py"))
+    text = (ROOT / script["MANIFEST"]).read_text(encoding="utf-8")
+    assert script["refresh_manifest"](text) == text, "out of date: run python scripts/update_docs.py"
+    assert text.count("napari_sam.widgets.palette:") == len(ACTIONS)
+
+
 def test_refresh_replaces_what_stands_between_the_marks():
     script = runpy.run_path(str(ROOT / "scripts" / "update_docs.py"))
     text = "before\n<!-- begin keys -->\nold\n<!-- end keys -->\nafter"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_sam.inference.worker import Worker
     from napari_sam.session.commands import CommandContext
     from napari_sam.session.components import Components
-    from napari_sam.session.keys import KeyBindings
+    from napari_sam.session.keys.bindings import KeyBindings
     from napari_sam.session.snapshot import StatePublisher
     from napari_sam.session.state import Status
     from napari_sam.session.viewing.active_image import PixelChange

@@ -25,9 +25,11 @@ from napari_sam.session.commands import (
 )
 from napari_sam.session.components import Components
 from napari_sam.session.events import Listener, Reactions
-from napari_sam.session.keys import KeyBindings
+from napari_sam.session.keys.bindings import KeyBindings
+from napari_sam.session.keys.choices import KeyChoices
 from napari_sam.session.layers import SessionLayers
 from napari_sam.session.napari_private import unwrapped
+from napari_sam.session.preferences.remembered import RememberedSettings
 from napari_sam.session.settings import ChosenSettings, SessionSettings
 from napari_sam.session.snapshot import StatePublisher
 from napari_sam.session.state import SessionState
@@ -65,10 +67,10 @@ class Session(ChosenSettings):
     ----------
     viewer : napari.Viewer or napari.components.ViewerModel
         The viewer; no window is needed.
-    model : str
-        Name of a model in the registry, or path of a checkpoint.
-    device : str
-        "auto", a torch device, or the address of a Dask scheduler whose workers encode planes.
+    model : str, optional
+        Name of a model in the registry, or path of a checkpoint; by default the bundled one.
+    device : str, optional
+        "auto", which is the default, a torch device, or the address of a Dask scheduler whose workers encode planes.
     image : Image, optional
         Layer to work on; by default the active one, and the next that becomes active, until one is set.
     post : callable, optional
@@ -79,6 +81,9 @@ class Session(ChosenSettings):
     held : callable, optional
         Tells whether the person holds a mouse button down: a plane whose contrast is being dragged is encoded when that
         ends. Called from the inference thread.
+    remember : bool
+        Whether settings and keys that are not given here are those of the last session, as in the dock, and are kept
+        for the next one when they change. A script begins with the defaults, and leaves nothing behind.
 
     Attributes
     ----------
@@ -86,6 +91,8 @@ class Session(ChosenSettings):
         What to listen to.
     actions : mapping of str to Action
         The commands with their words and keys.
+    keys : KeyChoices
+        Which keys run the actions: ``keys.choose("accept", "A")``, ``keys.reset()``.
     settings : SessionSettings
         What the person chose; each is an attribute of the session, too.
     stack : PropagationCommands
@@ -102,24 +109,28 @@ class Session(ChosenSettings):
     def __init__(
         self,
         viewer: Any,
-        model: str = "bundled",
-        device: str = "auto",
+        model: str | None = None,
+        device: str | None = None,
         *,
         image: Image | None = None,
         post: Callable[[Callable[[], None]], None] | None = None,
         engine_factory: EngineFactory | None = None,
         held: Callable[[], bool] | None = None,
+        remember: bool = False,
     ) -> None:
         self.events = SessionEvents(self)
         self.actions: Mapping[str, Action] = ACTIONS
-        self.settings = SessionSettings(model=model, device=device)
+        given = {name: value for name, value in (("model", model), ("device", device)) if value is not None}
+        self.settings = SessionSettings(**given)  # type: ignore[arg-type]  # these two are texts
+        self._remembered = remembered = RememberedSettings(self.settings, given) if remember else None
+        self.keys = KeyChoices() if remembered is None else KeyChoices(remembered.section("keys"), remembered.note_key)
+        load = engine_factory or load_engine
+        backend = InferenceBackend(load if remembered is None else remembered.tolerate_lost_device(load))
         self._worker = Worker(post)
-        self._components = components = Components.make(
-            unwrapped(viewer), self._worker, InferenceBackend(engine_factory or load_engine), self.settings, held
-        )
+        self._components = components = Components.make(unwrapped(viewer), self._worker, backend, self.settings, held)
         self.channels = components.active.mix
         self._publisher = publisher = StatePublisher(components, self.events.state_changed.emit)
-        self._listener = Listener(components, KeyBindings(self))
+        self._listener = Listener(components, KeyBindings(self, self.keys))
         components.propagation.listen_to_removal()
         self._context = context = CommandContext(components, publisher, self._listener.connect_layers)
         self._layers = SessionLayers(components, context, self._listener, publisher)
@@ -135,6 +146,9 @@ class Session(ChosenSettings):
             components.active.start_following()  # after all that listens to the first image is there
         else:
             components.active.choose_image(unwrapped(image))
+        if remembered is not None:
+            components.live.changed.connect(self._on_live_changed)
+            publisher.say(remembered.notice)
         publisher.publish()
 
     @property
@@ -295,4 +309,11 @@ class Session(ChosenSettings):
         self._listener.release()  # else the layers that go below would count as the person's doing
         if unwritten := self._components.release(self._worker):
             show_warning(messages.closed_early(unwritten))
+        if self._remembered is not None:
+            self._remembered.close()
         self.events.closed.emit()
+
+    def _on_live_changed(self) -> None:
+        if self._remembered is not None and (text := self._remembered.give_up_device()):
+            self._context.say(text)
+            self._publisher.publish()

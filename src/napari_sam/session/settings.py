@@ -133,6 +133,9 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
 }
 """What each value goes through before it is taken; the model and the device are found out when they are loaded."""
 
+KEPT_ELSEWHERE = frozenset({"only_empty"})
+"""Settings that are not remembered from one session to the next: they belong to a layer. All others are."""
+
 
 @dataclass
 class SessionSettings:

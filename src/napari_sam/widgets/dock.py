@@ -13,6 +13,7 @@ from napari_sam.inference.worker import Worker
 from napari_sam.session import Session
 from napari_sam.widgets.activity import ActivityEntry
 from napari_sam.widgets.gui_thread import GuiThread, is_mouse_held
+from napari_sam.widgets.keyboard import FocusRing, leaves_dead_control, press_focused
 from napari_sam.widgets.panels.candidates_panel import CandidatesPanel
 from napari_sam.widgets.panels.everything_panel import EverythingPanel
 from napari_sam.widgets.panels.import_panel import dropped_checkpoint
@@ -20,6 +21,7 @@ from napari_sam.widgets.panels.keys_panel import KeysPanel
 from napari_sam.widgets.panels.objects.correct_panel import CorrectPanel
 from napari_sam.widgets.panels.prompt_panel import PromptPanel
 from napari_sam.widgets.panels.propagation_panel import PropagationPanel
+from napari_sam.widgets.panels.settings.settings_panel import SettingsPanel
 from napari_sam.widgets.panels.source_panel import SourcePanel
 from napari_sam.widgets.panels.status_panel import StatusPanel
 from napari_sam.widgets.panels.target_panel import TargetPanel
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
     import napari.viewer
     from napari.layers import Image
-    from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
+    from qtpy.QtGui import QDragEnterEvent, QDropEvent, QKeyEvent, QShowEvent
 
     from napari_sam.session.state import SessionState
     from napari_sam.widgets.controls.collapsible import CollapsibleSection
@@ -80,7 +82,9 @@ class SamDock(QWidget):
         self._gui_thread = GuiThread()
         # Besides the session's: a download must not keep a click waiting.
         self._worker = Worker(self._gui_thread.post)
-        self.session = Session(viewer, post=self._gui_thread.post, engine_factory=engine_factory, held=is_mouse_held)
+        self.session = Session(
+            viewer, post=self._gui_thread.post, engine_factory=engine_factory, held=is_mouse_held, remember=True
+        )
 
         self.source = SourcePanel(self.session, self._worker)
         self.status = StatusPanel(self.session.cancel)
@@ -91,7 +95,8 @@ class SamDock(QWidget):
         self.stack = PropagationPanel(self.session)
         self.everything = EverythingPanel(self.session)
         self.words = WordsPanel(self.session, self._worker, self.everything.scope)
-        self.keys = KeysPanel(self.session.actions.values())
+        self.settings = SettingsPanel(self.session, self._worker)
+        self.keys = KeysPanel(self.session)
         self._activity = ActivityEntry(self.session.cancel)
         self._scroll = QScrollArea()
         self._build()
@@ -140,6 +145,15 @@ class SamDock(QWidget):
             event.acceptProposedAction()
             self.source.model.importing.start(path)
 
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Press the focused control, or give the keyboard back; all other keys are napari's."""
+        if event is None or not press_focused(self, event):
+            super().keyPressEvent(event)
+
+    def focusNextPrevChild(self, next: bool) -> bool:
+        """Go to the next control; from one that was greyed out under the person's hands, to the canvas."""
+        return leaves_dead_control(self) or super().focusNextPrevChild(next)
+
     def showEvent(self, event: QShowEvent | None) -> None:
         """Find the window, to hear when it closes: napari has no event for that."""
         super().showEvent(event)
@@ -178,9 +192,10 @@ class SamDock(QWidget):
         column.setContentsMargins(6, 2, 6, 6)
         column.setSpacing(6)
         upper = (self.source, self.status, self.prompt, self.candidates, self.target, self.correct)
-        for panel in (*upper, self.stack, self.everything, self.words, self.keys):
+        for panel in (*upper, self.stack, self.everything, self.words, self.settings, self.keys):
             column.addWidget(panel)
         column.addStretch(1)
+        FocusRing(panels)
         scroll = self._scroll
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setWidgetResizable(True)
@@ -189,7 +204,7 @@ class SamDock(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll)
-        for section in (self.stack, self.everything, self.words, self.keys):
+        for section in (self.stack, self.everything, self.words, self.settings, self.keys):
             section.toggled.connect(partial(self._on_section_toggled, section))
         if (bar := scroll.verticalScrollBar()) is not None:
             bar.rangeChanged.connect(self._on_scroll_range_changed)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import QObject, QSize, Qt
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QPushButton, QSizePolicy
 
 from napari_sam.widgets.controls.narrow import line_height
 
 if TYPE_CHECKING:
+    from qtpy.QtWidgets import QWidget
+
     from napari_sam.session import Session
     from napari_sam.session.actions import Action
     from napari_sam.session.state import SessionState
@@ -28,6 +30,31 @@ def keys_text(keys: tuple[str, ...]) -> str:
     return " or ".join(QKeySequence(name).toString(QKeySequence.SequenceFormat.NativeText) for name in names)
 
 
+class KeyTooltip(QObject):
+    """The tooltip of a widget, which ends with the keys of an action, and goes with them.
+
+    Parameters
+    ----------
+    widget : QWidget
+        Whose tooltip.
+    session : Session
+        Whose keys.
+    action : str
+        The action.
+    text : str
+        What stands before the keys.
+    """
+
+    def __init__(self, widget: QWidget, session: Session, action: str, text: str) -> None:
+        super().__init__(widget)
+        self._widget, self._keys, self._action, self._text = widget, session.keys, action, text
+        self._keys.changed.connect(self._on_keys_changed)
+        self._on_keys_changed()
+
+    def _on_keys_changed(self) -> None:
+        self._widget.setToolTip(f"{self._text}{keys_text(self._keys.of(self._action))}")
+
+
 class ActionButton(QPushButton):
     """A push button for one action.
 
@@ -43,12 +70,11 @@ class ActionButton(QPushButton):
         super().__init__(action.title)
         self._action = action
         self._session = session
-        keys = keys_text(action.keys)
-        self.setToolTip(f"{action.tooltip}\nKey: {keys}" if keys else action.tooltip)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         # The keyboard stays with the canvas: a click on a button must not turn Enter or Space into another click.
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.clicked.connect(self._on_clicked)
+        KeyTooltip(self, session, action.id, f"{action.tooltip}\nKey: ")
 
     def sizeHint(self) -> QSize:
         """Return room for the words; Qt's styles ask for more, which four buttons in a row have not."""

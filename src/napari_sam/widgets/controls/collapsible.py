@@ -23,6 +23,7 @@ class CollapsibleSection(QCollapsible):
         self.setDuration(0)  # a section that grows while one looks at it is hard to bring into view
         self.toggleButton().setStyleSheet(_STYLE)
         self.toggleButton().setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.toggleButton().setToolTip(f"Show or hide the section {title}.")
         for layout in (self.layout(), self.content().layout()):
             if layout is not None:
                 layout.setContentsMargins(0, 0, 0, 0)

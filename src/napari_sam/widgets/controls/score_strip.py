@@ -51,6 +51,7 @@ class ScoreStrip(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setMouseTracking(True)
+        self.setToolTip("How far the object can be trusted on each plane. Click a plane to go there.")
         self._describe()
 
     def draw(self, state: StackState) -> None:

@@ -1,4 +1,4 @@
-"""A button of a section: as wide as there is room, and the keyboard stays with the canvas."""
+"""A button of a section: as wide as there is room, and a click leaves the keyboard with the canvas."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def section_button(text: str, help: str, run: Callable[[], object]) -> QPushButt
     button = QPushButton(text)
     button.setToolTip(help)
     button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     # Qt hands over whether the button is checked, which `run` does not take.
     button.clicked.connect(lambda: run())
     return button

@@ -38,6 +38,8 @@ class CandidateCard(QAbstractButton):
         self._number = number
         self._image: QImage | None = None
         self.setCheckable(True)
+        self.setAccessibleName(f"Candidate {number}")
+        self.setToolTip("A mask that the model offers.")
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         policy.setRetainSizeWhenHidden(True)  # so that nothing moves when candidates come and go
         self.setSizePolicy(policy)

@@ -78,7 +78,11 @@ class EverythingPanel(CollapsibleSection):
         self.place.show_rows(_PLACES, _PLANE)
         self.mode.show_rows(_MODES, "auto")
         self.link.show_rows(_LINKS, "depth")
+        self.place.set_help("Where to look for objects.")
+        self.mode.set_help("How objects are looked for.")
         self.link.set_help("What the objects of the planes become when they are accepted.")
+        for combo, name in ((self.place, "Where"), (self.mode, "How"), (self.link, "Link")):
+            combo.setAccessibleName(name)
         self.find_objects = section_button("Find objects", "Find every object, without a click.", self._on_find_clicked)
         self.cancel = section_button("Cancel", "Stop looking for objects.", self._on_cancel_clicked)
         self.score = FilterSlider(

@@ -1,43 +1,206 @@
-"""The legend of keys, folded away until somebody asks."""
+"""The keys, folded away until somebody asks: the legend, where each key can be exchanged for another."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QGridLayout, QWidget
+from qtpy.QtCore import QEvent, Qt, Signal  # type: ignore[attr-defined]  # qtpy renames it, which mypy cannot see
+from qtpy.QtGui import QAction, QKeyEvent, QKeySequence  # type: ignore[attr-defined]  # qtpy moves the first
+from qtpy.QtWidgets import QGridLayout, QPushButton, QSizePolicy, QWidget
 
+from napari_sam.errors import InputError
 from napari_sam.widgets.controls.action_button import keys_text
 from napari_sam.widgets.controls.collapsible import CollapsibleSection
+from napari_sam.widgets.controls.narrow import line_height
+from napari_sam.widgets.controls.section_button import section_button
 from napari_sam.widgets.controls.wrapped_label import WrappedLabel
+from napari_sam.widgets.keyboard import focus_canvas
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from qtpy.QtCore import QSize
+    from qtpy.QtGui import QFocusEvent
 
+    from napari_sam.session import Session
     from napari_sam.session.actions import Action
 
+_HELP = "Click a key, then press the one that you want instead. Backspace brings the first one back, Escape leaves it."
+_WAITING = "Press a key"
+_MODIFIERS = (
+    (Qt.KeyboardModifier.ControlModifier, "Ctrl"),
+    (Qt.KeyboardModifier.AltModifier, "Alt"),
+    (Qt.KeyboardModifier.MetaModifier, "Meta"),
+    (Qt.KeyboardModifier.ShiftModifier, "Shift"),
+)
+_ALONE = frozenset({Qt.Key.Key_Control, Qt.Key.Key_Alt, Qt.Key.Key_Meta, Qt.Key.Key_Shift, Qt.Key.Key_AltGr})
+_NAMES = {"Return": "Enter", "Esc": "Escape", "Del": "Delete", "Ins": "Insert", "PgUp": "PageUp", "PgDown": "PageDown"}
+"""Where napari has another name for a key than Qt."""
 
-class KeysPanel(CollapsibleSection):
-    """Lists every action that has a key.
+
+def pressed_key(event: QKeyEvent) -> str:
+    """Write the key of an event as napari does, such as "Ctrl-Shift-Z"; "" for a modifier that is pressed alone."""
+    if event.key() in _ALONE:
+        return ""
+    name = QKeySequence(event.key()).toString(QKeySequence.SequenceFormat.PortableText)
+    held = [text for modifier, text in _MODIFIERS if event.modifiers() & modifier]
+    return "-".join((*held, _NAMES.get(name, name)))
+
+
+class KeyButton(QPushButton):
+    """Shows the keys of an action, and waits for another one when it is pressed.
 
     Parameters
     ----------
-    actions : iterable of Action
-        The table that the bindings are made from.
+    action : Action
+        Whose keys.
     """
 
-    def __init__(self, actions: Iterable[Action]) -> None:
+    pressed_another = Signal(str)
+    """A key was pressed, as napari writes it."""
+    reset_wanted = Signal()
+    """The keys that the action had at first are wanted."""
+
+    def __init__(self, action: Action) -> None:
+        super().__init__()
+        self._keys = ""
+        self._title = action.title
+        self.setCheckable(True)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setToolTip(f"{action.tooltip}\n{_HELP}")
+        self.setStyleSheet("QPushButton { text-align: left; padding-left: 4px; }")
+        self.toggled.connect(self._on_toggled)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the next key is taken for the action."""
+        return self.isChecked()
+
+    def show_keys(self, text: str) -> None:
+        """Show the keys of the action."""
+        self._keys = text
+        self.setAccessibleName(f"Key of {self._title}: {text}")
+        self.setText(_WAITING if self.waiting else text)
+
+    def sizeHint(self) -> QSize:
+        """Return the height of one line; the width is that of the column."""
+        size = super().sizeHint()
+        size.setHeight(line_height(self))
+        return size
+
+    def minimumSizeHint(self) -> QSize:
+        """Return room for the keys."""
+        size = self.sizeHint()
+        size.setWidth(self.fontMetrics().horizontalAdvance(self._keys) + 12)
+        return size
+
+    def event(self, event: QEvent | None) -> bool:
+        """Take every key while one is awaited, before menus and the Tab order do."""
+        if self.waiting and isinstance(event, QKeyEvent):
+            if event.type() == QEvent.Type.ShortcutOverride:
+                event.accept()
+                return True
+            if event.type() == QEvent.Type.KeyPress:
+                self._take(event)
+                return True
+        return super().event(event)
+
+    def focusOutEvent(self, event: QFocusEvent | None) -> None:
+        """Wait no longer."""
+        self.setChecked(False)
+        super().focusOutEvent(event)
+
+    def _take(self, event: QKeyEvent) -> None:
+        event.accept()
+        # The key that pressed this button may still be held.
+        if event.isAutoRepeat() or not (key := pressed_key(event)):
+            return
+        self.setChecked(False)
+        if key == "Backspace":
+            self.reset_wanted.emit()
+        elif key != "Escape":
+            self.pressed_another.emit(key)
+        focus_canvas(self)
+
+    def _on_toggled(self, waiting: bool) -> None:
+        if waiting:
+            self.setFocus(Qt.FocusReason.OtherFocusReason)
+        self.setText(_WAITING if waiting else self._keys)
+
+
+class KeysPanel(CollapsibleSection):
+    """Lists every action with its keys, and lets the person choose others.
+
+    Parameters
+    ----------
+    session : Session
+        Whose keys these are.
+    """
+
+    def __init__(self, session: Session) -> None:
         super().__init__("Keys")
+        self._session = session
+        self.buttons = {action.id: KeyButton(action) for action in session.actions.values()}
+        self.reset_button = section_button("Reset all keys", "Bring all first keys back.", self._on_reset_clicked)
+        self.help = WrappedLabel()
+        self.help.show_text(_HELP)
+        self._build()
+        session.keys.changed.connect(self._on_keys_changed)
+        self._on_keys_changed()
+
+    def _build(self) -> None:
         legend = QWidget()
         grid = QGridLayout(legend)
         grid.setContentsMargins(4, 0, 0, 4)
-        grid.setSpacing(0)
-        grid.setColumnStretch(0, 5)
-        grid.setColumnStretch(1, 4)
-        for row, action in enumerate(action for action in actions if action.keys):
-            keys, what = WrappedLabel(), WrappedLabel()
-            keys.show_text(keys_text(action.keys))
+        grid.setVerticalSpacing(2)
+        grid.setColumnStretch(0, 1)
+        grid.setColumnStretch(1, 1)
+        for row, (name, button) in enumerate(self.buttons.items()):
+            action, what = self._session.actions[name], WrappedLabel()
             what.show_text(action.title)
             what.setToolTip(action.tooltip)
-            grid.addWidget(keys, row, 0)
+            button.pressed_another.connect(partial(self._choose, name))
+            button.reset_wanted.connect(partial(self._reset, name))
+            grid.addWidget(button, row, 0)
             grid.addWidget(what, row, 1)
+        for widget in (self.help, self.reset_button):
+            grid.addWidget(widget, grid.rowCount(), 0, 1, 2)
         self.addWidget(legend)
+
+    def _choose(self, name: str, key: str) -> None:
+        title = self._session.actions[name].title
+        try:
+            if menu := self._menu_entry(key):
+                raise InputError(f"{key} is napari's {menu}. Choose another key.")
+            self._session.keys.choose(name, key)
+        except InputError as error:
+            self.help.show_text(str(error))
+        else:
+            self.help.show_text(f"{title} has the key {keys_text((key,))} now.")
+
+    def _reset(self, name: str) -> None:
+        try:
+            self._session.keys.reset(name)
+        except InputError as error:
+            self.help.show_text(str(error))
+        else:
+            self.help.show_text(f"{self._session.actions[name].title} has its first key again.")
+
+    def _menu_entry(self, key: str) -> str:
+        """Return the words of an entry of the window's menus that has a key; "" where there is none."""
+        wanted = QKeySequence(key.replace("-", "+"))
+        window = self.window()
+        for action in [] if window is None else window.findChildren(QAction):
+            if wanted in action.shortcuts():
+                return f'"{action.text().replace("&", "")}"'
+        return ""
+
+    def _on_reset_clicked(self) -> None:
+        self._session.keys.reset()
+        self.help.show_text(_HELP)
+
+    def _on_keys_changed(self) -> None:
+        keys = self._session.keys
+        for name, button in self.buttons.items():
+            button.show_keys(keys_text(keys.of(name)))
+        self.reset_button.setEnabled(keys.is_chosen())

@@ -8,7 +8,7 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
 
 from napari_sam.propagation import STRATEGIES
-from napari_sam.widgets.controls.action_button import ActionButton, keys_text
+from napari_sam.widgets.controls.action_button import ActionButton, KeyTooltip
 from napari_sam.widgets.controls.collapsible import CollapsibleSection
 from napari_sam.widgets.controls.narrow import ButtonGrid, ComboRow, NarrowCombo, line_height
 from napari_sam.widgets.controls.score_strip import ScoreStrip
@@ -95,20 +95,25 @@ class PropagationPanel(CollapsibleSection):
         super().__init__("Stack")
         self._session = session
         self.axis = NarrowCombo("No stack")
+        self.axis.setAccessibleName("Axis")
         self.axis.set_help("The axis that the object is carried along: depth, time or another one.")
         self.axis.activated.connect(self._on_axis_activated)
         self.first, self.last = PlaneBox("First plane"), PlaneBox("Last plane")
         self.first.valueChanged.connect(self._on_first_changed)
         self.last.valueChanged.connect(self._on_last_changed)
         self.strategy = NarrowCombo()
+        self.strategy.setAccessibleName("Strategy")
         self.strategy.activated.connect(self._on_strategy_activated)
         self.buttons = {name: ActionButton(session.actions[name], session) for name in _COMMANDS}
         same = session.actions["toggle_same_object"]
         self.same = QCheckBox(same.title)
-        self.same.setToolTip(
+        KeyTooltip(
+            self.same,
+            session,
+            same.id,
             "On: Accept writes the last object again, in place of what this plane carries of it.\n"
             "Off: Accept writes a new object.\nIt is on by itself when what you click is the last object.\n"
-            f"Key: {keys_text(same.keys)}"
+            "Key: ",
         )
         self.same.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.same.clicked.connect(self._on_same_clicked)

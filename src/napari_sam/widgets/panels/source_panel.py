@@ -58,6 +58,7 @@ class SourcePanel(QWidget):
             label.setMinimumHeight(self.image.sizeHint().height())
             if widget is self.channels:
                 self._channels_label = label
+            (self.model.combo if widget is self.model else widget).setAccessibleName(text)
             grid.addWidget(label, i, 0, Qt.AlignmentFlag.AlignTop)
             grid.addWidget(widget, i, 1)
         grid.addWidget(self.machine, len(rows), 1)

@@ -28,6 +28,7 @@ class TargetPanel(QWidget):
         super().__init__()
         self._session = session
         self.combo = NarrowCombo("A new layer, at the first accept", self.read_layers)
+        self.combo.setAccessibleName("Labels layer")
         self.combo.set_help("The Labels layer that accepted objects are written to.")
         self.combo.activated.connect(self._on_combo_activated)
         self.new_button = QPushButton("+")

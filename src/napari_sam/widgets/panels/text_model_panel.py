@@ -41,6 +41,7 @@ class TextModelPanel(QWidget):
         super().__init__()
         # A folder may have come or gone since the list was last open.
         self.combo = NarrowCombo(read=self._read)
+        self.combo.setAccessibleName("Model of words")
         self.combo.setItemDelegate(ModelDelegate(self.combo))
         self.combo.activated.connect(self._on_combo_activated)
         self.terms = WrappedLabel()

@@ -45,7 +45,8 @@ class WordsPanel(CollapsibleSection):
         self._scope = scope
         self.words = TypedLine("nucleus, mitosis", "What to look for, in English; commas between phrases make classes.")
         self.negative = TypedLine("background dirt", "What looks like it and is not wanted; this helps most.")
-        for line in (self.words, self.negative):
+        for line, name in ((self.words, "Words"), (self.negative, "But not")):
+            line.setAccessibleName(name)
             # Either is the end of typing.
             for ended in (line.entered, line.left):
                 ended.connect(partial(focus_canvas, line))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from napari_sam.session.settings import TEMPOS
-from napari_sam.widgets.controls.action_button import keys_text
+from napari_sam.widgets.controls.action_button import KeyTooltip
 from napari_sam.widgets.controls.section_button import section_button
 
 if TYPE_CHECKING:
@@ -29,19 +29,17 @@ class TempoRow(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        key = keys_text(session.actions["next_tempo"].keys)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
         row.addWidget(QLabel("Tempo"))
         self.buttons = {
-            choice.name: section_button(
-                choice.title, f"{choice.tooltip}\nKey for the next tempo: {key}", partial(self._choose, choice.name)
-            )
+            choice.name: section_button(choice.title, choice.tooltip, partial(self._choose, choice.name))
             for choice in TEMPOS
         }
         for choice in TEMPOS:
             button = self.buttons[choice.name]
+            KeyTooltip(button, session, "next_tempo", f"{choice.tooltip}\nKey for the next tempo: ")
             button.setCheckable(True)
             button.setAccessibleName(f"Tempo: {choice.title.lower()}")
             row.addWidget(button, 1)

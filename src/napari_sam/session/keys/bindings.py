@@ -11,9 +11,10 @@ from napari.utils.key_bindings import coerce_keybinding
 from napari_sam.session.actions import ACTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from napari_sam.session.actions import Action, Commands
+    from napari_sam.session.keys.choices import KeyChoices
 
 _VERTEX_MODES = frozenset({"add_path", "add_polyline", "add_polygon", "add_polygon_lasso", "polygon"})
 """Modes of a layer in which napari's Enter and Escape end a shape; in the others these keys do nothing."""
@@ -27,21 +28,31 @@ class KeyBindings:
     and Labels layers are shared: they end a shape that is drawn vertex by vertex, as in napari, and are the session's
     otherwise.
 
+    A key that is held acts once. napari drops the repeats of a key whose release a binding waits for, in all versions,
+    and those of other keys until 0.9 only; therefore each binding is a generator, which waits for it.
+
     Parameters
     ----------
     commands : Commands
         What runs, such as a session; held weakly, because viewers keep their bindings.
+    choices : KeyChoices
+        Which keys; when they change, all is bound anew.
     """
 
-    def __init__(self, commands: Commands) -> None:
+    def __init__(self, commands: Commands, choices: KeyChoices) -> None:
         self._commands = weakref.ref(commands)
+        self._choices = choices
+        self._places: list[Any] = []
         self._bound: list[tuple[Any, str]] = []
+        choices.changed.connect(self._on_choices_changed)
 
     def bind(self, place: Any) -> None:
         """Bind all actions on a layer or a viewer; what is bound there already stays."""
+        if not any(other is place for other in self._places):
+            self._places.append(place)
         mine = {key for other, key in self._bound if other is place}
         for action in ACTIONS.values():
-            for key in action.keys:
+            for key in self._choices.of(action.id):
                 if key not in mine and (call := self._call(place, key, action)) is not None:
                     place.bind_key(key, call)
                     self._bound.append((place, key))
@@ -52,16 +63,28 @@ class KeyBindings:
             if place is None or other is place:
                 other.bind_key(key, None)  # None takes a binding away
         self._bound = [] if place is None else [(other, key) for other, key in self._bound if other is not place]
+        self._places = [] if place is None else [other for other in self._places if other is not place]
 
-    def _call(self, place: Any, key: str, action: Action) -> Callable[[Any], None] | None:
+    def _on_choices_changed(self) -> None:
+        places = self._places
+        self.release()
+        for place in places:
+            self.bind(place)
+
+    def _call(self, place: Any, key: str, action: Action) -> Callable[[Any], Iterator[None]] | None:
         """Make what a key calls at a place; None where the key is not free."""
         # The reference alone: what is bound outlives the session, and must not hold it.
         find = self._commands
 
-        def run(_place: Any) -> None:
+        def run() -> None:
             # As a button that is greyed out, a key does nothing then.
             if (commands := find()) is not None and action.enabled(commands.state):
                 action.run(commands)
+
+        def press(place: Any) -> Iterator[None]:
+            del place  # napari keeps the generator until the release, which is never seen where the window loses focus
+            run()
+            yield
 
         binding = coerce_keybinding(key)
         if binding in place.keymap:  # bound on this very layer or viewer by somebody else
@@ -70,14 +93,16 @@ class KeyBindings:
         maps = [vars(kind).get("class_keymap", {}) for kind in type(place).__mro__]
         napari_own = next((keymap[binding] for keymap in maps if binding in keymap), None)
         if napari_own is None:
-            return run
+            return press
         if not (isinstance(place, Shapes | Labels) and key in ("Enter", "Escape")):
             return None
 
-        def run_or_end_shape(layer: Shapes | Labels) -> None:
+        def press_or_end_shape(layer: Shapes | Labels) -> Iterator[None]:
             if str(layer.mode) in _VERTEX_MODES:
                 napari_own(layer)
             else:
-                run(layer)
+                run()
+            del layer
+            yield
 
-        return run_or_end_shape
+        return press_or_end_shape

@@ -1,0 +1,1 @@
+"""Keys: which ones the person chose for the actions, and their bindings on layers and viewer."""

@@ -1,0 +1,112 @@
+"""Keys that the person chooses: refused with words where they clash, bound everywhere, and remembered."""
+
+from __future__ import annotations
+
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Labels
+from napari.utils.key_bindings import KeymapHandler, coerce_keybinding
+from session_scenery import DISCS
+
+from napari_sam.errors import InputError
+from napari_sam.session.actions import ACTIONS
+from napari_sam.session.keys.choices import KeyChoices
+from napari_sam.session.preferences.store import PreferenceStore
+
+
+@pytest.fixture
+def napari_brush(monkeypatch):
+    """What napari binds on labels layers when its window opens."""
+    monkeypatch.setattr(Labels, "class_keymap", {coerce_keybinding("B"): lambda layer: None})
+    monkeypatch.setattr(ViewerModel, "class_keymap", {coerce_keybinding("Ctrl-G"): lambda viewer: None})
+
+
+def press(session, viewer, key):
+    handler = KeymapHandler()
+    handler.keymap_providers = [session.points, viewer]
+    handler.press_key(key)
+
+
+def test_the_new_key_acts_and_the_old_one_does_not(session, viewer):
+    session.points.add(DISCS[0])
+    session.wait(60)
+    session.keys.choose("accept", "Shift-F8")
+    press(session, viewer, "Enter")
+    assert session.target is None
+    press(session, viewer, "Shift-F8")
+    assert session.target.data.max() == 1
+    session.keys.reset("accept")
+    assert session.keys.of("accept") == ACTIONS["accept"].keys
+    assert not session.keys.is_chosen()
+    session.points.add(DISCS[1])
+    session.wait(60)
+    press(session, viewer, "Enter")
+    assert session.target.data.max() == 2
+
+
+def test_layers_that_come_later_have_it_too(session, viewer):
+    session.keys.choose("tool_box", "F8")
+    session.use_tool("positive")
+    handler = KeymapHandler()
+    handler.keymap_providers = [session.shapes, viewer]
+    handler.press_key("F8")
+    assert session.state.tool == "box"
+
+
+def test_closing_takes_the_new_keys_away(session, viewer):
+    session.keys.choose("tool_box", "F8")
+    session.close()
+    assert coerce_keybinding("F8") not in viewer.keymap and coerce_keybinding("W") not in viewer.keymap
+
+
+def test_clashes_are_refused_with_words(napari_brush):
+    keys = KeyChoices()
+    for key, words in (
+        ("N", "N is the key of Next candidate."),
+        ("Shift-Enter", "Shift-Enter is the key of Accept."),
+        ("B", "napari uses B on labels layers."),
+        ("Ctrl-G", "napari uses Ctrl-G in its window."),
+        ("Shift-?", "Shift-[?] cannot be used."),
+        ("Tab", "Tab cannot be used."),
+        ("", " cannot be used."),
+    ):
+        with pytest.raises(InputError, match=words):
+            keys.choose("clear", key)
+    assert keys.of("clear") == ACTIONS["clear"].keys and not keys.is_chosen("clear")
+
+
+def test_a_key_that_was_given_up_can_be_had_and_is_not_taken_back_by_stealth(napari_brush):
+    keys = KeyChoices()
+    keys.choose("next_candidate", "F8")
+    keys.choose("clear", "N")
+    with pytest.raises(InputError, match="N is the key of Clear now"):
+        keys.reset("next_candidate")
+    assert keys.of("next_candidate") == ("F8",)
+    keys.reset()
+    assert keys.of("next_candidate") == ("N",) and keys.of("clear") == ("Shift-C",)
+
+
+def test_enter_can_be_had_again_although_napari_has_it_on_shapes(session):
+    session.keys.choose("accept", "F8")
+    session.keys.choose("accept", "Enter")
+    assert session.keys.of("accept") == ("Enter",)
+
+
+def test_they_are_remembered(image, open_session):
+    first = open_session(remember=True)
+    first.keys.choose("accept", "F8")
+    first.keys.choose("clear", "F5")
+    first.keys.reset("clear")
+    first.close()
+    assert PreferenceStore().read()["keys"] == {"accept": ["F8"]}
+    assert open_session(remember=True).keys.of("accept") == ("F8",)
+    assert open_session().keys.of("accept") == ACTIONS["accept"].keys
+
+
+def test_what_the_file_says_wrongly_is_passed_over():
+    keys = KeyChoices(
+        {"accept": ["F8"], "no_action": ["Z"], "undo": "Z", "redo": ["Tab"], "clear": [], "propagate": [3]}
+    )
+    assert keys.of("accept") == ("F8",)
+    for name in ("undo", "redo", "clear", "propagate"):
+        assert keys.of(name) == ACTIONS[name].keys
