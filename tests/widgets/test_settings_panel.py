@@ -37,7 +37,7 @@ def choose(combo, data: object) -> None:
 
 def test_what_the_model_looks_at_is_chosen_and_remembered(open_settings):
     desk = open_settings()
-    assert desk.dock.settings.region.currentText() == "the object's surroundings"
+    assert desk.dock.settings.region.currentText() == "object's surroundings"
     choose(desk.dock.settings.region, "screen")
     desk.dock.settings.prefetch.click()
     assert desk.session.region == "screen" and not desk.session.prefetch
@@ -47,7 +47,7 @@ def test_what_the_model_looks_at_is_chosen_and_remembered(open_settings):
     assert desk.dock.settings.region.currentText() == "what is on screen"
     assert not desk.dock.settings.prefetch.isChecked()
     desk.session.region = "object"  # a script's choice is shown
-    assert desk.dock.settings.region.currentText() == "the object's surroundings"
+    assert desk.dock.settings.region.currentText() == "object's surroundings"
 
 
 def test_the_cache_is_shown_limited_and_cleared(open_settings, qtbot):

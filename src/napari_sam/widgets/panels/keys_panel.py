@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, Qt, Signal  # type: ignore[attr-defined]  # qtpy renames it, which mypy cannot see
-from qtpy.QtGui import QAction, QKeyEvent, QKeySequence  # type: ignore[attr-defined]  # qtpy moves the first
+from qtpy.QtCore import QEvent, QSize, Qt, Signal  # type: ignore[attr-defined]  # qtpy renames it, which mypy cannot see
+from qtpy.QtGui import QKeyEvent, QKeySequence
 from qtpy.QtWidgets import QGridLayout, QPushButton, QSizePolicy, QWidget
 
 from napari_sam.errors import InputError
@@ -18,14 +18,14 @@ from napari_sam.widgets.controls.wrapped_label import WrappedLabel
 from napari_sam.widgets.keyboard import focus_canvas
 
 if TYPE_CHECKING:
-    from qtpy.QtCore import QSize
-    from qtpy.QtGui import QFocusEvent
+    from qtpy.QtGui import QFocusEvent, QResizeEvent
 
     from napari_sam.session import Session
     from napari_sam.session.actions import Action
 
 _HELP = "Click a key, then press the one that you want instead. Backspace brings the first one back, Escape leaves it."
 _WAITING = "Press a key"
+_WIDTH = 100  # logical pixels
 _MODIFIERS = (
     (Qt.KeyboardModifier.ControlModifier, "Ctrl"),
     (Qt.KeyboardModifier.AltModifier, "Alt"),
@@ -63,11 +63,10 @@ class KeyButton(QPushButton):
     def __init__(self, action: Action) -> None:
         super().__init__()
         self._keys = ""
-        self._title = action.title
+        self._title, self._help = action.title, action.tooltip
         self.setCheckable(True)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setToolTip(f"{action.tooltip}\n{_HELP}")
         self.setStyleSheet("QPushButton { text-align: left; padding-left: 4px; }")
         self.toggled.connect(self._on_toggled)
 
@@ -80,19 +79,21 @@ class KeyButton(QPushButton):
         """Show the keys of the action."""
         self._keys = text
         self.setAccessibleName(f"Key of {self._title}: {text}")
-        self.setText(_WAITING if self.waiting else text)
+        self.setToolTip(f"{text}\n{self._help}\n{_HELP}")
+        self._draw()
 
     def sizeHint(self) -> QSize:
         """Return the height of one line; the width is that of the column."""
-        size = super().sizeHint()
-        size.setHeight(line_height(self))
-        return size
+        return QSize(_WIDTH, line_height(self))
 
     def minimumSizeHint(self) -> QSize:
-        """Return room for the keys."""
-        size = self.sizeHint()
-        size.setWidth(self.fontMetrics().horizontalAdvance(self._keys) + 12)
-        return size
+        """Return room for most keys."""
+        return self.sizeHint()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Cut the keys where there is no room for all; the tooltip has them."""
+        super().resizeEvent(event)
+        self._draw()
 
     def event(self, event: QEvent | None) -> bool:
         """Take every key while one is awaited, before menus and the Tab order do."""
@@ -125,7 +126,11 @@ class KeyButton(QPushButton):
     def _on_toggled(self, waiting: bool) -> None:
         if waiting:
             self.setFocus(Qt.FocusReason.OtherFocusReason)
-        self.setText(_WAITING if waiting else self._keys)
+        self._draw()
+
+    def _draw(self) -> None:
+        elided = self.fontMetrics().elidedText(self._keys, Qt.TextElideMode.ElideRight, self.width() - 10)
+        self.setText(_WAITING if self.waiting else elided)
 
 
 class KeysPanel(CollapsibleSection):
@@ -153,8 +158,8 @@ class KeysPanel(CollapsibleSection):
         grid = QGridLayout(legend)
         grid.setContentsMargins(4, 0, 0, 4)
         grid.setVerticalSpacing(2)
-        grid.setColumnStretch(0, 1)
-        grid.setColumnStretch(1, 1)
+        grid.setColumnStretch(0, 5)
+        grid.setColumnStretch(1, 4)
         for row, (name, button) in enumerate(self.buttons.items()):
             action, what = self._session.actions[name], WrappedLabel()
             what.show_text(action.title)
@@ -190,9 +195,11 @@ class KeysPanel(CollapsibleSection):
         """Return the words of an entry of the window's menus that has a key; "" where there is none."""
         wanted = QKeySequence(key.replace("-", "+"))
         window = self.window()
-        for action in [] if window is None else window.findChildren(QAction):
-            if wanted in action.shortcuts():
-                return f'"{action.text().replace("&", "")}"'
+        # Of each widget: who made an action need not have put it into the window.
+        for widget in [] if window is None else (window, *window.findChildren(QWidget)):
+            for action in widget.actions():
+                if wanted in action.shortcuts():
+                    return f'"{action.text().replace("&", "")}"'
         return ""
 
     def _on_reset_clicked(self) -> None:

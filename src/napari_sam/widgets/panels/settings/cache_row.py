@@ -99,8 +99,8 @@ class CacheRow(QWidget):
         self.words.show_text(f"Embeddings: {format_bytes(usage.nbytes)} of {format_bytes(usage.limit)} on disk.")
         self.clear.setEnabled(usage.nbytes > 0)
         sizes = sorted({*_LIMITS, *filter(None, (usage.chosen,))})
-        default = "" if usage.chosen else f": {format_bytes(usage.limit)}"
-        rows = [ComboRow(f"As the disk allows{default}", None), *(ComboRow(format_bytes(n), n) for n in sizes)]
+        rows = [ComboRow("Default", None, "A tenth of what is free on the disk, 10 GB at most.")]
+        rows += [ComboRow(format_bytes(size), size) for size in sizes]
         self.limit.show_rows(rows, usage.chosen)
 
     def _on_limit_activated(self, index: int) -> None:

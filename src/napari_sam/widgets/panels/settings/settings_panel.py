@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_sam.session import Session
 
 _REGIONS = (
-    ComboRow("the object's surroundings", "object", "As much as the object needs, at full detail."),
+    ComboRow("object's surroundings", "object", "As much as the object needs, at full detail."),
     ComboRow("what is on screen", "screen", "Zoom in to give the model more detail, out to give it more around."),
 )
 
