@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox
 
-from napari_sam.widgets.controls.action_button import keys_text
+from napari_sam.widgets.controls.action_button import KeyTooltip
 
 if TYPE_CHECKING:
     from napari_sam.session import Session
@@ -27,7 +27,7 @@ class HoverBox(QCheckBox):
         action = session.actions["toggle_hover"]
         super().__init__(action.title)
         self._session = session
-        self.setToolTip(f"{action.tooltip}\nKey: {keys_text(action.keys)}")
+        KeyTooltip(self, session, action.id, f"{action.tooltip}\nKey: ")
         self.setAccessibleName("Preview under the cursor")
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.clicked.connect(self._on_clicked)
