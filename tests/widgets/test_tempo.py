@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from desk import LEFT, RADIUS, RIGHT, SHAPE
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
 
 
 def test_the_tempo_is_chosen_by_button_and_by_key(open_desk):
@@ -98,3 +100,80 @@ def test_a_background_point_goes_before_the_click_that_writes(open_desk):
     desk.press_key(Qt.Key.Key_X)
     desk.click(LEFT)
     assert np.array_equal(masks(desk)[1], disc_at(LEFT)) and not len(desk.session.points.data)
+
+
+# -- level ----------------------------------------------------------------------------------------
+
+
+def area(desk, label):
+    return int((np.asarray(desk.session.target.data) == label).sum())
+
+
+def test_the_level_that_is_accepted_is_shown_first_and_named(open_desk):
+    desk = open_desk()
+    level = desk.dock.candidates.level
+    desk.click(LEFT)
+    assert level.currentText() == "Level: best score"
+    desk.press_key(Qt.Key.Key_N)  # the largest of the three
+    desk.press_key(Qt.Key.Key_Return)
+    assert level.currentText() == "Level: whole"
+    desk.click(RIGHT)
+    assert desk.dock.candidates.cards[1].isChecked() and desk.preview().sum() == area(desk, 1)
+    # The card of the best score leads back.
+    desk.press_button(desk.dock.candidates.cards[0])
+    desk.press_key(Qt.Key.Key_Return)
+    assert level.currentText() == "Level: best score"
+
+
+def test_the_level_is_chosen_by_its_name_and_turbo_writes_it(open_desk):
+    desk = open_desk()
+    desk.press_key(Qt.Key.Key_Y)
+    level = desk.dock.candidates.level
+    level.activated.emit(level.findText("Level: subpart"))
+    desk.click(LEFT)
+    level.activated.emit(level.findText("Level: best score"))
+    desk.click(RIGHT)
+    assert area(desk, 1) < area(desk, 2) == disc_at(RIGHT).sum()
+
+
+# -- hover ----------------------------------------------------------------------------------------
+
+
+def hover(desk, position):
+    """Move the mouse over a data pixel of the image, and wait until what follows from it is drawn."""
+    QTest.mouseMove(desk.canvas.native, desk.pixel(position))
+    QApplication.processEvents()
+    desk.qtbot.waitUntil(lambda: not desk.session._worker.busy("hover"), timeout=60_000)
+    QApplication.processEvents()
+
+
+def test_the_mask_under_the_cursor_is_shown_and_goes_with_it(open_desk):
+    desk = open_desk()
+    hover(desk, (5, 5))
+    assert desk.session._components.preview.layer is None
+    desk.press_button(desk.dock.prompt.hover)
+    assert desk.session.hover and desk.dock.prompt.hover.isChecked()
+    encoded = desk.engine.embedded
+    hover(desk, LEFT)
+    assert np.array_equal(desk.preview(), disc_at(LEFT)) and desk.session.target is None
+    hover(desk, RIGHT)
+    assert np.array_equal(desk.preview(), disc_at(RIGHT))
+    QApplication.sendEvent(desk.canvas.native, QEvent(QEvent.Type.Leave))
+    QApplication.processEvents()
+    assert not desk.preview().any()
+    assert desk.session._worker.busy() is False and encoded > 0 and len(desk.engine.loaded) == 1
+
+
+def test_a_click_and_then_the_object_itself_take_its_place(open_desk):
+    desk = open_desk()
+    desk.click((5, 5))
+    desk.press_key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    desk.press_key(Qt.Key.Key_H)
+    assert desk.session.hover
+    hover(desk, RIGHT)
+    assert desk.preview()[RIGHT]
+    desk.click(LEFT)
+    hover(desk, RIGHT)
+    assert np.array_equal(desk.preview(), disc_at(LEFT)) and desk.session.state.candidates
+    desk.press_key(Qt.Key.Key_H)
+    assert not desk.session.hover and desk.preview()[LEFT]

@@ -108,6 +108,14 @@ def test_it_looks_different_from_a_candidate(session, move):
     assert not session._components.hover.is_shown and session.state.candidates
 
 
+def test_it_begins_where_the_cursor_is_when_it_is_switched_on(session, move, disc):
+    session.hover = False
+    move(FIRST)
+    session.hover = True
+    session.wait()
+    assert np.array_equal(shown(session), disc[0])
+
+
 # -- when it goes ---------------------------------------------------------------------------------
 
 

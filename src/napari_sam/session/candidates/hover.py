@@ -107,6 +107,10 @@ class HoverPreview:
             connect("viewer", self._active.view_changed, self.hide)
             connect("viewer", self._active.image_changed, self.hide)
             connect("viewer", self._active.pixels_changed, self.hide)
+            # Switched on by its key, the cursor is over an object already.
+            if self._viewer.mouse_over_canvas:
+                self._position = tuple(self._viewer.cursor.position)
+                self.follow()
         elif not wanted:
             if self._callback in callbacks:
                 callbacks.remove(self._callback)
