@@ -1,8 +1,8 @@
 """What the preview under the cursor costs the cursor: time on the GUI thread for each move of the mouse.
 
-The mouse goes over the fluorescence sample in a window, with the preview off and then on; the bundled model answers. The
-callback of the move is timed by itself, by the clock and by the processor time of the GUI thread, which does not count
-what other processes take; so is showing an answer, which comes after the move.
+The mouse goes over the fluorescence sample in a window, with the preview off and then on; the bundled model answers.
+The callback of the move is timed by itself, by the clock and by the processor time of the GUI thread, which does not
+count what other processes take; so is showing an answer, which comes after the move.
 
     scripts/on-screen.sh .venv/bin/python benchmarks/hover.py [--moves 200]
 """
