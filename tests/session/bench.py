@@ -12,7 +12,7 @@ from napari.components import ViewerModel
 from napari.layers import Labels
 from stepped import SteppedWorker
 
-from napari_sam.journal import decode_mask
+from napari_sam.journal import decode_mask, read_journal
 from napari_sam.prompts import BoxPrompt, PointPrompt, PromptSet
 from napari_sam.session import Session, messages
 from napari_sam.session import session as session_module
@@ -76,7 +76,7 @@ class Bench:
         finally:
             session_module.Worker = original
         self.session.prefetch = False
-        self._read = self._read_to = 0
+        self._read = 0
         self.model.start()
         self._contents = self._drawn()
         self._note()
@@ -257,14 +257,11 @@ class Bench:
 
     def _check_journal(self):
         """Compare what the journal says more than at the last look."""
-        path, expected = self.session._components.recorder.path, self.model.journal
-        if self._read < len(expected) or (path is not None and path.stat().st_size > self._read_to):
-            text = path.read_bytes()[self._read_to :]
-            self._read_to += len(text)
-            for record in map(json.loads, text.splitlines()):
-                if "kind" in record:
-                    self._compare(record, expected[self._read])
-                    self._read += 1
+        recorder, expected = self.session._components.recorder, self.model.journal
+        if self._read < len(expected) or recorder.count > self._read:
+            for record in read_journal(recorder.path, recorder.session)[self._read :]:
+                self._compare(record, expected[self._read])
+                self._read += 1
         assert self._read == len(expected), f"not in the journal: {expected[self._read :]}"
 
     def _compare(self, record, expected):

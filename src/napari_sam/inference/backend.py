@@ -119,7 +119,14 @@ class InferenceBackend:
         pairs = zip(answer.pictures, answer.found, strict=True)
         backdrops = tuple(_backdrop(picture.plane, one.mask) for picture, one in pairs)
         return PlaneAnswer(
-            request, engine.device_text, engine.notice, answer.pictures, answer.candidates, answer.found, backdrops
+            request,
+            engine.device_text,
+            engine.notice,
+            answer.pictures,
+            answer.candidates,
+            answer.found,
+            backdrops,
+            weights=str(getattr(engine.predictor, "weights", "")),
         )
 
     def prepare(self, request: PlaneRequest, progress: Progress) -> None:

@@ -18,6 +18,7 @@ from napari_sam.prompts import MaskPrompt
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from napari_sam.inference.rounds import PromptRound
     from napari_sam.inference.search import CropCandidate
     from napari_sam.inference.starting import StartingMask
     from napari_sam.planes import Crop
@@ -39,15 +40,20 @@ class PreviousMask:
         Digest of the pixels that it was made from; it is of no use for others. None where the caller vouches for them.
     box : ((float, float), (float, float)) or None
         First and last pixel of the mask's bounding box, data pixels of the plane; None when it is empty.
+    rounds : tuple of PromptRound
+        What was asked to come to it, oldest first; empty where nobody kept that.
     """
 
     mask: MaskPrompt
     crop: Crop
     digest: str | None = None
     box: tuple[tuple[float, float], tuple[float, float]] | None = None
+    rounds: tuple[PromptRound, ...] = ()
 
     @classmethod
-    def of(cls, found: CropCandidate, picture: CropPicture) -> PreviousMask:
+    def of(
+        cls, found: CropCandidate, picture: CropPicture, rounds: tuple[PromptRound, ...] = ()
+    ) -> PreviousMask:
         """Keep a candidate for the next prompts.
 
         Parameters
@@ -56,13 +62,15 @@ class PreviousMask:
             The one that the person chose.
         picture : CropPicture
             What it was found in.
+        rounds : tuple of PromptRound
+            What was asked to come to it.
         """
         box = None
         if found.box is not None:
             # Plain numbers: these records are compared by value, and arrays do not give one truth.
             (top, left), (bottom, right) = (corner.tolist() for corner in found.box)
             box = (top, left), (bottom, right)
-        return cls(MaskPrompt(found.logits), found.crop, picture.digest, box)
+        return cls(MaskPrompt(found.logits), found.crop, picture.digest, box, rounds)
 
 
 @dataclass(frozen=True, slots=True)

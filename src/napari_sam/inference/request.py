@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from napari_sam.inference.rounds import PromptRound
 from napari_sam.planes import whole
 from napari_sam.prompts import PromptSet
 
@@ -152,6 +153,8 @@ class PlaneAnswer:
         The same candidates on their pictures, with their logits.
     backdrops : tuple of float
         Brightness of the picture around each candidate, 0 to 1.
+    weights : str
+        Digest of the weights that answered; "" where the engine does not say.
     """
 
     request: PlaneRequest
@@ -161,6 +164,17 @@ class PlaneAnswer:
     candidates: tuple[Candidate, ...] = ()
     found: tuple[CropCandidate, ...] = ()
     backdrops: tuple[float, ...] = ()
+    weights: str = ""
+
+    def rounds(self, choice: int) -> tuple[PromptRound, ...]:
+        """Return what was asked to come to a candidate, oldest first, this request last."""
+        request, visible = self.request, None
+        if request.visible is not None:
+            # Plain numbers: rounds are compared by value, and arrays do not give one truth.
+            (top, left), (bottom, right) = (corner.tolist() for corner in request.visible)
+            visible = (top, left), (bottom, right)
+        earlier = () if request.previous is None else request.previous.rounds
+        return (*earlier, PromptRound(request.prompts, choice, request.region, visible))
 
     @property
     def digest(self) -> str:

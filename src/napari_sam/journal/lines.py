@@ -1,4 +1,4 @@
-"""One line of a journal: a JSON object that ends with a checksum of itself.
+"""One line of a journal of the releases before the database: a JSON object that ends with a checksum of itself.
 
 A byte that changed on the disk would else give another label or another mask without a word.
 """

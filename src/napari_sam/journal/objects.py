@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,11 +21,14 @@ class Target:
         Name of the labels layer.
     shape : tuple of int or None
         Length of each axis of the labels; None where the journal does not say.
+    layer_id : str
+        By which the layer is told from others of its name; "" where the journal does not say.
     """
 
     image: str
     layer: str
     shape: tuple[int, ...] | None
+    layer_id: str = ""
 
     def words(self) -> str:
         """Name it for a person."""
@@ -62,6 +65,15 @@ class JournalEntry:
         The kinds of prompts that were given, such as ("point", "box").
     calibration : dict
         Names, spacing and units of the axes, where the journal has them.
+    changes : tuple of (int, dict) or None
+        What changed, where it is more or less than the object: ids, and the pixels that carry them since, as masks.
+    exact : bool
+        Whether the pixels that are recorded are all that changed. Files of releases before the database only say which
+        pixels carried the id; what else became of it has to be guessed there.
+    asked : dict
+        What was asked of the model, for `napari_sam.journal.replaying`; empty where it was not asked.
+    id : int
+        In the whole database; -1 for what is in none.
     """
 
     number: int
@@ -76,6 +88,10 @@ class JournalEntry:
     score: float | None
     prompts: tuple[str, ...]
     calibration: Mapping[str, Any]
+    changes: tuple[tuple[int, Mapping[str, Any]], ...] | None = None
+    exact: bool = False
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    id: int = -1
 
     @property
     def plane(self) -> str:
@@ -94,7 +110,8 @@ def entries(records: Iterable[Mapping[str, Any]]) -> tuple[list[JournalEntry], i
     Parameters
     ----------
     records : iterable of mapping
-        Of one journal, oldest first.
+        Of one journal, oldest first. One of the kind "continued" says that a layer began with what others had come to,
+        and carries their records under "entries".
 
     Returns
     -------
@@ -103,50 +120,78 @@ def entries(records: Iterable[Mapping[str, Any]]) -> tuple[list[JournalEntry], i
     strange : int
         Records that do not say what they should.
     """
-    found: dict[int, JournalEntry] = {}
-    undone: set[int] = set()
+    # By session, as each counts its records by itself.
+    found: dict[tuple[Any, int], list[JournalEntry]] = {}
+    undone: set[tuple[Any, int]] = set()
     strange = 0
     for record in records:
-        kind, number = record["kind"], record["number"]
-        if kind in ("accepted", "erased"):
-            try:
-                found[number] = _entry(record, erased=kind == "erased")
-            except (AttributeError, LookupError, TypeError, ValueError, OverflowError):
-                strange += 1
-        elif kind in ("withdrawn", "restored"):
+        kind, session, number = record["kind"], record.get("session"), record["number"]
+        if kind in ("withdrawn", "restored"):
             of = record.get("of")
-            numbers = {one for one in (of if isinstance(of, list) else [of]) if isinstance(one, int)}
+            numbers = {(session, one) for one in (of if isinstance(of, list) else [of]) if isinstance(one, int)}
             # An object may be withdrawn and restored several times: the last word counts.
             undone = undone | numbers if kind == "withdrawn" else undone - numbers
-    return [entry for number, entry in sorted(found.items()) if number not in undone], strange
+            continue
+        found[session, number] = made = []
+        for one in record.get("entries", ()) if kind == "continued" else (record,):
+            if one["kind"] not in CHANGES:
+                continue
+            try:
+                made.append(_entry(one, erased=one["kind"] == "erased"))
+            except (AttributeError, LookupError, TypeError, ValueError, OverflowError):
+                strange += 1
+    return [entry for key, made in found.items() if key not in undone for entry in made], strange
+
+
+CHANGES = frozenset({"accepted", "erased", "split", "merged"})
+"""Kinds of records that say how labels changed."""
 
 
 def _entry(record: Mapping[str, Any], *, erased: bool) -> JournalEntry:
     """Read a record, and check all that is calculated with."""
     plane, said = record["plane"], record.get("prompts") or {}
     axes, index = (int(plane["axes"][0]), int(plane["axes"][1])), tuple(plane["index"])
-    box, label, mask = tuple(int(side) for side in record["box"]), int(record["label"]), record["mask"]
-    if not isinstance(mask["counts"], list):
-        raise ValueError
+    box, label = tuple(int(side) for side in record["box"]), int(record["label"])
     if not 0 <= axes[0] < axes[1] < len(index) or len(box) != 4 or not 0 < label < 2**32:
         raise ValueError
     # An index is missing for the two axes of the plane, and for these only.
     if any((at is None) is not (axis in axes) or not (at is None or at >= 0) for axis, at in enumerate(index)):
         raise ValueError
+    mask, identity = _mask(record["mask"]), record.get("identity")
+    shape = _shape(record.get("shape"), axes, index, mask)
+    changes = record.get("changes")
     return JournalEntry(
         number=record["number"],
         time=str(record.get("time", "")),
-        target=Target(str(record["image"]), str(record["target"]), _shape(record.get("shape"), axes, index, mask)),
+        target=Target(str(record["image"]), str(record["target"]), shape, str((identity or {}).get("layer", ""))),
         label=label,
         axes=axes,
         index=index,
         box=box,
-        mask={"size": mask["size"], "counts": mask["counts"]},
+        mask=mask,
         erased=erased,
         score=None if record.get("score") is None else float(record["score"]),
         prompts=tuple(str(prompt["type"]) for prompt in said.get("prompts", ())),
         calibration=dict(record.get("calibration") or {}),
+        changes=None if changes is None else tuple(_change(change, mask) for change in changes),
+        exact=identity is not None,
+        asked=dict(record.get("asked") or {}) | {"prompts": said},
+        id=int(record.get("id", -1)),
     )
+
+
+def _mask(said: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not isinstance(said["counts"], list):
+        raise ValueError
+    return {"size": said["size"], "counts": said["counts"]}
+
+
+def _change(said: Mapping[str, Any], mask: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
+    """Read pixels that carry another id since; 0 where they carry none."""
+    label, pixels = int(said["label"]), _mask(said["mask"])
+    if not 0 <= label < 2**32 or tuple(pixels["size"]) != tuple(mask["size"]):
+        raise ValueError
+    return label, pixels
 
 
 def _shape(

@@ -10,7 +10,7 @@ import numpy as np
 from napari_sam.errors import InputError
 from napari_sam.io.axes import PIXEL, unit_name
 from napari_sam.io.stack import ImageStack
-from napari_sam.masks import decode_mask
+from napari_sam.journal.composing import compose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,6 +57,21 @@ def restore(entries: Sequence[JournalEntry], path: Path) -> Restored:
     InputError
         If the journal does not say how large the image is, or the labels do not fit into memory.
     """
+    labels = empty_labels(entries, path)
+    try:
+        canvas = compose(entries)
+        for plane in canvas.planes(labels.__getitem__):
+            for region, pixels in plane.regions():
+                labels[region] = pixels
+    except MemoryError as error:
+        raise _too_large(labels.shape) from error
+    if canvas.damaged == len(entries):
+        raise InputError(f"None of the {canvas.damaged} masks in {path.name} can be read: they are damaged.")
+    return Restored(as_stack(labels, path, entries), canvas.renumbered, canvas.damaged)
+
+
+def empty_labels(entries: Sequence[JournalEntry], path: Path) -> NDArray[np.uint32]:
+    """Make room for the labels of a target; the errors are those of `restore`."""
     shape = entries[-1].target.shape
     if shape is None:
         raise InputError(f"{path.name} does not say how large the image is, so its labels cannot be made anew.")
@@ -64,43 +79,19 @@ def restore(entries: Sequence[JournalEntry], path: Path) -> Restored:
         raise InputError(f"Labels of 2 to 5 axes can be written; these have {len(shape)}.")
     try:
         # Pages of zeros take no memory until they are written to.
-        labels = np.zeros(shape, dtype=np.uint32)
-        renumbered, damaged = _write_all(labels, entries)
+        return np.zeros(shape, dtype=np.uint32)
     except (MemoryError, ValueError, OverflowError) as error:
-        size = " x ".join(map(str, shape))
-        raise InputError(f"Labels of {size} pixels do not fit into memory.") from error
-    if damaged == len(entries):
-        raise InputError(f"None of the {damaged} masks in {path.name} can be read: they are damaged.")
+        raise _too_large(shape) from error
+
+
+def as_stack(labels: NDArray[np.uint32], path: Path, entries: Sequence[JournalEntry]) -> ImageStack:
+    """Give labels the axes, spacing and units that the newest entry knows."""
     calibration = next((entry.calibration for entry in reversed(entries) if entry.calibration), {})
-    return Restored(_stack(labels, path, calibration), renumbered, damaged)
+    return _stack(labels, path, calibration)
 
 
-def _write_all(labels: NDArray[np.uint32], entries: Sequence[JournalEntry]) -> tuple[int, int]:
-    """Write entries in their order; count the objects that got another number, and the masks that are damaged."""
-    # Beyond all numbers of the journal: what is new here is free on every plane.
-    top = max(entry.label for entry in entries)
-    numbers: dict[int, int] = {}  # what an object is called here, where its own number was taken
-    damaged = 0
-    for entry in entries:
-        try:
-            mask = decode_mask(entry.mask)
-        except InputError:
-            damaged += 1
-            continue
-        label = numbers.get(entry.label, entry.label)
-        place: list[Any] = [0 if at is None else at for at in entry.index]
-        for axis in entry.axes:
-            place[axis] = slice(None)
-        plane = labels[tuple(place)]
-        present = plane == label
-        # What has the number lies elsewhere on the plane, so that it is another object.
-        if present.any() and mask.any() and not (present & mask).any():
-            top += 1
-            label = numbers[entry.label] = top
-        else:
-            plane[present] = 0  # a correction, or the object was taken off
-        plane[mask] = label
-    return len(numbers), damaged
+def _too_large(shape: tuple[int, ...]) -> InputError:
+    return InputError(f"Labels of {' x '.join(map(str, shape))} pixels do not fit into memory.")
 
 
 def _stack(labels: NDArray[np.uint32], path: Path, calibration: Mapping[str, Any]) -> ImageStack:

@@ -103,7 +103,7 @@ class Components:
         targets = TargetLayers(viewer, worker, settings, above_target)
         # One for all: what any component changes is nothing that the person did.
         current, mute = CurrentObject(viewer, active, targets), Mute()
-        same_object, recorder = SameObject(current, active, live), ObjectRecorder(Journal())
+        same_object, recorder = SameObject(current, active, live), ObjectRecorder(Journal(), worker)
         proposals = ProposalsLayer(viewer)
         log = ObjectLog(prompts, tools, live, current, recorder)
         marks, picker = MarksLayer(viewer), ObjectPicker(active, prompts, tools, live, preview, targets, log, current)

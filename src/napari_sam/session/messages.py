@@ -10,6 +10,8 @@ from napari_sam.errors import NapariSamError
 from napari_sam.session.state import Status
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari_sam.inference.request import Stage
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -137,6 +139,11 @@ def no_journal(error: OSError) -> str:
     """Say that objects were written into the labels, but not into the journal."""
     reason = "disk full" if error.errno in _FULL else f"{error.strerror or error}"
     return f"Not saved to the journal: {reason}. Save the labels; the next object tries again."
+
+
+def journal_set_aside(path: Path) -> str:
+    """Say that the journal was damaged, and what became of it."""
+    return f"The journal was damaged. It is kept as {path.name}; a new one goes on with what could be read of it."
 
 
 def kept_on_disk(folder: object, *, paintable: bool) -> str:

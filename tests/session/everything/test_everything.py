@@ -43,7 +43,7 @@ def outlined(viewer, value=None):
 
 
 def journal(home):
-    [path] = (home / "journal").iterdir()
+    path = home / "journal" / "journal.sqlite"
     return read_journal(path)
 
 
@@ -110,8 +110,8 @@ def test_the_journal_is_on_the_disk_at_the_end_and_the_owner_s_thread_did_not_wa
     )
     searched.everything.accept()
     searched.wait(60)
-    [path] = (home / "journal").iterdir()
-    assert synced[-1][0] == path.stat().st_size
+    path = home / "journal" / "journal.sqlite"
+    assert synced[-1][0] == path.with_name(f"{path.name}-wal").stat().st_size
     assert threading.current_thread() not in [thread for _, thread in synced]
 
 

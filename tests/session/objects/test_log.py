@@ -473,7 +473,7 @@ def test_columns_that_the_person_added_come_back_by_undo(session):
 
 
 def journal(home):
-    [path] = (home / "journal").iterdir()
+    path = home / "journal" / "journal.sqlite"
     return read_journal(path)
 
 
@@ -541,7 +541,7 @@ def test_labels_can_be_made_anew_from_the_journal(session, home, image):
     accept(session, DISCS[1])
     session.undo()
     session.redo()
-    [path] = (home / "journal").iterdir()
+    path = home / "journal" / "journal.sqlite"
     found, strange = entries(read_journal(path))
     made = restore(found, path)
     assert (strange, made.damaged, made.renumbered) == (0, 0, 0)
@@ -564,7 +564,7 @@ def test_a_full_disk_is_told_as_long_as_it_lasts_and_costs_no_object(session, ho
     accept(session, DISCS[1])
     assert "journal" not in session.state.status.text
     assert [(r["number"], r["label"]) for r in journal(home)] == [(0, 1), (1, 2)]
-    assert read_lines(*(home / "journal").iterdir()).damaged == 0
+    assert read_lines(home / "journal" / "journal.sqlite").damaged == 0
 
 
 def test_closing_tries_the_journal_a_last_time(session, home, monkeypatch):

@@ -458,7 +458,7 @@ def test_the_journal_knows_what_was_typed_ahead(session, home):
     ahead(session, SECOND)
     session.wait()
     session.undo()
-    [path] = (home / "journal").iterdir()
+    path = home / "journal" / "journal.sqlite"
     records = read_journal(path)
     assert [(r["kind"], r.get("label"), r.get("of")) for r in records] == [
         ("accepted", 1, None),

@@ -296,7 +296,8 @@ class LivePrediction:
             raise RuntimeError("an answer to prompts has its image")
         self._preview.need_layer(image, request.source.view, self._prompts.layers.present)
         self._preview.show_candidate(answer.candidates[self.selected], image, answer.backdrops[self.selected])
-        made = PreviousMask.of(answer.found[self.selected], answer.pictures[self.selected])
+        found, picture = answer.found[self.selected], answer.pictures[self.selected]
+        made = PreviousMask.of(found, picture, answer.rounds(self.selected))
         self._refinement = self._refinement.answered(request.prompts, request.previous, made, request.context)
 
     def _hide_preview(self) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from napari_sam.journal import encode_mask
 from napari_sam.masks import BoxedMask
 from napari_sam.session import messages
+from napari_sam.session.labels.edit import spread_values
 from napari_sam.session.labels.pixels import label_mask
 from napari_sam.session.objects.tracked import PlaneRecord, TrackedObject
 from napari_sam.session.viewing.feature_table import forget_classes
@@ -20,11 +23,17 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
     from napari_sam.inference.request import PlaneAnswer
+    from napari_sam.inference.worker import Worker
     from napari_sam.journal import Journal
     from napari_sam.planes.source import PlaneIndex, PlaneSource
     from napari_sam.prompts import PromptSet
     from napari_sam.session.labels.edit import LabelEdit
     from napari_sam.session.labels.writer import LabelWriter
+
+_OWN_FIELDS = frozenset({"source", "prompts", "previous"})
+"""Fields of a request that are described in their own way."""
+_TIDY_EVERY = 64
+"""Records after which it is looked whether the journal wants to be put in order."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,15 +87,29 @@ class ObjectRecorder:
     ----------
     journal : Journal
         Where records go.
+    worker : Worker, optional
+        Puts the journal in order now and then; without it, that is done when the session ends.
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, worker: Worker | None = None) -> None:
         self._journal = journal
+        self._worker = worker
+        self._told: Path | None = None
 
     @property
     def path(self) -> Path | None:
         """The file of the journal; None before the first record."""
         return self._journal.path
+
+    @property
+    def session(self) -> str:
+        """Name of the session in the journal."""
+        return self._journal.session
+
+    @property
+    def count(self) -> int:
+        """How many records there are of this session."""
+        return self._journal.count
 
     @property
     def unsaved(self) -> str:
@@ -95,7 +118,16 @@ class ObjectRecorder:
 
     def add(self, kind: str, **fields: Any) -> tuple[int, str]:
         """Add an entry: its number, and what the person should know if that failed."""
-        return self._journal.add(kind, **fields), self.unsaved
+        number = self._journal.add(kind, **fields)
+        if number % _TIDY_EVERY == 0 and self._journal.is_untidy and self._worker is not None:
+            journal = self._journal
+            self._worker.submit("journal tidied", lambda _progress: journal.tidy())
+        return number, self.unsaved or self._damage_notice()
+
+    def _damage_notice(self) -> str:
+        """Say, once, that a damaged journal was found."""
+        before, self._told = self._told, self._journal.set_aside
+        return "" if self._told in (None, before) else messages.journal_set_aside(self._told)
 
     def add_plane(
         self, kind: str, image: Image, view: PlaneIndex, written: LabelEdit, prompts: PromptSet, **more: Any
@@ -125,6 +157,11 @@ class ObjectRecorder:
         # Not on the disk yet: a run writes plane after plane, and `sync` waits for the disk on another thread.
         return self.add(kind, **account(image, view, written, prompts), **more, on_disk=False)
 
+    def note_pixels(self, image: Image, pixels: str) -> None:
+        """Say what the pixels of an image are, by which it is known again; "" where they cannot be read."""
+        if pixels:
+            self._journal.note_pixels(str(image.unique_id), pixels)
+
     def sync(self) -> None:
         """Bring what was noted to the disk, which takes too long for the owner's thread; safe on any."""
         # What cannot be written is told by the next record, on the owner's thread.
@@ -132,8 +169,8 @@ class ObjectRecorder:
             self._journal.sync()
 
     def close(self) -> None:
-        """Try a last time to write what could not be written."""
-        self._journal.write_waiting()
+        """Try a last time to write what could not be written, and end the session in the journal."""
+        self._journal.close()
 
 
 def write_candidate(
@@ -182,6 +219,7 @@ def write_candidate(
         model=answer.request.model,
         score=candidate.score,
         **_channels(answer.request.source),
+        asked=describe_question(answer, index) | {"only_empty": order.only_empty, "replaces": replaced is not None},
     )
     tracked = (replaced or TrackedObject(writer.layer, written.label)).with_prompted(
         view.index, PlaneRecord.of(written, prompts)
@@ -199,9 +237,50 @@ def account(image: Image, view: PlaneIndex, written: LabelEdit, prompts: PromptS
     # What the labels carry: where others were in the way, that is less than the model's mask.
     cut = BoxedMask.of(written.drawn.array())
     origin = int(written.origin[0]) + cut.origin[0], int(written.origin[1]) + cut.origin[1]
-    return describe(
+    said = describe(
         image, view, written.layer, written.label, BoxedMask(origin, cut.mask, view.shape), prompts, digest=digest
     )
+    # Mostly the object is all that changed.
+    return said if written.drawn is written.change.pixels else said | {"changes": describe_changes(view, written)}
+
+
+def describe_changes(view: PlaneIndex, written: LabelEdit) -> list[dict[str, Any]]:
+    """Say which pixels of a plane carry which id since an edit, 0 for none: of those that changed."""
+    pixels, (top, left) = written.change.pixels.array(), written.origin
+    after = spread_values(pixels, written.change.after.array())
+    changes = []
+    for label in np.unique(after[pixels]).tolist():
+        cut = BoxedMask.of(pixels & (after == label))
+        origin = top + cut.origin[0], left + cut.origin[1]
+        changes.append({"label": int(label), "mask": encode_mask(cut.mask, origin, view.shape)})
+    return changes
+
+
+def describe_question(answer: PlaneAnswer, choice: int) -> dict[str, Any]:
+    """Say what was asked of the model, so that it can be asked again: see `napari_sam.journal.replaying`."""
+    request = answer.request
+    source = request.source
+    limits = source.contrast_limits
+    asked = {
+        "weights": answer.weights,
+        "contrast_limits": None if limits is None else [float(limit) for limit in limits],
+        "gamma": float(source.gamma),
+        "spacing": [float(step) for step in source.view.spacing],
+        "rounds": [
+            {
+                "prompts": json.loads(one.prompts.to_json()),
+                "choice": one.choice,
+                "region": one.region,
+                "visible": one.visible,
+            }
+            for one in answer.rounds(choice)
+        ],
+    }
+    # What else belongs to a request, such as how masks are cleaned up, is plain values in a dataclass of its own.
+    for field in fields(request):
+        if is_dataclass(value := getattr(request, field.name)) and field.name not in _OWN_FIELDS:
+            asked[field.name] = asdict(value)  # type: ignore[arg-type]  # an instance, not a class
+    return asked
 
 
 def describe(
@@ -216,9 +295,7 @@ def describe(
 ) -> dict[str, Any]:
     """Describe an object of a plane as the journal keeps it: `carried` are the pixels that carry its id."""
     (top, left), (height, width) = carried.origin, carried.mask.shape
-    return {
-        "image": image.name,
-        "shape": [int(n) for n in image.data.shape],
+    return describe_layer(image, target) | {
         "calibration": {
             "axes": list(image.axis_labels),
             "scale": [float(step) for step in image.scale],
@@ -226,8 +303,21 @@ def describe(
         },
         "plane": {"axes": view.axes, "index": view.index, "digest": digest},
         "prompts": json.loads(prompts.to_json()),
-        "target": target.name,
         "label": label,
         "box": [top, left, top + height, left + width],
         "mask": encode_mask(carried.mask, (top, left), view.shape),
+    }
+
+
+def describe_layer(image: Image, target: Labels) -> dict[str, Any]:
+    """Say which labels layer of which image a record is about."""
+    return {
+        "image": image.name,
+        "identity": {
+            "source": str(image.source.path or ""),
+            "image": str(image.unique_id),
+            "layer": str(target.unique_id),
+        },
+        "shape": [int(n) for n in image.data.shape],
+        "target": target.name,
     }

@@ -128,7 +128,7 @@ def test_of_two_parts_of_one_object_the_better_one_is_told(finds, home, found):
 
 
 def journal(home):
-    [path] = (home / "journal").iterdir()
+    path = home / "journal" / "journal.sqlite"
     return read_journal(path)
 
 

@@ -1,0 +1,158 @@
+"""``napari-sam journal``: what was accepted, session by session, and labels made anew from it."""
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Column, Table
+
+from napari_sam.commands.common import reported, table_console
+from napari_sam.commands.journal.choosing import (
+    ImageName,
+    TargetName,
+    Which,
+    choose_target,
+    count_objects,
+    damaged_records,
+    find_journal,
+    tell_damage,
+)
+from napari_sam.commands.options.shared import Debug, JsonTable, LabelsOutput
+
+if TYPE_CHECKING:
+    from napari_sam.journal import JournalSummary
+    from napari_sam.journal.objects import JournalEntry
+
+app = typer.Typer(no_args_is_help=True, help="List, show and restore the objects that were accepted in the window.")
+
+
+@app.command("list")
+def list_(as_json: JsonTable = False, debug: Debug = False) -> None:
+    """Show all journals: their date, their images, and how many objects there are."""
+    from napari_sam.journal import list_journals
+
+    with reported(debug):
+        rows = [_summary_row(summary) for summary in list_journals()]
+        if as_json:
+            typer.echo(json.dumps(rows, indent=2))
+            return
+        if not rows:
+            typer.echo("There are no journals yet. One begins with the first object that is accepted in the window.")
+            return
+        # Whoever asks for a journal gives its name: where there is little room, the rest is broken into lines.
+        name = Column("Journal", no_wrap=True)
+        table = Table(name, "Date", "Objects", "Images", "", box=None, padding=(0, 2, 0, 0))
+        for row in rows:
+            objects = "" if row["objects"] is None else str(row["objects"])
+            # Names of images may have square brackets, which rich takes for styles.
+            table.add_row(row["journal"], _date(row["time"]), objects, escape(", ".join(row["images"])), row["note"])
+        table_console().print(table)
+
+
+@app.command()
+def show(journal: Which = None, as_json: JsonTable = False, debug: Debug = False) -> None:
+    """Show the objects of a journal, less those that were undone."""
+    from napari_sam.journal.catalog import read_entries
+
+    with reported(debug):
+        chosen = find_journal(journal)
+        path = chosen.path
+        found, damaged = read_entries(path, chosen.session)
+        if as_json:
+            rows = [_row(entry) for entry in found]
+            about = {"journal": str(path), "session": chosen.session, "damaged": damaged, "objects": rows}
+            typer.echo(json.dumps(about, indent=2))
+            return
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for title in ("No.", "Label", "Image", "Into", "Plane", "Score", "Prompts", "Box (top, left, bottom, right)"):
+            table.add_column(title, justify="right" if title in ("No.", "Label", "Score") else "left")
+        for entry in found:
+            row = _row(entry)
+            score = "" if entry.score is None else f"{entry.score:.2f}"
+            # What has no prompts of its own was carried here from another plane.
+            words = "taken off" if entry.erased else ", ".join(_counted(entry.prompts)) or "carried"
+            box = ", ".join(map(str, entry.box))
+            names = [escape(row[key]) for key in ("image", "target", "plane")]
+            table.add_row(str(entry.number), str(entry.label), *names, score, words, box)
+        table_console().print(table)
+        typer.echo(f"{chosen.name}, in {path}: {count_objects(found)}.")
+        tell_damage(damaged)
+
+
+@app.command()
+def restore(
+    output: LabelsOutput,
+    journal: Which = None,
+    image: ImageName = None,
+    target: TargetName = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a labels file that is there.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Make the labels of an image anew from the recorded masks, in their order, less what was undone."""
+    from napari_sam.io.outputs import require_output
+    from napari_sam.io.stacks import check_output, write_stack_labels
+    from napari_sam.journal.restoring import restore as restored
+
+    with reported(debug):
+        found = find_journal(journal)
+        # Before any work: a slip in the name shows at once.
+        require_output(output, [found.path], replace=force, folder=True)
+        chosen, damaged = choose_target(found, image, target)
+        made = restored(chosen, found.path)
+        labels = made.labels
+        check_output(output, labels)
+        write_stack_labels(output, labels.data, labels)
+        size = " x ".join(map(str, labels.shape))
+        typer.echo(f"{output}: {count_objects(chosen)} of {chosen[0].target.words()}, {size} px, from {found.name}.")
+        if made.renumbered:
+            typer.echo(f"{made.renumbered} objects have another number, because theirs was taken twice.", err=True)
+        tell_damage(damaged + made.damaged)
+
+
+def _summary_row(summary: "JournalSummary") -> dict[str, Any]:
+    """Gather what the list says of one journal."""
+    row = asdict(summary)
+    return {
+        "journal": summary.name,
+        "file": str(summary.path),
+        "time": summary.time or _written(summary),
+        **{key: row[key] for key in ("objects", "images", "damaged")},
+        "note": summary.problem or (damaged_records(summary.damaged) if summary.damaged else ""),
+    }
+
+
+def _written(summary: "JournalSummary") -> str:
+    """Return when a file was written: without objects it has no time of its own, and that is the next best."""
+    return datetime.fromtimestamp(summary.path.stat().st_mtime).astimezone().isoformat(timespec="milliseconds")
+
+
+def _date(text: str) -> str:
+    """Write a time as the person's clock shows it."""
+    try:
+        return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M}"
+    except ValueError:
+        return ""
+
+
+def _row(entry: "JournalEntry") -> dict[str, Any]:
+    """Gather what is shown of one object."""
+    return {
+        "number": entry.number,
+        "time": entry.time,
+        "image": entry.target.image,
+        "target": entry.target.layer,
+        "label": entry.label,
+        "plane": entry.plane,
+        "score": entry.score,
+        "prompts": list(entry.prompts),
+        "box": list(entry.box),
+        "erased": entry.erased,
+    }
+
+
+def _counted(prompts: tuple[str, ...]) -> list[str]:
+    return [f"{count} {kind}{'s' if count > 1 and kind == 'point' else ''}" for kind, count in Counter(prompts).items()]
