@@ -39,8 +39,21 @@ def record(mask, label, *, z=None, depth=5, image="cells", target="SAM labels", 
 
 
 @pytest.fixture
-def journal(home):
-    return Journal()
+def open_journal(home):
+    opened = []
+
+    def open_one():
+        opened.append(Journal())
+        return opened[-1]
+
+    yield open_one
+    for journal in opened:
+        journal.close()
+
+
+@pytest.fixture
+def journal(open_journal):
+    return open_journal()
 
 
 @pytest.fixture
@@ -48,14 +61,14 @@ def out(tmp_path):
     return tmp_path / "labels.tif"
 
 
-def test_all_journals_are_listed_with_date_images_and_objects(run, journal, read_json):
+def test_all_journals_are_listed_with_date_images_and_objects(run, journal, open_journal, read_json):
     assert "no journals yet" in run("journal", "list").stdout
     journal.add(**record(square(1, 1), 1))
     journal.add(**record(square(9, 9), 2, image="nuclei"))
-    other = Journal()
+    other = open_journal()
     other.add(**record(square(1, 1), 1, image="embryo [raw]"))
     shown = run("journal", "list").stdout
-    assert journal.path.stem in shown and other.path.stem in shown
+    assert journal.session in shown and other.session in shown
     assert "cells, nuclei" in shown and "embryo [raw]" in shown
     rows = read_json(run("journal", "list", "--json").stdout)
     assert [row["objects"] for row in rows] == [2, 1]
@@ -66,7 +79,7 @@ def test_a_journal_that_cannot_be_read_does_not_hide_the_others(run, journal, ho
     journal.add(**record(square(1, 1), 1))
     (home / "journal" / "bad.jsonl").write_text("nothing\n")
     shown = run("journal", "list")
-    assert (shown.exit_code, journal.path.stem in shown.stdout, "not a journal" in shown.stdout) == (0, True, True)
+    assert (shown.exit_code, journal.session in shown.stdout, "not a journal" in shown.stdout) == (0, True, True)
 
 
 def test_objects_are_shown_without_those_that_were_undone(run, journal, read_json):
@@ -78,7 +91,7 @@ def test_objects_are_shown_without_those_that_were_undone(run, journal, read_jso
     shown = run("journal", "show").stdout
     assert "z = 2" in shown and "z = 1" not in shown
     assert "2 points" in shown and "0.90" in shown and "1, 2, 3, 4" in shown
-    for name in (journal.path.stem, journal.path.name, journal.path):
+    for name in (journal.session, journal.path.name, journal.path):
         [row] = read_json(run("journal", "show", name, "--json").stdout)["objects"]
         assert (row["number"], row["label"], row["plane"], row["prompts"]) == (2, 1, "z = 2", ["point", "point"])
 
@@ -180,7 +193,7 @@ def test_records_that_make_no_sense_are_left_out_and_counted(run, journal, out, 
     journal.add(**record(square(1, 1), 1))
     journal.add(**record(square(9, 9), 2) | forged)
     shown = run("journal", "show")
-    assert (shown.exit_code, "1 damaged line" in shown.stderr) == (0, True)
+    assert (shown.exit_code, "1 damaged record" in shown.stderr) == (0, True)
     assert run("journal", "restore", "-o", out).exit_code == 0
     assert np.array_equal(tifffile.imread(out), square(1, 1) * 1)
 
@@ -193,7 +206,7 @@ def test_masks_that_make_no_sense_are_one_line(run, journal, out, counts):
     assert result.stderr.startswith("Error: ")
     journal.add(**record(square(9, 9), 2))
     result = run("journal", "restore", "-o", out)
-    assert (result.exit_code, "1 damaged line" in result.stderr) == (0, True)
+    assert (result.exit_code, "1 damaged record" in result.stderr) == (0, True)
     assert np.array_equal(tifffile.imread(out), square(9, 9) * 2)
 
 

@@ -51,9 +51,7 @@ class PreviousMask:
     rounds: tuple[PromptRound, ...] = ()
 
     @classmethod
-    def of(
-        cls, found: CropCandidate, picture: CropPicture, rounds: tuple[PromptRound, ...] = ()
-    ) -> PreviousMask:
+    def of(cls, found: CropCandidate, picture: CropPicture, rounds: tuple[PromptRound, ...] = ()) -> PreviousMask:
         """Keep a candidate for the next prompts.
 
         Parameters

@@ -83,8 +83,8 @@ def list_journals(folder: str | os.PathLike[str] | None = None) -> list[JournalS
             found += _list_sessions(path) if path.suffix == SUFFIX else [_describe_file(path)]
         except InputError as error:
             found.append(JournalSummary(path.stem, path, problem=str(error)))
-    # Their names begin with the time, in UTC.
-    return sorted(found, key=lambda summary: summary.name)
+    # Their names begin with the time, in UTC; those of one second are in order already.
+    return sorted(found, key=lambda summary: summary.name[:15])
 
 
 def _list_sessions(path: Path) -> list[JournalSummary]:
@@ -346,9 +346,12 @@ def find_prompts(path: Path, layer_id: str, label: int, plane: Sequence[int | No
             (label, index, layer_id),
         ).fetchone()
         number = here[0] if here is not None else None
-        if number is None and connection.execute(
-            f"SELECT 1 FROM records WHERE undone = 0 AND kind = 'continued' AND {_OF_LAYER} LIMIT 1", (layer_id,)
-        ).fetchone():
+        if (
+            number is None
+            and connection.execute(
+                f"SELECT 1 FROM records WHERE undone = 0 AND kind = 'continued' AND {_OF_LAYER} LIMIT 1", (layer_id,)
+            ).fetchone()
+        ):
             carried = [row[0] for row in _live_rows(connection, layer_id) if row[2:] == (label, index)]
             number = carried[-1] if carried else None
         if number is None:

@@ -72,6 +72,10 @@ class JournalEntry:
         pixels carried the id; what else became of it has to be guessed there.
     asked : dict
         What was asked of the model, for `napari_sam.journal.replaying`; empty where it was not asked.
+    digest : str
+        Digest of the pixels that the model saw; "" where it was not asked.
+    image_shape : tuple of int
+        Shape of the image, with colour, if it has any.
     id : int
         In the whole database; -1 for what is in none.
     """
@@ -91,6 +95,8 @@ class JournalEntry:
     changes: tuple[tuple[int, Mapping[str, Any]], ...] | None = None
     exact: bool = False
     asked: Mapping[str, Any] = field(default_factory=dict)
+    digest: str = ""
+    image_shape: tuple[int, ...] = ()
     id: int = -1
 
     @property
@@ -175,7 +181,9 @@ def _entry(record: Mapping[str, Any], *, erased: bool) -> JournalEntry:
         calibration=dict(record.get("calibration") or {}),
         changes=None if changes is None else tuple(_change(change, mask) for change in changes),
         exact=identity is not None,
-        asked=dict(record.get("asked") or {}) | {"prompts": said},
+        asked=dict(record.get("asked") or {}) | {"prompts": said, "model": record.get("model")},
+        digest=str(plane.get("digest", "")),
+        image_shape=tuple(int(side) for side in record.get("shape") or ()),
         id=int(record.get("id", -1)),
     )
 

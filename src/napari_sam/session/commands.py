@@ -11,6 +11,7 @@ from napari_sam.session.objects.editing.commands import ObjectCommands
 from napari_sam.session.objects.recording import WriteOrder
 from napari_sam.session.objects.reveal import reveal
 from napari_sam.session.propagation.commands import PropagationCommands
+from napari_sam.session.recovery.commands import RecoveryCommands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -291,7 +292,8 @@ class SessionCommands:
                 return
             live.stop_work()
             taken_back = self._accepts.cancel()
-            stopped = everything.cancel() or self._propagation.stop() or messages.CANCELLED
+            recovery = self._components.recovery
+            stopped = everything.cancel() or recovery.cancel() or self._propagation.stop() or messages.CANCELLED
             self._context.say(" ".join(filter(None, (stopped, taken_back))))
 
     # -- layers ----------------------------------------------------------------------------------
@@ -318,6 +320,11 @@ def everything_commands(context: CommandContext, components: Components) -> Ever
 def object_commands(context: CommandContext, components: Components) -> ObjectCommands:
     """Make the commands for objects that exist out of the components of a session."""
     return ObjectCommands(context, components.editing, components.operations, components.targets)
+
+
+def recovery_commands(context: CommandContext, components: Components) -> RecoveryCommands:
+    """Make the commands for work that the journal knows out of the components of a session."""
+    return RecoveryCommands(context, components.recovery)
 
 
 def propagation_commands(

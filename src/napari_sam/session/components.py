@@ -28,6 +28,7 @@ from napari_sam.session.prompts.editor import PromptEditor
 from napari_sam.session.prompts.prompt_layers import PromptLayers
 from napari_sam.session.prompts.tools import PromptTools
 from napari_sam.session.propagation.controller import PropagationController
+from napari_sam.session.recovery.controller import RecoveryController
 from napari_sam.session.viewing.active_image import ActiveImage
 from napari_sam.session.viewing.channels import ChannelCheck
 from napari_sam.session.viewing.connections import Mute
@@ -66,6 +67,7 @@ class Components:
     operations: ObjectOperations
     editing: ObjectEditing
     everything: EverythingController
+    recovery: RecoveryController
     prefetch: PlanePrefetch
     hover: HoverPreview
     mute: Mute
@@ -176,6 +178,7 @@ class Components:
                 worker=worker,
                 backend=backend,
             ),
+            recovery=RecoveryController(viewer, active, targets, log, recorder, mute=mute, worker=worker),
             prefetch=PlanePrefetch(worker, backend, active, live, settings),
             hover=HoverPreview(viewer, active, live, tools, layers, preview, worker, backend, settings),
             mute=mute,
@@ -189,6 +192,7 @@ class Components:
         self.hover.release()
         self.everything.release()
         self.editing.release()
+        self.recovery.release()
         self.live.release()
         # Before the prompt layers are given back: those that hold prompts again stay in the viewer.
         unwritten = self.accepts.release()

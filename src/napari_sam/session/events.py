@@ -275,6 +275,8 @@ class Reactions:
         connect("components", components.everything.notified, self._on_run_notified)
         connect("components", components.editing.changed, publisher.publish)
         connect("components", components.operations.notified, self._on_run_notified)
+        connect("components", components.recovery.changed, publisher.publish)
+        connect("components", components.recovery.notified, self._on_run_notified)
         for signal in (settings.model, settings.device, settings.region):
             connect("settings", signal, self._on_settings_model)
         for signal in (settings.only_empty, settings.write_policy, settings.protected_ids):

@@ -22,6 +22,7 @@ from napari_sam.session.commands import (
     everything_commands,
     object_commands,
     propagation_commands,
+    recovery_commands,
 )
 from napari_sam.session.components import Components
 from napari_sam.session.events import Listener, Reactions
@@ -104,6 +105,8 @@ class Session(ChosenSettings):
         ``everything.find_words("nucleus")``, ``everything.accept()``.
     objects : ObjectCommands
         Objects that exist, of any labels that fit the image: ``objects.pick(5)`` to correct one, ``objects.delete(5)``.
+    recovery : RecoveryCommands
+        Work that the journal knows: ``recovery.restore()``, ``recovery.prompts_of(target, label, plane)``.
     """
 
     def __init__(
@@ -139,6 +142,7 @@ class Session(ChosenSettings):
         self.stack = propagation_commands(context, components, self._commands.accept_now)
         self.everything = everything_commands(context, components)
         self.objects = object_commands(context, components)
+        self.recovery = recovery_commands(context, components)
         self._reactions = Reactions(components, self._listener, context, publisher, self._worker)
         self._listener.layers_changed.connect(self.events.layers_changed.emit)
         components.active.viewer_events.selection_lost.connect(self.events.selection_lost.emit)

@@ -107,6 +107,7 @@ def resolve(components: Components, notice: Status | None) -> SessionState:
         stack=section,
         everything=everything,
         objects=objects,
+        recovery=components.recovery.state,
     )
 
 
@@ -161,7 +162,7 @@ def _status(components: Components, notice: Status | None) -> Status:
         return work
     if notice is not None:
         return notice
-    running = (components.editing, components.everything, components.propagation)
+    running = (components.editing, components.everything, components.propagation, components.recovery)
     if (run := next((one.status for one in running if one.status is not None), None)) is not None:
         return run
     if work is not None:

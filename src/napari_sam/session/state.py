@@ -222,6 +222,22 @@ class ObjectsState:
 
 
 @dataclass(frozen=True, slots=True)
+class RecoveryState:
+    """An offer to restore objects.
+
+    Attributes
+    ----------
+    offer : str
+        What can be restored, such as "12 objects of cells.tif, yesterday 17:04."; "" when there is nothing.
+    running : bool
+        Whether it is being restored.
+    """
+
+    offer: str = ""
+    running: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SessionState:
     """Everything that the panels show.
 
@@ -269,6 +285,8 @@ class SessionState:
         What the Everything section shows.
     objects : ObjectsState
         Which object that exists is changed, and how.
+    recovery : RecoveryState
+        What of the journal can be restored.
     """
 
     status: Status = field(default_factory=Status)
@@ -296,3 +314,4 @@ class SessionState:
     stack: StackState = field(default_factory=StackState)
     everything: EverythingState = field(default_factory=EverythingState)
     objects: ObjectsState = field(default_factory=ObjectsState)
+    recovery: RecoveryState = field(default_factory=RecoveryState)

@@ -22,6 +22,7 @@ from napari_sam.widgets.panels.objects.correct_panel import CorrectPanel
 from napari_sam.widgets.panels.prompt_panel import PromptPanel
 from napari_sam.widgets.panels.propagation_panel import PropagationPanel
 from napari_sam.widgets.panels.settings.settings_panel import SettingsPanel
+from napari_sam.widgets.panels.recovery.recovery_panel import RecoveryPanel
 from napari_sam.widgets.panels.source_panel import SourcePanel
 from napari_sam.widgets.panels.status_panel import StatusPanel
 from napari_sam.widgets.panels.target_panel import TargetPanel
@@ -88,6 +89,7 @@ class SamDock(QWidget):
 
         self.source = SourcePanel(self.session, self._worker)
         self.status = StatusPanel(self.session.cancel)
+        self.recovery = RecoveryPanel(self.session)
         self.prompt = PromptPanel(self.session)
         self.candidates = CandidatesPanel(self.session, self.session.shown_candidate)
         self.target = TargetPanel(self.session)
@@ -191,7 +193,7 @@ class SamDock(QWidget):
         column = QVBoxLayout(panels)
         column.setContentsMargins(6, 2, 6, 6)
         column.setSpacing(6)
-        upper = (self.source, self.status, self.prompt, self.candidates, self.target, self.correct)
+        upper = (self.source, self.status, self.recovery, self.prompt, self.candidates, self.target, self.correct)
         for panel in (*upper, self.stack, self.everything, self.words, self.settings, self.keys):
             column.addWidget(panel)
         column.addStretch(1)
@@ -230,6 +232,7 @@ class SamDock(QWidget):
     def _on_session_state_changed(self, state: SessionState) -> None:
         self.source.draw(state)
         self.status.draw(state)
+        self.recovery.draw(state)
         self.prompt.draw(state)
         self.candidates.draw(state)
         self.target.draw(state)

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,13 +22,16 @@ from napari_sam.commands.journal.choosing import (
     find_journal,
     tell_damage,
 )
-from napari_sam.commands.options.shared import Debug, JsonTable, LabelsOutput
+from napari_sam.commands.journal.replay import make_backend, open_image, report_all, summarize, warn_of_differences
+from napari_sam.commands.options.shared import Debug, Device, JsonTable, LabelsOutput
 
 if TYPE_CHECKING:
     from napari_sam.journal import JournalSummary
     from napari_sam.journal.objects import JournalEntry
 
-app = typer.Typer(no_args_is_help=True, help="List, show and restore the objects that were accepted in the window.")
+app = typer.Typer(
+    no_args_is_help=True, help="List, show, restore and replay the objects that were accepted in the window."
+)
 
 
 @app.command("list")
@@ -111,6 +115,51 @@ def restore(
         if made.renumbered:
             typer.echo(f"{made.renumbered} objects have another number, because theirs was taken twice.", err=True)
         tell_damage(damaged + made.damaged)
+
+
+@app.command()
+def replay(
+    image: Annotated[Path, typer.Argument(help="The image that the objects were accepted on.")],
+    journal: Which = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the labels that come of it.")] = None,
+    image_name: Annotated[str | None, typer.Option("--image", help="Only objects of the image of this name.")] = None,
+    target: TargetName = None,
+    model: Annotated[str | None, typer.Option(help="Ask this model. Default: the one that is recorded.")] = None,
+    device: Device = "auto",
+    allow_different: Annotated[
+        bool, typer.Option("--allow-different", help="Succeed also where an answer is another than was recorded.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a labels file that is there.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Ask the model again by the recorded prompts, in their order, and compare with what was recorded.
+
+    Exits with 1 where an answer differs.
+    """
+    from napari_sam.io.outputs import require_output
+    from napari_sam.io.stacks import check_output, write_stack_labels
+    from napari_sam.journal.replaying import Replay
+    from napari_sam.journal.restoring import as_stack, empty_labels
+
+    with reported(debug):
+        found = find_journal(journal)
+        if output is not None:
+            require_output(output, [found.path, image], replace=force, folder=True)
+        chosen, damaged = choose_target(found, image_name, target)
+        labels = empty_labels(chosen, found.path)
+        stack = as_stack(labels, found.path, chosen)
+        if output is not None:
+            check_output(output, stack)
+        with open_image(image, chosen[-1].image_shape) as data:
+            backend = make_backend(chosen, model, device)
+            done = report_all(Replay(data, labels, backend, model=model, device=device), chosen)
+        tell_damage(damaged)
+        warn_of_differences(done)
+        if output is not None:
+            write_stack_labels(output, labels, stack)
+        typer.echo(f"{output or image}: {count_objects(chosen)} from {found.name}, {summarize(done)}.")
+        if not allow_different and not all(one.exact for one in done):
+            raise typer.Exit(1)
 
 
 def _summary_row(summary: "JournalSummary") -> dict[str, Any]:

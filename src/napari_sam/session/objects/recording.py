@@ -261,7 +261,7 @@ def describe_question(answer: PlaneAnswer, choice: int) -> dict[str, Any]:
     request = answer.request
     source = request.source
     limits = source.contrast_limits
-    asked = {
+    asked: dict[str, Any] = {
         "weights": answer.weights,
         "contrast_limits": None if limits is None else [float(limit) for limit in limits],
         "gamma": float(source.gamma),

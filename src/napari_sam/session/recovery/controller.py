@@ -19,8 +19,7 @@ from napari_sam.session.labels.writer import same_shape
 from napari_sam.session.recovery import messages
 from napari_sam.session.recovery.lookup import LookupOrder, LookupResult, look_up
 from napari_sam.session.recovery.restoring import LayerRestorer
-from napari_sam.session.recovery.state import RecoveryState
-from napari_sam.session.state import Status
+from napari_sam.session.state import RecoveryState, Status
 from napari_sam.session.viewing.connections import Connections
 
 if TYPE_CHECKING:
@@ -173,9 +172,7 @@ class RecoveryController:
         )
         # Weak: an image that is closed meanwhile is not kept by this.
         known = weakref.ref(image)
-        self._worker.submit(
-            f"{_LOOKUP} {image.unique_id}", partial(look_up, order), partial(self._on_found, known)
-        )
+        self._worker.submit(f"{_LOOKUP} {image.unique_id}", partial(look_up, order), partial(self._on_found, known))
 
     def _on_found(self, known: weakref.ref[Image], found: LookupResult) -> None:
         if (image := known()) is None:
@@ -186,7 +183,10 @@ class RecoveryController:
             self.changed.emit()
 
     def _on_viewer_listed(self) -> None:
-        self._offered = None
+        before, self._offered = self._offered, None
+        # Layers may carry what is offered, or no longer.
+        if before is not None:
+            self.changed.emit()
 
     def _next(self, restorer: LayerRestorer) -> None:
         """Prepare the next plane: each is written by itself, so that the window goes on in between."""

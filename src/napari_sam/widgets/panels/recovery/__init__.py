@@ -1,0 +1,1 @@
+"""The offer to restore what the journal knows of an image."""

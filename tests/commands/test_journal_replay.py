@@ -1,0 +1,123 @@
+"""A session with the bundled model, asked again from the journal: the same labels, pixel by pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+from napari.components import ViewerModel
+
+from napari_sam.journal import Journal, encode_mask
+from napari_sam.session import Session
+
+CELLS = ((24, 26), (70, 64), (30, 76))
+
+
+def scene():
+    """Three blurred cells with a nucleus each on a stack of three planes, uint16, noise among them."""
+    rng = np.random.default_rng(7)
+    y, x = np.ogrid[:96, :100]
+    stack = rng.normal(600, 40, (3, 96, 100))
+    for z in range(3):
+        for (cy, cx), radius in zip(CELLS, (13, 15, 11), strict=True):
+            away = np.hypot(y - cy, (x - cx) * 1.2)
+            stack[z] += 2500 / (1 + np.exp(away - radius)) + 3000 / (1 + np.exp(away - radius / 3))
+    return np.clip(stack, 0, 9000).astype(np.uint16)
+
+
+def points(session, z, *places):
+    for (y, x), positive in places:
+        session.use_tool("positive" if positive else "negative")
+        session.points.add((z, y, x))
+        session.wait(300)
+
+
+def annotate(path):
+    """Work as a person does, and return the labels."""
+    viewer = ViewerModel()
+    viewer.add_image(scene(), name="cells", contrast_limits=(400, 5000), gamma=0.8)
+    session = Session(viewer)
+    try:
+        session.prefetch = False
+        viewer.dims.set_current_step(0, 1)
+        session.wait(300)
+        points(session, 1, (CELLS[0], True))
+        session.next_candidate()
+        points(session, 1, ((30, 30), True), ((40, 50), False))
+        session.accept()
+        points(session, 1, (CELLS[1], True))
+        session.select_candidate(2)
+        session.accept()
+        session.undo()
+        session.wait(300)
+        session.redo()
+        session.undo()
+        session.wait(300)
+        session.select_candidate(1)
+        session.accept()
+        session.only_empty = False
+        session.shapes.add_rectangles([[1, 10, 10], [1, 10, 40], [1, 45, 40], [1, 45, 10]])
+        session.wait(300)
+        session.accept()
+        session.only_empty = True
+        viewer.dims.set_current_step(0, 2)
+        session.wait(300)
+        points(session, 2, (CELLS[2], True), ((33, 80), True))
+        session.accept()
+        session.wait(300)
+        labels = np.array(session.target.data)
+    finally:
+        session.close()
+    return labels
+
+
+@pytest.fixture
+def worked(tmp_path, home):
+    path = tmp_path / "cells.tif"
+    tifffile.imwrite(path, scene(), photometric="minisblack", metadata={"axes": "ZYX"})
+    return path, annotate(path)
+
+
+@pytest.mark.slow
+def test_the_same_model_gives_the_same_labels(run, worked, tmp_path):
+    path, labels = worked
+    assert len(np.unique(labels)) >= 4
+    out = tmp_path / "labels.tif"
+    result = run("journal", "replay", path, "-o", out)
+    assert result.exit_code == 0, result.output
+    assert "4 of 4 answers exact" in result.stdout and "IoU" not in result.stdout
+    assert np.array_equal(tifffile.imread(out), labels)
+    restored = tmp_path / "restored.tif"
+    assert run("journal", "restore", "-o", restored).exit_code == 0
+    assert np.array_equal(tifffile.imread(restored), labels)
+    # Other pixels: other answers, which are told and are no success.
+    other = tmp_path / "other.tif"
+    tifffile.imwrite(other, scene()[:, ::-1], photometric="minisblack", metadata={"axes": "ZYX"})
+    result = run("journal", "replay", other)
+    assert (result.exit_code, "other pixels" in result.stderr, "IoU" in result.stdout) == (1, True, True)
+    assert run("journal", "replay", other, "--allow-different").exit_code == 0
+
+
+def test_an_image_of_another_shape_is_refused(run, tmp_path, home):
+    journal = Journal()
+    mask = np.ones((4, 5), bool)
+    journal.add(
+        "accepted",
+        image="cells",
+        shape=[20, 30],
+        target="SAM labels",
+        label=1,
+        plane={"axes": [0, 1], "index": [None, None]},
+        box=[0, 0, 4, 5],
+        mask=encode_mask(mask, (0, 0), (20, 30)),
+    )
+    journal.close()
+    path = tmp_path / "image.tif"
+    tifffile.imwrite(path, np.zeros((20, 31), np.uint8))
+    result = run("journal", "replay", path)
+    assert (result.exit_code, "20 x 31" in result.stderr) == (1, True)
+    # What nobody prompted is taken over as it was recorded, without a model.
+    tifffile.imwrite(path, np.zeros((20, 30), np.uint8))
+    result = run("journal", "replay", path, "-o", tmp_path / "labels.tif")
+    assert (result.exit_code, "taken over" in result.stdout) == (0, True), result.output
+    assert tifffile.imread(tmp_path / "labels.tif").sum() == 20
