@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 from napari_sam.errors import InputError
 from napari_sam.journal.database import SUFFIX
 from napari_sam.journal.objects import entries
-from napari_sam.journal.reading import JournalRecords, journal_files, read_lines, read_records, reading_database
+from napari_sam.journal.reading import (
+    OF_SESSION,
+    JournalRecords,
+    journal_files,
+    read_lines,
+    read_records,
+    reading_database,
+)
 
 if TYPE_CHECKING:
     import os
@@ -127,8 +134,8 @@ def read_entries(path: Path, session: str | None = None) -> tuple[list[JournalEn
         reading = read_lines(path)
     else:
         with reading_database(path) as connection:
-            condition, values = ("sessions.name = ?", (session,)) if session is not None else ("1", ())
-            reading = _expanded(connection, read_records(connection, f"{condition} ORDER BY records.id", values))
+            condition, values = (OF_SESSION, (session,)) if session is not None else ("1 ORDER BY records.id", ())
+            reading = _expanded(connection, read_records(connection, condition, values))
     found, strange = entries(reading.records)
     return found, reading.damaged + strange
 

@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 
 _BUSY_S = 5.0
 _COLUMNS = "records.id, sessions.name, records.body, records.crc"
+OF_SESSION = "records.session = (SELECT id FROM sessions WHERE name = ?) ORDER BY records.number"
+"""Condition for the records of a session, by its name."""
 _FROM = "records JOIN sessions ON sessions.id = records.session"
 
 
@@ -88,7 +90,7 @@ def read_lines(path: str | os.PathLike[str], session: str | None = None) -> Jour
     with reading_database(where) as connection:
         if session is None:
             return read_records(connection, "1 ORDER BY records.id", ())
-        return read_records(connection, "sessions.name = ? ORDER BY records.id", (session,))
+        return read_records(connection, OF_SESSION, (session,))
 
 
 @contextmanager
