@@ -181,7 +181,8 @@ def _entry(record: Mapping[str, Any], *, erased: bool) -> JournalEntry:
         calibration=dict(record.get("calibration") or {}),
         changes=None if changes is None else tuple(_change(change, mask) for change in changes),
         exact=identity is not None,
-        asked=dict(record.get("asked") or {}) | {"prompts": said, "model": record.get("model")},
+        asked=dict(record.get("asked") or {})
+        | {"prompts": said, "model": record.get("model"), "channels": record.get("channels")},
         digest=str(plane.get("digest", "")),
         image_shape=tuple(int(side) for side in record.get("shape") or ()),
         id=int(record.get("id", -1)),

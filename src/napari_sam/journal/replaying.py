@@ -93,7 +93,9 @@ class Replay:
         """
         for entry in entries:
             progress(0.0)
-            yield self._repeat(entry, progress) if entry.asked.get("rounds") else self._take_over(entry)
+            # Several channels were blended from layers of the viewer, which the image alone does not hold.
+            again = entry.asked.get("rounds") and not entry.asked.get("channels")
+            yield self._repeat(entry, progress) if again else self._take_over(entry)
 
     def _repeat(self, entry: JournalEntry, progress: Progress) -> ReplayedEntry:
         """Ask the model, and write what it answers as it was written then."""
