@@ -167,13 +167,18 @@ class PlaneAnswer:
     weights: str = ""
 
     def rounds(self, choice: int) -> tuple[PromptRound, ...]:
-        """Return what was asked to come to a candidate, oldest first, this request last."""
+        """Return what was asked to come to a candidate, oldest first, this request last.
+
+        Nothing where it began with a mask that no question led to, such as that of an object that was picked.
+        """
         request, visible = self.request, None
         if request.visible is not None:
             # Plain numbers: rounds are compared by value, and arrays do not give one truth.
             (top, left), (bottom, right) = (corner.tolist() for corner in request.visible)
             visible = (top, left), (bottom, right)
         earlier = () if request.previous is None else request.previous.rounds
+        if request.previous is not None and not earlier:
+            return ()
         return (*earlier, PromptRound(request.prompts, choice, request.region, visible))
 
     @property

@@ -45,9 +45,11 @@ class PlaneCanvas:
         self.index = index
         self._base = base
         self._tiles: dict[tuple[int, int], NDArray[np.uint32]] = {}
+        self._labels: set[int] = set()  # that may be on the tiles
 
     def paint(self, mask: BoxedMask, label: int) -> None:
         """Let the pixels of a mask carry a label, or none where it is 0."""
+        self._labels.add(label)
         for tile, inside, outside in self._overlaps(mask):
             self._need(tile, mask.plane)[inside][mask.mask[outside]] = label
 
@@ -59,12 +61,14 @@ class PlaneCanvas:
 
     def clear(self, label: int) -> None:
         """Take a label off the plane."""
-        for pixels in self._tiles.values():
-            pixels[pixels == label] = 0
+        # Mostly it is a new one, and thousands of objects need not search for theirs.
+        if label in self._labels:
+            for pixels in self._tiles.values():
+                pixels[pixels == label] = 0
 
     def carries(self, label: int) -> bool:
         """Tell whether any pixel carries a label."""
-        return any((pixels == label).any() for pixels in self._tiles.values())
+        return label in self._labels and any((pixels == label).any() for pixels in self._tiles.values())
 
     def carries_on(self, mask: BoxedMask, label: int) -> bool:
         """Tell whether any pixel of a mask carries a label."""
@@ -85,6 +89,8 @@ class PlaneCanvas:
             height, width = (min(TILE, side - at * TILE) for at, side in zip(tile, plane, strict=True))
             # A copy: what is read may be the labels' own memory.
             pixels = self._tiles[tile] = np.array(self._base(self._region(tile, (height, width))), dtype=np.uint32)
+            if pixels.any():
+                self._labels.update(np.unique(pixels).tolist())
         return pixels
 
     def _region(self, tile: tuple[int, int], sides: tuple[int, int]) -> tuple[int | slice, ...]:
@@ -126,6 +132,7 @@ class Composition:
 
     entries: Sequence[JournalEntry]
     damaged: int = 0
+    _crossed: bool = False
     _numbers: dict[int, int] = field(default_factory=dict)
 
     @property
@@ -145,6 +152,7 @@ class Composition:
         """
         for axes, run in groupby(self.entries, key=lambda entry: entry.axes):
             group = list(run)
+            self._crossed = group[0] is not self.entries[0]
             # Planes side by side do not know of each other: one after the other, they fit into memory.
             if all(entry.exact for entry in group):
                 group.sort(key=lambda entry: [-1 if at is None else at for at in entry.index])
@@ -173,7 +181,7 @@ class Composition:
             except InputError:
                 self.damaged += 1
                 continue
-            if group[0] is not self.entries[0]:
+            if self._crossed:
                 canvas.load(mask.plane)
             label = self._numbers.get(entry.label, entry.label)
             # What has the number lies elsewhere on the plane, so that it is another object.
@@ -188,7 +196,15 @@ class Composition:
     def _write(self, canvas: PlaneCanvas, entry: JournalEntry) -> None:
         """Do what an entry says, pixel by pixel."""
         try:
-            for label, encoded in entry.changes if entry.changes is not None else ((entry.label, entry.mask),):
+            if entry.changes is None:
+                mask = decode_boxed(entry.mask)
+                # Objects on planes across this one may be there already.
+                if self._crossed:
+                    canvas.load(mask.plane)
+                # What the plane carries of it now is this.
+                canvas.clear(entry.label)
+                canvas.paint(mask, entry.label)
+            for label, encoded in entry.changes or ():
                 canvas.paint(decode_boxed(encoded), label)
         except InputError:
             self.damaged += 1

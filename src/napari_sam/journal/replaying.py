@@ -118,6 +118,8 @@ class Replay:
     def _take_over(self, entry: JournalEntry) -> ReplayedEntry:
         """Write what was recorded."""
         plane = self.labels[self._index(entry)]
+        if entry.changes is None:
+            plane[plane == entry.label] = 0  # what the plane carries of it is what follows
         for label, encoded in entry.changes if entry.changes is not None else ((entry.label, entry.mask),):
             mask = decode_boxed(encoded)
             plane[mask.box][mask.mask] = label
