@@ -68,8 +68,8 @@ class JournalEntry:
     changes : tuple of (int, dict) or None
         What changed, where it is more or less than the object: ids, and the pixels that carry them since, as masks.
     exact : bool
-        Whether the recorded mask is all that the plane carries of the object since. Files of releases before the database only say which
-        pixels carried the id; what else became of it has to be guessed there.
+        Whether the recorded mask is all that the plane carries of the object since. Files of releases before the
+        database only say which pixels carried the id; what else became of it has to be guessed there.
     asked : dict
         What was asked of the model, for `napari_sam.journal.replaying`; empty where it was not asked.
     digest : str
