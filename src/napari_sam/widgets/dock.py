@@ -21,8 +21,8 @@ from napari_sam.widgets.panels.keys_panel import KeysPanel
 from napari_sam.widgets.panels.objects.correct_panel import CorrectPanel
 from napari_sam.widgets.panels.prompt_panel import PromptPanel
 from napari_sam.widgets.panels.propagation_panel import PropagationPanel
-from napari_sam.widgets.panels.settings.settings_panel import SettingsPanel
 from napari_sam.widgets.panels.recovery.recovery_panel import RecoveryPanel
+from napari_sam.widgets.panels.settings.settings_panel import SettingsPanel
 from napari_sam.widgets.panels.source_panel import SourcePanel
 from napari_sam.widgets.panels.status_panel import StatusPanel
 from napari_sam.widgets.panels.target_panel import TargetPanel
