@@ -18,12 +18,33 @@ from napari_sam.prompts import MaskPrompt
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from napari_sam.inference.rounds import PromptRound
     from napari_sam.inference.search import CropCandidate
     from napari_sam.inference.starting import StartingMask
     from napari_sam.planes import Crop
     from napari_sam.planes.picture import CropPicture
     from napari_sam.prompts import PromptSet
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRound:
+    """One question, and which of the answers the person chose: that one went back with the next question.
+
+    Attributes
+    ----------
+    prompts : PromptSet
+        What was asked.
+    choice : int
+        Which candidate was chosen.
+    region : str
+        What the model looked at, a `napari_sam.inference.request.Region`.
+    visible : ((float, float), (float, float)) or None
+        Corners of the part of the plane that was on the screen, data pixels, (y, x).
+    """
+
+    prompts: PromptSet
+    choice: int
+    region: str
+    visible: tuple[tuple[float, float], tuple[float, float]] | None
 
 
 @dataclass(frozen=True, slots=True)

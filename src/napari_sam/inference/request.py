@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from napari_sam.inference.rounds import PromptRound
+from napari_sam.inference.refinement import PromptRound
 from napari_sam.planes import whole
 from napari_sam.prompts import PromptSet
 
