@@ -18,11 +18,12 @@ else
 DRIVE := $(if $(CI),yes,)
 endif
 
-.PHONY: help setup demo test long stress lint check pytest docs clean
+.PHONY: help setup demo test test-versions long stress lint check pytest docs clean
 
 help:
 	@echo "make demo    open napari on a real image with the dock (without a display: drive it, screenshots in demo/)"
 	@echo "make test    everything that must be green: lint, types, contracts, manifest, documents, unit and GUI tests"
+	@echo "make test-versions  tests of the window with the oldest, the newest and the coming napari, PyQt6 and PySide6"
 	@echo "make long    what takes many minutes: every order of events, where make test tries some"
 	@echo "make stress  a person who does anything for long: SEEDS=FIRST:LAST says which"
 	@echo "make lint    the quick part of it: ruff and mypy"
@@ -44,6 +45,9 @@ else
 endif
 
 test: check pytest
+
+test-versions: $(READY)
+	$(BIN)/python scripts/versions.py $(TESTS)
 
 lint: $(READY)
 	$(BIN)/ruff check

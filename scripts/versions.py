@@ -1,0 +1,105 @@
+"""Runs tests of the window with other versions of napari, and with both bindings of Qt, and prints a table.
+
+Versions: the oldest napari that pyproject.toml allows, the newest final one, and the newest pre-release. Each is put
+into a folder of its own under build/versions/, without what it depends on, and goes before what is installed: a few
+megabytes instead of another environment with torch. What a version needs beyond that is told by its failure.
+
+Other Pythons need an environment of their own; those that are not run are named below the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[1]
+PLACE = ROOT / "build" / "versions"
+BINDINGS = {"pyqt6": "PyQt6", "pyside6": "PySide6"}
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+SMOKE = ("test_held_keys.py", "test_palette.py", "test_key_editor.py", "test_gestures.py", "test_dock_reopening.py")
+
+
+def versions() -> list[Version]:
+    """Find the oldest napari that is allowed, the newest, and the newest pre-release if it is newer than that."""
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "index", "versions", "napari", "--pre"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    found = re.search(r"Available versions: (.*)", listed)
+    if found is None:
+        raise SystemExit(f"the package index lists no versions of napari:\n{listed}")
+    known = sorted(Version(text) for text in found[1].split(", "))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    allowed = next(r for r in map(Requirement, project["dependencies"]) if r.name == "napari").specifier
+    finals = [version for version in known if not version.is_prerelease and version in allowed]
+    return list(dict.fromkeys((finals[0], finals[-1], known[-1])))
+
+
+def overlay(requirement: str, name: str, *options: str) -> Path:
+    """Put a package into a folder of its own, once."""
+    folder = PLACE / name
+    if not folder.exists():
+        partial = PLACE / f"{name}.part"
+        shutil.rmtree(partial, ignore_errors=True)
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(partial), *options, requirement]
+        subprocess.run(pip, check=True)
+        partial.rename(folder)
+    return folder
+
+
+def run(version: Version, binding: str, tests: list[str]) -> str:
+    """Run the tests with one napari and one binding; return the last line of pytest."""
+    folders = [overlay(f"napari=={version}", f"napari-{version}", "--no-deps")]
+    if binding == "pyside6":
+        folders.append(overlay("PySide6", "pyside6"))
+    paths = os.pathsep.join(map(str, (*folders, ROOT / "src")))
+    environment = {**os.environ, "PYTHONPATH": paths, "QT_API": binding, "PYTEST_QT_API": binding}
+    log = PLACE / f"napari-{version}-{binding}.txt"
+    done = subprocess.run(
+        [str(ROOT / "scripts" / "on-screen.sh"), sys.executable, "-m", "pytest", "-q", "--tb=short", *tests],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    log.write_text(done.stdout + done.stderr, encoding="utf-8")
+    last = (done.stdout.strip().splitlines() or done.stderr.strip().splitlines() or ["no output"])[-1].strip("= ")
+    return last if done.returncode == 0 else f"{last} (see {log.relative_to(ROOT)})"
+
+
+def main() -> int:
+    """Run all, print the table, and fail if anything failed."""
+    parser = argparse.ArgumentParser(description="Run tests of the window with other versions of napari and Qt.")
+    parser.add_argument("tests", nargs="*", help="tests to run; by default some of each kind")
+    parser.add_argument("--binding", choices=BINDINGS, action="append", help="a binding of Qt; by default both")
+    chosen = parser.parse_args()
+    tests = chosen.tests or [f"tests/widgets/{name}" for name in SMOKE]
+    PLACE.mkdir(parents=True, exist_ok=True)
+    here, failed = f"{sys.version_info.major}.{sys.version_info.minor}", False
+    print(f"{'Python':8}{'napari':12}{'Qt':10}result")
+    for version in versions():
+        for binding in chosen.binding or BINDINGS:
+            result = run(version, binding, tests)
+            failed = failed or "(see " in result
+            print(f"{here:8}{version!s:12}{BINDINGS[binding]:10}{result}", flush=True)
+    for python in PYTHONS:
+        if python != here:
+            there = "is on this machine, but needs an environment" if shutil.which(f"python{python}") else "is missing"
+            print(f"{python:8}not run: it {there}")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
