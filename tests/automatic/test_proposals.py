@@ -5,7 +5,7 @@ import pytest
 from fake_predictor import FakePredictor, discs
 
 from napari_sam.automatic import QUICK, DenseSettings, Proposal, ProposalFilter, ProposalTable, find_proposals
-from napari_sam.automatic.proposals import lay, renumbered
+from napari_sam.automatic.laying import lay, renumbered
 from napari_sam.errors import InputError
 from napari_sam.masks import BoxedMask
 

@@ -8,7 +8,8 @@ import pytest
 import zarr
 from scipy import ndimage
 
-from napari_sam.automatic.proposals import Proposal, lay
+from napari_sam.automatic.laying import lay
+from napari_sam.automatic.proposals import Proposal
 from napari_sam.automatic.tiles import MergedObject, TilePlan, TileRecords, find_in_tile, merge_tiles, segment_tiles
 from napari_sam.automatic.tiles import label_blocks as label_blocks_module
 from napari_sam.automatic.tiles import merging as merging_module

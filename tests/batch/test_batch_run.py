@@ -11,7 +11,7 @@ import tifffile
 from batch_finders import CutFinder, FakeFinder, PointFinder, components, discs, scene
 from scipy import ndimage
 
-from napari_sam.automatic.proposals import lay
+from napari_sam.automatic.laying import lay
 from napari_sam.batch.local import LocalExecutor
 from napari_sam.errors import Cancelled, InputError
 from napari_sam.files import part_path

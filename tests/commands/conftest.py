@@ -16,6 +16,7 @@ from napari_sam.batch.matching.finders import forget_encoders
 from napari_sam.cli import app
 from napari_sam.geometry import stretched_frame
 from napari_sam.predictor import Embedding, Prediction
+from napari_sam.prompts import MaskPrompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,6 +40,7 @@ class DiscPredictor:
         self.planes: list[Plane] = []
         self.prompts: list[PromptSet] = []
         self.radius = 5.0
+        self.score = 0.875
 
     def embed(self, image: Plane, *, progress: Callable[[float], None]) -> Embedding:
         self.planes.append(image)
@@ -58,7 +60,16 @@ class DiscPredictor:
         for point in prompts.points:
             near = np.hypot(y - point.position[0], x - point.position[1]) <= self.radius
             mask = (mask | near) if point.positive else (mask & ~near)
-        return Prediction(mask[None], np.array([0.875], np.float32), np.zeros((1, 4, 4), np.float32))
+        return Prediction(mask[None], np.array([self.score], np.float32), np.zeros((1, 4, 4), np.float32))
+
+    def predict_many(
+        self, embedding: Embedding, prompt_sets: list[PromptSet], *, multimask: bool = False, most: int | None = None
+    ) -> Iterator[Prediction]:
+        for prompts in prompt_sets:
+            yield self.predict(embedding, prompts)
+
+    def mask_prompt(self, plane: Plane, mask: np.ndarray) -> MaskPrompt:
+        return MaskPrompt(np.where(mask, 8.0, -8.0))
 
 
 @pytest.fixture

@@ -51,6 +51,8 @@ class DiscEngine:
     predictor = SimpleNamespace(prompt_kinds=frozenset({"point", "box"}), has_dense_head=True, dense_views=4)
 
     def __init__(self) -> None:
+        self.predictor = SimpleNamespace(**vars(self.predictor), predict_many=self._predict_many)
+        self.batches: list[list[PromptSet]] = []
         self.free = threading.Event()
         self.free.set()
         self.failure: Exception | None = None
@@ -79,6 +81,14 @@ class DiscEngine:
     def prepare(self, plane: Plane, progress: Callable[[float], None] = no_progress) -> None:
         self.prepared += 1
         self._until_free(progress)
+
+    def _predict_many(self, plane, prompt_sets, *, multimask=False, most=None):
+        sets = list(prompt_sets)
+        self.batches.append(sets)
+        for prompts in sets:
+            answer = self.predict(plane, prompts, multimask=multimask)
+            logits = np.where(answer.masks, 8.0, -8.0)
+            yield SimpleNamespace(masks=answer.masks[:most], scores=answer.scores[:most], logits=logits[:most])
 
     def predict(
         self,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_sam.automatic.dense import dense_proposals, grown_labels
 from napari_sam.automatic.grid import grid_proposals
-from napari_sam.automatic.proposals import lay, renumbered
+from napari_sam.automatic.laying import lay, renumbered
 from napari_sam.automatic.settings import DenseSettings, GridSettings, dense_settings_for
 from napari_sam.progress import no_progress
 

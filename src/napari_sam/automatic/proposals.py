@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from math import inf, pi
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from skimage.measure import perimeter
 
+from napari_sam.automatic.laying import lay, lay_in_place
 from napari_sam.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ class Proposal:
         None where it was shown the plane.
     matches : tuple of float
         How well it fits each of the things that are looked for, 0 to 1; empty where nothing is.
+    asked : int or None
+        Which of the objects that were prompted it is; None where nobody prompted it.
+    agreement : float
+        IoU with the rough mask that it was made of; 1 where it was made of none.
     """
 
     mask: BoxedMask
@@ -47,6 +52,8 @@ class Proposal:
     point: tuple[float, float] | None = None
     crop: tuple[tuple[float, float], tuple[float, float]] | None = None
     matches: tuple[float, ...] = ()
+    asked: int | None = None
+    agreement: float = 1.0
 
     @property
     def rank(self) -> float:
@@ -72,6 +79,8 @@ class ProposalFilter:
         Of two proposals the lower one is left out where they have more than this share of the smaller one in common.
     match : float
         The least, 0 to 1; see `ProposalTable.match`.
+    agreement : float
+        The least IoU with the rough mask that a proposal was made of, 0 to 1.
     """
 
     score: float = 0.0
@@ -81,6 +90,7 @@ class ProposalFilter:
     intensity: tuple[float, float] = (-inf, inf)
     overlap: float = 0.5
     match: float = 0.0
+    agreement: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -94,12 +104,12 @@ class ProposalFilter:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProposalTable:
-    """Proposals of one plane, the best first, with what a filter asks of each: measured once.
+    """Proposals of one plane, with what a filter asks of each: measured once.
 
     Attributes
     ----------
     proposals : tuple of Proposal
-        In the order of their ranks.
+        In the order in which they are laid: by their ranks, or, where each is wanted for itself, the smallest first.
     plane : (int, int)
         Height and width of the plane, data pixels.
     score, stability : numpy.ndarray, shape (n,), float64
@@ -111,6 +121,8 @@ class ProposalTable:
         long or has a ragged border; never more than 1.
     intensity : numpy.ndarray, shape (n,), float64
         Mean of the pixels inside, of their channels too.
+    agreement : numpy.ndarray, shape (n,), float64
+        As in `Proposal`.
     match : numpy.ndarray, shape (n,), float64, or None
         How well each fits what is looked for, in words or by examples, 0 to 1; None where nothing is.
     """
@@ -122,10 +134,13 @@ class ProposalTable:
     area: NDArray[np.int64]
     roundness: NDArray[np.float64]
     intensity: NDArray[np.float64]
+    agreement: NDArray[np.float64]
     match: NDArray[np.float64] | None = None
 
     @classmethod
-    def of(cls, proposals: Sequence[Proposal], pixels: NDArray[np.generic]) -> ProposalTable:
+    def of(
+        cls, proposals: Sequence[Proposal], pixels: NDArray[np.generic], *, smallest_first: bool = False
+    ) -> ProposalTable:
         """Measure proposals.
 
         Parameters
@@ -134,9 +149,12 @@ class ProposalTable:
             In any order.
         pixels : numpy.ndarray, shape (H, W) or (H, W, C)
             The plane that they were found on.
+        smallest_first : bool
+            Whether small proposals go before large ones, so that none is lost under another; else good ones go before
+            bad ones.
         """
-        # Stable: proposals of one rank stay in the order in which they were found.
-        ordered = tuple(sorted(proposals, key=lambda proposal: -proposal.rank))
+        # Stable: equal proposals stay in the order in which they were found.
+        ordered = tuple(sorted(proposals, key=lambda one: one.mask.area if smallest_first else -one.rank))
         return cls(
             ordered,
             (pixels.shape[0], pixels.shape[1]),
@@ -145,6 +163,7 @@ class ProposalTable:
             np.array([proposal.mask.area for proposal in ordered], dtype=np.int64),
             np.array([roundness(proposal.mask.mask) for proposal in ordered], dtype=np.float64),
             np.array([_mean(pixels, proposal.mask) for proposal in ordered], dtype=np.float64),
+            np.array([proposal.agreement for proposal in ordered], dtype=np.float64),
         )
 
     def __len__(self) -> int:
@@ -160,6 +179,7 @@ class ProposalTable:
             & (self.roundness >= chosen.roundness)
             & (self.intensity >= chosen.intensity[0])
             & (self.intensity <= chosen.intensity[1])
+            & (self.agreement >= chosen.agreement)
         )
         return within if self.match is None else within & (self.match >= chosen.match)
 
@@ -185,91 +205,60 @@ class ProposalTable:
         numpy.ndarray, shape (H, W), int32
             1 plus the proposal's place in the table, 0 where there is none.
         """
-        marks = marks or {}
-        kept = [place for place in sorted(marks) if marks[place]]
-        others = [int(place) for place in np.flatnonzero(self.wanted(chosen)) if place not in marks]
+        places, kept = self._order(chosen, marks or {})
         return lay(
-            [self.proposals[place].mask for place in kept + others],
+            [self.proposals[place].mask for place in places],
             self.plane,
             overlap=chosen.overlap,
             least_area=chosen.area[0],
-            kept=len(kept),
+            kept=kept,
             taken=taken,
-            numbers=[place + 1 for place in kept + others],
+            numbers=[place + 1 for place in places],
         )
+
+    def selected_in_place(
+        self,
+        chosen: ProposalFilter,
+        marks: Mapping[int, bool],
+        labels: NDArray[np.integer[Any]],
+        ids: Sequence[int],
+    ) -> NDArray[np.int32]:
+        """Lay the proposals that are wanted in place of the objects that they were made of; see `lay_in_place`.
+
+        Parameters
+        ----------
+        chosen, marks
+            As for `selected`.
+        labels : numpy.ndarray, shape (H, W), int
+            Where objects are.
+        ids : sequence of int
+            For each proposal, the id of the object that it was made of.
+
+        Returns
+        -------
+        numpy.ndarray, shape (H, W), int32
+            As `selected` gives it.
+        """
+        places, kept = self._order(chosen, marks)
+        return lay_in_place(
+            [self.proposals[place].mask for place in places],
+            [ids[place] for place in places],
+            labels,
+            overlap=chosen.overlap,
+            least_area=chosen.area[0],
+            kept=kept,
+            numbers=[place + 1 for place in places],
+        )
+
+    def _order(self, chosen: ProposalFilter, marks: Mapping[int, bool]) -> tuple[list[int], int]:
+        """List the proposals that are wanted in the order of laying, and how many of them are kept by hand."""
+        kept = [place for place in sorted(marks) if marks[place]]
+        return kept + [int(place) for place in np.flatnonzero(self.wanted(chosen)) if place not in marks], len(kept)
 
     def at(self, y: int, x: int) -> NDArray[np.intp]:
         """Return the places of the proposals that cover a data pixel, the smallest first."""
         found = [place for place, proposal in enumerate(self.proposals) if _covers(proposal.mask, y, x)]
         return np.array(sorted(found, key=lambda place: int(self.area[place])), np.intp)
-
-
-def lay(
-    masks: Sequence[BoxedMask],
-    plane: tuple[int, int],
-    *,
-    overlap: float,
-    least_area: float = 1,
-    kept: int = 0,
-    taken: NDArray[np.bool_] | None = None,
-    numbers: Sequence[int] | None = None,
-) -> NDArray[np.int32]:
-    """Lay masks on an empty plane one after another; what is covered already stays.
-
-    A mask is left out that has too much in common with one that was laid before, or of which less than half is free.
-
-    Parameters
-    ----------
-    masks : sequence of BoxedMask
-        The best first.
-    plane : (int, int)
-        Height and width, data pixels.
-    overlap : float
-        Most that two may have in common, as a share of the smaller one.
-    least_area : float
-        Least data pixels that have to be free.
-    kept : int
-        So many, from the first, are laid in any case.
-    taken : numpy.ndarray, shape (H, W), bool, optional
-        Pixels that are covered from the beginning, as by one large object.
-    numbers : sequence of int, optional
-        What stands for each mask, 1 or more and each once; by default 1 plus its place in the sequence.
-
-    Returns
-    -------
-    numpy.ndarray, shape (H, W), int32
-        The numbers, 0 where there is no mask.
-    """
-    labels = np.zeros(plane, np.int32)
-    numbers = range(1, len(masks) + 1) if numbers is None else numbers
-    covered = max(numbers, default=0) + 1
-    areas = np.zeros(covered + 1, np.int64)
-    if taken is not None:
-        # So large that a mask is always the smaller one.
-        labels[taken], areas[covered] = covered, taken.size
-    for order, (number, boxed) in enumerate(zip(numbers, masks, strict=True)):
-        under, mask = labels[boxed.box], boxed.mask
-        common = np.bincount(under[mask], minlength=1)
-        area = int(common.sum())
-        # Number 0 counts the pixels that are still free.
-        free, common[0] = int(common[0]), 0
-        if order >= kept:
-            smaller = np.minimum(area, areas[: len(common)])
-            if (common > overlap * smaller).any() or free < max(least_area, area / 2):
-                continue
-        under[mask & (under == 0)] = number
-        areas[number] = free
-    if taken is not None:
-        labels[taken] = 0
-    return labels
-
-
-def renumbered(labels: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Give the objects of a plane the numbers 1 to n, in the order of the numbers that they have; 0 stays."""
-    present = np.bincount(labels.ravel()) > 0
-    present[:1] = False
-    numbers: NDArray[np.int32] = np.where(present, np.cumsum(present), 0).astype(np.int32)
-    return numbers[labels]
 
 
 def _covers(boxed: BoxedMask, y: int, x: int) -> bool:

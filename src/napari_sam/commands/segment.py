@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from napari_sam.commands.common import getting, reported, text_encoder, work_bar
+from napari_sam.commands.options.many import BoxTable, ManyPrompts, PointTable, RoughLabels, segment_many
 from napari_sam.commands.options.shared import Debug, Device, ImageContrast, Model, limits, numbers, split_polarity
 from napari_sam.errors import InputError
 from napari_sam.prompts import BoxPrompt, PointPrompt, Prompt, PromptSet
@@ -76,6 +77,9 @@ def segment(
     prompts: Annotated[
         Path | None, typer.Option("--prompts", help="More prompts: a JSON file of PromptSet.to_json.")
     ] = None,
+    point_file: PointTable = None,
+    box_file: BoxTable = None,
+    label_file: RoughLabels = None,
     model: Model = "bundled",
     device: Device = "auto",
     contrast_limits: ImageContrast = None,
@@ -92,19 +96,34 @@ def segment(
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there; never an input.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Segment one object of an image by clicks, a box or words, and write it as labels."""
+    """Segment one object of an image by clicks, a box or words, or one object for each prompt of a file, as labels."""
     from napari_sam.io.labels import add_object, write_labels
     from napari_sam.io.planes import read_plane
     from napari_sam.planes.plane import Plane
 
     given: list[Prompt] = [*(points or []), *(boxes or [])]
+    many = ManyPrompts(point_file, box_file, label_file)
+    if many.files:
+        many.require_alone(others=bool(given or prompts or text or overlay), append=append)
+        window = limits(contrast_limits)
+        with reported(debug):
+            _check_outputs(output, None, [image, *many.files, *_model_file(model)], append=append, force=force)
+            plane = Plane(read_plane(image), window)
+            before = _labels_before(output, plane.shape, append=append)
+            labels, summary = segment_many(plane, many, before, model, device, empty_only=not over_others)
+            write_labels(output, labels)
+            typer.echo(f"{output}: {summary}")
+        return
     if not given and prompts is None and text is None:
-        raise typer.BadParameter("Give at least one --point or --box, --text WORDS, or --prompts FILE.")
+        raise typer.BadParameter(
+            "Give at least one --point or --box, --text WORDS, or --prompts FILE; or for many objects --points, "
+            "--boxes or --labels FILE."
+        )
     # Not within `reported`: typer tells of a mistake in an option, with the usage.
     window = limits(contrast_limits)
     with reported(debug):
         # The model may be a file, too, which is as little written over as the image.
-        inputs = [image, *([] if prompts is None else [prompts]), *([Path(model)] if Path(model).exists() else [])]
+        inputs = [image, *([] if prompts is None else [prompts]), *_model_file(model)]
         _check_outputs(output, overlay, inputs, append=append, force=force)
         wanted = _prompt_set(given, prompts)
         plane = Plane(read_plane(image), window)
@@ -126,6 +145,11 @@ def segment(
         left = int(mask.sum()) - written
         others = f" ({left} px more belong to other objects)" if left else ""
         typer.echo(f"{output}: object {new}, {written} px{others}, estimated IoU {prediction.scores[0]:.2f}, {timing}.")
+
+
+def _model_file(model: str) -> list[Path]:
+    """Return the file of a model, if it is one."""
+    return [Path(model)] if Path(model).exists() else []
 
 
 def _prompt_set(given: list[Prompt], file: Path | None) -> PromptSet:

@@ -24,7 +24,7 @@ MOST_PIXELS = 1 << 28
 """Pixels that are read at most for a crop that grows by itself: 16384 x 16384, some seconds from a fast disk."""
 
 _MOST_CROPS = 12
-_DOUBTFUL = 0.6
+DOUBTFUL = 0.6
 """Predicted IoU below which a click is looked at from farther away, too: the middle of a large object shows nothing."""
 _STEP_BACK = 4
 _ALIKE = 0.8
@@ -168,7 +168,7 @@ def search_object(
         if grow and here[0].cut:
             larger = planner.larger(crop, here[0].mask, prompts)
         # Only a choice among sizes is looked at again: one answer that follows from all prompts is what was asked for.
-        elif grow and count > 1 and here[0].score < _DOUBTFUL:
+        elif grow and count > 1 and here[0].score < DOUBTFUL:
             larger = planner.coarser(crop, prompts)
         if larger is None:
             break

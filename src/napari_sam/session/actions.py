@@ -38,6 +38,13 @@ class StackActions(Protocol):
         """Let accept write the current object again, or a new one."""
 
 
+class ManyCommands(Protocol):
+    """What an action may run on many objects at once."""
+
+    def make(self) -> None:
+        """Make an object of each prompt that is drawn."""
+
+
 class Commands(Protocol):
     """What an action may run: the part of `napari_sam.session.Session` that has words and keys."""
 
@@ -46,6 +53,10 @@ class Commands(Protocol):
     @property
     def objects(self) -> ObjectActions:
         """The commands for objects that exist."""
+
+    @property
+    def everything(self) -> ManyCommands:
+        """Many objects at once."""
 
     @property
     def state(self) -> SessionState:
@@ -156,7 +167,7 @@ _TABLE = (
     Action(
         "next_tempo",
         "Next tempo",
-        "Change how a click becomes an object: careful, with Accept; turbo, at once.",
+        "Change how a click becomes an object: careful, with Accept; turbo, at once; batch, many together.",
         ("Y", "Shift-Y"),
         lambda commands: commands.settings.next_tempo(),
         _has_image,
@@ -184,6 +195,14 @@ _TABLE = (
         ("Enter", "Shift-Enter"),
         lambda commands: commands.accept(),
         lambda state: state.can_accept,
+    ),
+    Action(
+        "make_all",
+        "Make all",
+        "Make an object of each point and each box that is drawn, all at once; Accept then writes them.",
+        ("O", "Shift-O"),
+        lambda commands: commands.everything.make(),
+        lambda state: state.everything.can_make,
     ),
     Action(
         "clear",

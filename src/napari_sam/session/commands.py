@@ -167,6 +167,9 @@ class SessionCommands:
                 return
             live, accepts = self._components.live, self._accepts
             live.read_prompts()
+            if self._components.settings.tempo == "batch" and not (live.is_answered or live.is_waiting):
+                everything_commands(self._context, self._components).accept_now(image)
+                return
             candidate = live.selected_candidate if live.is_answered else None
             if candidate is not None and not candidate.area:
                 self._context.say(messages.EMPTY_MASK)  # before a layer is made for it

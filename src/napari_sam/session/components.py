@@ -12,6 +12,7 @@ from napari_sam.session.candidates.prefetch import PlanePrefetch
 from napari_sam.session.candidates.preview import CandidatePreview
 from napari_sam.session.everything.chooser import ObjectChooser
 from napari_sam.session.everything.controller import EverythingController
+from napari_sam.session.everything.prompted.reading import PromptSources
 from napari_sam.session.everything.proposals_layer import ProposalsLayer
 from napari_sam.session.everything.stack.accepting import StackAccept
 from napari_sam.session.labels.targets import TargetLayers
@@ -107,6 +108,10 @@ class Components:
         current, mute = CurrentObject(viewer, active, targets), Mute()
         same_object, recorder = SameObject(current, active, live), ObjectRecorder(Journal(), worker)
         proposals = ProposalsLayer(viewer)
+
+        def is_own(layer: Layer) -> bool:
+            return layer in (preview.layer, proposals.layer, layers.points, layers.shapes)
+
         log = ObjectLog(prompts, tools, live, current, recorder)
         marks, picker = MarksLayer(viewer), ObjectPicker(active, prompts, tools, live, preview, targets, log, current)
         operations = ObjectOperations(
@@ -175,6 +180,7 @@ class Components:
                 recorder,
                 StackAccept(targets, log, recorder, settings, mute=mute, worker=worker),
                 settings,
+                PromptSources(viewer, active, live, prompts, log, is_own),
                 worker=worker,
                 backend=backend,
             ),

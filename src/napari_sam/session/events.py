@@ -281,9 +281,9 @@ class Reactions:
             connect("settings", signal, self._on_settings_model)
         for signal in (settings.only_empty, settings.write_policy, settings.protected_ids):
             connect("settings", signal, self._on_settings_policy)
-        connect("settings", settings.tempo, publisher.publish)
         connect("settings", settings.hover, publisher.publish)
         connect("settings", settings.level, self._on_settings_level)
+        connect("settings", settings.tempo, self._on_settings_tempo)
 
     def release(self) -> None:
         """Stop reacting."""
@@ -328,6 +328,13 @@ class Reactions:
 
     def _on_settings_level(self) -> None:
         self._components.live.show_level()
+        self._publisher.publish()
+
+    def _on_settings_tempo(self) -> None:
+        # Where each box is an object, none takes the place of another.
+        self._components.prompts.one_box = self._components.settings.tempo != "batch"
+        # Prompts of a batch are not asked for one by one; those of one object are.
+        self._components.live.read_prompts()
         self._publisher.publish()
 
     def _on_settings_policy(self) -> None:

@@ -47,6 +47,7 @@ class TempoChoice:
 TEMPOS = (
     TempoChoice("careful", "Careful", "A click shows a mask, more clicks correct it, and Accept writes it."),
     TempoChoice("turbo", "Turbo", "A click or a box writes its object at once; the next one is the next object."),
+    TempoChoice("batch", "Batch", "Each positive point and each box is an object of its own; all are made at once."),
 )
 """The tempos, in the order in which the dock shows them and `SessionSettings.next_tempo` goes through them."""
 
@@ -162,7 +163,7 @@ class SessionSettings:
         Whether planes next to the one on screen are encoded while there is nothing else to do.
     strategy : str
         How objects are carried through a stack: a name in `napari_sam.propagation.STRATEGIES`.
-    tempo : {"careful", "turbo"}
+    tempo : {"careful", "turbo", "batch"}
         How a prompt becomes an object: one of `TEMPOS`.
     level : {"best", "whole", "part", "subpart"}
         Which candidate of an ambiguous click is shown first. Accepting another one than the first changes it.
@@ -262,6 +263,8 @@ class ChosenSettings:
         'What accept does with pixels that carry a label: "empty", "overwrite", "protect" or "overlap".'
     )
     protected_ids = Setting[tuple[int, ...]]('Objects that are never covered where the policy is "protect".')
-    tempo = Setting[Tempo]('How a prompt becomes an object: "careful", by accept; "turbo", at once.')
+    tempo = Setting[Tempo](
+        'How a prompt becomes an object: "careful", by accept; "turbo", at once; "batch", many together.'
+    )
     level = Setting[Level]('Which candidate of an ambiguous click comes first: "best", "whole", "part" or "subpart".')
     hover = Setting[bool]("Whether the mask under the cursor is shown before it is clicked.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari_sam.remote.addresses import is_address
 from napari_sam.session import messages
 from napari_sam.session.everything import messages as everything_messages
+from napari_sam.session.everything.prompted import messages as prompted_messages
 from napari_sam.session.propagation import messages as propagation_messages
 from napari_sam.session.state import SessionState, Status
 
@@ -94,10 +95,10 @@ def resolve(components: Components, notice: Status | None) -> SessionState:
         asking=live.is_waiting,
         waiting=components.accepts.waiting,
         # After a cancel or a failure, it asks once more.
-        can_accept=everything.can_accept
-        if everything.picking
-        else objects.can_apply
-        if objects.tool in ("split", "merge")
+        can_accept=objects.can_apply
+        if objects.tool in ("split", "merge") and not everything.picking
+        else everything.can_accept or everything.can_make
+        if everything.picking or (settings.tempo == "batch" and not live.is_answered and not live.is_waiting)
         else live.selected_candidate is not None or live.is_waiting or live.is_stopped,
         can_clear=not live.reading.empty or live.start is not None,
         can_clear_all=image is not None and not components.prompts.read_everything().empty,
@@ -132,8 +133,12 @@ def _hint(
     candidates = 0 if live.answer is None else len(live.answer.candidates)
     if (hint := components.editing.state.hint) and not everything.picking:
         return hint
+    if everything.picking and everything.prompted:
+        return prompted_messages.REFINED_HINT if everything.refines else prompted_messages.HINT
     if everything.picking:
         return everything_messages.STACK_HINT if everything.stack else everything_messages.HINT
+    if components.settings.tempo == "batch" and active.view is not None:
+        return prompted_messages.ready(everything.drawn) if everything.can_make else prompted_messages.BATCH_HINT
     if replaced is not None and not candidates:
         return " ".join(filter(None, (propagation_messages.goes_on(replaced.label), section.joining)))
     return messages.hint(
@@ -173,8 +178,8 @@ def _status(components: Components, notice: Status | None) -> Status:
         return Status("attention", unsaved)
     if live.reading.prompts.is_background_only and live.start is None:
         return Status("attention", messages.BACKGROUND_ONLY)
-    if live.reading.warning:
-        return Status("attention", live.reading.warning)
+    if warning := live.reading.warning(one_box=components.settings.tempo != "batch"):
+        return Status("attention", warning)
     if live.ready is None:
         return Status()
     if live.ready.notice:

@@ -149,6 +149,12 @@ class EverythingState:
         Those of them along which time goes by, by their `StackAxis.axis`.
     running : bool
         Whether objects are being found.
+    drawn : int
+        How many objects the points and boxes stand for that are drawn on the plane on screen.
+    prompted : bool
+        Whether those that were found were prompted, each by itself.
+    refines : bool
+        Whether those that were found take the place of rough ones.
     found : int or None
         Objects that were found; None before that.
     shown : int
@@ -171,13 +177,16 @@ class EverythingState:
         Whether a click on the image keeps or drops an object.
     text : str
         What there is to say; "" when nothing.
-    can_find, can_accept : bool
-        Which commands would do something.
+    can_find, can_make, can_accept : bool
+        Which commands would do something; `can_make`: in the tempo "batch", with something drawn.
     """
 
     axes: tuple[StackAxis, ...] = ()
     time_axes: tuple[int, ...] = ()
     running: bool = False
+    drawn: int = 0
+    prompted: bool = False
+    refines: bool = False
     found: int | None = None
     shown: int = 0
     chosen: ProposalFilter = field(default_factory=ProposalFilter)
@@ -190,6 +199,7 @@ class EverythingState:
     picking: bool = False
     text: str = ""
     can_find: bool = False
+    can_make: bool = False
     can_accept: bool = False
 
 

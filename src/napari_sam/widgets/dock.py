@@ -245,6 +245,7 @@ class SamDock(QWidget):
     def _on_session_layers_changed(self) -> None:
         self.source.read_layers()
         self.target.read_layers()
+        self.everything.read_layers()
         image, before = self.session.image, self._armed_for
         if image is None:
             self._armed_for = None

@@ -174,6 +174,8 @@ class LivePrediction:
         start = self.start if self.start is not None and self.start.view == source.view else None
         # A background point alone names no object, unless there is one: the model is asked as if nothing were drawn.
         alone = self.reading.prompts.is_background_only and (start is None or not start.mask.area)
+        # In a batch, each prompt names another object, and none is asked for by itself.
+        alone = alone or (start is None and self._settings.tempo == "batch")
         prompts = PromptReading().prompts if alone else self.reading.prompts
         request = replace(self.make_request(source, prompts), start=start)
         self._asks = request.asks

@@ -72,7 +72,8 @@ class ObjectChooser:
         self._tools = tools
         self._settings = settings
         self._above = above
-        self._mute = mute
+        self.mute = mute
+        """Gives a context in which changes of layers are the session's own."""
         self._image: weakref.ref[Image] | None = None
         self.found: FoundObjects | None = None
         """The objects; None while there are none."""
@@ -125,7 +126,7 @@ class ObjectChooser:
     def take(self, findings: Findings, *, select: bool = True) -> None:
         """Take what was found, and let the person choose; `select`: by clicks, from now on."""
         self.found = FoundObjects(findings)
-        with self._mute():
+        with self.mute():
             self.refresh()
             if select:
                 self.select()
@@ -134,7 +135,7 @@ class ObjectChooser:
         """Choose by how well objects match, too, and let the person go on choosing."""
         if self.found is not None:
             self.found.rank(match)
-            with self._mute():
+            with self.mute():
                 self.refresh()
                 self.select()
 
@@ -178,8 +179,9 @@ class ObjectChooser:
         if selection is None or image is None:
             return
         request = selection.result.request
-        labels = labels_there(self._targets, image, request) if self._settings.only_empty else None
-        selection.update(None if labels is None else labels != 0)
+        # Who replaces objects asked for these, and never for pixels of others.
+        asks = self._settings.only_empty or selection.replaces
+        selection.update(labels_there(self._targets, image, request) if asks else None)
         self._shown.show_objects(image, request.source.view, request.start, selection.objects, self._above())
         if selection.pointed is not None:
             self._shown.show_pointed(selection.pointed_mask)
@@ -200,21 +202,21 @@ class ObjectChooser:
     def leave(self) -> None:
         """Forget what was found, outside of a command: all of it is written."""
         self.locked = False
-        with self._mute():
+        with self.mute():
             self.discard()
 
     def unlock(self) -> None:
         """Let the person choose again, among what is left as the labels are now."""
         if self.locked:
             self.locked = False
-            with self._mute():
+            with self.mute():
                 self.refresh()
 
     # -- what happens meanwhile -------------------------------------------------------------------
 
     def _on_active_view(self) -> None:
         """Show the objects of the plane that is on screen now."""
-        with self._mute():
+        with self.mute():
             self.refresh()
             if not self.is_here:
                 self._shown.remove_layer()
@@ -223,13 +225,13 @@ class ObjectChooser:
     def _on_active_pixels(self, change: PixelChange) -> None:
         """Forget what was found on pixels that are gone; another contrast leaves objects where they are."""
         if change == "data" and self.image is self._active.image:
-            with self._mute():
+            with self.mute():
                 self.discard()
             self.lost.emit()
 
     def _on_active_place(self) -> None:
         if self._active.image is not None and self.is_here:
-            with self._mute():
+            with self.mute():
                 self._shown.follow_image(self._active.image)
 
     def _on_viewer_removed(self, layers: tuple[Layer, ...]) -> None:
@@ -246,7 +248,7 @@ class ObjectChooser:
         selection = self.selection
         if selection is not None and not self.locked and (place := selection.place_at(y, x)) is not None:
             mark(selection, place)
-            with self._mute():
+            with self.mute():
                 self.refresh()
             self.changed.emit()
 
@@ -256,6 +258,6 @@ class ObjectChooser:
         place = None if at is None else selection.place_at(*at)
         if place != selection.pointed:
             selection.pointed = place
-            with self._mute():
+            with self.mute():
                 self._shown.show_pointed(selection.pointed_mask)
             self.changed.emit()

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from napari_sam.session.everything.parts import SearchScope
 from napari_sam.session.everything.ranking.queries import WordsQuery
+from napari_sam.session.napari_private import unwrapped
 from napari_sam.text.models import DEFAULT
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from napari.layers import Image
+    from napari.layers import Image, Layer
 
     from napari_sam.automatic.proposals import ProposalFilter
     from napari_sam.session.everything.controller import EverythingController
@@ -68,6 +69,35 @@ class EverythingCommands:
         with self._context.command() as image:
             if image is not None:
                 self._context.say(self._controller.find(image, SearchScope(where, mode, axis, link)))
+
+    def make(self, layer: Layer | None = None) -> None:
+        """Make an object of each of many prompts on the plane on screen, in batches; `Session.cancel` stops that.
+
+        They are then shown, to be kept or dropped, and `accept` writes all of them as one step.
+
+        Parameters
+        ----------
+        layer : Points, Shapes or Labels, optional
+            What says where the objects are: its points, the boxes around its shapes, or its ids. An object that is made
+            of an id takes its place and keeps it, unless it is dropped. By default, what is drawn for the session:
+            every positive point and every box is an object, and a negative point belongs to the nearest of them.
+        """
+        with self._context.command() as image:
+            if image is not None:
+                self._context.say(self._controller.make(image, unwrapped(layer)))
+
+    def add_grid(self, spacing: float) -> None:
+        """Draw points on a regular grid over what is on screen of the plane, so many data pixels apart.
+
+        Each stands for an object, in the tempo "batch"; undo takes them back.
+        """
+        with self._context.command() as image:
+            if image is not None:
+                self._controller.sources.add_grid(image, spacing)
+
+    def layers(self) -> list[Layer]:
+        """List the layers that `make` takes, lowest first."""
+        return self._controller.sources.layers()
 
     def find_words(
         self,
@@ -146,7 +176,7 @@ class EverythingCommands:
                 self.accept_now(image)
 
     def accept_now(self, image: Image) -> None:
-        """Write the objects that are shown; this is a part of a command."""
+        """Write the objects that are shown, or make those first that are prompted; this is a part of a command."""
         # Who writes them tells of it, unless there is trouble.
         if trouble := self._controller.accept(image):
             self._context.say(trouble)

@@ -6,32 +6,35 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from napari.layers import Labels
 from psygnal import Signal
 
 from napari_sam.session.everything import messages as everything_messages
-from napari_sam.session.everything.parts import plane_request
+from napari_sam.session.everything.parts import plane_request, prompted_request
+from napari_sam.session.everything.prompted import messages as prompted_messages
 from napari_sam.session.everything.ranking.ranker import ObjectRanker
 from napari_sam.session.everything.snapshot import describe
 from napari_sam.session.everything.stack.axes import is_time, stack_axes, stack_request
 from napari_sam.session.everything.stack.finding import ObjectFinder
-from napari_sam.session.everything.writing import write_objects
+from napari_sam.session.everything.writing import ObjectWriting
 from napari_sam.session.state import Status
 from napari_sam.session.viewing.connections import Connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari.layers import Image, Labels
+    from napari.layers import Image, Layer
 
     from napari_sam.inference.backend import InferenceBackend
     from napari_sam.inference.worker import Worker
     from napari_sam.session.candidates.live import LivePrediction
     from napari_sam.session.everything.chooser import ObjectChooser
     from napari_sam.session.everything.parts import SearchScope
+    from napari_sam.session.everything.prompted.reading import PromptSources
     from napari_sam.session.everything.proposals_layer import ProposalsLayer
     from napari_sam.session.everything.ranking.match import Match
     from napari_sam.session.everything.ranking.queries import ObjectQuery
-    from napari_sam.session.everything.search import Findings
+    from napari_sam.session.everything.search import Findings, SearchRequest, StackRequest
     from napari_sam.session.everything.stack.accepting import StackAccept
     from napari_sam.session.labels.targets import TargetLayers
     from napari_sam.session.objects.log import ObjectLog
@@ -58,6 +61,8 @@ class EverythingController:
         Who links and writes the objects of a stack.
     settings : SessionSettings
         What the person chose.
+    sources : PromptSources
+        Reads what many objects are prompted by.
     worker, backend
         What computes.
     """
@@ -78,6 +83,7 @@ class EverythingController:
         recorder: ObjectRecorder,
         stack: StackAccept,
         settings: SessionSettings,
+        sources: PromptSources,
         *,
         worker: Worker,
         backend: InferenceBackend,
@@ -92,6 +98,8 @@ class EverythingController:
         self._recorder = recorder
         self._stack = stack
         self._settings = settings
+        self.sources = sources
+        """What objects can be made of."""
         self._worker = worker
         self._finder = ObjectFinder(worker, backend.engine, self._on_finder_ended, self.changed.emit)
         self._ranker = ObjectRanker(worker, backend.engine, self._on_ranker_ended, self.changed.emit)
@@ -118,7 +126,7 @@ class EverythingController:
     @property
     def state(self) -> EverythingState:
         """Everything that the section shows."""
-        chooser, axes = self.chooser, stack_axes(self._active)
+        chooser, axes, drawn = self.chooser, stack_axes(self._active), self.sources.drawn
         state = describe(
             chooser.found,
             chooser.selection,
@@ -131,6 +139,8 @@ class EverythingController:
             axes=axes,
             time_axes=tuple(axis.axis for axis in axes if is_time(self._active, axis)),
             running=self._is_running,
+            drawn=drawn,
+            can_make=not self._is_running and self._settings.tempo == "batch" and drawn > 0,
             can_find=not self._is_running and self._active.view is not None,
         )
 
@@ -157,29 +167,34 @@ class EverythingController:
         request = plane_request(self._active, self._live, self._settings, scope)
         if isinstance(request, str):
             return request
-        stack = None
+        stack: StackRequest | None = None
         if scope.where == "stack":
             # What was picked on the plane goes along.
             here = self.chooser.selection
             stack = stack_request(self._active, request, scope, () if here is None else here.marks_for(request))
             if stack is None:
                 return everything_messages.NO_STACK
+        return self._begin(image, request, stack)
+
+    def make(self, image: Image, layer: Layer | None) -> str:
+        """Begin to make objects of the prompts of a layer, or of what is drawn; return what the person should know."""
+        if self._is_running:
+            return everything_messages.RUNNING
+        request = prompted_request(self._active, self._live, self._settings, partial(self.sources.read, image, layer))
+        if isinstance(request, str):
+            return request
+        if isinstance(layer, Labels):
+            # Exact objects go back to where the rough ones are.
+            self._targets.choose_layer(layer, image)
+        return self._begin(image, request)
+
+    def _begin(self, image: Image, request: SearchRequest, stack: StackRequest | None = None) -> str:
         self.chooser.begin(image)
         self._finder.start(request, stack)
         return ""
 
     def rank(self, image: Image, query: ObjectQuery | None, scope: SearchScope) -> str:
-        """Begin to rank what was found, or to find objects first; return what the person should know.
-
-        Parameters
-        ----------
-        image : Image
-            The image.
-        query : ObjectQuery or None
-            What to rank by; None: the examples that were picked.
-        scope : SearchScope
-            Where and how to find objects, if none were found on this plane, or not those of the stack.
-        """
+        """Begin to rank what was found, or is first, by a query or what was picked; return what a person should know."""
         if self._is_running:
             return everything_messages.RUNNING
         found = self.chooser.found
@@ -221,8 +236,13 @@ class EverythingController:
         # Labels may have been painted since the last look.
         self.refresh()
         found, selection = self.chooser.found, self.chooser.selection
+        if self._finder.running and self._settings.tempo == "batch":
+            self._then = partial(self._accept_made, image)
+            return ""
         if self._is_running:
             return everything_messages.RUNNING
+        if selection is None and self._settings.tempo == "batch":
+            return self.make(image, None)
         if found is None or selection is None:
             return everything_messages.NOTHING_TO_WRITE
         if found.findings.stack is not None:
@@ -233,22 +253,27 @@ class EverythingController:
             return ""
         if not selection.shown:
             return everything_messages.NOTHING_TO_WRITE
-        done = write_objects(
-            image,
-            selection.result,
-            selection.objects,
-            self._targets.need_writer(image),
-            self._log,
-            self._recorder,
-            only_empty=self._settings.only_empty,
-            match=selection.match,
-        )
+        writer = self._targets.need_writer(image)
+        prompted = selection.result.request.prompted
+        if prompted is not None and prompted.target not in ("", str(writer.layer.unique_id)):
+            return prompted_messages.OTHER_TARGET
+        writing = ObjectWriting(image, writer, self._log, self._recorder, self._settings.only_empty)
+        done = writing.write(selection, self._live.reading)
         if done is None:
             return everything_messages.NOTHING_FREE
         self._worker.submit("journal", lambda _progress: self._recorder.sync())
         self.chooser.discard()
         self.notified.emit(Status("idle", done))
         return ""
+
+    def _accept_made(self, image: Image) -> str:
+        """Write what was made meanwhile, because accept was pressed before it was there."""
+        if image is not self._active.image:
+            return ""
+        with self.chooser.mute():
+            trouble = self.accept(image)
+            self._live.read_prompts()
+        return trouble
 
     def discard(self) -> str:
         """Forget what was found; return words where only a part of it was written."""
@@ -266,10 +291,10 @@ class EverythingController:
             self._live.fail(findings)
             self.changed.emit()
         elif not findings.count:
-            self.notified.emit(Status("attention", everything_messages.NOTHING_HERE))
+            self.notified.emit(Status("attention", findings.words))
         else:
             self._take(findings)
-            found, stack = everything_messages.found(findings.count), findings.stack
+            found, stack = findings.words, findings.stack
             if stack is not None and len(findings.results) < stack.axis.size:
                 found = everything_messages.kept_at_limit(findings.count, len(findings.results), stack.axis)
             if then is None:

@@ -12,10 +12,14 @@ from napari_sam.session.everything.search import MOST_PIXELS, SearchRequest, par
 from napari_sam.session.labels.pixels import full_resolution
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.layers import Image
     from numpy.typing import NDArray
 
+    from napari_sam.planes.source import PlaneIndex
     from napari_sam.session.candidates.live import LivePrediction
+    from napari_sam.session.everything.prompted.source import PromptSource
     from napari_sam.session.everything.search import Part, SearchMode
     from napari_sam.session.labels.targets import TargetLayers
     from napari_sam.session.settings import SessionSettings
@@ -59,6 +63,37 @@ def plane_request(
     (top, left), (bottom, right) = part
     shape = bottom - top, right - left
     return SearchRequest(settings.model, settings.device, source, (top, left), shape, scope.mode)
+
+
+def prompted_request(
+    active: ActiveImage,
+    live: LivePrediction,
+    settings: SessionSettings,
+    read: Callable[[PlaneIndex, tuple[int, int], tuple[int, int]], PromptSource | str],
+) -> SearchRequest | str:
+    """Ask for the objects of many prompts on the plane on screen; words where there is nothing to ask for.
+
+    Parameters
+    ----------
+    active, live, settings
+        What is on screen, and what the person chose.
+    read : callable
+        Takes the plane, and the upper left pixel and the shape of the part that is looked at; gives the prompts.
+    """
+    if (source := active.plane_source()) is None:
+        return active.problem
+    # All of the plane, or, where it is too large, what the person sees of it.
+    part = choose_part(active, live, source.view.shape, "plane")
+    if isinstance(part, str):
+        part = choose_part(active, live, source.view.shape, "screen")
+    if isinstance(part, str):
+        return part
+    (top, left), (bottom, right) = part
+    start, shape = (top, left), (bottom - top, right - left)
+    prompted = read(source.view, start, shape)
+    if isinstance(prompted, str):
+        return prompted
+    return SearchRequest(settings.model, settings.device, source, start, shape, "prompts", prompted)
 
 
 def choose_part(active: ActiveImage, live: LivePrediction, plane: tuple[int, int], where: SearchPlace) -> Part | str:

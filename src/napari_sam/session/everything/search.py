@@ -13,12 +13,16 @@ from napari_sam.automatic.proposals import ProposalTable
 from napari_sam.automatic.settings import dense_settings_for, grid_settings_for
 from napari_sam.automatic.tiles import TilePlan, find_in_tile
 from napari_sam.planes.crop import Crop
+from napari_sam.session.everything import messages as everything_messages
+from napari_sam.session.everything.prompted import messages as prompted_messages
+from napari_sam.session.everything.prompted.search import answer_prompts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+    from napari_sam.automatic.prompted.objects import PromptedObject
     from napari_sam.automatic.proposals import Proposal, ProposalFilter
     from napari_sam.automatic.settings import DenseSettings, GridSettings
     from napari_sam.inference.request import EngineFactory, EngineLike
@@ -26,9 +30,10 @@ if TYPE_CHECKING:
     from napari_sam.planes.plane import Plane
     from napari_sam.planes.source import PlaneSource
     from napari_sam.progress import Progress
+    from napari_sam.session.everything.prompted.source import PromptSource
     from napari_sam.session.state import StackAxis
 
-SearchMode = Literal["auto", "dense", "grid"]
+SearchMode = Literal["auto", "dense", "grid", "prompts"]
 Link = Literal["depth", "time", "off"]
 """What objects of the planes of a stack become: objects of a volume, tracks, or nothing more than they are."""
 Part = tuple[tuple[int, int], tuple[int, int]]
@@ -61,8 +66,11 @@ class SearchRequest:
         Upper left corner of the part to look at, data pixels, (y, x).
     shape : (int, int)
         Its height and width, data pixels.
-    mode : {"auto", "dense", "grid"}
+    mode : {"auto", "dense", "grid", "prompts"}
         Whether the model's dense maps say where objects are, or a grid of points; "auto": the maps, if it has any.
+        "prompts": the person says it.
+    prompted : PromptSource or None
+        What the person says, with the mode "prompts".
     """
 
     model: str
@@ -71,6 +79,7 @@ class SearchRequest:
     start: tuple[int, int]
     shape: tuple[int, int]
     mode: SearchMode = "auto"
+    prompted: PromptSource | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,12 +123,21 @@ class SearchResult:
         Which of them are good, as far as the model knows.
     descriptors : Descriptors or None
         What tells the objects apart, a row for each of the table, if it was noted while the plane was encoded.
+    objects : tuple of PromptedObject
+        What the person asked for, in the order that `Proposal.asked` counts in.
     """
 
     request: SearchRequest
     table: ProposalTable
     chosen: ProposalFilter
     descriptors: Descriptors | None = None
+    objects: tuple[PromptedObject, ...] = ()
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Ids of the objects that those of the table were made of, (n,); 0 where there is none."""
+        asked = [proposal.asked for proposal in self.table.proposals]
+        return np.array([0 if place is None else self.objects[place].label for place in asked], np.int64)
 
     @property
     def nbytes(self) -> int:
@@ -148,10 +166,28 @@ class Findings:
         """How many objects."""
         return sum(len(result.table) for result in self.results)
 
+    @property
+    def words(self) -> str:
+        """Say what was found."""
+        first = self.results[0] if self.results else None
+        if first is None or (prompted := first.request.prompted) is None:
+            return everything_messages.found(self.count) if self.count else everything_messages.NOTHING_HERE
+        if not self.count:
+            return prompted_messages.NOTHING_MADE
+        if prompted.replaces:
+            good = int(np.count_nonzero(first.table.wanted(first.chosen)))
+            return prompted_messages.refined(len(first.objects), good)
+        return prompted_messages.made(self.count, len(first.objects))
+
 
 def load_and_search(engine: EngineFactory, request: SearchRequest, progress: Progress) -> Iterator[SearchResult | None]:
-    """Load the model of a request, and `search` with it."""
-    yield from search(engine(request.model, request.device, progress), request, progress)
+    """Load the model of a request, and `search` with it, or answer the prompts of the request."""
+    loaded = engine(request.model, request.device, progress)
+    if request.prompted is None:
+        yield from search(loaded, request, progress)
+        return
+    for found in answer_prompts(loaded, request.source, request.prompted, request.start, request.shape, progress):
+        yield None if found is None else SearchResult(request, found.table, found.chosen, objects=found.objects)
 
 
 def search(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -92,15 +92,27 @@ class ProposalSelection:
         """Mask of the object that the mouse is on."""
         return None if self.pointed is None else self.result.table.proposals[self.pointed].mask
 
-    def update(self, taken: NDArray[np.bool_] | None) -> None:
+    @property
+    def replaces(self) -> bool:
+        """Whether objects take the place of those that they were made of."""
+        prompted = self.result.request.prompted
+        return prompted is not None and prompted.replaces
+
+    def update(self, labels: NDArray[np.integer[Any]] | None) -> None:
         """Choose anew.
 
         Parameters
         ----------
-        taken : numpy.ndarray, shape (h, w), bool, optional
-            Pixels that carry other objects already.
+        labels : numpy.ndarray, shape (h, w), int, optional
+            Ids that pixels carry already, and are to keep; an object that replaces its own takes its pixels all the
+            same.
         """
-        self.objects = self.result.table.selected(self.chosen, self._marks, taken)
+        if labels is None or not self.replaces:
+            taken = None if labels is None else labels != 0
+            self.objects = self.result.table.selected(self.chosen, self._marks, taken)
+        else:
+            ids = self.result.labels.tolist()
+            self.objects = self.result.table.selected_in_place(self.chosen, self._marks, labels, ids)
         self.shown = int(np.count_nonzero(np.bincount(self.objects.ravel())[1:]))
 
     def rest(self) -> None:

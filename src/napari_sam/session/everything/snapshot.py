@@ -39,7 +39,10 @@ def describe(
         return EverythingState()
     shown = (here or found.planes[0]).shown
     stack = found.findings.stack is not None
+    prompted = found.planes[0].result.request.prompted
     return EverythingState(
+        prompted=prompted is not None,
+        refines=prompted is not None and prompted.replaces,
         found=len(found),
         shown=found.wanted if stack else shown,
         chosen=found.chosen,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
 
-from napari_sam.automatic.proposals import renumbered
+from napari_sam.automatic.laying import renumbered
 from napari_sam.masks import BoxedMask
 from napari_sam.prompts import PromptSet
 from napari_sam.session.everything import messages as everything_messages
+from napari_sam.session.everything.prompted import messages as prompted_messages
+from napari_sam.session.labels.pixels import full_resolution
 from napari_sam.session.objects.recording import describe
 from napari_sam.session.viewing.feature_table import set_classes
 
@@ -20,69 +24,109 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
     from numpy.typing import NDArray
 
-    from napari_sam.session.everything.ranking.match import Match
     from napari_sam.session.everything.search import SearchRequest, SearchResult
+    from napari_sam.session.everything.selection import ProposalSelection
+    from napari_sam.session.labels.edit import LabelEdit
     from napari_sam.session.labels.writer import LabelWriter
     from napari_sam.session.objects.log import ObjectLog
     from napari_sam.session.objects.recording import ObjectRecorder
+    from napari_sam.session.prompts.reader import PromptReading
 
 
-def write_objects(
-    image: Image,
-    result: SearchResult,
-    objects: NDArray[np.int32],
-    writer: LabelWriter,
-    log: ObjectLog,
-    recorder: ObjectRecorder,
-    *,
-    only_empty: bool,
-    match: Match | None = None,
-) -> str | None:
-    """Write objects into a labels layer as one step, and record each.
+@dataclass(frozen=True, slots=True, eq=False)
+class ObjectWriting:
+    """How the objects of a plane are written and recorded.
 
-    Parameters
+    Attributes
     ----------
     image : Image
         The image.
-    result : SearchResult
-        Where they were found.
-    objects : numpy.ndarray, shape (h, w), int32
-        1 plus the place of the object in the table of the result, 0 for none.
     writer : LabelWriter
         Writes into the target.
     log, recorder
         What keeps the step, for undo, and the records.
     only_empty : bool
         Leave pixels alone that carry a label.
-    match : Match, optional
-        What the objects were ranked by; their classes go into the features of the layer.
-
-    Returns
-    -------
-    str or None
-        What the person should know; None when there was no pixel to write.
     """
-    view, (top, left) = result.request.source.view, result.request.start
-    places = np.flatnonzero(np.bincount(objects.ravel()))
-    places = places[places > 0] - 1
-    numbers = renumbered(objects)
-    if (done := writer.write_objects(view, numbers, (top, left), only_empty=only_empty)) is None:
-        return None
-    edit, offset = done
-    carried = np.where(edit.change.pixels.array(), numbers, 0)
-    told, classes = {}, {}
-    for number, place in enumerate(places.tolist(), 1):
-        proposal = result.table.proposals[place]
-        found: dict[str, object] = {"mode": result.request.mode, "stability": proposal.stability}
-        if match is not None:
-            found |= match.describe(place)
-            classes[offset + number] = match.class_of(place)
-        told[number] = {"found": found, "score": proposal.score}
-    entries, trouble = record_objects(image, result.request, carried, told.__getitem__, writer.layer, offset, recorder)
-    set_classes(writer.layer, {label: name for label, name in classes.items() if name})
-    log.add_written(image, edit, entries)
-    text = everything_messages.written(len(places), offset + 1, writer.layer.name)
-    return " ".join(filter(None, (text, trouble or writer.first_notice())))
+
+    image: Image
+    writer: LabelWriter
+    log: ObjectLog
+    recorder: ObjectRecorder
+    only_empty: bool
+
+    def write(self, selection: ProposalSelection, reading: PromptReading) -> str | None:
+        """Write objects into the labels layer as one step, and record each.
+
+        Parameters
+        ----------
+        selection : ProposalSelection
+            The objects, and which pixels each gets. Their classes, if they were ranked, go into the features of the
+            layer.
+        reading : PromptReading
+            What is drawn on the plane now: prompts that the objects were made of go.
+
+        Returns
+        -------
+        str or None
+            What the person should know; None when there was no pixel to write.
+        """
+        result = selection.result
+        places = np.flatnonzero(np.bincount(selection.objects.ravel()))
+        places = places[places > 0] - 1
+        if (done := self._write_pixels(result, renumbered(selection.objects), places)) is None:
+            return None
+        edit, carried, ids = done
+        told, layer = {number: _told(selection, place) for number, place in enumerate(places.tolist(), 1)}, edit.layer
+        entries, trouble = record_objects(
+            self.image, result.request, carried, told.__getitem__, layer, ids.__getitem__, self.recorder
+        )
+        if (match := selection.match) is not None:
+            named = {ids[number]: match.class_of(place) for number, place in enumerate(places.tolist(), 1)}
+            set_classes(layer, {label: name for label, name in named.items() if name})
+        prompted = result.request.prompted
+        if prompted is not None and prompted.drawn:
+            self.log.add_made(self.image, edit, entries, reading.only({*prompted.points, *prompted.boxes}))
+        else:
+            self.log.add_written(self.image, edit, entries)
+        if prompted is not None and prompted.replaces:
+            text = prompted_messages.replaced(len(places), layer.name)
+        else:
+            text = everything_messages.written(len(places), ids[1], layer.name)
+        return " ".join(filter(None, (text, trouble or self.writer.first_notice())))
+
+    def _write_pixels(
+        self, result: SearchResult, numbers: NDArray[np.int32], places: NDArray[np.intp]
+    ) -> tuple[LabelEdit, NDArray[np.int32], list[int]] | None:
+        """Write the pixels; return what was written, the numbers of the objects on it, and the id of each number."""
+        view, start, prompted = result.request.source.view, result.request.start, result.request.prompted
+        if prompted is not None and prompted.replaces:
+            ids = [0, *result.labels[places].tolist()]
+            if (done := self.writer.write_objects(view, numbers, start, only_empty=True, ids=ids[1:])) is None:
+                return None
+            labels = np.asarray(full_resolution(self.writer.layer)[view.slices(start, numbers.shape)])
+            return done[0], np.where(labels == np.array(ids, np.int64)[numbers], numbers, 0), ids
+        if (done := self.writer.write_objects(view, numbers, start, only_empty=self.only_empty)) is None:
+            return None
+        edit, offset = done
+        carried = np.where(edit.change.pixels.array(), numbers, 0)
+        return edit, carried, list(range(offset, offset + len(places) + 1))
+
+
+def _told(selection: ProposalSelection, place: int) -> dict[str, object]:
+    """Say what the journal is to know of an object, by its place in the table, besides where it is."""
+    result, match = selection.result, selection.match
+    proposal = result.table.proposals[place]
+    found: dict[str, object] = {"mode": result.request.mode, "stability": proposal.stability}
+    told: dict[str, object] = {"found": found, "score": proposal.score}
+    if match is not None:
+        found |= match.describe(place)
+    if proposal.asked is not None:
+        asked = result.objects[proposal.asked]
+        told["prompts"] = json.loads(asked.prompts.to_json())
+        if asked.rough is not None:
+            found["agreement"] = proposal.agreement
+    return told
 
 
 def record_objects(
@@ -91,7 +135,7 @@ def record_objects(
     carried: NDArray[np.int32],
     tell: Callable[[int], Mapping[str, object]],
     layer: Labels,
-    offset: int,
+    label_of: Callable[[int], int],
     recorder: ObjectRecorder,
 ) -> tuple[tuple[int, ...], str]:
     """Tell the journal of objects that were written on a plane.
@@ -108,8 +152,8 @@ def record_objects(
         Takes a number, of those that are on any pixel; gives what else the journal is to know of it.
     layer : Labels
         What carries them.
-    offset : int
-        What makes ids of numbers.
+    label_of : callable
+        Gives the id of a number.
     recorder : ObjectRecorder
         Tells the journal.
 
@@ -126,12 +170,8 @@ def record_objects(
     for number, (rows, columns) in zip(present.tolist(), boxes, strict=True):
         mask = BoxedMask((top + rows.start, left + columns.start), carried[rows, columns] == number, view.shape)
         # Brought to the disk on another thread: there may be hundreds.
-        entry, trouble = recorder.add(
-            "accepted",
-            **describe(image, view, layer, offset + number, mask, PromptSet()),
-            model=request.model,
-            **tell(number),
-            on_disk=False,
-        )
+        account = describe(image, view, layer, label_of(number), mask, PromptSet())
+        account |= {"model": request.model, **tell(number)}
+        entry, trouble = recorder.add("accepted", **account, on_disk=False)
         entries.append(entry)
     return tuple(entries), trouble

@@ -18,7 +18,7 @@ from napari_sam.session.viewing.feature_table import forget_classes
 from napari_sam.session.viewing.transform import LayerTransform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Image, Labels
@@ -218,16 +218,9 @@ class LabelWriter:
         changed = after != present
         if not changed.any():
             return None
-        change = Change.of(region, changed, present[changed], after[changed])
-        step = self._target.set_pixels(region, changed, after[changed])
-        self._target.compress_step(step, [change])
-        self._max_label.note_written(label)
         if is_new:
             forget_classes(self.layer, [label])
-        carrying = after == label
-        # Mostly one and the same: held once, it is counted once.
-        drawn = change.pixels if np.array_equal(carrying, changed) else CompressedArray.of(carrying)
-        return LabelEdit(self._target, label, change, drawn, self._target.shape, self._target.reference_data(), step)
+        return self._commit(region, changed, present, after, label, after == label)
 
     def write_objects(
         self,
@@ -237,6 +230,7 @@ class LabelWriter:
         *,
         only_empty: bool,
         offset: int | None = None,
+        ids: Sequence[int] | None = None,
     ) -> tuple[LabelEdit, int] | None:
         """Write many new objects, as one step of napari's history.
 
@@ -252,6 +246,8 @@ class LabelWriter:
             Leave pixels alone that carry a label.
         offset : int, optional
             What to add to the numbers to make ids of them, from `reserve`; by default, ids are the next free ones.
+        ids : sequence of int, optional
+            Ids of objects that are there, one for each number: their older pixels in the box are emptied.
 
         Returns
         -------
@@ -264,28 +260,45 @@ class LabelWriter:
         InputError
             As `write`.
         """
-        count, first = int(objects.max(initial=0)), self.next_label if offset is None else offset + 1
+        count = int(objects.max(initial=0))
         if not count:
             return None
-        self.make_room(first + count - 1)
+        first = 1 if ids is not None else self.next_label if offset is None else offset + 1
+        names = np.arange(first, first + count) if ids is None else np.array(ids, np.int64)
+        self.make_room(int(names.max()))
         region = view.slices(origin, (objects.shape[0], objects.shape[1]))
         # A copy: the layer changes below, and this is what undo brings back.
         present = np.array(self._target.read(region))
-        changed = (objects > 0) & ~self._kept(present, only_empty=only_empty)
+        after = np.array(present)
+        after[np.isin(present, [] if ids is None else ids)] = 0
+        # Who replaces objects never asks for pixels of others.
+        where = (objects > 0) & ~self._kept(after, only_empty=only_empty or ids is not None)
+        after[where] = names[objects[where] - 1]
+        changed = after != present
         if not changed.any():
             return None
-        values = (objects[changed].astype(np.int64) + (first - 1)).astype(present.dtype)
-        change = Change.of(region, changed, present[changed], values)
-        step = self._target.set_pixels(region, changed, values)
+        if offset is None and ids is None:
+            forget_classes(self.layer, range(first, first + count))
+        return self._commit(region, changed, present, after, int(names.max())), first - 1
+
+    def _commit(
+        self,
+        region: tuple[int | slice, ...],
+        changed: NDArray[np.bool_],
+        present: NDArray[np.integer[Any]],
+        after: NDArray[np.integer[Any]],
+        label: int,
+        carrying: NDArray[np.bool_] | None = None,
+    ) -> LabelEdit:
+        """Set the pixels of a box that changed, as one step; `carrying`: those that carry the label since."""
+        change = Change.of(region, changed, present[changed], after[changed])
+        step = self._target.set_pixels(region, changed, after[changed])
         self._target.compress_step(step, [change])
-        last = first + count - 1
-        self._max_label.note_written(last)
-        if offset is None:
-            forget_classes(self.layer, range(first, last + 1))
-        edit = LabelEdit(
-            self._target, last, change, change.pixels, self._target.shape, self._target.reference_data(), step
-        )
-        return edit, first - 1
+        self._max_label.note_written(label)
+        # Mostly one and the same: held once, it is counted once.
+        alike = carrying is None or np.array_equal(carrying, changed)
+        drawn = change.pixels if carrying is None or alike else CompressedArray.of(carrying)
+        return LabelEdit(self._target, label, change, drawn, self._target.shape, self._target.reference_data(), step)
 
     def _kept(self, pixels: NDArray[Any], *, only_empty: bool) -> NDArray[np.bool_]:
         """Tell which pixels carry a label that must stay."""

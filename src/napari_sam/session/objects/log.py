@@ -85,10 +85,8 @@ class ObjectLog:
 
         Parameters
         ----------
-        image : Image
-            The image.
-        order : WriteOrder
-            How to write it.
+        image, order
+            The image, and how to write it.
 
         Returns
         -------
@@ -196,10 +194,8 @@ class ObjectLog:
 
         Parameters
         ----------
-        image : Image
-            The image.
-        readings : sequence of PromptReading
-            The planes whose prompts belong to the object, and are deleted.
+        image, readings
+            The image, and its planes whose prompts belong to the object, and are deleted.
         tracked : TrackedObject or None
             The object, if it is written anywhere yet.
         written : LabelEdit or None
@@ -216,10 +212,8 @@ class ObjectLog:
 
         Parameters
         ----------
-        image : Image
-            The image.
-        step : HistoryStep
-            What `begin` or the call before returned.
+        image, step
+            The image, and what `begin` or the call before returned.
         written : LabelEdit
             What was written.
         entry : int
@@ -246,6 +240,11 @@ class ObjectLog:
         self.history(image).add(step)
         self.accepted = None
         return step
+
+    def add_made(self, image: Image, written: LabelEdit, entries: tuple[int, ...], reading: PromptReading) -> None:
+        """Note objects that were written as one step, and delete the prompts that they were made of."""
+        self._finish(image, [reading], self._current.of(image), written, entries)
+        self.accepted = None
 
     def add_edit(self, image: Image, written: EditGroup, entries: tuple[int, ...], *, forget: bool) -> None:
         """Note what was changed of objects that exist; `forget`: the one that is prompted, too, is done with."""

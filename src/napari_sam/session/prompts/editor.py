@@ -15,7 +15,7 @@ from napari_sam.session.viewing.locations import Location
 from napari_sam.session.viewing.transform import convert_positions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Image, Points, Shapes
@@ -40,6 +40,8 @@ class PromptEditor:
     def __init__(self, viewer: ViewerModel, layers: PromptLayers) -> None:
         self._viewer = viewer
         self.layers = layers
+        self.one_box = True
+        """Whether a new box takes the place of an older one, because both are of one object."""
         self._slivers = SliverMemory()
         # Slivers are deleted at once: the layer does not tell that one was there.
         self._clicked: tuple[PlaneIndex, PromptSet] | None = None
@@ -124,6 +126,16 @@ class PromptEditor:
         self.mend_points()
         self.delete_spent(image, view)
 
+    def draw_points(self, image: Image, view: PlaneIndex, positions: Sequence[tuple[float, float]]) -> None:
+        """Draw many positive points on a plane at once, (y, x) data pixels, beside what is there."""
+        points = self.layers.need_points(image)
+        polarity = current_polarity(points)
+        set_current_polarity(points, True)
+        points.add(convert_positions(self._viewer, _place_on(view, *positions), image, points))
+        set_current_polarity(points, polarity)
+        self.note_new_points(view)
+        self.mend_points()
+
     def restore_contents(self, contents: PromptContents, image: Image) -> None:
         """Draw what was copied, in place of what is there; layers that were removed since come back."""
         present = self.copy_contents()
@@ -151,7 +163,7 @@ class PromptEditor:
         if shapes is None or KIND not in shapes.features:
             return
         reading = self._read_drawn(image, view)
-        _remove_rows(shapes, set(reading.spent_rows))
+        _remove_rows(shapes, {*reading.sliver_rows, *(reading.replaced_rows if self.one_box else ())})
         if reading.slivers:
             self._clicked = view, reading.prompts
         # Another plane, or something else drawn: nobody needs the advice any more.

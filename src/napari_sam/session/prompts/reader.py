@@ -12,13 +12,14 @@ from napari_sam.session.prompts.style import read_polarity
 from napari_sam.session.viewing.transform import convert_positions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from napari.components import ViewerModel
     from napari.layers import Image, Points, Shapes
     from numpy.typing import NDArray
 
     from napari_sam.planes.source import PlaneIndex
+    from napari_sam.prompts import Prompt
 
 _AREAS = ("rectangle", "ellipse", "polygon")
 
@@ -41,8 +42,11 @@ class PromptReading:
         Traces of plain clicks in a drawing mode on this plane, left out.
     point_rows, shape_rows : tuple of int
         Indices, in their layers, of everything drawn on this plane, used or not.
-    spent_rows : tuple of int
-        Those of `shape_rows` that say nothing any more: boxes that a newer one replaces, and slivers.
+    sliver_rows : tuple of int
+        Those of `shape_rows` that are traces of plain clicks, and say nothing.
+    counted : tuple of (int, PointPrompt or BoxPrompt)
+        Every point and every box that says something, the older boxes included, with its row: where each is an object
+        of its own, all of them count.
     """
 
     prompts: PromptSet = field(default_factory=PromptSet)
@@ -52,21 +56,40 @@ class PromptReading:
     slivers: int = 0
     point_rows: tuple[int, ...] = ()
     shape_rows: tuple[int, ...] = ()
-    spent_rows: tuple[int, ...] = ()
+    sliver_rows: tuple[int, ...] = ()
+    counted: tuple[tuple[int, PointPrompt | BoxPrompt], ...] = ()
+
+    @property
+    def replaced_rows(self) -> tuple[int, ...]:
+        """Those of `shape_rows` that a newer box replaces, where one object is prompted after the other."""
+        return tuple(row for row, prompt in self.counted if isinstance(prompt, BoxPrompt))[:-1]
+
+    def only(self, prompts: Collection[Prompt]) -> PromptReading:
+        """Return a reading of nothing but the rows of some prompts."""
+        rows = [(row, isinstance(prompt, BoxPrompt)) for row, prompt in self.counted if prompt in prompts]
+        return PromptReading(
+            point_rows=tuple(row for row, is_box in rows if not is_box),
+            shape_rows=tuple(row for row, is_box in rows if is_box),
+        )
 
     @property
     def empty(self) -> bool:
         """Whether nothing is drawn on this plane."""
         return not self.point_rows and not self.shape_rows
 
-    @property
-    def warning(self) -> str:
-        """What the person should know about prompts that are not used; "" when all are."""
+    def warning(self, *, one_box: bool = True) -> str:
+        """Say what the person should know about prompts that are not used; "" when all are.
+
+        Parameters
+        ----------
+        one_box : bool
+            Whether one box counts, because all prompts are of one object.
+        """
         if self.outside == 1:
             return "1 prompt lies outside the image and is not used. Move or delete it."
         if self.outside:
             return f"{self.outside} prompts lie outside the image and are not used. Move or delete them."
-        if self.boxes > 1:
+        if self.boxes > 1 and one_box:
             return f"{self.boxes} boxes are drawn here; the newest one counts. One object takes one box."
         if self.lines:
             return "Lines and paths enclose nothing and are not used. Draw a box, an ellipse or a polygon."
@@ -133,24 +156,25 @@ class DrawnPrompts:
         """
         there = view.holds(self.clicks) if counts is None else view.holds(self.clicks) & counts
         point_rows = tuple(int(row) for row in np.flatnonzero(there))
-        clicks = [
-            PointPrompt(_pair(self.clicks[row, list(view.axes)]), bool(self.positive[row]))
+        clicks = {
+            row: PointPrompt(_pair(self.clicks[row, list(view.axes)]), bool(self.positive[row]))
             for row in point_rows
             # A plane holds by its other axes alone; along those on screen, a program may have set NaN.
             if np.isfinite(self.clicks[row]).all()
-        ]
+        }
         found = self._shapes_on(view, is_sliver)
-        inside = [click for click in clicks if _inside(click.position, view.shape)]
+        inside = {row: click for row, click in clicks.items() if _inside(click.position, view.shape)}
         touching = {row: box for row, box in found.boxes.items() if _touches(box, view.shape)}
         return PromptReading(
-            prompts=PromptSet((*inside, *list(touching.values())[-1:])),
+            prompts=PromptSet((*inside.values(), *list(touching.values())[-1:])),
             outside=len(point_rows) - len(inside) + len(found.boxes) - len(touching),
             boxes=len(touching),
             lines=found.lines,
             slivers=len(found.slivers),
             point_rows=point_rows,
             shape_rows=tuple(found.rows),
-            spent_rows=(*list(touching)[:-1], *found.slivers),
+            sliver_rows=tuple(found.slivers),
+            counted=(*inside.items(), *touching.items()),
         )
 
     def places_along(self, view: PlaneIndex, axis: int, size: int) -> set[int]:

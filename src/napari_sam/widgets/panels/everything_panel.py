@@ -15,6 +15,7 @@ from napari_sam.widgets.controls.filter_slider import FilterSlider
 from napari_sam.widgets.controls.narrow import ButtonGrid, ComboRow, NarrowCombo
 from napari_sam.widgets.controls.section_button import section_button
 from napari_sam.widgets.controls.wrapped_label import WrappedLabel
+from napari_sam.widgets.panels.many.source_combo import SourceCombo
 
 if TYPE_CHECKING:
     from napari_sam.session import Session
@@ -74,6 +75,7 @@ class EverythingPanel(CollapsibleSection):
         self._session = session
         self.grows = False
         """Whether what was found has just come: the section is to be brought into view, until the person chooses."""
+        self.source = SourceCombo(session)
         self.place, self.mode, self.link = NarrowCombo(), NarrowCombo(), NarrowCombo()
         self.place.show_rows(_PLACES, _PLANE)
         self.mode.show_rows(_MODES, "auto")
@@ -94,6 +96,7 @@ class EverythingPanel(CollapsibleSection):
         self.area = FilterSlider("Size, px", "The smallest and the largest.", _pixels, both=True, logarithmic=True)
         self.roundness = FilterSlider("Roundness", "1 is a disc; longer or ragged objects have less.", _share)
         self.intensity = FilterSlider("Intensity", "Mean of the image inside an object.", _values, both=True)
+        self.agreement = FilterSlider("Agreement", "How much of an outline lies on the rough one, 0 to 1.", _share)
         self.overlap = FilterSlider("Overlap", "How much of the smaller of two objects may lie on the other.", _at_most)
         self.pick = section_button(
             "Keep or drop",
@@ -106,10 +109,16 @@ class EverythingPanel(CollapsibleSection):
         self.discard = section_button("Discard", "Forget what was found.", self._on_discard_clicked)
         self.words = WrappedLabel(lines=3, narrow_lines=5)
         self._link_label = QLabel("Link")
+        self._place_label, self._mode_label = QLabel("Where"), QLabel("How")
         self._linked: int | None = None
         self._times: tuple[int, ...] = ()
         self._found = QWidget()
         self._build()
+
+    def read_layers(self) -> None:
+        """Offer the layers that objects can be made of now."""
+        self.source.read_layers()
+        self._on_place_changed()
 
     def scope(self) -> SearchScope:
         """Return where and how the person wants objects to be found."""
@@ -154,8 +163,12 @@ class EverythingPanel(CollapsibleSection):
 
     def _on_place_changed(self) -> None:
         where, axis = self._place
+        looks = self.source.is_image
+        for widget in (self.place, self._place_label, self.mode, self._mode_label):
+            widget.setVisible(looks)
         for widget in (self.link, self._link_label):
-            widget.setVisible(where == "stack")
+            widget.setVisible(looks and where == "stack")
+        self.find_objects.setText(self.source.verb)
         if axis != self._linked:
             # What fits the axis; the person may choose otherwise, until another axis is chosen.
             self._linked = axis
@@ -168,19 +181,26 @@ class EverythingPanel(CollapsibleSection):
         self.score.show_bounds(chosen.score, 1.0, unit)
         self.stability.show_bounds(chosen.stability, 1.0, unit)
         self.roundness.show_bounds(chosen.roundness, 1.0, unit)
+        self.agreement.setVisible(section.refines)
+        self.agreement.show_bounds(chosen.agreement, 1.0, unit)
         self.overlap.show_bounds(chosen.overlap, 1.0, unit)
         self.area.show_bounds(*chosen.area, (1.0, float(max(2, section.largest))))
         self.intensity.show_bounds(*chosen.intensity, section.intensities)
 
     def _sliders(self) -> tuple[FilterSlider, ...]:
-        return self.score, self.stability, self.area, self.roundness, self.intensity, self.overlap
+        return self.score, self.stability, self.area, self.roundness, self.intensity, self.agreement, self.overlap
 
     def _build(self) -> None:
         grid = QGridLayout()
         grid.setHorizontalSpacing(6)
         grid.setVerticalSpacing(4)
         grid.setColumnStretch(1, 1)
-        rows = ((QLabel("Where"), self.place), (self._link_label, self.link), (QLabel("How"), self.mode))
+        rows = (
+            (QLabel("From"), self.source),
+            (self._place_label, self.place),
+            (self._link_label, self.link),
+            (self._mode_label, self.mode),
+        )
         for row, (label, what) in enumerate(rows):
             grid.addWidget(label, row, 0)
             grid.addWidget(what, row, 1)
@@ -200,10 +220,12 @@ class EverythingPanel(CollapsibleSection):
         column.addWidget(ButtonGrid([self.find_objects, self.cancel]))
         column.addWidget(self._found)
         self.addWidget(section)
+        self.source.activated.connect(self._on_place_changed)
         self.place.activated.connect(self._on_place_changed)
         self.score.chosen.connect(partial(self._on_least_chosen, "score"))
         self.stability.chosen.connect(partial(self._on_least_chosen, "stability"))
         self.roundness.chosen.connect(partial(self._on_least_chosen, "roundness"))
+        self.agreement.chosen.connect(partial(self._on_least_chosen, "agreement"))
         self.overlap.chosen.connect(partial(self._on_least_chosen, "overlap"))
         self.area.chosen.connect(self._on_area_chosen)
         self.intensity.chosen.connect(self._on_intensity_chosen)
@@ -225,6 +247,9 @@ class EverythingPanel(CollapsibleSection):
         self._choose(intensity=(-inf if low <= least else low, inf if high >= most else high))
 
     def _on_find_clicked(self) -> None:
+        if not self.source.is_image:
+            self._session.everything.make(self.source.layer)
+            return
         scope = self.scope()
         self._session.everything.find(scope.where, scope.mode, scope.axis, scope.link)
 

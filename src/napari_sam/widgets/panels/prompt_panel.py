@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from napari_sam.widgets.controls.action_button import ActionButton
 from napari_sam.widgets.controls.icons import tool_icon
 from napari_sam.widgets.controls.narrow import heading
+from napari_sam.widgets.panels.many.batch_row import BatchRow
 from napari_sam.widgets.panels.tempo.hover_box import HoverBox
 from napari_sam.widgets.panels.tempo.tempo_row import TempoRow
 
@@ -73,6 +74,7 @@ class PromptPanel(QWidget):
         super().__init__()
         self.tools = {tool: ToolButton(tool, session.actions[f"tool_{tool}"], session) for tool in _TOOLS}
         self.tempo, self.hover = TempoRow(session), HoverBox(session)
+        self.batch = BatchRow(session)
         row = QHBoxLayout()
         row.setSpacing(4)
         for button in self.tools.values():
@@ -83,10 +85,12 @@ class PromptPanel(QWidget):
         layout.addWidget(heading("Prompt", self.hover))
         layout.addLayout(row)
         layout.addWidget(self.tempo)
+        layout.addWidget(self.batch)
 
     def draw(self, state: SessionState) -> None:
         """Show which tool is selected, and which tempo."""
         self.tempo.draw(state)
         self.hover.draw(state)
+        self.batch.draw(state)
         for button in self.tools.values():
             button.draw(state)

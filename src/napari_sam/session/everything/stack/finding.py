@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_sam.session.everything import messages as everything_messages
+from napari_sam.session.everything.prompted import messages as prompted_messages
 from napari_sam.session.everything.runner import StepRunner
 from napari_sam.session.everything.search import Findings, StackRequest, load_and_search, search
 from napari_sam.session.state import Status
@@ -108,7 +109,10 @@ class ObjectFinder:
         if self._stack is not None:
             text = everything_messages.finding_in_stack(self._stack.done, self._stack.request.axis)
         else:
-            text = everything_messages.finding(self._request.source.view.words(axis_names))
+            plane, prompted = self._request.source.view.words(axis_names), self._request.prompted
+            text = everything_messages.finding(plane)
+            if prompted is not None:
+                text = prompted_messages.making(prompted.count, plane)
         return Status("working", text, self._runner.share or None, cancellable=True)
 
     def start(self, request: SearchRequest, stack: StackRequest | None) -> None:

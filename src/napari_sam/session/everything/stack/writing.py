@@ -95,7 +95,7 @@ class StackWriter:
             return self._tell(number, plane, match)
 
         entries, self.trouble = record_objects(
-            self.image, plane.result.request, carried, tell, self.writer.layer, self._offset, self._recorder
+            self.image, plane.result.request, carried, tell, self.writer.layer, self._offset.__add__, self._recorder
         )
         self._outlines, self._planes = self._outlines + len(entries), self._planes + 1
         self._step = (
