@@ -17,7 +17,7 @@ from napari_sam.widgets.download_offer import Download
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-COMBOS = ("image", "model", "device", "into", "axis", "strategy", "place", "mode", "link", "text_model")
+COMBOS = ("image", "model", "device", "into", "axis", "strategy", "source", "place", "mode", "link", "text_model")
 
 
 @pytest.fixture
@@ -57,6 +57,7 @@ def combo(desk: Desk, name: str) -> QComboBox:
         "into": dock.target.combo,
         "axis": dock.stack.axis,
         "strategy": dock.stack.strategy,
+        "source": dock.everything.source,
         "place": dock.everything.place,
         "mode": dock.everything.mode,
         "link": dock.everything.link,
@@ -172,7 +173,7 @@ def test_the_wheel_changes_nothing(open_stacks):
     desk = open_stacks()
     spins = desk.dock.findChildren(QAbstractSpinBox)
     boxes = desk.dock.findChildren(QComboBox)
-    assert len(spins) == 2 and len(boxes) == len(COMBOS)
+    assert len(spins) == 3 and len(boxes) == len(COMBOS)
     before = [box.currentIndex() for box in boxes], [spin.value() for spin in spins]
     for widget in (*boxes, *spins):
         widget.setFocus(Qt.FocusReason.TabFocusReason)

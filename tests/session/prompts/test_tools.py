@@ -26,6 +26,7 @@ IDS = [
     "toggle_hover",
     "next_candidate",
     "accept",
+    "make_all",
     "clear",
     "clear_all",
     "undo",

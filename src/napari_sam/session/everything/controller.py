@@ -194,7 +194,7 @@ class EverythingController:
         return ""
 
     def rank(self, image: Image, query: ObjectQuery | None, scope: SearchScope) -> str:
-        """Begin to rank what was found, or is first, by a query or what was picked; return what a person should know."""
+        """Begin to rank what was found, or is first, by a query or by what was picked; return words for trouble."""
         if self._is_running:
             return everything_messages.RUNNING
         found = self.chooser.found

@@ -12,6 +12,8 @@ from napari_sam.widgets.controls.narrow import line_height
 from napari_sam.widgets.controls.section_button import section_button
 
 if TYPE_CHECKING:
+    from qtpy.QtGui import QWheelEvent
+
     from napari_sam.session import Session
     from napari_sam.session.state import SessionState
 
@@ -20,6 +22,15 @@ _SPACING = 40
 
 _STEPS = 64
 """Room for the buttons of a number, logical pixels."""
+
+
+class SpacingBox(QSpinBox):
+    """The spacing of a grid; the wheel scrolls the dock over it, and changes nothing."""
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        """Leave the wheel to the dock."""
+        if event is not None:
+            event.ignore()
 
 
 class BatchRow(QWidget):
@@ -35,7 +46,7 @@ class BatchRow(QWidget):
         super().__init__()
         self._session = session
         self.make_all = ActionButton(session.actions["make_all"], session)
-        self.spacing = QSpinBox()
+        self.spacing = SpacingBox()
         self.add_grid = section_button(
             "Add grid", "Draw a regular grid of points over what you see.", self._on_add_grid
         )
