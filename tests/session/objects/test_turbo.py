@@ -392,3 +392,25 @@ def test_the_dock_says_what_a_click_does(session):
     click(session, FIRST)
     session.wait()
     assert session.state.hint == messages.TURBO_NEXT
+
+
+def test_an_object_that_was_picked_is_corrected_in_place_by_one_click(session, viewer, disc):
+    other = viewer.add_labels(np.zeros((60, 80), np.int32), name="of another tool")
+    other.data[13:18, 18:23] = 7
+    other.refresh()
+    before = other.data.copy()
+    session.objects.pick(7, other)
+    session.wait()
+    click(session, FIRST)
+    session.wait()
+    assert np.array_equal(other.data, 7 * disc[0]) and drawn(session) == []
+    # The next click is another object again.
+    click(session, SECOND)
+    session.wait()
+    assert np.array_equal(other.data, 7 * disc[0] + 8 * disc[1])
+    session.undo()
+    session.undo()
+    session.wait()
+    assert np.array_equal(other.data, before) and drawn(session) == []
+    # It is picked again, as before the click.
+    assert session.state.objects.label == 7
