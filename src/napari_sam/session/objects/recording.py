@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari_sam.session.labels.edit import LabelEdit
     from napari_sam.session.labels.writer import LabelWriter
 
-_OWN_FIELDS = frozenset({"source", "prompts", "previous"})
+_OWN_FIELDS = frozenset({"source", "prompts", "previous", "start"})
 """Fields of a request that are described in their own way."""
 _TIDY_EVERY = 64
 """Records after which it is looked whether the journal wants to be put in order."""
@@ -280,6 +280,8 @@ def describe_question(answer: PlaneAnswer, choice: int) -> dict[str, Any]:
     for field in fields(request):
         if is_dataclass(value := getattr(request, field.name)) and field.name not in _OWN_FIELDS:
             asked[field.name] = asdict(value)  # type: ignore[arg-type]  # an instance, not a class
+    if (start := request.start) is not None:
+        asked["start"] = encode_mask(start.mask.mask, start.mask.origin, start.mask.plane)
     return asked
 
 
