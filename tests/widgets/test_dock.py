@@ -14,6 +14,7 @@ from fitting import cut, narrow
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QColor, QWheelEvent
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QLabel
 
 from napari_sam.errors import DeviceError
@@ -58,7 +59,7 @@ def test_it_starts_with_the_image_the_model_and_words(open_desk):
     assert dock.status.hint.text() == desk.session.state.hint != ""
     assert dock.prompt.tools["positive"].isChecked()
     assert dock.target.next_id.text() == "Next id: 1"
-    assert dock.target.only_empty.isChecked()
+    assert dock.target.policy.currentText() == "Empty pixels only"
     assert dock.candidates.empty.isVisible()
 
 
@@ -118,13 +119,22 @@ def test_a_click_on_what_only_another_channel_shows_is_told(open_desk):
     assert desk.dock.status.mark.kind == "idle" and 'image "discs"' in desk.dock.status.text.text()
 
 
-def test_the_check_box_and_the_session_agree(open_desk):
+def test_the_write_policy_and_the_session_agree(open_desk):
     desk = open_desk()
-    desk.dock.target.only_empty.click()
+    target = desk.dock.target
+    target.policy.activated.emit(target.policy.findText("Overwrite"))
     assert desk.session.only_empty is False
     desk.session.only_empty = True
     desk.settle()
-    assert desk.dock.target.only_empty.isChecked()
+    assert target.policy.currentText() == "Empty pixels only" and not target.protected.isVisible()
+    target.policy.activated.emit(target.policy.findText("Protect ids…"))
+    assert target.protected.isVisible()
+    QTest.keyClicks(target.protected, "4-6, 2")
+    QTest.keyClick(target.protected, Qt.Key.Key_Return)
+    assert desk.session.protected_ids == (2, 4, 5, 6) and target.protected.text() == "2, 4-6"
+    target.protected.setText("two")
+    QTest.keyClick(target.protected, Qt.Key.Key_Return)
+    assert desk.session.protected_ids == (2, 4, 5, 6) and target.protected.text() == "2, 4-6"
 
 
 def test_a_failure_says_why_and_the_way_out_works(open_desk, engine: DiscEngine):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from desk import LEFT, LEFT_BUTTON, RIGHT, Desk, discs
-from qtpy.QtCore import QEvent, QPoint, Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
@@ -39,13 +39,12 @@ def choose(desk: Desk, row: int) -> None:
 def test_the_dock_goes_on_where_it_was_closed(open_desk):
     desk = open_desk()
     accept(desk, LEFT)
-    box = desk.dock.target.only_empty
-    QTest.mouseClick(box, LEFT_BUTTON, pos=QPoint(8, box.height() // 2))
+    desk.dock.target.policy.activated.emit(1)  # overwrite
     labels = desk.session.target
     for _ in range(3):
         desk = reopen(desk)
         assert desk.dock.target.combo.currentText() == labels.name and desk.dock.target.next_id.text() == "Next id: 2"
-        assert not desk.dock.target.only_empty.isChecked()
+        assert desk.dock.target.policy.currentText() == "Overwrite"
     assert len(desk.viewer.layers) == 3, list(desk.viewer.layers)  # the image, its labels, the points
     accept(desk, RIGHT)
     assert (labels.data[LEFT], labels.data[RIGHT]) == (1, 2)
