@@ -7,8 +7,10 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from napari_sam.geometry import Frame
 from napari_sam.progress import no_progress
 from napari_sam.prompts import MaskPrompt
+from napari_sam.prompts.model_prompts import model_prompts
 
 RADII = (8, 4, 16)
 SCORES = (0.9, 0.8, 0.7)
@@ -69,6 +71,7 @@ class FakeEngine:
         assert self.gate.wait(60)
         if self.error is not None:
             raise self.error
+        prompts, excluded = as_clicks(prompts, plane.shape)
         picture = plane.rendered[..., 0].astype(int)
         y, x = np.ogrid[: plane.shape[0], : plane.shape[1]]
         count = 3 if prompts.ambiguous else 1
@@ -84,6 +87,7 @@ class FakeEngine:
         for point in prompts.points:
             if not point.positive:
                 masks = [m & ((y - point.position[0]) ** 2 + (x - point.position[1]) ** 2 > 9) for m in masks]
+        masks = [m & ~excluded for m in masks]
         logits = np.stack([np.full((4, 4), 10 * len(self.asked) + i, np.float32) for i in range(count)])
         return SimpleNamespace(masks=np.stack(masks), scores=np.array(SCORES[:count], np.float32), logits=logits)
 
@@ -91,6 +95,12 @@ class FakeEngine:
 def mask_prompt(_plane, mask):
     """Make a prompt of a mask, as a real predictor does: the more certain, the farther from zero."""
     return MaskPrompt(np.where(mask, 8.0, -8.0).astype(np.float32))
+
+
+def as_clicks(prompts, shape):
+    """Say with points and a box what is drawn by hand; and which pixels it rules out."""
+    taken = model_prompts(prompts, Frame(shape, shape, shape), {"point", "box"}, shape)
+    return taken.prompts, np.zeros(shape, bool) if taken.excluded is None else taken.excluded
 
 
 def answer_number(prompt):

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_sam.errors import InputError
-from napari_sam.prompts import MOST_POINTS, BoxPrompt, MaskPrompt, PointPrompt, PromptSet, TextPrompt
+from napari_sam.prompts import (
+    MOST_POINTS,
+    AreaPrompt,
+    BoxPrompt,
+    MaskPrompt,
+    PointPrompt,
+    PromptSet,
+    ScribblePrompt,
+    TextPrompt,
+)
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False)
 positions = st.tuples(numbers, numbers)
@@ -20,12 +29,24 @@ texts = st.builds(
     st.integers(0, 99),
     st.text(),
 )
+scribbles = st.builds(ScribblePrompt, st.lists(positions, min_size=1, max_size=5), st.booleans())
 
 
-@given(st.lists(points, max_size=4), st.none() | boxes, st.none() | masks, st.none() | texts)
-def test_json_round_trip(some_points, box, mask, text):
-    prompts = PromptSet((*some_points, *(p for p in (box, mask, text) if p is not None)))
-    assert PromptSet.from_json(prompts.to_json()) == prompts
+@st.composite
+def areas(draw):
+    height, width = draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
+    mask = np.array(draw(st.lists(st.booleans(), min_size=height * width, max_size=height * width)))
+    mask[draw(st.integers(0, mask.size - 1))] = True  # an area is not empty
+    origin = draw(st.tuples(st.integers(-9, 99), st.integers(-9, 99)))
+    return AreaPrompt(origin, mask.reshape(height, width), draw(st.booleans()))
+
+
+@given(st.lists(points | scribbles | areas(), max_size=4), st.none() | boxes, st.none() | masks, st.none() | texts)
+def test_json_round_trip(several, box, mask, text):
+    prompts = PromptSet((*several, *(p for p in (box, mask, text) if p is not None)))
+    again = PromptSet.from_json(prompts.to_json())
+    assert again == prompts
+    assert hash(again) == hash(prompts)
 
 
 def test_equality_is_by_value_and_sees_every_part():
@@ -144,6 +165,14 @@ def test_what_is_no_prompt_is_refused():
                 ('[{"type": "text", "words": "a", "clip": "b", "embedding": "AAAAAA=="}]', "finite numbers"),
                 ('[{"type": "text", "words": "a", "embedding": "AAAAAA=="}]', "cannot be read"),
                 ('[{"type": "mask", "shape": null, "logits": 5}]', "cannot be read"),
+                ('[{"type": "scribble", "path": []}]', "no vertex"),
+                ('[{"type": "scribble", "path": 3}]', "cannot be read"),
+                ('[{"type": "scribble", "path": [[1, 2]], "positive": 1}]', "true or false"),
+                ('[{"type": "area", "origin": [1, 2], "size": [1000000, 1000000], "counts": [0]}]', "at most"),
+                ('[{"type": "area", "origin": [1, 2], "size": [2, 2], "counts": [0, 3]}]', "runs cover 3 of 4"),
+                ('[{"type": "area", "origin": [1, 2], "size": [2, 2], "counts": [4]}]', "empty"),
+                ('[{"type": "area", "origin": [1.5, 2], "size": [1, 1], "counts": [0, 1]}]', "a whole"),
+                ('[{"type": "area", "origin": [1, 2], "size": 4, "counts": [0, 4]}]', "cannot be read"),
             )
         ),
     ],
@@ -171,6 +200,9 @@ def test_points_up_to_the_pixel_borders_are_inside(position):
         (BoxPrompt((-9, 0), (-1, 5)), "box lies outside"),
         (BoxPrompt((0, 30), (5, 40)), "box lies outside"),
         (BoxPrompt((3, 3), (3, 8)), "no area"),
+        (ScribblePrompt([(-3, 3), (12, 3)]), "scribble lies outside"),
+        (AreaPrompt((10, 0), np.ones((2, 2), bool)), "area lies outside"),
+        (AreaPrompt((-2, -2), ~np.eye(3, dtype=bool)), "area lies outside"),
     ],
 )
 def test_prompts_outside_are_named(prompt, words):
@@ -187,3 +219,59 @@ def test_more_points_than_anybody_clicks_are_refused_before_they_are_answered():
 
 def test_a_box_may_reach_past_the_border():
     PromptSet((BoxPrompt((-5, -5), (100, 100)),)).require_inside((10, 20))
+
+
+def test_a_scribble_or_an_area_may_reach_past_the_border():
+    PromptSet((ScribblePrompt([(-5, 3), (2, 3)]),)).require_inside((10, 20))
+    PromptSet((AreaPrompt((-1, -1), np.ones((2, 2), bool)),)).require_inside((10, 20))
+
+
+def test_an_area_is_cut_to_its_box_copied_and_read_only():
+    mask = np.zeros((5, 6), bool)
+    mask[2:4, 3] = True
+    area = AreaPrompt.of(mask)
+    mask[:] = True
+    assert area == AreaPrompt((2, 3), np.ones((2, 1), bool))
+    assert area.box == BoxPrompt((1.5, 2.5), (3.5, 3.5))
+    with pytest.raises(ValueError, match="read-only"):
+        area.mask[0, 0] = False
+
+
+def test_areas_differ_by_place_shape_and_polarity():
+    ones = np.ones((2, 3), bool)
+    others = (AreaPrompt((0, 1), ones), AreaPrompt((0, 0), ones.T), AreaPrompt((0, 0), ones, False))
+    assert len({AreaPrompt((0, 0), ones), *others, AreaPrompt.of(ones)}) == 4
+
+
+@pytest.mark.parametrize("bad", [np.ones(3, bool), np.ones((2, 2)), np.zeros((2, 2), bool), np.ones((0, 4), bool)])
+def test_an_area_is_a_mask_that_is_not_empty(bad):
+    with pytest.raises(InputError, match="area"):
+        AreaPrompt((0, 0), bad)
+
+
+def test_of_an_area_only_what_lies_on_the_plane_counts():
+    boxed = AreaPrompt((-2, 3), np.ones((4, 4), bool)).on_plane((10, 5))
+    assert (boxed.origin, boxed.mask.shape, boxed.plane) == ((0, 3), (2, 2), (10, 5))
+
+
+def test_points_along_a_scribble_are_equally_far_apart_and_keep_off_its_ends():
+    scribble = ScribblePrompt([(0, 0), (0, 1), (0, 6), (6, 6)])
+    assert scribble.sampled(3).tolist() == [[0, 2], [0, 6], [4, 6]]
+    assert ScribblePrompt([(2, 3), (2, 3)]).sampled(5).tolist() == [[2, 3]]
+
+
+@given(scribbles, st.integers(1, 9))
+def test_points_of_a_scribble_lie_in_its_box(scribble, count):
+    found, path = scribble.sampled(count), scribble.vertices
+    assert (found >= path.min(axis=0) - 1e-6).all()
+    assert (found <= path.max(axis=0) + 1e-6).all()
+
+
+@pytest.mark.parametrize("kind", [ScribblePrompt([(1, 1), (2, 2)]), AreaPrompt((0, 0), np.ones((2, 2), bool))])
+def test_what_is_drawn_says_where_the_object_is_and_is_not_ambiguous(kind):
+    other = type(kind)(*([kind.path] if isinstance(kind, ScribblePrompt) else [kind.origin, kind.mask]), False)
+    assert not PromptSet((kind,)).ambiguous
+    assert PromptSet((kind,)).is_placed
+    assert PromptSet((other,)).is_background_only
+    assert PromptSet((kind, other)).corners(positive=True) == PromptSet((kind,)).corners()
+    assert PromptSet((other,)).corners(positive=True) == []

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_sam.checkpoints.registry import ModelSpec, list_models
     from napari_sam.predictor import Embedding, Prediction, Predictor, load_predictor
-    from napari_sam.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptSet, TextPrompt
+    from napari_sam.prompts import (
+        AreaPrompt,
+        BoxPrompt,
+        MaskPrompt,
+        PointPrompt,
+        PromptSet,
+        ScribblePrompt,
+        TextPrompt,
+    )
 
 try:
     __version__ = version("napari-sam-live")
@@ -21,6 +29,7 @@ except PackageNotFoundError:  # run from a source tree that is not installed
     __version__ = "0+unknown"
 
 __all__ = [
+    "AreaPrompt",
     "BoxPrompt",
     "Embedding",
     "MaskPrompt",
@@ -29,12 +38,14 @@ __all__ = [
     "Prediction",
     "Predictor",
     "PromptSet",
+    "ScribblePrompt",
     "TextPrompt",
     "list_models",
     "load_predictor",
 ]
 
 _HOME = {
+    "AreaPrompt": "prompts",
     "BoxPrompt": "prompts",
     "Embedding": "predictor",
     "MaskPrompt": "prompts",
@@ -43,6 +54,7 @@ _HOME = {
     "Prediction": "predictor",
     "Predictor": "predictor",
     "PromptSet": "prompts",
+    "ScribblePrompt": "prompts",
     "TextPrompt": "prompts",
     "list_models": "checkpoints.registry",
     "load_predictor": "predictor",

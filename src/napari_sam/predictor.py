@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,8 +22,9 @@ from napari_sam.errors import DeviceError, InputError
 from napari_sam.model.protocol import DenseModel, TextPromptable
 from napari_sam.planes.plane import Plane
 from napari_sam.progress import no_progress
-from napari_sam.prompt_tensors import mask_prompt, prompt_tensors, require_answerable, require_kind
-from napari_sam.prompts import MaskPrompt, PromptSet
+from napari_sam.prompt_tensors import prompt_tensors, require_answerable, require_kind
+from napari_sam.prompts import PromptSet
+from napari_sam.prompts.model_prompts import mask_prompt, model_prompts
 from napari_sam.remote.addresses import device_here, is_address
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
     from napari_sam.model.protocol import Features, PromptableModel, PromptKind
     from napari_sam.model.text_projection import ClipSpace
     from napari_sam.progress import Progress
-    from napari_sam.prompts import Prompt
+    from napari_sam.prompts import MaskPrompt, Prompt
+    from napari_sam.prompts.model_prompts import ModelPrompts
     from napari_sam.remote.encoder import RemoteEncoder
 
 R = TypeVar("R")
@@ -254,9 +256,8 @@ class Predictor:
         """
         given = PromptSet.of(prompts)
         _require_weights(embedding, self)
-        self._check(given, embedding.frame)
-        several = given.ambiguous if multimask is None else multimask
-        return self._decode(embedding, [given], several)[0]
+        taken = self._taken(given, embedding.frame)
+        return self._decode(embedding, [taken], given.ambiguous if multimask is None else multimask)[0]
 
     def predict_many(
         self,
@@ -289,22 +290,20 @@ class Predictor:
         InputError, DeviceError
             As `predict`, on the first step; also if the sets differ in kind.
         """
-        sets = [PromptSet.of(prompts) for prompts in prompt_sets]
         _require_weights(embedding, self)
-        if len({(given.box is None, given.mask is None, given.text is None) for given in sets}) > 1:
+        taken = [self._taken(PromptSet.of(prompts), embedding.frame) for prompts in prompt_sets]
+        if len({(one.prompts.box is None, one.prompts.mask is None, one.prompts.text is None) for one in taken}) > 1:
             raise InputError("Objects answered together must all have a box or none, and so with masks and words.")
-        for given in sets:
-            self._check(given, embedding.frame)
         height, width = embedding.shape
         # Masks of full size are what takes memory, not the decoder.
         together = max(1, min(_MOST_TOGETHER, _MOST_VALUES // (height * width * (most or 3))))
-        for start in range(0, len(sets), together):
-            yield from self._decode(embedding, sets[start : start + together], multimask, most)
+        for start in range(0, len(taken), together):
+            yield from self._decode(embedding, taken[start : start + together], multimask, most)
 
     def mask_prompt(self, plane: Plane, mask: NDArray[np.bool_]) -> MaskPrompt:
         """Make a prompt of a mask, (H, W) bool, that was not predicted on this plane: one of a neighbouring plane, say.
 
-        The plane is not embedded. See `napari_sam.prompt_tensors.mask_prompt`.
+        The plane is not embedded. See `napari_sam.prompts.model_prompts.mask_prompt`.
         """
         frame, grid = self.grid(plane)
         return mask_prompt(mask, frame, grid)
@@ -351,13 +350,16 @@ class Predictor:
             return self._run(on_device)
 
     def _decode(
-        self, embedding: Embedding, sets: Sequence[PromptSet], multimask: bool, most: int | None = None
+        self, embedding: Embedding, taken: Sequence[ModelPrompts], multimask: bool, most: int | None = None
     ) -> list[Prediction]:
-        return self.compute(embedding, partial(_decoded, sets=sets, multimask=multimask, most=most))
+        return self.compute(embedding, partial(_decoded, taken=taken, multimask=multimask, most=most))
 
-    def _check(self, prompts: PromptSet, frame: Frame) -> None:
+    def _taken(self, prompts: PromptSet, frame: Frame) -> ModelPrompts:
+        """Say as the model takes it what a person said, or refuse what it cannot answer."""
         grid = self._model.logits_shape(frame)
-        require_answerable(prompts, frame, self.prompt_kinds, grid, self.name, self.text_space)
+        taken = model_prompts(prompts, frame, self.prompt_kinds, grid)
+        require_answerable(taken.prompts, frame, self.prompt_kinds, grid, self.name, self.text_space)
+        return taken
 
     def require_kind(self, kind: PromptKind) -> None:
         """Refuse a kind of prompt that the model does not take.
@@ -468,18 +470,25 @@ def _decoded(
     features: Features,
     frame: Frame,
     *,
-    sets: Sequence[PromptSet],
+    taken: Sequence[ModelPrompts],
     multimask: bool,
     most: int | None,
 ) -> list[Prediction]:
     """Decode, and put the candidates of each object in the order of their scores, the best `most` of them."""
+    sets = [one.prompts for one in taken]
     decoded = model.decode(features, prompt_tensors(sets, frame, model.device), frame, multimask=multimask)
     # Stable, so that equal scores come in the same order on every device.
     order = decoded.scores.argsort(dim=1, descending=True, stable=True)[:, :most]
     logits = decoded.logits.take_along_dim(order[:, :, None, None], 1)
     masks = (model.upscale(logits, frame) > 0).cpu().numpy()
     scores = decoded.scores.take_along_dim(order, 1).float().cpu().numpy()
-    return [Prediction(*parts) for parts in zip(masks, scores, logits.float().cpu().numpy(), strict=True)]
+    found = [Prediction(*parts) for parts in zip(masks, scores, logits.float().cpu().numpy(), strict=True)]
+    return [_without(prediction, one.excluded) for prediction, one in zip(found, taken, strict=True)]
+
+
+def _without(found: Prediction, excluded: NDArray[np.bool_] | None) -> Prediction:
+    """Take off every mask what the person said does not belong to the object, whatever the model says."""
+    return found if excluded is None else replace(found, masks=found.masks & ~excluded)
 
 
 def _dense(

@@ -9,50 +9,15 @@ import torch
 
 from napari_sam.errors import InputError
 from napari_sam.model.protocol import PromptTensors
-from napari_sam.prompts import BoxPrompt, MaskPrompt, PointPrompt, TextPrompt
+from napari_sam.prompts import AreaPrompt, BoxPrompt, MaskPrompt, PointPrompt, ScribblePrompt, TextPrompt
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-
-    from numpy.typing import NDArray
 
     from napari_sam.geometry import Frame
     from napari_sam.model.protocol import PromptKind
     from napari_sam.model.text_projection import ClipSpace
     from napari_sam.prompts import PromptSet
-
-SURE = 8.0
-"""Logit of what certainly is the object, in a mask that comes from elsewhere."""
-
-
-def mask_prompt(mask: NDArray[np.bool_], frame: Frame, grid: tuple[int, int]) -> MaskPrompt:
-    """Make a prompt of a mask that was not predicted.
-
-    Parameters
-    ----------
-    mask : numpy.ndarray, shape (H, W), bool
-        On the plane.
-    frame : Frame
-        Where the plane lies on the model's canvas.
-    grid : (int, int)
-        Height and width of the logits that the model takes for this plane.
-
-    Returns
-    -------
-    MaskPrompt
-        Logits of `SURE` inside, ``-SURE`` outside, and between them where a cell holds some of both.
-
-    Raises
-    ------
-    InputError
-        If the mask has another shape than the plane.
-    """
-    if np.shape(mask) != frame.plane:
-        raise InputError(
-            f"The mask has shape {np.shape(mask)}, but the plane is {frame.plane[0]} x {frame.plane[1]} pixels. "
-            "Give a mask of the whole plane."
-        )
-    return MaskPrompt(SURE * (2 * frame.onto_grid(mask, grid) - 1))
 
 
 def require_kind(kind: PromptKind, kinds: Collection[PromptKind], name: str) -> None:
@@ -131,6 +96,8 @@ def require_answerable(
                         f"{logits_shape[0]} x {logits_shape[1]} here. "
                         "Use prediction.logits of the same model and plane."
                     )
+            case ScribblePrompt() | AreaPrompt():
+                raise TypeError("no model takes what is drawn by hand as it is; see `model_prompts`")
             case TextPrompt():
                 require_kind("text", kinds, name)
                 if space is not None:

@@ -17,6 +17,7 @@ from napari_sam.cli import app
 from napari_sam.geometry import stretched_frame
 from napari_sam.predictor import Embedding, Prediction
 from napari_sam.prompts import MaskPrompt
+from napari_sam.prompts.model_prompts import model_prompts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,6 +53,8 @@ class DiscPredictor:
 
     def predict(self, embedding: Embedding, prompts: PromptSet, *, multimask: bool | None = None) -> Prediction:
         self.prompts.append(prompts)
+        frame = embedding.frame
+        prompts = model_prompts(prompts, frame, {"point", "box"}, frame.canvas).prompts
         y, x = np.indices(embedding.shape)
         mask = np.zeros(embedding.shape, bool)
         if prompts.box is not None:

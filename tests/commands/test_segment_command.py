@@ -5,7 +5,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from napari_sam.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptSet
+from napari_sam.prompts import AreaPrompt, BoxPrompt, MaskPrompt, PointPrompt, PromptSet, ScribblePrompt
 
 
 @pytest.fixture
@@ -47,6 +47,41 @@ def test_all_prompts_reach_the_predictor_in_order(run, predictor, image, out, tm
     expected = (*earlier, PointPrompt((20, 30)), PointPrompt((21.5, 31), positive=False), BoxPrompt((5, 6), (40, 50)))
     assert predictor.prompts == [PromptSet(expected)]
     assert predictor.loaded == [("mobile_sam", "cpu")]
+
+
+def test_lines_and_areas_reach_the_predictor(run, predictor, image, out, tmp_path):
+    lines = ["--scribble", "20,30;22,35;20,40", "--scribble", "50,60;50,70,-"]
+    corners = ["--polygon", "10,10;10,30;30,30;30,10", "--polygon=1,1;1,4;4,4;4,1,-"]
+    result = run("segment", image, "-o", out, *lines, *corners, "--overlay", tmp_path / "seen.png")
+    assert result.exit_code == 0, result.output
+    square = np.ones((20, 20), bool)
+    expected = (
+        ScribblePrompt([(20, 30), (22, 35), (20, 40)]),
+        ScribblePrompt([(50, 60), (50, 70)], False),
+        AreaPrompt((10, 10), square),
+        AreaPrompt((1, 1), square[:3, :3], False),
+    )
+    assert predictor.prompts == [PromptSet(expected)]
+    assert tifffile.imread(out)[20, 20] == 1
+    assert (np.asarray(Image.open(tmp_path / "seen.png")) == (0, 158, 115)).all(axis=2).any()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--scribble", "20;30"], "'20' is not Y,X"),
+        (["--scribble", "20,30;20,x"], "is not Y,X"),
+        (["--scribble", "nan,3"], "finite numbers"),
+        (["--polygon", "1,1;2,2"], "has 2 corners"),
+        (["--polygon", "100,1;100,9;120,5"], "encloses no pixel"),
+        (["--scribble", "100,1;100,9"], "scribble lies outside"),
+    ],
+)
+def test_what_is_no_line_or_area_is_said_before_a_model_is_loaded(run, predictor, image, out, options, words):
+    result = run("segment", image, "-o", out, *options)
+    assert result.exit_code != 0
+    assert words in " ".join(result.output.replace("│", " ").split())
+    assert not predictor.loaded and not out.exists()
 
 
 def test_contrast_limits_are_the_window_of_the_plane(run, predictor, image, out):

@@ -83,7 +83,7 @@ def test_parts_that_overlap_are_one():
 def test_edges_are_crossed_bit_by_bit(monkeypatch):
     star = [[[[0, 0], [30, 3], [2, 28], [17, 0.5], [29, 29], [1, 14]]]]
     whole = filled(star, (30, 30))
-    monkeypatch.setattr("napari_sam.datasets.outlines._AT_ONCE", 7)
+    monkeypatch.setattr("napari_sam.polygons._AT_ONCE", 7)
     np.testing.assert_array_equal(filled(star, (30, 30)), whole)
     assert 100 < whole.sum() < 700
 

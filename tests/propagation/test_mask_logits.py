@@ -11,7 +11,7 @@ from napari_sam.errors import InputError
 from napari_sam.geometry import Frame, longest_side_frame, stretched_frame
 from napari_sam.planes.plane import Plane
 from napari_sam.predictor import Predictor
-from napari_sam.prompt_tensors import SURE
+from napari_sam.prompts.model_prompts import SURE
 from stack_scenery import disc
 
 SHAPE = (48, 60)

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from napari.layers import Labels
+from napari.layers import Labels, Shapes
 from napari.layers.labels import labels as napari_labels
+from napari.layers.shapes._shapes_mouse_bindings import initiate_polygon_draw
 from napari.utils._proxies import PublicOnlyProxy
 
 import napari_sam
@@ -104,6 +105,22 @@ def test_the_coarsest_level_is_read_anew():
     assert 7 in shown, "Labels._reset_thumbnail_level_data lets napari forget something else"
 
 
+def test_a_shape_is_known_while_it_is_drawn_and_no_longer_when_napari_tells_that_it_is_there():
+    layer, told = Shapes(ndim=2), []
+    layer.add([[[1, 1], [5, 5]]], shape_type="line")
+    layer.mode = "add_path"
+    assert napari_private.shape_being_drawn(layer) is None
+    initiate_polygon_draw(layer, (3.0, 4.0))
+    assert napari_private.shape_being_drawn(layer) == 1, (
+        "Shapes._is_creating or Shapes._moving_value is gone or means another thing: a lasso that is being drawn "
+        "counts as a scribble when something else makes the prompts be read"
+    )
+    layer._data_view.edit(1, np.array([[3.0, 4], [9, 9], [4, 8], [4, 8]]))
+    layer.events.data.connect(lambda event: told.append(napari_private.shape_being_drawn(layer)))
+    layer._finish_drawing()
+    assert told == [None]
+
+
 def test_a_proxy_wraps_the_layer():
     layer = painted()
     proxy = PublicOnlyProxy(layer)
@@ -120,6 +137,7 @@ def test_a_proxy_wraps_the_layer():
 def without(monkeypatch):
     """Labels layers of a napari that has none of the names."""
     hidden = {"_undo_history", "_redo_history", "_reset_thumbnail_level_data", "_MaskedPaintAtom", "__wrapped__"}
+    hidden |= {"_is_creating", "_moving_value"}
 
     def look_up(thing, name, *default):
         return default[0] if name in hidden else getattr(thing, name, *default)
@@ -180,6 +198,12 @@ def test_levels_are_drawn_without_the_name(without):
     layer = pyramid()
     layer.data[0][4, 4] = 7
     redraw_levels(layer)
+
+
+def test_without_the_names_nobody_draws(without):
+    layer = Shapes(ndim=2)
+    initiate_polygon_draw(layer, (3.0, 4.0))
+    assert napari_private.shape_being_drawn(layer) is None
 
 
 def test_a_proxy_that_cannot_be_opened_is_handed_on(without):

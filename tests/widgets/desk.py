@@ -12,6 +12,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QDockWidget
 from scipy.ndimage import binary_dilation, binary_erosion, label
 
+from fake_engine import as_clicks
 from napari_sam.progress import no_progress
 from napari_sam.widgets import SamDock
 
@@ -99,6 +100,7 @@ class DiscEngine:
         progress: Callable[[float], None] = no_progress,
     ) -> SimpleNamespace:
         self.embed(plane, progress)
+        prompts, excluded = as_clicks(prompts, plane.shape)
         bright = plane.rendered[..., 0] > 100
         regions, count = label(bright)
         wanted, unwanted = set(), set()
@@ -109,7 +111,7 @@ class DiscEngine:
             (y0, x0), (y1, x1) = np.rint(prompts.box.start).astype(int), np.rint(prompts.box.stop).astype(int)
             held = regions[max(y0, 0) : y1 + 1, max(x0, 0) : x1 + 1]
             wanted |= {i for i in range(1, count + 1) if (held == i).sum() == (regions == i).sum()}
-        mask = np.isin(regions, sorted(wanted - unwanted - {0}))
+        mask = np.isin(regions, sorted(wanted - unwanted - {0})) & ~excluded
         masks = [mask]
         if prompts.ambiguous if multimask is None else multimask:
             masks = [mask, binary_dilation(mask, iterations=4), binary_erosion(mask, iterations=4)]
@@ -189,6 +191,23 @@ class Desk:
                 QTest.mouseMove(native, begin + (end - begin) * step)
                 QApplication.processEvents()
         QTest.mouseRelease(native, LEFT_BUTTON, pos=end)
+        QApplication.processEvents()
+        if settle:
+            self.settle()
+
+    def stroke(self, positions: list[tuple[float, float]], *, settle: bool = True) -> None:
+        """Press at the first data pixel of the image, go along the others, and release at the last."""
+        native = self.canvas.native
+        first, *others = [self.pixel(position) for position in positions]
+        QTest.mouseMove(native, first)
+        QTest.mousePress(native, LEFT_BUTTON, pos=first)
+        at = first
+        for goal in others:
+            for step in (0.25, 0.5, 0.75, 1.0):
+                QTest.mouseMove(native, at + (goal - at) * step)
+                QApplication.processEvents()
+            at = goal
+        QTest.mouseRelease(native, LEFT_BUTTON, pos=at)
         QApplication.processEvents()
         if settle:
             self.settle()

@@ -12,7 +12,7 @@ from napari_sam.commands.common import getting, reported, text_encoder, work_bar
 from napari_sam.commands.options.many import BoxTable, ManyPrompts, PointTable, RoughLabels, segment_many
 from napari_sam.commands.options.shared import Debug, Device, ImageContrast, Model, limits, numbers, split_polarity
 from napari_sam.errors import InputError
-from napari_sam.prompts import BoxPrompt, PointPrompt, Prompt, PromptSet
+from napari_sam.prompts import AreaPrompt, BoxPrompt, PointPrompt, Prompt, PromptSet, ScribblePrompt
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +35,34 @@ def _box(text: str) -> BoxPrompt:
     y0, x0, y1, x1 = numbers(text, "Y0,X0,Y1,X1")
     with _mistakes():
         return BoxPrompt((y0, x0), (y1, x1))
+
+
+def _scribble(text: str) -> ScribblePrompt:
+    """Read ``Y,X;Y,X;...``, and ``,+`` or ``,-`` at its end."""
+    path, positive = split_polarity(text)
+    with _mistakes():
+        return ScribblePrompt(_path(path), positive)
+
+
+class _Polygon(NamedTuple):
+    """Corners of a polygon, data pixels, (y, x): which pixels it encloses depends on the image."""
+
+    corners: tuple[tuple[float, float], ...]
+    positive: bool
+
+
+def _polygon(text: str) -> _Polygon:
+    """Read ``Y,X;Y,X;Y,X;...``, and ``,+`` or ``,-`` at its end."""
+    path, positive = split_polarity(text)
+    corners = _path(path)
+    if len(corners) < 3:
+        raise typer.BadParameter(f"{text!r} has {len(corners)} corners; a polygon has three at least.")
+    return _Polygon(corners, positive)
+
+
+def _path(text: str) -> tuple[tuple[float, float], ...]:
+    """Read places with semicolons between."""
+    return tuple((y, x) for y, x in (numbers(place, "Y,X") for place in text.split(";")))
 
 
 @contextmanager
@@ -61,6 +89,24 @@ def segment(
     boxes: Annotated[
         list[BoxPrompt] | None,
         typer.Option("--box", parser=_box, metavar="Y0,X0,Y1,X1", help="Two opposite corners around the object."),
+    ] = None,
+    scribbles: Annotated[
+        list[ScribblePrompt] | None,
+        typer.Option(
+            "--scribble",
+            parser=_scribble,
+            metavar="Y,X;Y,X;...[,+|-]",
+            help="A line along the object (+, default) or along what does not belong to it (-). Repeatable.",
+        ),
+    ] = None,
+    polygons: Annotated[
+        list[_Polygon] | None,
+        typer.Option(
+            "--polygon",
+            parser=_polygon,
+            metavar="Y,X;Y,X;Y,X;...[,+|-]",
+            help="Corners around the object (+, default) or around what is to be cut off (-). Repeatable.",
+        ),
     ] = None,
     text: Annotated[
         str | None,
@@ -96,15 +142,15 @@ def segment(
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there; never an input.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Segment one object of an image by clicks, a box or words, or one object for each prompt of a file, as labels."""
+    """Segment one object by clicks, a box, lines, areas or words, or one for each prompt of a file, as labels."""
     from napari_sam.io.labels import add_object, write_labels
     from napari_sam.io.planes import read_plane
     from napari_sam.planes.plane import Plane
 
-    given: list[Prompt] = [*(points or []), *(boxes or [])]
+    given: list[Prompt] = [*(points or []), *(boxes or []), *(scribbles or [])]
     many = ManyPrompts(point_file, box_file, label_file)
     if many.files:
-        many.require_alone(others=bool(given or prompts or text or overlay), append=append)
+        many.require_alone(others=bool(given or polygons or prompts or text or overlay), append=append)
         window = limits(contrast_limits)
         with reported(debug):
             _check_outputs(output, None, [image, *many.files, *_model_file(model)], append=append, force=force)
@@ -114,10 +160,10 @@ def segment(
             write_labels(output, labels)
             typer.echo(f"{output}: {summary}")
         return
-    if not given and prompts is None and text is None:
+    if not given and not polygons and prompts is None and text is None:
         raise typer.BadParameter(
-            "Give at least one --point or --box, --text WORDS, or --prompts FILE; or for many objects --points, "
-            "--boxes or --labels FILE."
+            "Give at least one --point, --box, --scribble or --polygon, --text WORDS, or --prompts FILE; or for many "
+            "objects --points, --boxes or --labels FILE."
         )
     # Not within `reported`: typer tells of a mistake in an option, with the usage.
     window = limits(contrast_limits)
@@ -125,8 +171,9 @@ def segment(
         # The model may be a file, too, which is as little written over as the image.
         inputs = [image, *([] if prompts is None else [prompts]), *_model_file(model)]
         _check_outputs(output, overlay, inputs, append=append, force=force)
-        wanted = _prompt_set(given, prompts)
         plane = Plane(read_plane(image), window)
+        areas = [AreaPrompt.of_polygon(one.corners, plane.shape, positive=one.positive) for one in polygons or []]
+        wanted = _prompt_set([*given, *areas], prompts)
         wanted.require_inside(plane.shape)  # before a model is downloaded or loaded
         before = _labels_before(output, plane.shape, append=append)
         prediction, timing = _predict(plane, wanted, _Words(text, text_model), model, device)

@@ -13,18 +13,16 @@ import numpy as np
 from napari_sam.datasets.documents import EmptyMaskError
 from napari_sam.errors import InputError
 from napari_sam.masks import BoxedMask
+from napari_sam.polygons import inside_odd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from napari_sam.datasets.documents import Intake
+    from napari_sam.polygons import Ring
 
-    Ring = NDArray[np.float64]
-    """Corners, (n, 2) float64, (x, y), pixel edges."""
-
-_AT_ONCE = 1 << 20  # crossings of edges and rows that are worked out in one go
 _WORK = 4  # bytes for a pixel of the box, while it is filled
 
 
@@ -103,7 +101,7 @@ def fill(polygons: Sequence[Sequence[Ring]], plane: tuple[int, int], intake: Int
         # Each in its own box: an object may have a thousand small parts.
         if (box := _box(rings, plane)) is not None:
             part = tuple(map(slice, box[0] - low, box[1] - low))
-            mask[part] |= _inside(rings, box[0], box[1] - box[0])
+            mask[part] |= inside_odd(rings, box[0], box[1] - box[0])
     boxed = BoxedMask.of(mask)
     if not boxed.mask.size:
         raise EmptyMaskError("it covers no pixel.")
@@ -139,41 +137,3 @@ def _box(rings: Sequence[Ring], plane: tuple[int, int]) -> tuple[NDArray[np.int6
     low = np.clip(np.floor(corners.min(axis=0)), 0, plane).astype(np.int64)
     high = np.clip(np.ceil(corners.max(axis=0)), 0, plane).astype(np.int64)
     return (low, high) if (low < high).all() else None
-
-
-def _inside(rings: Sequence[Ring], low: NDArray[np.int64], size: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell which centres of a box lie in an odd number of rings."""
-    height, width = (int(side) for side in size)
-    # How many edges cross the row to the left of each centre, as far as odd or even goes: 256 is even.
-    crossed = np.zeros((height, width + 1), dtype=np.uint8)
-    for rows, columns in _crossings(rings, low, height):
-        np.add.at(crossed, (rows, np.clip(columns, 0, width)), 1)
-    return (np.cumsum(crossed[:, :-1], axis=1, dtype=np.uint8) & 1).astype(bool)
-
-
-def _crossings(
-    rings: Sequence[Ring], low: NDArray[np.int64], height: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Give the rows whose middle an edge crosses, and the first column whose centre lies right of it."""
-    starts = np.concatenate(rings) - low[::-1] - 0.5
-    ends = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings]) - low[::-1] - 0.5
-    upwards = starts[:, 1] > ends[:, 1]
-    # One direction for all, so that an edge that is walked twice gives the same columns.
-    starts[upwards], ends[upwards] = ends[upwards], starts[upwards]
-    first = np.clip(np.ceil(starts[:, 1]), 0, height).astype(np.int64)
-    count = np.clip(np.ceil(ends[:, 1]), 0, height).astype(np.int64) - first
-    used = count > 0
-    starts, ends, first, count = starts[used], ends[used], first[used], count[used]
-    slope = (ends[:, 0] - starts[:, 0]) / (ends[:, 1] - starts[:, 1])
-    total = np.cumsum(count)
-    done = 0
-    while done < len(count):
-        # One edge at least: none crosses more rows than there are.
-        stop = max(done + 1, int(np.searchsorted(total, (total[done - 1] if done else 0) + _AT_ONCE, side="right")))
-        some = slice(done, stop)
-        edge = np.repeat(np.arange(len(count))[some], count[some])
-        rows = np.arange(len(edge)) - np.repeat(np.cumsum(count[some]) - count[some], count[some]) + first[edge]
-        x = starts[edge, 0] + (rows - starts[edge, 1]) * slope[edge]
-        # Clipped as floats: what is far away has no integer.
-        yield rows, np.ceil(np.clip(x, -1, 2.0**31)).astype(np.int64)
-        done = stop

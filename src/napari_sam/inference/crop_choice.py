@@ -101,7 +101,5 @@ def _is_picture(planner: CropPlanner, crop: Crop) -> bool:
 
 def _holds(crop: Crop, prompts: PromptSet, plane: tuple[int, int]) -> bool:
     """Whether a crop shows all prompts."""
-    corners = [point.position for point in prompts.points]
-    if prompts.box is not None:
-        corners += [prompts.box.start, prompts.box.stop]
+    corners = prompts.corners()
     return not corners or crop.holds(np.min(corners, axis=0), np.max(corners, axis=0), plane)

@@ -46,12 +46,19 @@ def draw_overlay(picture: NDArray[np.uint8], mask: NDArray[np.bool_], prompts: P
     around = _grown(mask)
     drawn[_grown(around) & ~around] = 0
     drawn[around & ~mask] = 255
+    for area in prompts.areas:
+        there = area.on_plane((mask.shape[0], mask.shape[1])).whole()
+        drawn[_grown(there) & ~there] = POSITIVE if area.positive else NEGATIVE
     image = Image.fromarray(drawn)
     draw = ImageDraw.Draw(image)
     # Large pictures are looked at shrunk, and need thicker marks.
     unit = max(1, round(max(picture.shape[:2]) / 256))
     if (box := prompts.box) is not None:
         draw.rectangle((box.start[1], box.start[0], box.stop[1], box.stop[0]), outline=BOX, width=unit)
+    for scribble in prompts.scribbles:
+        colour = POSITIVE if scribble.positive else NEGATIVE
+        # One vertex alone makes no line.
+        draw.line([(x, y) for y, x in (*scribble.path, scribble.path[-1])], fill=colour, width=2 * unit)
     for point in prompts.points:
         y, x = point.position
         draw.ellipse(

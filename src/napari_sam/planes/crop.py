@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam.masks import BoxedMask, bounding_box
-from napari_sam.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptSet, TextPrompt
+from napari_sam.prompts import (
+    AreaPrompt,
+    BoxPrompt,
+    MaskPrompt,
+    PointPrompt,
+    PromptSet,
+    ScribblePrompt,
+    TextPrompt,
+    is_on_plane,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -84,23 +93,40 @@ class Crop:
     def prompts(self, prompts: PromptSet) -> PromptSet:
         """Bring prompts from data pixels of the plane to pixels of the picture.
 
-        Points outside the crop are left out: they are background far away. Mask prompts have no place in data pixels,
+        What lies outside the crop is left out: it is background far away. Mask prompts have no place in data pixels,
         but on the canvas of one picture, and words have no place at all: both pass.
         """
-        bottom, right = (side - 0.5 for side in self.picture)
         moved: list[Prompt] = []
         for prompt in prompts:
             match prompt:
                 case PointPrompt(position=position, positive=positive):
                     y, x = self.to_picture(position)
-                    if -0.5 <= y <= bottom and -0.5 <= x <= right:
+                    if is_on_plane((y, x), self.picture):
                         moved.append(PointPrompt((y, x), positive))
+                case ScribblePrompt(positive=positive):
+                    path = tuple((float(y), float(x)) for y, x in self.to_picture(prompt.vertices))
+                    if any(is_on_plane(vertex, self.picture) for vertex in path):
+                        moved.append(ScribblePrompt(path, positive))
+                case AreaPrompt():
+                    moved += self._area(prompt)
                 case BoxPrompt(start=start, stop=stop):
                     one, two = self.to_picture([start, stop])
                     moved.append(BoxPrompt((one[0], one[1]), (two[0], two[1])))
                 case MaskPrompt() | TextPrompt():
                     moved.append(prompt)
         return PromptSet(tuple(moved))
+
+    def _area(self, area: AreaPrompt) -> list[AreaPrompt]:
+        """Bring an area to the picture; nothing where it lies outside."""
+        # Beyond the plane there may be any part of an area; `on_picture` takes what lies within the picture.
+        found = self.on_picture(BoxedMask(area.origin, area.mask, area.mask.shape))
+        if found.any():
+            return [AreaPrompt((0, 0), found, area.positive)]
+        # Smaller than a pixel of a coarse picture: the pixel that holds it.
+        y, x = np.rint(self.to_picture(np.mean([area.box.start, area.box.stop], axis=0))).astype(int).tolist()
+        if not is_on_plane((y, x), self.picture):
+            return []
+        return [AreaPrompt((y, x), np.ones((1, 1), dtype=bool), area.positive)]
 
     def cut_sides(self, mask: NDArray[np.bool_], plane: tuple[int, int]) -> tuple[bool, bool, bool, bool]:
         """Tell at which sides, (top, left, bottom, right), a mask on the picture goes on beyond the crop."""

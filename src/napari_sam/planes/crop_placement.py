@@ -74,8 +74,8 @@ def choose_crop(
     plane : (int, int)
         Height and width of the plane, data pixels.
     prompts : PromptSet
-        Data pixels. What names the object must be in the crop: points on it and its box. Background counts only where
-        there is nothing else. Words alone may mean anything on the plane.
+        Data pixels. What names the object must be in the crop: points and scribbles on it, its box and its area.
+        Background counts only where there is nothing else. Words alone may mean anything on the plane.
     side : int
         Longest side of the model's canvas, model pixels.
     known : ((float, float), (float, float)), optional
@@ -96,7 +96,9 @@ def choose_crop(
         # Words do not say where: anywhere.
         known = (0.0, 0.0), (plane[0] - 1.0, plane[1] - 1.0)
     low, high = _span(prompts, known)
-    room = np.zeros(2) if prompts.box is None and known is None else _ROOM * (high - low)
+    # What was drawn around an object has its size; clicks and paths lie somewhere in it.
+    enclosed = known is not None or prompts.box is not None or any(area.positive for area in prompts.areas)
+    room = _ROOM * (high - low) if enclosed else np.zeros(2)
     step = 1
     # This ends: sooner or later the crop covers the plane.
     while True:
@@ -112,12 +114,10 @@ def _span(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Find the corners of what must be in the crop."""
     # Background is often far from the object, and must not make its crop large.
-    corners = [point.position for point in prompts.points if point.positive]
-    if prompts.box is not None:
-        corners += [prompts.box.start, prompts.box.stop]
+    corners = prompts.corners(positive=True)
     if known is not None:
         corners += known
-    corners = corners or [point.position for point in prompts.points]
+    corners = corners or prompts.corners()
     if not corners:
         raise ValueError("a crop needs a point, a box or a known place")
     return np.min(corners, axis=0), np.max(corners, axis=0)

@@ -157,9 +157,25 @@ _TABLE = (
         _has_image,
     ),
     Action(
+        "tool_scribble",
+        "Scribble",
+        "Drag along the object; X makes it a line along what does not belong to it.",
+        ("F", "Ctrl-F"),
+        lambda commands: commands.use_tool("scribble"),
+        _has_image,
+    ),
+    Action(
+        "tool_lasso",
+        "Lasso",
+        "Drag around the object; X cuts off what is drawn around.",
+        ("Shift-F",),
+        lambda commands: commands.use_tool("lasso"),
+        _has_image,
+    ),
+    Action(
         "toggle_polarity",
         "Flip + and −",  # noqa: RUF001  # a minus sign, not a hyphen
-        "Make the next click the other kind: object or background.",
+        "Make the next click or stroke the other kind: object or background.",
         ("X", "Shift-X"),
         lambda commands: commands.toggle_polarity(),
         _has_image,

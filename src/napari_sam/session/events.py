@@ -138,7 +138,7 @@ class Listener:
             return
         with self._components.mute():
             # Mending, marking and deleting change the layer again, and are not the person's doing.
-            components.prompts.mend_points()
+            components.prompts.mend_layers()
             if components.active.view is not None:
                 components.prompts.note_new_points(components.active.view)
                 components.prompts.delete_spent(image, components.active.view)

@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari.layers import Labels
+    from napari.layers import Labels, Shapes
 
 _PAINT_FIELDS = ("slice_key", "mask", "old_values", "new_value")
 
@@ -72,6 +72,19 @@ def unwrapped(thing: Any) -> Any:
     Without it: the proxy. What is remembered for a layer is then lost.
     """
     return getattr(thing, "__wrapped__", thing)
+
+
+def shape_being_drawn(layer: Shapes) -> int | None:
+    """Return the row of the shape that the person is just drawing; None where nobody draws.
+
+    While one is drawn it is in the layer, a lasso as a path of those vertices that it has so far.
+
+    Without it: None. A shape then counts as soon as anything else makes the prompts be read.
+    """
+    drawing = getattr(layer, "_is_creating", False)
+    # Taken back before napari tells that the shape is there, unlike the other name.
+    row = getattr(layer, "_moving_value", (None, None))[0]
+    return int(row) if drawing and row is not None else None
 
 
 def _steps(layer: Labels, name: str) -> deque[list[Any]]:

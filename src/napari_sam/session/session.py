@@ -228,7 +228,7 @@ class Session(ChosenSettings):
         return self._components.live.shown_candidate(index)
 
     def use_tool(self, tool: Tool) -> None:
-        """Select the prompt layer of a tool: "positive", "negative" or "box"; `close` selects what was before."""
+        """Select the prompt layer of a tool, a value of `state.tool`; `close` selects what was selected before."""
         self._commands.use_tool(tool)
 
     def resume_tool(self) -> None:

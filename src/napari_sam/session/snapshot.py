@@ -83,6 +83,7 @@ def resolve(components: Components, notice: Status | None) -> SessionState:
         device=live.device_text,
         channels=() if image is None else tuple(layer.name for layer in active.mix.seen_with(image)),
         tool=components.tools.current_tool,
+        positive=components.tools.is_positive,
         candidates=() if answer is None else answer.candidates,
         selected=live.selected,
         next_id=next_id,
@@ -184,7 +185,7 @@ def _status(components: Components, notice: Status | None) -> Status:
         return Status()
     if live.ready.notice:
         return Status("attention", live.ready.notice)
-    clicked = next((point.position for point in reversed(live.reading.prompts.points) if point.positive), None)
+    clicked = next(reversed(live.reading.prompts.places(positive=True)), None)
     together = active.mix.seen_with(active.image)
     if (other := components.channels.seen_elsewhere(active.image, active.view, clicked, together)) is not None:
         return Status("attention", messages.elsewhere(active.image.name, other.name))

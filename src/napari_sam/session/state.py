@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari_sam.session.settings import Level, Tempo, WritePolicy
 
 StatusKind = Literal["idle", "working", "attention", "failed"]
-Tool = Literal["positive", "negative", "box"]
+Tool = Literal["positive", "negative", "box", "scribble", "lasso"]
 ObjectTool = Literal["pick", "split", "merge"]
 
 
@@ -263,8 +263,10 @@ class SessionState:
         Words for the device in use, such as "CPU (2 threads)"; "" until the model is loaded.
     channels : tuple of str
         Names of the images that the model sees together, lowest first; none where it sees one alone.
-    tool : {"positive", "negative", "box"} or None
+    tool : {"positive", "negative", "box", "scribble", "lasso"} or None
         What a click on the image does now; None when it is napari's own business.
+    positive : bool
+        Whether the next click or stroke says what belongs to the object, rather than what does not.
     candidates : tuple of Candidate
         Best first; empty when there is no preview.
     selected : int
@@ -305,6 +307,7 @@ class SessionState:
     device: str = ""
     channels: tuple[str, ...] = ()
     tool: Tool | None = None
+    positive: bool = True
     candidates: tuple[Candidate, ...] = ()
     selected: int = -1
     next_id: int | None = None

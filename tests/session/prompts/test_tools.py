@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points, Shapes
+from napari.layers.shapes._shapes_mouse_bindings import initiate_polygon_draw
 from napari.utils.key_bindings import KeymapHandler, coerce_keybinding
 from napari.utils.shortcuts import default_shortcuts
 from session_scenery import DISCS
@@ -21,6 +22,8 @@ IDS = [
     "tool_positive",
     "tool_negative",
     "tool_box",
+    "tool_scribble",
+    "tool_lasso",
     "toggle_polarity",
     "next_tempo",
     "toggle_hover",
@@ -70,8 +73,39 @@ def test_the_tool_in_hand_is_what_a_click_would_do(session, viewer, image):
     assert session.state.tool is None
     assert "Choose a tool" in session.state.hint
     session.use_tool("box")
-    session.shapes.mode = "add_polygon"
-    assert session.state.tool == "box"
+    for mode, tool in {"add_polygon": "lasso", "add_ellipse": "lasso", "add_line": "scribble", "select": None}.items():
+        session.shapes.mode = mode
+        assert session.state.tool == tool
+
+
+def test_strokes_have_the_polarity_of_the_clicks_and_x_flips_both(session):
+    session.use_tool("negative")
+    session.use_tool("scribble")
+    assert (session.state.tool, session.state.positive) == ("scribble", False)
+    assert str(session.shapes.mode) == "add_path"
+    session.toggle_polarity()
+    assert (session.state.tool, session.state.positive) == ("scribble", True)
+    session.use_tool("lasso")
+    assert str(session.shapes.mode) == "add_polygon_lasso"
+    session.toggle_polarity()
+    assert (session.state.tool, session.state.positive) == ("lasso", False)
+    session.use_tool("box")
+    session.shapes.add_rectangles([[[2, 2], [9, 9]]])
+    assert list(session.shapes.features["polarity"]) == ["positive"]  # there are no boxes around what is not meant
+    session.use_tool("scribble")
+    assert not session.state.positive
+    session.clear()
+    assert session.state.positive  # the next object begins
+
+
+def test_flipping_leaves_what_was_drawn_alone(session):
+    session.use_tool("scribble")
+    session.shapes.add([[10, 20], [20, 20]], shape_type="path")
+    session.shapes.selected_data = {0}  # as napari leaves it
+    session.toggle_polarity()
+    session.shapes.add([[30, 20], [30, 30]], shape_type="path")
+    assert list(session.shapes.features["polarity"]) == ["positive", "negative"]
+    assert len({tuple(colour) for colour in session.shapes.edge_color}) == 2
 
 
 def test_flipping_from_the_box_goes_to_background_points(session):
@@ -192,7 +226,16 @@ def test_actions_are_enabled_when_they_would_do_something(session):
     def enabled():
         return {name for name, action in ACTIONS.items() if action.enabled(session.state)}
 
-    tools = {"tool_positive", "tool_negative", "tool_box", "toggle_polarity", "next_tempo", "toggle_hover"}
+    tools = {
+        "tool_positive",
+        "tool_negative",
+        "tool_box",
+        "tool_scribble",
+        "tool_lasso",
+        "toggle_polarity",
+        "next_tempo",
+        "toggle_hover",
+    }
     tools |= {"pick_object", "delete_object", "delete_object_here", "split_object", "merge_objects"}
     assert not {name for name, action in ACTIONS.items() if action.enabled(SessionState())}
     assert enabled() == tools
@@ -267,7 +310,7 @@ def test_napari_s_keys_are_known(napari_shortcuts):
 
 def test_no_key_of_napari_s_is_taken(stand):
     places = [stand.session.points, stand.session.shapes, stand.viewer]
-    shared = {coerce_keybinding(key) for key in ("Enter", "Escape")}
+    shared = {coerce_keybinding(key) for key in ("Enter", "Escape", "X")}
     for place in places:
         assert place.keymap
         clash = set(place.keymap) & set(type(place).class_keymap)
@@ -305,6 +348,7 @@ def test_enter_accepts_on_points_and_boxes(stand):
 
 def test_enter_ends_a_polygon_that_is_being_drawn(stand):
     stand.session.shapes.mode = "add_polygon"
+    initiate_polygon_draw(stand.session.shapes, (3.0, 4.0))
     stand.press(stand.session.shapes, "Enter")
     assert stand.ran == ["finish_drawing_shape"]
     assert stand.session.target.data.max() == 0
@@ -319,6 +363,16 @@ def test_x_flips_on_points_and_is_napari_s_elsewhere(stand):
     assert stand.ran == ["swap_selected_and_background_labels"]
     stand.press(stand.session.target, "Shift-X")
     assert stand.session.state.tool == "positive"
+
+
+def test_x_flips_where_shapes_are_added_and_is_napari_s_where_they_are_edited(stand):
+    stand.session.use_tool("scribble")
+    stand.press(stand.session.shapes, "X")
+    assert (stand.session.state.tool, stand.session.state.positive, stand.ran) == ("scribble", False, [])
+    stand.session.shapes.mode = "direct"
+    stand.press(stand.session.shapes, "X")
+    assert stand.ran == ["activate_vertex_remove_mode"]
+    assert not stand.session.state.positive
 
 
 def test_undo_key_is_napari_s_on_the_target(stand):

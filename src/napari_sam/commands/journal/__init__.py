@@ -204,4 +204,4 @@ def _row(entry: "JournalEntry") -> dict[str, Any]:
 
 
 def _counted(prompts: tuple[str, ...]) -> list[str]:
-    return [f"{count} {kind}{'s' if count > 1 and kind == 'point' else ''}" for kind, count in Counter(prompts).items()]
+    return [f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in Counter(prompts).items()]

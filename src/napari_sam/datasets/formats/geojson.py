@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from napari_sam.datasets.outlines import Ring
+    from napari_sam.polygons import Ring
 
 _SCORE, _STABILITY = "Score", "Stability"
 _AREAS = ("Polygon", "MultiPolygon")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from roifile import ImagejRoi
 
-    from napari_sam.datasets.outlines import Ring
+    from napari_sam.polygons import Ring
 
 # Corners have 16 bits, of which ImageJ takes the last 5000 numbers for negative ones.
 _LARGEST_SIDE = (1 << 16) - 5000

@@ -117,7 +117,9 @@ def choose_part(active: ActiveImage, live: LivePrediction, plane: tuple[int, int
         part: Part | None = ((0, 0), plane)
         missing = ""
     elif where == "box":
-        missing, box = everything_messages.NO_BOX, live.reading.prompts.box
+        missing, drawn = everything_messages.NO_BOX, live.reading.prompts
+        # A lasso or an ellipse surrounds a part of the plane, too.
+        box = drawn.box or next((area.box for area in reversed(drawn.areas) if area.positive), None)
         part = None if box is None else part_between(np.array(box.start), np.array(box.stop), plane)
     else:
         missing, view = everything_messages.NOT_VISIBLE, active.view

@@ -9,6 +9,7 @@ from napari.layers import Labels, Shapes
 from napari.utils.key_bindings import coerce_keybinding
 
 from napari_sam.session.actions import ACTIONS
+from napari_sam.session.napari_private import shape_being_drawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
     from napari_sam.session.actions import Action, Commands
     from napari_sam.session.keys.choices import KeyChoices
 
-_VERTEX_MODES = frozenset({"add_path", "add_polyline", "add_polygon", "add_polygon_lasso", "polygon"})
-"""Modes of a layer in which napari's Enter and Escape end a shape; in the others these keys do nothing."""
+_SHARED: dict[type, frozenset[str]] = {
+    Shapes: frozenset({"Enter", "Escape", "X"}),
+    Labels: frozenset({"Enter", "Escape"}),
+}
+"""Keys of napari's that are the session's at times."""
 
 
 class KeyBindings:
@@ -25,8 +29,8 @@ class KeyBindings:
 
     napari asks the active layer first and the viewer last, and at each place its own bindings after those of the
     instance. A key that napari itself or the person uses there is left alone. Enter and Escape on the session's Shapes
-    and Labels layers are shared: they end a shape that is drawn vertex by vertex, as in napari, and are the session's
-    otherwise.
+    and Labels layers are shared: they end a shape that is just being drawn, as in napari, and are the session's
+    otherwise. So is X on the Shapes layer: the session's while shapes are added, napari's while they are edited.
 
     A key that is held acts once. napari drops the repeats of a key whose release a binding waits for, in all versions,
     and those of other keys until 0.9 only; therefore each binding is a generator, which waits for it.
@@ -94,15 +98,24 @@ class KeyBindings:
         napari_own = next((keymap[binding] for keymap in maps if binding in keymap), None)
         if napari_own is None:
             return press
-        if not (isinstance(place, Shapes | Labels) and key in ("Enter", "Escape")):
+        if not any(isinstance(place, kind) and key in keys for kind, keys in _SHARED.items()):
             return None
 
-        def press_or_end_shape(layer: Shapes | Labels) -> Iterator[None]:
-            if str(layer.mode) in _VERTEX_MODES:
+        def press_or_leave(layer: Shapes | Labels) -> Iterator[None]:
+            if _is_napari_s(layer, key):
                 napari_own(layer)
             else:
                 run()
             del layer
             yield
 
-        return press_or_end_shape
+        return press_or_leave
+
+
+def _is_napari_s(layer: Shapes | Labels, key: str) -> bool:
+    """Tell whether a shared key does what napari does with it, as things are."""
+    if key == "X":
+        return not str(layer.mode).startswith("add_")
+    if isinstance(layer, Shapes):
+        return shape_being_drawn(layer) is not None
+    return str(layer.mode) == "polygon"

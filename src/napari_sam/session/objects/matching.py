@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 def belongs(current: TrackedObject, view: PlaneIndex, prompts: PromptSet, candidate: Candidate | None) -> bool:
     """Tell whether what is prompted on a plane belongs to an object.
 
-    Where a run has written the object, it does when a click on the object lies on its pixels, or when more than half of
-    the candidate, or of what the plane carries, is in both: a new object would be a sliver beside the old one. Where
-    the person drew it, something inside of it may be meant: there the greater of the two has to be in both for the most
-    part.
+    Where a run has written the object, it does when a click or a stroke on the object lies on its pixels, or when more
+    than half of the candidate, or of what the plane carries, is in both: a new object would be a sliver beside the old
+    one. Where the person drew it, something inside of it may be meant: there the greater of the two has to be in both
+    for the most part.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def belongs(current: TrackedObject, view: PlaneIndex, prompts: PromptSet, candid
     if record is None or full_resolution(current.layer).ndim != len(view.index) or not is_there(current, view, record):
         return False
     if not record.annotated and any(
-        label_at(current.layer, view, point.position) == current.label for point in prompts.points if point.positive
+        label_at(current.layer, view, place) == current.label for place in prompts.places(positive=True)
     ):
         return True
     if candidate is None or not candidate.area:

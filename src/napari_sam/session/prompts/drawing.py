@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam.session.prompts.style import read_polarity, style_points
+from napari_sam.session.napari_private import shape_being_drawn
+from napari_sam.session.prompts.shapes import DrawnShape
+from napari_sam.session.prompts.style import read_polarity, style_points, style_shapes, write_polarity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,50 +87,63 @@ class DrawnShapes:
 
     Attributes
     ----------
-    shapes : tuple of (numpy.ndarray, str)
-        Vertices of each, (M, D) data pixels of the layer, and its kind.
+    shapes : tuple of DrawnShape
+        In data pixels of the layer.
     """
 
-    shapes: tuple[tuple[NDArray[np.float64], str], ...]
+    shapes: tuple[DrawnShape, ...]
 
     @classmethod
     def of(cls, layer: Shapes) -> DrawnShapes:
-        """Copy what a layer holds."""
-        kinds = [str(kind) for kind in layer.shape_type]
-        return cls(tuple((np.array(v, dtype=np.float64), kind) for v, kind in zip(layer.data, kinds, strict=True)))
+        """Copy what a layer holds, but for a shape that is being drawn."""
+        kinds, unfinished = [str(kind) for kind in layer.shape_type], shape_being_drawn(layer)
+        rows = zip(layer.data, kinds, read_polarity(layer).tolist(), strict=True)
+        return cls(
+            tuple(
+                DrawnShape(np.array(vertices, dtype=np.float64), kind, positive)
+                for row, (vertices, kind, positive) in enumerate(rows)
+                if row != unfinished
+            )
+        )
 
     @property
     def nbytes(self) -> int:
         """Bytes that are held."""
-        return sum(vertices.nbytes for vertices, _kind in self.shapes)
+        return sum(shape.vertices.nbytes for shape in self.shapes)
 
     def shows_same(self, other: DrawnShapes | None) -> bool:
         """Whether the same shapes are drawn; no layer counts as an empty one."""
         theirs = () if other is None else other.shapes
-        return len(self.shapes) == len(theirs) and all(
-            kind == their_kind and np.array_equal(vertices, their_vertices)
-            for (vertices, kind), (their_vertices, their_kind) in zip(self.shapes, theirs, strict=True)
-        )
+        return len(self.shapes) == len(theirs) and all(map(DrawnShape.same_as, self.shapes, theirs))
 
     def rows_beyond(self, older: DrawnShapes | None) -> list[int]:
         """List the rows of shapes that are not among older ones."""
         return _rows_beyond([] if older is None else older.keys(), self.keys())
 
     def keys(self) -> list[bytes]:
-        """Return what tells the shapes apart: vertices and kind."""
-        return [vertices.tobytes() + kind.encode() for vertices, kind in self.shapes]
+        """Return what tells the shapes apart: vertices, kind and polarity."""
+        return [shape.key for shape in self.shapes]
 
     def moved(self, move: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> DrawnShapes:
         """Return this with the vertices put through `move`, which takes and gives (..., D) data pixels."""
-        return DrawnShapes(tuple((move(vertices), kind) for vertices, kind in self.shapes))
+        return DrawnShapes(tuple(replace(shape, vertices=move(shape.vertices)) for shape in self.shapes))
 
     def draw_into(self, layer: Shapes) -> None:
         """Put this into a layer, in place of what is there."""
         layer.selected_data = set()
         layer.remove(list(range(len(layer.data))))
-        if self.shapes:
-            # Copies, as this is kept for undo, and the person goes on in the layer.
-            layer.add([(vertices.copy(), kind) for vertices, kind in self.shapes])
+        self.add_to(layer)
+
+    def add_to(self, layer: Shapes) -> None:
+        """Add this to what is there in a layer."""
+        if not self.shapes:
+            return
+        layer.selected_data = set()
+        positive = [*read_polarity(layer).tolist(), *(shape.positive for shape in self.shapes)]
+        # Copies, as this is kept for undo, and the person goes on in the layer.
+        layer.add([(shape.vertices.copy(), shape.kind) for shape in self.shapes])
+        write_polarity(layer, np.array(positive))
+        style_shapes(layer)
 
 
 @dataclass(frozen=True, eq=False)

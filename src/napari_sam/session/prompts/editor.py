@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam.session.prompts.drawing import PromptContents
+from napari_sam.prompts import AreaPrompt, BoxPrompt, MaskPrompt, PointPrompt, ScribblePrompt, TextPrompt
+from napari_sam.session.prompts.drawing import DrawnShapes, PromptContents
 from napari_sam.session.prompts.reader import DrawnPrompts, PromptReading
+from napari_sam.session.prompts.shapes import DrawnShape, ShapeReader, outlines_of
 from napari_sam.session.prompts.slivers import SliverMemory
-from napari_sam.session.prompts.style import KIND, current_polarity, set_current_polarity, style_points
+from napari_sam.session.prompts.style import (
+    KIND,
+    current_polarity,
+    drop_spare_rows,
+    set_current_polarity,
+    style_points,
+    style_shapes,
+)
 from napari_sam.session.viewing.locations import Location
 from napari_sam.session.viewing.transform import convert_positions
 
@@ -19,7 +28,7 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
     from napari.layers import Image, Points, Shapes
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from napari_sam.planes.source import PlaneIndex
     from napari_sam.prompts import PromptSet
@@ -43,6 +52,7 @@ class PromptEditor:
         self.one_box = True
         """Whether a new box takes the place of an older one, because both are of one object."""
         self._slivers = SliverMemory()
+        self._shapes = ShapeReader()
         # Slivers are deleted at once: the layer does not tell that one was there.
         self._clicked: tuple[PlaneIndex, PromptSet] | None = None
 
@@ -98,7 +108,7 @@ class PromptEditor:
                 found.append(Location.of_point(there, self.layers.orientations.axes_of(own) or view.axes))
         if shapes is not None and newer.shapes is not None:
             for row in newer.shapes.rows_beyond(older.shapes):
-                vertices = newer.shapes.shapes[row][0]
+                vertices = newer.shapes.shapes[row].vertices
                 found.append(Location.of_shape(convert_positions(self._viewer, vertices, shapes, image)))
         return found
 
@@ -114,16 +124,18 @@ class PromptEditor:
             polarity = current_polarity(points)
             for point in prompts.points:
                 set_current_polarity(points, point.positive)
-                points.add(convert_positions(self._viewer, _place_on(view, point.position), image, points))
+                points.add(convert_positions(self._viewer, _place_on(view, [point.position]), image, points))
             set_current_polarity(points, polarity)
-        if (box := prompts.box) is not None:
+        if drawn := _shapes_of(prompts):
             shapes = self.layers.need_shapes(image)
-            (top, left), (bottom, right) = box.start, box.stop
-            corners = _place_on(view, (top, left), (top, right), (bottom, right), (bottom, left))
-            shapes.add(convert_positions(self._viewer, corners, image, shapes), shape_type="rectangle")
-            shapes.selected_data = set()
+            DrawnShapes(
+                tuple(
+                    replace(one, vertices=convert_positions(self._viewer, _place_on(view, one.vertices), image, shapes))
+                    for one in drawn
+                )
+            ).add_to(shapes)
         self.note_new_points(view)
-        self.mend_points()
+        self.mend_layers()
         self.delete_spent(image, view)
 
     def draw_points(self, image: Image, view: PlaneIndex, positions: Sequence[tuple[float, float]]) -> None:
@@ -131,10 +143,10 @@ class PromptEditor:
         points = self.layers.need_points(image)
         polarity = current_polarity(points)
         set_current_polarity(points, True)
-        points.add(convert_positions(self._viewer, _place_on(view, *positions), image, points))
+        points.add(convert_positions(self._viewer, _place_on(view, positions), image, points))
         set_current_polarity(points, polarity)
         self.note_new_points(view)
-        self.mend_points()
+        self.mend_layers()
 
     def restore_contents(self, contents: PromptContents, image: Image) -> None:
         """Draw what was copied, in place of what is there; layers that were removed since come back."""
@@ -174,13 +186,16 @@ class PromptEditor:
         """Remember in which orientation the person drew what is new."""
         self.layers.orientations.note_new(self.layers.points, view.axes)
 
-    def mend_points(self) -> None:
+    def mend_layers(self) -> None:
         """Mend what a change left behind: looks that do not tell polarity, and selections that do harm.
 
         napari selects a point that was just clicked, and draws it blue, which hides its polarity; and it goes on
         selecting points that are gone.
         """
-        points = self.layers.points
+        points, shapes = self.layers.points, self.layers.shapes
+        if shapes is not None:
+            drop_spare_rows(shapes)
+            style_shapes(shapes)
         if points is None:
             return
         # While points are added, napari selects them; in other modes the person does.
@@ -193,7 +208,7 @@ class PromptEditor:
         return self._all_drawn(image).on_plane(view, self._sliver_test(image))
 
     def _all_drawn(self, image: Image) -> DrawnPrompts:
-        return DrawnPrompts.of(self._viewer, image, self.layers.points, self.layers.shapes)
+        return DrawnPrompts.of(self._viewer, image, self.layers.points, self.layers.shapes, self._shapes)
 
     def _sliver_test(self, image: Image) -> Callable[[NDArray[np.float64]], bool]:
         """Return what tells slivers at the present zoom."""
@@ -208,9 +223,28 @@ class PromptEditor:
         return float(self.layers.shapes.scale_factor) / float(abs(image.scale[-1]))
 
 
-def _place_on(view: PlaneIndex, *corners: tuple[float, float]) -> NDArray[np.float64]:
-    """Give positions on a plane, (y, x), a coordinate for each axis of the image: (N, D)."""
-    positions = np.array([[0 if at is None else at for at in view.index]] * len(corners), dtype=np.float64)
+def _shapes_of(prompts: PromptSet) -> list[DrawnShape]:
+    """Say with shapes, (N, 2) data pixels of the plane, what was drawn with them."""
+    found = []
+    for prompt in prompts:
+        match prompt:
+            case BoxPrompt(start=(top, left), stop=(bottom, right)):
+                corners = np.array([(top, left), (top, right), (bottom, right), (bottom, left)])
+                found.append(DrawnShape(corners, "rectangle", True))
+            case ScribblePrompt(positive=positive):
+                # A path has two vertices at least.
+                path = prompt.vertices if len(prompt.path) > 1 else prompt.vertices.repeat(2, axis=0)
+                found.append(DrawnShape(path, "path", positive))
+            case AreaPrompt(positive=positive):
+                found += [DrawnShape(outline, "polygon", positive) for outline in outlines_of(prompt)]
+            case PointPrompt() | MaskPrompt() | TextPrompt():
+                pass  # points have a layer of their own, and the others no place
+    return found
+
+
+def _place_on(view: PlaneIndex, corners: ArrayLike) -> NDArray[np.float64]:
+    """Give positions on a plane, (N, 2), (y, x), a coordinate for each axis of the image: (N, D)."""
+    positions = np.array([[0 if at is None else at for at in view.index]] * len(np.asarray(corners)), dtype=np.float64)
     positions[:, list(view.axes)] = corners
     return positions
 

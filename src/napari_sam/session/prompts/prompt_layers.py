@@ -19,6 +19,7 @@ from napari_sam.session.prompts.style import (
     make_shapes,
     set_current_polarity,
     style_points,
+    write_polarity,
 )
 from napari_sam.session.viewing.placement import align_to_image, keeping_selection
 from napari_sam.session.viewing.transform import LayerTransform
@@ -68,6 +69,8 @@ class PromptLayers:
         """Return the Shapes layer: the one in use, a free one that fits, or a new one."""
         if self.shapes is None:
             self.shapes = self._find_free(Shapes, KIND, image) or self._add_layer(make_shapes(image))
+            if POLARITY not in self.shapes.features:  # of a file that was saved before shapes had one
+                write_polarity(self.shapes, np.ones(len(self.shapes.data), dtype=bool))
             self._use_layer(self.shapes)
         return self.shapes
 
@@ -92,15 +95,15 @@ class PromptLayers:
             self._release_layer(self.points if self.points is not layer else None)
             self.points = layer
             if POLARITY not in layer.features:
-                # An empty column of no type becomes one of floats, which takes no words.
-                polarity = np.full(len(layer.data), "positive", dtype=object)
-                layer.features = layer.features.assign(**{POLARITY: polarity})
+                write_polarity(layer, np.ones(len(layer.data), dtype=bool))
             # The next click is to look like what it means, whatever colours the layer had.
             set_current_polarity(layer, current_polarity(layer))
             style_points(layer)
         else:
             self._release_layer(self.shapes if self.shapes is not layer else None)
             self.shapes = layer
+            if POLARITY not in layer.features:
+                write_polarity(layer, np.ones(len(layer.data), dtype=bool))
         self._use_layer(layer)
 
     def forget_layer(self, layer: Layer) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam.prompts import BoxPrompt, PointPrompt, PromptSet
+from napari_sam.prompts import AreaPrompt, BoxPrompt, PointPrompt, PromptSet, ScribblePrompt, is_on_plane, touches_plane
+from napari_sam.session.napari_private import shape_being_drawn
+from napari_sam.session.prompts.shapes import DrawnShape, ShapeReader
 from napari_sam.session.prompts.style import read_polarity
 from napari_sam.session.viewing.transform import convert_positions
 
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     from napari_sam.planes.source import PlaneIndex
     from napari_sam.prompts import Prompt
 
-_AREAS = ("rectangle", "ellipse", "polygon")
+_DRAGGED = frozenset({"rectangle", "ellipse"})
+"""Kinds of which a plain click leaves a trace; of a path or a lasso, napari leaves nothing then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +34,25 @@ class PromptReading:
     Attributes
     ----------
     prompts : PromptSet
-        All points inside the image, and the newest box.
+        All points, scribbles and areas inside the image, and the newest box.
     outside : int
-        Points and boxes of this plane that lie outside the image, and are left out.
+        What was drawn on this plane outside the image, and is left out.
     boxes : int
         Boxes on this plane, the unused older ones included.
-    lines : int
-        Lines and paths on this plane, which enclose nothing and are left out.
     slivers : int
-        Traces of plain clicks in a drawing mode on this plane, left out.
+        Traces of plain clicks in a drawing mode on this plane, left out, and areas that enclose no pixel.
     point_rows, shape_rows : tuple of int
         Indices, in their layers, of everything drawn on this plane, used or not.
     sliver_rows : tuple of int
         Those of `shape_rows` that are traces of plain clicks, and say nothing.
     counted : tuple of (int, PointPrompt or BoxPrompt)
-        Every point and every box that says something, the older boxes included, with its row: where each is an object
-        of its own, all of them count.
+        Every point and every box that says something, the older boxes and those around areas included, with its row:
+        where each is an object of its own, all of them count.
     """
 
     prompts: PromptSet = field(default_factory=PromptSet)
     outside: int = 0
     boxes: int = 0
-    lines: int = 0
     slivers: int = 0
     point_rows: tuple[int, ...] = ()
     shape_rows: tuple[int, ...] = ()
@@ -91,9 +91,7 @@ class PromptReading:
             return f"{self.outside} prompts lie outside the image and are not used. Move or delete them."
         if self.boxes > 1 and one_box:
             return f"{self.boxes} boxes are drawn here; the newest one counts. One object takes one box."
-        if self.lines:
-            return "Lines and paths enclose nothing and are not used. Draw a box, an ellipse or a polygon."
-        if self.slivers and not self.boxes:
+        if self.slivers and not self.boxes and not self.prompts.areas:
             return "A click makes no box. Drag from one corner of the object to the other."
         return ""
 
@@ -108,29 +106,38 @@ class DrawnPrompts:
         The points, in data pixels of the image.
     positive : numpy.ndarray, shape (N,), bool
         Their polarity.
-    shapes : tuple of (numpy.ndarray, str)
-        Vertices of each shape, (M, D) data pixels of the image, and its kind.
+    shapes : tuple of DrawnShape
+        The shapes, in data pixels of the image, in the order of their rows.
+    unfinished : int or None
+        Row of the shape that is being drawn at the moment, which says nothing yet.
+    reader : ShapeReader
+        Reads shapes.
     """
 
     clicks: NDArray[np.float64]
     positive: NDArray[np.bool_]
-    shapes: tuple[tuple[NDArray[np.float64], str], ...]
+    shapes: tuple[DrawnShape, ...]
+    unfinished: int | None
+    reader: ShapeReader
 
     @classmethod
-    def of(cls, viewer: ViewerModel, image: Image, points: Points | None, shapes: Shapes | None) -> DrawnPrompts:
+    def of(
+        cls, viewer: ViewerModel, image: Image, points: Points | None, shapes: Shapes | None, reader: ShapeReader
+    ) -> DrawnPrompts:
         """Read the prompt layers. One that lies elsewhere than the image is converted through the world."""
         clicks, positive = np.empty((0, image.ndim)), np.empty(0, dtype=bool)
         if points is not None and len(points.data):
             clicks = convert_positions(viewer, np.asarray(points.data, dtype=np.float64), points, image)
             positive = read_polarity(points)
-        found: tuple[tuple[NDArray[np.float64], str], ...] = ()
+        found: tuple[DrawnShape, ...] = ()
         if shapes is not None and len(shapes.data):
             vertices = [np.asarray(one, dtype=np.float64) for one in shapes.data]
             ends = np.cumsum([len(one) for one in vertices])[:-1]
             # All at once: each conversion asks napari for the transforms of both layers.
             placed = np.split(convert_positions(viewer, np.concatenate(vertices), shapes, image), ends)
-            found = tuple(zip(placed, map(str, shapes.shape_type), strict=True))
-        return cls(clicks, positive, found)
+            polarity = read_polarity(shapes).tolist()
+            found = tuple(map(DrawnShape, placed, map(str, shapes.shape_type), polarity))
+        return cls(clicks, positive, found, None if shapes is None else shape_being_drawn(shapes), reader)
 
     def on_plane(
         self,
@@ -163,18 +170,16 @@ class DrawnPrompts:
             if np.isfinite(self.clicks[row]).all()
         }
         found = self._shapes_on(view, is_sliver)
-        inside = {row: click for row, click in clicks.items() if _inside(click.position, view.shape)}
-        touching = {row: box for row, box in found.boxes.items() if _touches(box, view.shape)}
+        inside = {row: click for row, click in clicks.items() if is_on_plane(click.position, view.shape)}
         return PromptReading(
-            prompts=PromptSet((*inside.values(), *list(touching.values())[-1:])),
-            outside=len(point_rows) - len(inside) + len(found.boxes) - len(touching),
-            boxes=len(touching),
-            lines=found.lines,
+            prompts=PromptSet((*inside.values(), *found.drawn.values(), *list(found.boxes.values())[-1:])),
+            outside=len(point_rows) - len(inside) + found.outside,
+            boxes=len(found.boxes),
             slivers=len(found.slivers),
             point_rows=point_rows,
             shape_rows=tuple(found.rows),
             sliver_rows=tuple(found.slivers),
-            counted=(*inside.items(), *touching.items()),
+            counted=(*inside.items(), *sorted((found.boxes | found.around).items())),
         )
 
     def places_along(self, view: PlaneIndex, axis: int, size: int) -> set[int]:
@@ -191,47 +196,54 @@ class DrawnPrompts:
         """
         others = [other for other, at in enumerate(view.index) if at is not None and other != axis]
         wanted = np.array([view.index[other] for other in others], dtype=np.float64)
-        places = np.round(np.concatenate([self.clicks, *(vertices for vertices, _ in self.shapes)]))
+        places = np.round(np.concatenate([self.clicks, *(shape.vertices for shape in self.shapes)]))
         near = np.isfinite(places[:, axis]) & np.all(places[:, others] == wanted, axis=1)
         return {int(place) for place in places[near, axis] if 0 <= place < size}
 
     def _shapes_on(self, view: PlaneIndex, is_sliver: Callable[[NDArray[np.float64]], bool]) -> _Shapes:
         """Find the shapes on a plane."""
         found = _Shapes()
-        for row, (vertices, kind) in enumerate(self.shapes):
+        for row, shape in enumerate(self.shapes):
             # All of it: one that was drawn along other axes merely crosses this plane.
-            if not view.holds(vertices).all():
+            if row == self.unfinished or not view.holds(shape.vertices).all():
                 continue
             found.rows.append(row)
-            corners = vertices[:, list(view.axes)]
-            if kind not in _AREAS:
-                found.lines += 1
-            elif is_sliver(corners):
+            there = replace(shape, vertices=shape.vertices[:, list(view.axes)])
+            if not _reaches(there, view.shape):
+                found.outside += 1
+            elif there.kind in _DRAGGED and is_sliver(there.vertices):
                 found.slivers.append(row)
+            elif (prompt := self.reader.read(there, view.shape)) is None:
+                found.slivers.append(row)
+            elif isinstance(prompt, BoxPrompt):
+                found.boxes[row] = prompt
             else:
-                found.boxes[row] = BoxPrompt(_pair(corners.min(axis=0)), _pair(corners.max(axis=0)))
+                found.drawn[row] = prompt
         return found
 
 
 @dataclass(slots=True)
 class _Shapes:
-    """The shapes on a plane: all their rows, the bounding boxes of areas by row, oldest first, and the others."""
+    """The shapes on a plane: all their rows; boxes by row, oldest first; scribbles and areas; what is not used."""
 
     rows: list[int] = field(default_factory=list)
     boxes: dict[int, BoxPrompt] = field(default_factory=dict)
-    lines: int = 0
+    drawn: dict[int, AreaPrompt | ScribblePrompt] = field(default_factory=dict)
     slivers: list[int] = field(default_factory=list)
+    outside: int = 0
+
+    @property
+    def around(self) -> dict[int, BoxPrompt]:
+        """The boxes around the areas that objects lie in, by row."""
+        return {row: area.box for row, area in self.drawn.items() if isinstance(area, AreaPrompt) and area.positive}
+
+
+def _reaches(shape: DrawnShape, plane: tuple[int, int]) -> bool:
+    """Tell whether a shape, in data pixels of a plane, lies on it in part."""
+    if shape.is_path:
+        return any(is_on_plane(_pair(vertex), plane) for vertex in shape.vertices)
+    return touches_plane(BoxPrompt(_pair(shape.vertices.min(axis=0)), _pair(shape.vertices.max(axis=0))), plane)
 
 
 def _pair(position: NDArray[np.float64]) -> tuple[float, float]:
     return float(position[0]), float(position[1])
-
-
-def _inside(position: tuple[float, float], shape: tuple[int, int]) -> bool:
-    """Tell whether a point lies on a pixel."""
-    return all(-0.5 <= at <= size - 0.5 for at, size in zip(position, shape, strict=True))
-
-
-def _touches(box: BoxPrompt, shape: tuple[int, int]) -> bool:
-    """Tell whether a box and a plane overlap."""
-    return all(high > -0.5 and low < size - 0.5 for low, high, size in zip(box.start, box.stop, shape, strict=True))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 POLARITY = "polarity"
-"""Name of the feature of a Points layer that says which points are "positive" and which "negative"."""
+"""Name of the feature of a prompt layer that says what is "positive" in it, and what "negative"."""
 KIND = "prompt"
 """Name of the feature that marks a Shapes layer as one of prompts."""
 
@@ -55,11 +55,11 @@ def make_points(image: Image) -> Points:
 
 
 def make_shapes(image: Image) -> Shapes:
-    """Make an empty layer for boxes."""
+    """Make an empty layer for boxes, scribbles and areas."""
     return Shapes(
         ndim=image.ndim,
-        feature_defaults={KIND: "box"},
-        features=pd.DataFrame({KIND: pd.Series([], dtype=object)}),
+        feature_defaults={KIND: "box", POLARITY: "positive"},
+        features=pd.DataFrame({name: pd.Series([], dtype=object) for name in (KIND, POLARITY)}),
         edge_color=_YELLOW,
         face_color="transparent",
         edge_width=_share_of_side(image, 1 / 300),
@@ -83,17 +83,47 @@ def style_points(points: Points) -> None:
             setattr(points, name, wanted)
 
 
-def read_polarity(points: Points) -> NDArray[np.bool_]:
-    """Tell which points are positive: all that do not say "negative"."""
-    if POLARITY not in points.features:
-        return np.ones(len(points.data), dtype=bool)
-    positive: NDArray[np.bool_] = points.features[POLARITY].to_numpy() != "negative"
+def style_shapes(shapes: Shapes) -> None:
+    """Make the colour of every shape tell its polarity: boxes, which are all positive, have one of their own."""
+    if not len(shapes.data):
+        return
+    positive = read_polarity(shapes)
+    boxes = np.array([str(kind) == "rectangle" for kind in shapes.shape_type]) & positive
+    wanted = transform_color([_COLOURS[False], _COLOURS[True], _YELLOW])[np.where(boxes, 2, positive.astype(int))]
+    # Only what differs: napari draws the layer anew for whatever is set.
+    if not np.allclose(shapes.edge_color, wanted):
+        shapes.edge_color = wanted
+
+
+def read_polarity(layer: Points | Shapes) -> NDArray[np.bool_]:
+    """Tell which points or shapes are positive: all that do not say "negative"."""
+    positive = np.ones(len(layer.data), dtype=bool)
+    if POLARITY in layer.features:
+        # The table of a Shapes layer may be longer than the layer: see `drop_spare_rows`.
+        told = layer.features[POLARITY].to_numpy()[: len(positive)]
+        positive[: len(told)] = told != "negative"
     return positive
 
 
-def current_polarity(points: Points) -> bool:
-    """Tell whether the next click is positive."""
-    defaults = points.feature_defaults
+def drop_spare_rows(shapes: Shapes) -> None:
+    """Take rows off the table of a layer that belong to no shape.
+
+    napari leaves the row of a shape that was begun and not drawn to its end, and the next shape would get it.
+    """
+    if len(shapes.features) > (count := len(shapes.data)):
+        shapes.features = shapes.features.iloc[:count]
+
+
+def write_polarity(layer: Points | Shapes, positive: NDArray[np.bool_]) -> None:
+    """Note which points or shapes are positive, (N,) bool."""
+    # Of objects: an empty column of no type becomes one of floats, which takes no words.
+    words = np.where(positive, "positive", "negative").astype(object)
+    layer.features = layer.features.assign(**{POLARITY: words})
+
+
+def current_polarity(layer: Points | Shapes) -> bool:
+    """Tell whether the next click or stroke is positive."""
+    defaults = layer.feature_defaults
     return POLARITY not in defaults or defaults[POLARITY].iloc[0] != "negative"
 
 
@@ -109,10 +139,17 @@ def set_current_polarity(points: Points, positive: bool) -> None:
     points.current_symbol = _SYMBOLS[positive]
 
 
+def set_shape_polarity(shapes: Shapes, positive: bool, *, boxes: bool) -> None:
+    """Choose what the next shape is, and whether it is drawn as a box. Shapes that are there keep what they are."""
+    shapes.selected_data = set()
+    shapes.feature_defaults = {**_current_features(shapes), POLARITY: "positive" if positive else "negative"}
+    shapes.current_edge_color = _YELLOW if boxes else _COLOURS[positive]
+
+
 def _share_of_side(image: Image, share: float) -> float:
     """Give a share of the longest displayed side, in data pixels: what looks the same on images of any size."""
     return max(1.0, share * max(int(size) for size in image.data.shape[: image.ndim][-2:]))
 
 
-def _current_features(points: Points) -> dict[str, Any]:
-    return {str(name): points.feature_defaults[name].iloc[0] for name in points.feature_defaults}
+def _current_features(layer: Points | Shapes) -> dict[str, Any]:
+    return {str(name): layer.feature_defaults[name].iloc[0] for name in layer.feature_defaults}

@@ -1,10 +1,10 @@
-"""Which tool is selected: a prompt layer that is active, its mode, and the polarity of the next click."""
+"""Which tool is selected: a prompt layer that is active, its mode, and the polarity of the next click or stroke."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_sam.session.prompts.style import current_polarity, set_current_polarity
+from napari_sam.session.prompts.style import current_polarity, set_current_polarity, set_shape_polarity
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -13,7 +13,20 @@ if TYPE_CHECKING:
     from napari_sam.session.prompts.prompt_layers import PromptLayers
     from napari_sam.session.state import Tool
 
-_BOX_MODES = frozenset({"add_rectangle", "add_ellipse", "add_polygon", "add_polygon_lasso"})
+_MODES: dict[Tool, str] = {"box": "add_rectangle", "scribble": "add_path", "lasso": "add_polygon_lasso"}
+"""Modes of the Shapes layer that tools select; paths and lassos are drawn by dragging there."""
+_MEANINGS: dict[str, Tool] = {
+    "add_rectangle": "box",
+    "add_path": "scribble",
+    "add_polyline": "scribble",
+    "add_line": "scribble",
+    "add_polygon_lasso": "lasso",
+    "add_polygon": "lasso",
+    "add_ellipse": "lasso",
+}
+"""What is drawn in the modes of the Shapes layer, those that the person selects in napari included."""
+_STROKES = frozenset({"scribble", "lasso"})
+"""Tools that draw for the object, or for the background."""
 
 
 class PromptTools:
@@ -32,7 +45,7 @@ class PromptTools:
         self._layers = layers
         self._before: tuple[set[Layer], Layer | None] | None = None
         self._lent: Layer | None = None
-        self._boxes = False  # whether the tool taken last draws boxes
+        self._last: Tool = "positive"
 
     @property
     def current_tool(self) -> Tool | None:
@@ -42,21 +55,29 @@ class PromptTools:
             return None
         if active is points and str(points.mode) == "add":
             return "positive" if current_polarity(points) else "negative"
-        if active is shapes and str(shapes.mode) in _BOX_MODES:
-            return "box"
-        return None
+        return _MEANINGS.get(str(shapes.mode)) if active is shapes else None
+
+    @property
+    def is_positive(self) -> bool:
+        """Whether the next click or stroke says what belongs to the object; a box always does."""
+        points, shapes = self._layers.points, self._layers.shapes
+        # While boxes are drawn, the points keep the polarity of the other tools.
+        layer = shapes if self.current_tool in _STROKES or points is None else points
+        return layer is None or current_polarity(layer)
 
     def select_tool(self, tool: Tool, image: Image) -> None:
         """Select the layer of a tool, in the mode that it needs."""
         selection = self._viewer.layers.selection
         self._remember_selection()
-        self._boxes = tool == "box"
-        if self._boxes:
-            layer, mode = self._layers.need_shapes(image), "add_rectangle"
-            layer.selected_data = set()
+        self._last = tool if tool in _MODES else "positive"
+        if tool in _MODES:
+            # Read before the tool is another one.
+            positive = self.is_positive
+            layer, mode = self._layers.need_shapes(image), _MODES[tool]
+            set_shape_polarity(layer, positive or tool == "box", boxes=tool == "box")
         else:
             layer, mode = self._layers.need_points(image), "add"
-            set_current_polarity(layer, tool == "positive")
+            self._set_polarity(tool == "positive")
         selection.active = layer
         # Nobody is to click into a layer that is not seen.
         layer.visible = True
@@ -89,17 +110,27 @@ class PromptTools:
     @property
     def last_tool(self) -> Tool:
         """The kind of tool that was taken last."""
-        return "box" if self._boxes else "positive"
+        return self._last
 
     def toggle_polarity(self, image: Image) -> None:
-        """Turn the next click from object to background or back; from any other tool, to background."""
+        """Turn the next click or stroke from object to background or back; from the box, to background clicks."""
+        if self.current_tool in _STROKES:
+            self._set_polarity(not self.is_positive)
+            return
         points = self._layers.points
         self.select_tool("positive" if points is not None and not current_polarity(points) else "negative", image)
 
     def start_object(self) -> None:
-        """Make the next click positive: it begins another object."""
-        if self._layers.points is not None:
-            set_current_polarity(self._layers.points, True)
+        """Make the next click or stroke positive: it begins another object."""
+        self._set_polarity(True)
+
+    def _set_polarity(self, positive: bool) -> None:
+        """Choose what the next click or stroke is, whichever tool it is made with."""
+        if (points := self._layers.points) is not None:
+            set_current_polarity(points, positive)
+        if (shapes := self._layers.shapes) is not None:
+            boxes = str(shapes.mode) == _MODES["box"]
+            set_shape_polarity(shapes, positive or boxes, boxes=boxes)
 
     def restore_selection(self) -> None:
         """Select what was selected before, unless the person has selected something else since."""

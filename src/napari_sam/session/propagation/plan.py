@@ -54,7 +54,7 @@ def read_line(prompts: PromptEditor, image: Image, line: PlaneLine) -> PromptedP
     readings = []
     for place, reading in prompts.read_along(image, line.view, line.axis).items():
         if reading.prompts.is_background_only:
-            marks[place] = tuple(point.position for point in reading.prompts.points)
+            marks[place] = tuple(reading.prompts.places(positive=False))
         elif len(reading.prompts):
             objects[place] = reading.prompts
         else:

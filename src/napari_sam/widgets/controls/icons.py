@@ -9,11 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QPointF, QRectF, Qt
-from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QPolygonF
+from qtpy.QtGui import QColor, QIcon, QPainter, QPainterPath, QPen, QPixmap, QPolygonF
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari_sam.session.state import StatusKind, Tool
 
 GREEN, ORANGE, YELLOW = "#009e73", "#e69f00", "#f0e442"
@@ -56,24 +54,55 @@ def _draw_box(painter: QPainter) -> None:
         painter.drawRect(QRectF(2.5, 3.5, 11, 9))
 
 
-_TOOLS: dict[Tool, Callable[[QPainter], None]] = {
-    "positive": _draw_positive,
-    "negative": _draw_negative,
-    "box": _draw_box,
-}
+def _draw_scribble(painter: QPainter, colour: str) -> None:
+    wave = QPainterPath(QPointF(2, 11.5))
+    wave.cubicTo(QPointF(5, 0.5), QPointF(7.5, 2.5), QPointF(7.5, 8))
+    wave.cubicTo(QPointF(7.5, 14.5), QPointF(11.5, 15), QPointF(14, 4.5))
+    _stroke(painter, wave, colour)
 
 
-def tool_icon(tool: Tool, size: int, ratio: float) -> QIcon:
+def _draw_lasso(painter: QPainter, colour: str) -> None:
+    loop = QPainterPath(QPointF(6.5, 10.5))
+    loop.cubicTo(QPointF(-1, 9.5), QPointF(1.5, 2.2), QPointF(8, 2.2))
+    loop.cubicTo(QPointF(14.5, 2.2), QPointF(17, 9.5), QPointF(9.5, 10.5))
+    loop.cubicTo(QPointF(5.5, 11), QPointF(5, 14), QPointF(8.5, 13.8))
+    _stroke(painter, loop, colour)
+
+
+def _stroke(painter: QPainter, path: QPainterPath, colour: str) -> None:
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    for rim, width in ((_DARK, 3.6), (colour, 2.0)):  # a dark rim, as around the box
+        painter.setPen(_pen(rim, width))
+        painter.drawPath(path)
+
+
+def _paint_tool(painter: QPainter, tool: Tool, positive: bool) -> None:
+    match tool:
+        case "positive":
+            _draw_positive(painter)
+        case "negative":
+            _draw_negative(painter)
+        case "box":
+            _draw_box(painter)
+        case "scribble":
+            _draw_scribble(painter, GREEN if positive else ORANGE)
+        case "lasso":
+            _draw_lasso(painter, GREEN if positive else ORANGE)
+
+
+def tool_icon(tool: Tool, size: int, ratio: float, *, positive: bool = True) -> QIcon:
     """Draw the mark of a tool.
 
     Parameters
     ----------
-    tool : {"positive", "negative", "box"}
+    tool : {"positive", "negative", "box", "scribble", "lasso"}
         Which tool.
     size : int
         Side, logical pixels.
     ratio : float
         Device pixels per logical pixel of the screen.
+    positive : bool
+        Whether a scribble or a lasso is one for the object, rather than for the background.
     """
     pixmap = QPixmap(round(size * ratio), round(size * ratio))
     pixmap.setDevicePixelRatio(ratio)
@@ -81,7 +110,7 @@ def tool_icon(tool: Tool, size: int, ratio: float) -> QIcon:
     painter = QPainter(pixmap)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.scale(size / _UNIT, size / _UNIT)
-    _TOOLS[tool](painter)
+    _paint_tool(painter, tool, positive)
     painter.end()
     return QIcon(pixmap)
 

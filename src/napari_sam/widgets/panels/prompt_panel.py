@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_sam.session.state import SessionState, Tool
 
 _ICON = 16  # logical pixels
-_TOOLS: tuple[Tool, ...] = ("positive", "negative", "box")
+_ROWS: tuple[tuple[Tool, ...], ...] = (("positive", "negative", "box"), ("scribble", "lasso"))
 
 
 class ToolButton(ActionButton):
@@ -32,6 +32,7 @@ class ToolButton(ActionButton):
     def __init__(self, tool: Tool, action: Action, session: Session) -> None:
         super().__init__(action, session)
         self._tool = tool
+        self._positive = True
         self.setCheckable(True)
         self.setIconSize(QSize(_ICON, _ICON))
         self._draw_icon()
@@ -46,9 +47,12 @@ class ToolButton(ActionButton):
         self._draw_icon()
 
     def draw(self, state: SessionState) -> None:
-        """Press the button down when its tool is selected."""
+        """Press the button down when its tool is selected, and show what it would draw now."""
         super().draw(state)
         self.setChecked(state.tool == self._tool)
+        if state.positive != self._positive:
+            self._positive = state.positive
+            self._draw_icon()
 
     def changeEvent(self, event: QEvent | None) -> None:
         """Draw the icon anew for a screen of another resolution."""
@@ -58,7 +62,8 @@ class ToolButton(ActionButton):
 
     def _draw_icon(self) -> None:
         room = self.width() >= self.minimumSizeHint().width() + _ICON + 4
-        self.setIcon(tool_icon(self._tool, _ICON, self.devicePixelRatioF()) if room else QIcon())
+        ratio = self.devicePixelRatioF()
+        self.setIcon(tool_icon(self._tool, _ICON, ratio, positive=self._positive) if room else QIcon())
 
 
 class PromptPanel(QWidget):
@@ -72,18 +77,19 @@ class PromptPanel(QWidget):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
-        self.tools = {tool: ToolButton(tool, session.actions[f"tool_{tool}"], session) for tool in _TOOLS}
+        self.tools = {tool: ToolButton(tool, session.actions[f"tool_{tool}"], session) for row in _ROWS for tool in row}
         self.tempo, self.hover = TempoRow(session), HoverBox(session)
         self.batch = BatchRow(session)
-        row = QHBoxLayout()
-        row.setSpacing(4)
-        for button in self.tools.values():
-            row.addWidget(button, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(heading("Prompt", self.hover))
-        layout.addLayout(row)
+        for tools in _ROWS:
+            row = QHBoxLayout()
+            row.setSpacing(4)
+            for tool in tools:
+                row.addWidget(self.tools[tool], 1)
+            layout.addLayout(row)
         layout.addWidget(self.tempo)
         layout.addWidget(self.batch)
 

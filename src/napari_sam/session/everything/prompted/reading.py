@@ -14,6 +14,7 @@ from napari_sam.session.everything.prompted.source import PromptSource
 from napari_sam.session.labels.pixels import full_resolution
 from napari_sam.session.labels.writer import fits_image
 from napari_sam.session.prompts.reader import DrawnPrompts
+from napari_sam.session.prompts.shapes import ShapeReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,7 +127,7 @@ class PromptSources:
         if not isinstance(layer, Points | Shapes):
             return prompted_messages.no_prompts_in(layer.name)
         points, shapes = (layer, None) if isinstance(layer, Points) else (None, layer)
-        reading = DrawnPrompts.of(self._viewer, image, points, shapes).on_plane(view, _is_narrow)
+        reading = DrawnPrompts.of(self._viewer, image, points, shapes, ShapeReader()).on_plane(view, _is_narrow)
         source = _prompts_of(reading, drawn=False)
         return source if source.points or source.boxes else prompted_messages.nothing_in(layer.name)
 
