@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam import list_models
-from napari_sam.session.actions import ACTIONS
+from napari_sam.session.actions import ACTIONS, legend
 
 if TYPE_CHECKING:
     from napari_sam import ModelSpec
@@ -36,11 +36,10 @@ def models_table() -> str:
 
 
 def keys_table() -> str:
-    """One row for each action that has a key, in the order of the dock's legend."""
+    """One row for each line of the legend, in the order of the dock's legend."""
     rows = [("Key", "", "What it does"), ("---",) * 3]
-    for action in ACTIONS.values():
-        if action.keys:
-            rows.append((" or ".join(f"`{key}`" for key in action.keys), action.title, action.tooltip))
+    for line in legend(ACTIONS.values()):
+        rows.append((line.between.join(f"`{key}`" for key in line.keys), line.title, line.tooltip))
     return _table(rows)
 
 

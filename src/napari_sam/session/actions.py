@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from napari_sam.session.settings import SessionSettings
-    from napari_sam.session.state import ObjectTool, SessionState, Tool
+    from napari_sam.session.state import ObjectTool, Review, SessionState, Tool
 
 
 class ObjectActions(Protocol):
@@ -43,6 +45,19 @@ class ManyCommands(Protocol):
 
     def make(self) -> None:
         """Make an object of each prompt that is drawn."""
+
+
+class TableActions(Protocol):
+    """The part of `napari_sam.session.table.commands.TableCommands` that has words and keys."""
+
+    def choose_class(self, number: int) -> None:
+        """Give the chosen object, or else new ones, a class of the list, from 1 on; 0 for none."""
+
+    def review(self, value: Review) -> None:
+        """Say of the chosen object, or of the one accepted last, that it is "checked" or "unsure"."""
+
+    def next_unchecked(self) -> None:
+        """Go to the next object of which the person said nothing yet."""
 
 
 class Commands(Protocol):
@@ -93,6 +108,10 @@ class Commands(Protocol):
     def cancel(self) -> None:
         """Stop the work that is under way."""
 
+    @property
+    def table(self) -> TableActions:
+        """What is done with the table of objects, and their classes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -113,6 +132,8 @@ class Action:
         Takes the commands of a session.
     enabled : callable
         Takes the state, and tells whether the command would do something.
+    group : str
+        Words for this and the actions beside it, which are one line of the legend; "" for a line of its own.
     """
 
     id: str
@@ -121,6 +142,7 @@ class Action:
     keys: tuple[str, ...]
     run: Callable[[Commands], None]
     enabled: Callable[[SessionState], bool]
+    group: str = ""
 
 
 def _has_image(state: SessionState) -> bool:
@@ -129,6 +151,19 @@ def _has_image(state: SessionState) -> bool:
 
 def _has_plane(state: SessionState) -> bool:
     return state.objects.can_pick
+
+
+def _has_target(state: SessionState) -> bool:
+    return state.table.has_target
+
+
+def _choose_class(number: int, commands: Commands) -> None:
+    commands.table.choose_class(number)
+
+
+def _has_class(number: int, state: SessionState) -> bool:
+    classes = len(state.table.classes)
+    return state.next_id is not None and (number <= classes if number else classes > 0)
 
 
 _TABLE = (
@@ -332,6 +367,42 @@ _TABLE = (
         lambda commands: commands.stack.toggle_same_object(),
         lambda state: state.stack.label is not None,
     ),
+    *(
+        Action(
+            f"class_{number}",
+            f"Class {number}" if number else "No class",
+            "Give the object that is chosen in the table, or else new objects, the class of this number; 0 for none.",
+            (f"Alt-{number}",),
+            partial(_choose_class, number),
+            partial(_has_class, number),
+            group="Class 1 to 9, or none",
+        )
+        for number in (*range(1, 10), 0)
+    ),
+    Action(
+        "mark_checked",
+        "Checked",
+        "Note that the chosen object, or the one accepted last, was checked; again: that it was not.",
+        ("R", "Alt-R"),
+        lambda commands: commands.table.review("checked"),
+        _has_target,
+    ),
+    Action(
+        "mark_unsure",
+        "Unsure",
+        "Note that you are unsure of the chosen object, or of the one accepted last; again: that you are not.",
+        ("Shift-R",),
+        lambda commands: commands.table.review("unsure"),
+        _has_target,
+    ),
+    Action(
+        "next_unchecked",
+        "Next unchecked",
+        "Go to the next object of the table that is neither checked nor unsure.",
+        ("Alt-N",),
+        lambda commands: commands.table.next_unchecked(),
+        _has_target,
+    ),
     Action(
         "cancel",
         "Cancel",
@@ -344,3 +415,35 @@ _TABLE = (
 
 ACTIONS = {action.id: action for action in _TABLE}
 """All commands by id, in the order of the legend."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegendLine:
+    """A line of the legend: an action, or several of one group.
+
+    Attributes
+    ----------
+    keys : tuple of str
+        The keys; of a group the first and the last.
+    between : str
+        What stands between them.
+    title, tooltip : str
+        Words for it.
+    """
+
+    keys: tuple[str, ...]
+    between: str
+    title: str
+    tooltip: str
+
+
+def legend(actions: Iterable[Action]) -> list[LegendLine]:
+    """Describe all actions that have a key, in their order."""
+    found = []
+    for group, members in groupby((action for action in actions if action.keys), lambda one: one.group or one.id):
+        first, *others = members
+        if others:
+            found.append(LegendLine((first.keys[-1], others[-1].keys[-1]), " … ", group, first.tooltip))
+        else:
+            found.append(LegendLine(first.keys, " or ", first.title, first.tooltip))
+    return found

@@ -12,6 +12,7 @@ from napari_sam.session.objects.recording import WriteOrder
 from napari_sam.session.objects.reveal import reveal
 from napari_sam.session.propagation.commands import PropagationCommands
 from napari_sam.session.recovery.commands import RecoveryCommands
+from napari_sam.session.table.commands import TableCommands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -328,6 +329,13 @@ def object_commands(context: CommandContext, components: Components) -> ObjectCo
 def recovery_commands(context: CommandContext, components: Components) -> RecoveryCommands:
     """Make the commands for work that the journal knows out of the components of a session."""
     return RecoveryCommands(context, components.recovery)
+
+
+def table_commands(context: CommandContext, components: Components) -> TableCommands:
+    """Make the commands for classes and the table of objects out of the components of a session."""
+    return TableCommands(
+        context, components.table, components.log, components.recorder, components.live, components.settings
+    )
 
 
 def propagation_commands(

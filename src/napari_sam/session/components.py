@@ -30,6 +30,7 @@ from napari_sam.session.prompts.prompt_layers import PromptLayers
 from napari_sam.session.prompts.tools import PromptTools
 from napari_sam.session.propagation.controller import PropagationController
 from napari_sam.session.recovery.controller import RecoveryController
+from napari_sam.session.table.controller import ObjectTable
 from napari_sam.session.viewing.active_image import ActiveImage
 from napari_sam.session.viewing.channels import ChannelCheck
 from napari_sam.session.viewing.connections import Mute
@@ -69,6 +70,7 @@ class Components:
     editing: ObjectEditing
     everything: EverythingController
     recovery: RecoveryController
+    table: ObjectTable
     prefetch: PlanePrefetch
     hover: HoverPreview
     mute: Mute
@@ -185,6 +187,7 @@ class Components:
                 backend=backend,
             ),
             recovery=RecoveryController(viewer, active, targets, log, recorder, mute=mute, worker=worker),
+            table=ObjectTable(viewer, active, targets, settings, worker),
             prefetch=PlanePrefetch(worker, backend, active, live, settings),
             hover=HoverPreview(viewer, active, live, tools, layers, preview, worker, backend, settings),
             mute=mute,
@@ -199,6 +202,7 @@ class Components:
         self.everything.release()
         self.editing.release()
         self.recovery.release()
+        self.table.release()
         self.live.release()
         # Before the prompt layers are given back: those that hold prompts again stay in the viewer.
         unwritten = self.accepts.release()

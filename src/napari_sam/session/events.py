@@ -111,6 +111,7 @@ class Listener:
             components.current.note_pixels()  # nobody heard of what happened to them meanwhile
             self.layers_changed.emit()
         components.current.connect_layer()
+        components.table.connect_layer()
 
     def _connect_layer(
         self, group: str, layer: Layer | None, names: tuple[str, ...], slot: Callable[..., None]
@@ -270,6 +271,7 @@ class Reactions:
         connect("components", components.accepts.settled, self._on_accepts_settled)
         connect("components", components.current.changed, publisher.publish)
         connect("components", components.propagation.changed, publisher.publish)
+        connect("components", components.table.changed, publisher.publish)
         connect("components", components.propagation.notified, self._on_run_notified)
         connect("components", components.everything.changed, self._on_everything_changed)
         connect("components", components.everything.notified, self._on_run_notified)

@@ -172,6 +172,11 @@ def redone_earlier(labels: str) -> str:
     return f'The change of "{labels}" that was undone last is back.'
 
 
+def counted(count: int, thing: str) -> str:
+    """Say how many of a thing there are."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}{'es' if thing[-1] in 'xs' else 's'}"
+
+
 def ready(plane: str, accepted: int | None, *, encoded: bool = True, image: str = "", machine: str = "") -> str:
     """Say that the plane is ready for prompts, after which object; a large one is encoded where it is clicked.
 

@@ -23,6 +23,7 @@ from napari_sam.session.commands import (
     object_commands,
     propagation_commands,
     recovery_commands,
+    table_commands,
 )
 from napari_sam.session.components import Components
 from napari_sam.session.events import Listener, Reactions
@@ -107,6 +108,8 @@ class Session(ChosenSettings):
         Objects that exist, of any labels that fit the image: ``objects.pick(5)`` to correct one, ``objects.delete(5)``.
     recovery : RecoveryCommands
         Work that the journal knows: ``recovery.restore()``, ``recovery.prompts_of(target, label, plane)``.
+    table : TableCommands
+        The objects of the target, and their classes: ``table.open()``, ``table.pick(7)``, ``table.choose_class(2)``.
     """
 
     def __init__(
@@ -143,6 +146,7 @@ class Session(ChosenSettings):
         self.everything = everything_commands(context, components)
         self.objects = object_commands(context, components)
         self.recovery = recovery_commands(context, components)
+        self.table = table_commands(context, components)
         self._reactions = Reactions(components, self._listener, context, publisher, self._worker)
         self._listener.layers_changed.connect(self.events.layers_changed.emit)
         components.active.viewer_events.selection_lost.connect(self.events.selection_lost.emit)

@@ -124,6 +124,7 @@ def _strategy(strategy: Any) -> Any:
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "hover": bool,
     "level": _level,
+    "object_class": str,
     "only_empty": bool,
     "prefetch": bool,
     "protected_ids": _ids,
@@ -161,6 +162,8 @@ class SessionSettings:
         The objects that are never covered where the policy is "protect".
     prefetch : bool
         Whether planes next to the one on screen are encoded while there is nothing else to do.
+    object_class : str
+        Class that new objects get; "" for none.
     strategy : str
         How objects are carried through a stack: a name in `napari_sam.propagation.STRATEGIES`.
     tempo : {"careful", "turbo", "batch"}
@@ -190,6 +193,7 @@ class SessionSettings:
     write_policy: WritePolicy = "empty"
     protected_ids: tuple[int, ...] = ()
     prefetch: bool = True
+    object_class: str = ""
     strategy: str = DEFAULT_STRATEGY
     tempo: Tempo = "careful"
     level: Level = "best"

@@ -110,6 +110,7 @@ def resolve(components: Components, notice: Status | None) -> SessionState:
         everything=everything,
         objects=objects,
         recovery=components.recovery.state,
+        table=components.table.state,
     )
 
 

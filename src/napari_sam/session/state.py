@@ -18,6 +18,9 @@ StatusKind = Literal["idle", "working", "attention", "failed"]
 Tool = Literal["positive", "negative", "box", "scribble", "lasso"]
 ObjectTool = Literal["pick", "split", "merge"]
 
+Review = Literal["", "checked", "unsure"]
+"""What a person says of an object; "" for nothing yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -248,6 +251,62 @@ class RecoveryState:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectClass:
+    """A class of objects.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    color : str
+        "#rrggbb".
+    """
+
+    name: str
+    color: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableState:
+    """Everything that the Objects section shows; the rows of the table are in `Session.table`.
+
+    Attributes
+    ----------
+    classes : tuple of ObjectClass
+        The classes of the target, in the order of their keys.
+    object_class : str
+        The one that new objects get; "" for none.
+    has_target : bool
+        Whether there is a layer that objects are in.
+    picked : int or None
+        Id of the object that the person chose.
+    revision : int
+        Another number whenever rows, or their order, are others.
+    count : int or None
+        Objects in the target; None while they are not counted.
+    shown : int
+        Those that the filter leaves.
+    sort : (str, bool)
+        Id of the column that the rows are sorted by, and whether the largest comes first.
+    filter : str
+        What the person typed.
+    text : str
+        What there is to say; "" when nothing.
+    """
+
+    classes: tuple[ObjectClass, ...] = ()
+    object_class: str = ""
+    has_target: bool = False
+    picked: int | None = None
+    revision: int = 0
+    count: int | None = None
+    shown: int = 0
+    sort: tuple[str, bool] = ("id", False)
+    filter: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SessionState:
     """Everything that the panels show.
 
@@ -299,6 +358,8 @@ class SessionState:
         Which object that exists is changed, and how.
     recovery : RecoveryState
         What of the journal can be restored.
+    table : TableState
+        What the Objects section shows.
     """
 
     status: Status = field(default_factory=Status)
@@ -328,3 +389,4 @@ class SessionState:
     everything: EverythingState = field(default_factory=EverythingState)
     objects: ObjectsState = field(default_factory=ObjectsState)
     recovery: RecoveryState = field(default_factory=RecoveryState)
+    table: TableState = field(default_factory=TableState)

@@ -19,6 +19,7 @@ from napari_sam.widgets.panels.everything_panel import EverythingPanel
 from napari_sam.widgets.panels.import_panel import dropped_checkpoint
 from napari_sam.widgets.panels.keys_panel import KeysPanel
 from napari_sam.widgets.panels.objects.correct_panel import CorrectPanel
+from napari_sam.widgets.panels.objects.objects_panel import ObjectsPanel
 from napari_sam.widgets.panels.prompt_panel import PromptPanel
 from napari_sam.widgets.panels.propagation_panel import PropagationPanel
 from napari_sam.widgets.panels.recovery.recovery_panel import RecoveryPanel
@@ -97,6 +98,7 @@ class SamDock(QWidget):
         self.stack = PropagationPanel(self.session)
         self.everything = EverythingPanel(self.session)
         self.words = WordsPanel(self.session, self._worker, self.everything.scope)
+        self.objects = ObjectsPanel(self.session)
         self.settings = SettingsPanel(self.session, self._worker)
         self.keys = KeysPanel(self.session)
         self._activity = ActivityEntry(self.session.cancel)
@@ -126,6 +128,7 @@ class SamDock(QWidget):
         self.session.events.selection_lost.disconnect(self._on_session_selection_lost)
         if self._window is not None:
             self._window.removeEventFilter(self)
+        self.objects.close_wide()
         self._activity.close()
         self.source.model.close_activity()
         self.words.models.close_activity()
@@ -194,7 +197,7 @@ class SamDock(QWidget):
         column.setContentsMargins(6, 2, 6, 6)
         column.setSpacing(6)
         upper = (self.source, self.status, self.recovery, self.prompt, self.candidates, self.target, self.correct)
-        for panel in (*upper, self.stack, self.everything, self.words, self.settings, self.keys):
+        for panel in (*upper, self.stack, self.everything, self.words, self.objects, self.settings, self.keys):
             column.addWidget(panel)
         column.addStretch(1)
         FocusRing(panels)
@@ -206,7 +209,7 @@ class SamDock(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll)
-        for section in (self.stack, self.everything, self.words, self.settings, self.keys):
+        for section in (self.stack, self.everything, self.words, self.objects, self.settings, self.keys):
             section.toggled.connect(partial(self._on_section_toggled, section))
         if (bar := scroll.verticalScrollBar()) is not None:
             bar.rangeChanged.connect(self._on_scroll_range_changed)
@@ -240,6 +243,7 @@ class SamDock(QWidget):
         self.stack.draw(state)
         self.everything.draw(state)
         self.words.draw(state)
+        self.objects.draw(state)
         self._activity.show(state.status)
 
     def _on_session_layers_changed(self) -> None:

@@ -44,6 +44,10 @@ IDS = [
     "copy_prompts",
     "copy_prompts_back",
     "toggle_same_object",
+    *(f"class_{number}" for number in (1, 2, 3, 4, 5, 6, 7, 8, 9, 0)),
+    "mark_checked",
+    "mark_unsure",
+    "next_unchecked",
     "cancel",
 ]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 
-from napari_sam.session.viewing.feature_table import forget_classes, set_classes
+from napari_sam.session.viewing.feature_table import begin_objects, set_classes
 
 
 def layer(**features) -> Labels:
@@ -51,7 +51,7 @@ def test_a_class_of_the_person_s_own_stays(before):
 def test_ids_that_are_given_again_lose_theirs():
     labels = layer()
     set_classes(labels, {1: "a", 2: "b"})
-    forget_classes(labels, [2, 3])
+    begin_objects(labels, [2, 3])
     assert labels.features["class"].tolist() == ["a", ""]
     assert labels.features["index"].tolist() == [1, 2]
 
@@ -59,5 +59,5 @@ def test_ids_that_are_given_again_lose_theirs():
 def test_who_has_no_classes_gets_none():
     labels = layer(area=[0, 1])
     set_classes(labels, {})
-    forget_classes(labels, [1])
+    begin_objects(labels, [1])
     assert labels.features.columns.tolist() == ["area"]

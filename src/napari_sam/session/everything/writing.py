@@ -16,7 +16,7 @@ from napari_sam.session.everything import messages as everything_messages
 from napari_sam.session.everything.prompted import messages as prompted_messages
 from napari_sam.session.labels.pixels import full_resolution
 from napari_sam.session.objects.recording import describe
-from napari_sam.session.viewing.feature_table import set_classes
+from napari_sam.session.viewing.feature_table import CLASS, SCORE, note_objects, read_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -78,12 +78,17 @@ class ObjectWriting:
             return None
         edit, carried, ids = done
         told, layer = {number: _told(selection, place) for number, place in enumerate(places.tolist(), 1)}, edit.layer
+        match = selection.match
+        notes: dict[int, dict[str, object]] = {}
+        for number, place in enumerate(places.tolist(), 1):
+            notes[ids[number]] = {SCORE: float(result.table.proposals[place].score)}
+            if match is not None and (kind := match.class_of(place)):
+                notes[ids[number]][CLASS] = kind
+        # First: the journal is told of it, too.
+        note_objects(layer, notes)
         entries, trouble = record_objects(
             self.image, result.request, carried, told.__getitem__, layer, ids.__getitem__, self.recorder
         )
-        if (match := selection.match) is not None:
-            named = {ids[number]: match.class_of(place) for number, place in enumerate(places.tolist(), 1)}
-            set_classes(layer, {label: name for label, name in named.items() if name})
         prompted = result.request.prompted
         if prompted is not None and prompted.drawn:
             self.log.add_made(self.image, edit, entries, reading.only({*prompted.points, *prompted.boxes}))
@@ -167,10 +172,11 @@ def record_objects(
     # Numbers of a stack may be many thousands, of which few are on this plane.
     present = np.unique(carried[carried > 0])
     boxes = ndimage.find_objects(renumbered(carried), len(present))
-    for number, (rows, columns) in zip(present.tolist(), boxes, strict=True):
+    kinds = read_column(layer, CLASS, [label_of(number) for number in present.tolist()])
+    for number, (rows, columns), kind in zip(present.tolist(), boxes, kinds, strict=True):
         mask = BoxedMask((top + rows.start, left + columns.start), carried[rows, columns] == number, view.shape)
         # Brought to the disk on another thread: there may be hundreds.
-        account = describe(image, view, layer, label_of(number), mask, PromptSet())
+        account = describe(image, view, layer, label_of(number), mask, PromptSet(), kind=kind)
         account |= {"model": request.model, **tell(number)}
         entry, trouble = recorder.add("accepted", **account, on_disk=False)
         entries.append(entry)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from psygnal import Signal
 
 from napari_sam.session.labels import undo_history
 from napari_sam.session.labels.pixels import full_resolution, redraw_levels, write_levels
@@ -59,6 +60,9 @@ class EditableLayer:
     label_restored : callable
         Called with a label that was written again by a redo.
     """
+
+    pixels_set = Signal(tuple)
+    """A box of a layer of several resolutions was written, of which napari tells nothing."""
 
     def __init__(self, layer: Labels, label_restored: Callable[[int], None]) -> None:
         self.layer = layer
@@ -113,6 +117,7 @@ class EditableLayer:
             block[pixels] = values
             write_levels(self.layer.data, region, block)
             redraw_levels(self.layer)
+            self.pixels_set.emit(region)
             return None
         coordinates = iter(np.nonzero(pixels))
         count = len(values)

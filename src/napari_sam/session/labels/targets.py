@@ -295,7 +295,7 @@ class TargetLayers:
         def protected() -> tuple[int, ...]:
             return settings.protected_ids if settings.write_policy == "protect" else ()
 
-        return LabelWriter(layer, self._worker, self.counted.emit, protected)
+        return LabelWriter(layer, self._worker, self.counted.emit, protected, lambda: settings.object_class)
 
     def _remember_policy(self, image: Image) -> None:
         settings = self._settings

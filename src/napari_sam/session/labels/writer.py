@@ -14,7 +14,7 @@ from napari_sam.session.labels.editable_layer import EditableLayer
 from napari_sam.session.labels.max_label import MaxLabel
 from napari_sam.session.labels.pixels import full_resolution, wider_dtype, write_problem
 from napari_sam.session.labels.tiled import TiledLabels
-from napari_sam.session.viewing.feature_table import forget_classes
+from napari_sam.session.viewing.feature_table import begin_objects
 from napari_sam.session.viewing.transform import LayerTransform
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class LabelWriter:
         Called when the ids are counted.
     protected : callable, optional
         Gives the ids whose pixels are never written over.
+    new_class : callable, optional
+        Gives the class of new objects; "" for none.
     """
 
     def __init__(
@@ -55,11 +57,16 @@ class LabelWriter:
         worker: Worker | None = None,
         changed: Callable[[], None] | None = None,
         protected: Callable[[], tuple[int, ...]] = tuple,
+        new_class: Callable[[], str] = str,
     ) -> None:
         self.layer = layer
         self._protected = protected
+        self.new_class = new_class
+        """Gives the class of new objects; "" for none."""
         self._max_label = MaxLabel(layer, worker, changed)
         self._target = EditableLayer(layer, self._max_label.note_written)
+        self.pixels_set = self._target.pixels_set
+        """Carries each box that is written into a layer of several resolutions, of which napari tells nothing."""
         self._introduced = False
         self._widened = ""
         self._reserved = 0
@@ -119,7 +126,7 @@ class LabelWriter:
         offset = self.next_label - 1
         self.make_room(offset + count)
         self._reserved = offset + count
-        forget_classes(self.layer, range(offset + 1, offset + count + 1))
+        begin_objects(self.layer, range(offset + 1, offset + count + 1), self.new_class())
         return offset
 
     def release(self) -> None:
@@ -219,7 +226,7 @@ class LabelWriter:
         if not changed.any():
             return None
         if is_new:
-            forget_classes(self.layer, [label])
+            begin_objects(self.layer, [label], self.new_class())
         return self._commit(region, changed, present, after, label, after == label)
 
     def write_objects(
@@ -278,7 +285,7 @@ class LabelWriter:
         if not changed.any():
             return None
         if offset is None and ids is None:
-            forget_classes(self.layer, range(first, first + count))
+            begin_objects(self.layer, range(first, first + count), self.new_class())
         return self._commit(region, changed, present, after, int(names.max())), first - 1
 
     def _commit(

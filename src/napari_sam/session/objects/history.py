@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from napari_sam.session.labels.edit import EditGroup, LabelEdit
     from napari_sam.session.objects.tracked import TrackedObject
     from napari_sam.session.prompts.drawing import PromptContents
+    from napari_sam.session.viewing.feature_table import NotesChange
 
 LIMIT = 100
 """Steps kept, as many as napari keeps of its own."""
@@ -29,6 +30,8 @@ class HistoryStep:
         The object that it wrote, when it was an accept or a run through a stack.
     entries : tuple of int
         Numbers of what was written in the journal; -1 for what is in none.
+    notes : NotesChange or None
+        What it noted of objects, such as their class.
     refinement : Refinement
         The answers for the object that was prompted before it.
     current_before, current_after : TrackedObject or None
@@ -45,6 +48,7 @@ class HistoryStep:
     current_before: TrackedObject | None = None
     current_after: TrackedObject | None = None
     refinement_after: Refinement | None = None
+    notes: NotesChange | None = None
     nbytes: int = field(init=False)
     """Bytes that this step holds; what it shares with the step before it counts there."""
 

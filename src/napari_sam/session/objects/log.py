@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from napari_sam.session import messages
 from napari_sam.session.labels.edit import LabelEdit, join_edits
 from napari_sam.session.objects.history import History, HistoryStep
-from napari_sam.session.objects.recording import Outcome, write_candidate
+from napari_sam.session.objects.recording import Outcome, note_origin, write_candidate
 from napari_sam.session.prompts.drawing import PromptContents
 
 if TYPE_CHECKING:
@@ -228,6 +228,7 @@ class ObjectLog:
     def settle(self, image: Image, step: HistoryStep, tracked: TrackedObject | None) -> None:
         """End a step that grew; one in which nothing was written is no step, and its prompts come back."""
         if step.written is not None:
+            note_origin(tracked)
             self._current.replace(image, step.current_after, tracked)
             self.history(image).change(step, current_after=tracked)
         else:
@@ -276,6 +277,9 @@ class ObjectLog:
             step.written.undo()
             # The journal only grows: what was undone is an entry of its own.
             trouble = self._recorder.add("withdrawn", of=_numbers(step))[1]
+        if step.notes is not None:
+            step.notes.undo()
+            trouble = self._recorder.add_notes(step.notes, step.notes.before)
         self._prompts.restore_contents(step.before, image)
         self.accepted = None
         self._take_up(image, step, step.current_before)
@@ -292,6 +296,9 @@ class ObjectLog:
         if step.written is not None:
             step.written.redo()
             trouble = self._recorder.add("restored", of=_numbers(step))[1]
+        if step.notes is not None:
+            step.notes.redo()
+            trouble = self._recorder.add_notes(step.notes, step.notes.after)
         self._prompts.restore_contents(step.after, image)
         self.accepted = None
         self._take_up(image, step, step.current_after)

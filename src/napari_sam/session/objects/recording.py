@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,10 @@ from napari_sam.session import messages
 from napari_sam.session.labels.edit import spread_values
 from napari_sam.session.labels.pixels import label_mask
 from napari_sam.session.objects.tracked import PlaneRecord, TrackedObject
-from napari_sam.session.viewing.feature_table import forget_classes
+from napari_sam.session.viewing.feature_table import CLASS, PROMPTS, SCORE, begin_objects, note_objects, read_column
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from napari.layers import Image, Labels
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from napari_sam.prompts import PromptSet
     from napari_sam.session.labels.edit import LabelEdit
     from napari_sam.session.labels.writer import LabelWriter
+    from napari_sam.session.viewing.feature_table import NotesChange
 
 _OWN_FIELDS = frozenset({"source", "prompts", "previous", "start"})
 """Fields of a request that are described in their own way."""
@@ -162,6 +165,19 @@ class ObjectRecorder:
         if pixels:
             self._journal.note_pixels(str(image.unique_id), pixels)
 
+    def add_notes(self, change: NotesChange, values: Mapping[int, str]) -> str:
+        """Record what the person said of objects; return what they should know.
+
+        Parameters
+        ----------
+        change : NotesChange
+            Names the layer and the column.
+        values : mapping from int to str
+            What is there now, by id: that of before where the change was undone.
+        """
+        told = {str(label): value for label, value in values.items()}
+        return self.add("noted", target=change.layer.name, column=change.column, values=told)[1]
+
     def sync(self) -> None:
         """Bring what was noted to the disk, which takes too long for the owner's thread; safe on any."""
         # What cannot be written is told by the next record, on the owner's thread.
@@ -212,7 +228,7 @@ def write_candidate(
             replaced.with_prompted(view.index, PlaneRecord.prompted(candidate.origin, candidate.mask, prompts))
         )
     if replaced is None and label is not None:
-        forget_classes(writer.layer, [label])
+        begin_objects(writer.layer, [label], writer.new_class())
     entry, trouble = recorder.add(
         "accepted",
         **account(image, view, written, prompts, answer.digest),
@@ -224,6 +240,7 @@ def write_candidate(
     tracked = (replaced or TrackedObject(writer.layer, written.label)).with_prompted(
         view.index, PlaneRecord.of(written, prompts)
     )
+    note_origin(tracked, candidate.score)
     return Outcome(tracked, written, (entry,), trouble or writer.first_notice())
 
 
@@ -232,14 +249,34 @@ def _channels(source: PlaneSource) -> dict[str, Any]:
     return {"channels": list(source.channels)} if source.channels else {}
 
 
+def note_origin(tracked: TrackedObject | None, score: float = 1.0) -> None:
+    """Note in the features of its layer how far an object can be trusted, and what it came of.
+
+    Parameters
+    ----------
+    tracked : TrackedObject or None
+        The object; nothing is noted of none.
+    score : float
+        The model's estimate, for an object of one plane; one of many is as good as its worst plane.
+    """
+    if tracked is None:
+        return
+    records = list(tracked.planes.values())
+    worst = min(record.score for record in records) if len(records) > 1 else score
+    prompts = [prompt for record in records for prompt in record.prompts.prompts]
+    kinds = Counter(type(prompt).__name__.removesuffix("Prompt").lower() for prompt in prompts)
+    words = ", ".join(messages.counted(count, kind) for kind, count in kinds.items())
+    note_objects(tracked.layer, {tracked.label: {SCORE: float(worst), PROMPTS: words}})
+
+
 def account(image: Image, view: PlaneIndex, written: LabelEdit, prompts: PromptSet, digest: str = "") -> dict[str, Any]:
     """Say where an accepted object, or its part on one plane, is, and which prompts it came of."""
     # What the labels carry: where others were in the way, that is less than the model's mask.
     cut = BoxedMask.of(written.drawn.array())
     origin = int(written.origin[0]) + cut.origin[0], int(written.origin[1]) + cut.origin[1]
-    said = describe(
-        image, view, written.layer, written.label, BoxedMask(origin, cut.mask, view.shape), prompts, digest=digest
-    )
+    (kind,) = read_column(written.layer, CLASS, [written.label])
+    mask = BoxedMask(origin, cut.mask, view.shape)
+    said = describe(image, view, written.layer, written.label, mask, prompts, digest=digest, kind=kind)
     # Mostly the object is all that changed.
     return said if written.drawn is written.change.pixels else said | {"changes": describe_changes(view, written)}
 
@@ -294,10 +331,12 @@ def describe(
     prompts: PromptSet,
     *,
     digest: str = "",
+    kind: str = "",
 ) -> dict[str, Any]:
     """Describe an object of a plane as the journal keeps it: `carried` are the pixels that carry its id."""
     (top, left), (height, width) = carried.origin, carried.mask.shape
     return describe_layer(image, target) | {
+        **({"class": kind} if kind else {}),
         "calibration": {
             "axes": list(image.axis_labels),
             "scale": [float(step) for step in image.scale],

@@ -6,7 +6,7 @@ with x upwards is the same plane.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from napari_sam.planes.source import PlaneIndex, PlaneSource
 from napari_sam.session.viewing.transform import LayerTransform
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari.components import ViewerModel
     from napari.layers import Image
     from numpy.typing import NDArray
@@ -109,6 +111,26 @@ def visible_box(
         low, high = places.min(axis=0), places.max(axis=0)
     low, high = np.maximum(low, 0), np.minimum(high, np.array(view.shape) - 1)
     return (low, high) if np.isfinite([low, high]).all() and (low < high).all() else None
+
+
+def center_on(viewer: ViewerModel, image: Image, position: NDArray[np.float64], index: Sequence[int | None]) -> None:
+    """Move the camera so that a place of an image is in the middle of the canvas; the zoom stays.
+
+    Parameters
+    ----------
+    viewer, image
+        What is shown.
+    position : numpy.ndarray, shape (D,)
+        The place, data pixels.
+    index : sequence of (int or None)
+        The plane on screen, as `PlaneIndex.index`; the other axes of `position` do not count.
+    """
+    place = np.array([at if plane is None else plane for at, plane in zip(position, index, strict=True)])
+    world = LayerTransform.of(viewer, image).to_world(place)
+    first = viewer.dims.ndim - image.ndim
+    shown = tuple(float(world[axis - first]) for axis in viewer.dims.displayed)
+    camera: Any = getattr(viewer, "scene", viewer).camera  # napari 0.9 moved the camera
+    camera.center = (float(camera.center[0]), *shown)
 
 
 def plane_source(image: Image, view: PlaneIndex, version: int = 0) -> PlaneSource:

@@ -18,16 +18,18 @@ if TYPE_CHECKING:
     from napari_sam.session.state import SessionState
 
 
-def keys_text(keys: tuple[str, ...]) -> str:
+def keys_text(keys: tuple[str, ...], between: str = " or ") -> str:
     """Return the keys of an action as this platform writes them, such as "Ctrl+Z"; "" when there are none.
 
     Parameters
     ----------
     keys : tuple of str
         As napari writes them, such as "Shift-X" or "Control-Z".
+    between : str
+        What stands between two of them.
     """
     names = (key.replace("Control", "Ctrl").replace("-", "+") for key in keys)
-    return " or ".join(QKeySequence(name).toString(QKeySequence.SequenceFormat.NativeText) for name in names)
+    return between.join(QKeySequence(name).toString(QKeySequence.SequenceFormat.NativeText) for name in names)
 
 
 class KeyTooltip(QObject):

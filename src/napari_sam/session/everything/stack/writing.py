@@ -129,8 +129,11 @@ class StackWriter:
         found["stability"] = proposal.stability
         if match is not None:
             found |= match.describe(place)
+            kind = match.class_of(place)
             # On its planes an object may look different: the best match says what it is.
             score = float(match.scores[place])
             if score > self._classes.get(number, (-1.0, ""))[0]:
-                self._classes[number] = score, match.class_of(place)
+                self._classes[number] = score, kind
+            if kind:
+                return {"found": found, "score": proposal.score, "class": kind}
         return {"found": found, "score": proposal.score}

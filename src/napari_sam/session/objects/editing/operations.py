@@ -19,7 +19,7 @@ from napari_sam.session.objects.editing.rewriting import rewrite
 from napari_sam.session.objects.editing.search import LabelSearch, find_boxes, read_object
 from napari_sam.session.objects.editing.splitting import SplitOrder, split_object
 from napari_sam.session.state import Status
-from napari_sam.session.viewing.feature_table import forget_classes
+from napari_sam.session.viewing.feature_table import CLASS, begin_objects, read_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -189,7 +189,8 @@ class ObjectOperations:
             done = self._rewrite(image, layer, divided(search.data, parts, label, first), labels)
             if done is None:
                 return editing_messages.UNCHANGED
-            forget_classes(layer, labels[1:])
+            # Its parts are of one kind.
+            begin_objects(layer, labels[1:], *read_column(layer, CLASS, [label]))
             return " ".join(filter(None, (editing_messages.split(labels, by_model=parts.by_model), done.trouble)))
 
         self._later(image, layer, search, partial(split_object, order), divide, editing_messages.splitting(label))

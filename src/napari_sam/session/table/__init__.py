@@ -1,0 +1,1 @@
+"""Classes of objects, what the person thinks of them, and the table of them."""
