@@ -272,14 +272,7 @@ class ObjectLog:
         if (step := history.undo()) is None:
             shortened, history.shortened = history.shortened, False
             return messages.NO_OLDER_STEPS if shortened else ""
-        trouble = ""
-        if step.written is not None:
-            step.written.undo()
-            # The journal only grows: what was undone is an entry of its own.
-            trouble = self._recorder.add("withdrawn", of=_numbers(step))[1]
-        if step.notes is not None:
-            step.notes.undo()
-            trouble = self._recorder.add_notes(step.notes, step.notes.before)
+        trouble = _take_back(step, self._recorder)
         self._prompts.restore_contents(step.before, image)
         self.accepted = None
         self._take_up(image, step, step.current_before)
@@ -292,13 +285,7 @@ class ObjectLog:
         """Do the step undone last again; return what the person should know."""
         if (step := self.history(image).redo()) is None:
             return ""
-        trouble = ""
-        if step.written is not None:
-            step.written.redo()
-            trouble = self._recorder.add("restored", of=_numbers(step))[1]
-        if step.notes is not None:
-            step.notes.redo()
-            trouble = self._recorder.add_notes(step.notes, step.notes.after)
+        trouble = _do_again(step, self._recorder)
         self._prompts.restore_contents(step.after, image)
         self.accepted = None
         self._take_up(image, step, step.current_after)
@@ -332,6 +319,31 @@ class ObjectLog:
         self.history(image).add(step)
         self.accepted = written.label if isinstance(written, LabelEdit) else None
         return step
+
+
+def _take_back(step: HistoryStep, recorder: ObjectRecorder) -> str:
+    """Undo what a step wrote and noted; return what the person should know."""
+    trouble = ""
+    if step.written is not None:
+        step.written.undo()
+        # The journal only grows: what was undone is an entry of its own.
+        trouble = recorder.add("withdrawn", of=_numbers(step))[1]
+    if step.notes is not None:
+        step.notes.undo()
+        trouble = recorder.add_notes(step.notes, step.notes.before)
+    return trouble
+
+
+def _do_again(step: HistoryStep, recorder: ObjectRecorder) -> str:
+    """Redo what a step wrote and noted; return what the person should know."""
+    trouble = ""
+    if step.written is not None:
+        step.written.redo()
+        trouble = recorder.add("restored", of=_numbers(step))[1]
+    if step.notes is not None:
+        step.notes.redo()
+        trouble = recorder.add_notes(step.notes, step.notes.after)
+    return trouble
 
 
 def _numbers(step: HistoryStep) -> int | list[int]:
