@@ -321,22 +321,23 @@ class LabelWriter:
     ) -> tuple[NDArray[np.bool_], tuple[int, int]]:
         """Enlarge a mask's box so that it holds the pixels of the plane that carry a label already."""
         low, high = np.array(origin), np.add(origin, mask.shape)
-        for box in self._boxes(view, label):
+        for box in _boxes(self.layer, view, label):
             low, high = np.minimum(low, box[0]), np.maximum(high, box[1])
         wide = np.zeros(high - low, dtype=bool)
         top, left = np.subtract(origin, low)
         wide[top : top + mask.shape[0], left : left + mask.shape[1]] = mask
         return wide, (int(low[0]), int(low[1]))
 
-    def _boxes(self, view: PlaneIndex, label: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-        """Find where a plane carries a label: first and last corners of rectangles, some rows at a time."""
-        height, width = view.shape
-        step = max(1, _ROWS // width)
-        for top in range(0, height, step):
-            rows = np.asarray(full_resolution(self.layer)[view.slices((top, 0), (min(step, height - top), width))])
-            y, x = np.nonzero(rows == label)
-            if len(y):
-                yield (top + int(y.min()), int(x.min())), (top + int(y.max()) + 1, int(x.max()) + 1)
+
+def _boxes(layer: Labels, view: PlaneIndex, label: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Find where a plane carries a label: first and last corners of rectangles, some rows at a time."""
+    height, width = view.shape
+    step = max(1, _ROWS // width)
+    for top in range(0, height, step):
+        rows = np.asarray(full_resolution(layer)[view.slices((top, 0), (min(step, height - top), width))])
+        y, x = np.nonzero(rows == label)
+        if len(y):
+            yield (top + int(y.min()), int(x.min())), (top + int(y.max()) + 1, int(x.max()) + 1)
 
 
 def fits_image(viewer: ViewerModel, layer: Labels, image: Image) -> bool:
