@@ -43,6 +43,8 @@ class PromptReading:
         Traces of plain clicks in a drawing mode on this plane, left out, and areas that enclose no pixel.
     point_rows, shape_rows : tuple of int
         Indices, in their layers, of everything drawn on this plane, used or not.
+    box_rows : tuple of int
+        Those of `shape_rows` that are boxes, oldest first: one object takes one, while areas add up.
     sliver_rows : tuple of int
         Those of `shape_rows` that are traces of plain clicks, and say nothing.
     counted : tuple of (int, PointPrompt or BoxPrompt)
@@ -56,13 +58,14 @@ class PromptReading:
     slivers: int = 0
     point_rows: tuple[int, ...] = ()
     shape_rows: tuple[int, ...] = ()
+    box_rows: tuple[int, ...] = ()
     sliver_rows: tuple[int, ...] = ()
     counted: tuple[tuple[int, PointPrompt | BoxPrompt], ...] = ()
 
     @property
     def replaced_rows(self) -> tuple[int, ...]:
         """Those of `shape_rows` that a newer box replaces, where one object is prompted after the other."""
-        return tuple(row for row, prompt in self.counted if isinstance(prompt, BoxPrompt))[:-1]
+        return self.box_rows[:-1]
 
     def only(self, prompts: Collection[Prompt]) -> PromptReading:
         """Return a reading of nothing but the rows of some prompts."""
@@ -178,6 +181,7 @@ class DrawnPrompts:
             slivers=len(found.slivers),
             point_rows=point_rows,
             shape_rows=tuple(found.rows),
+            box_rows=tuple(found.boxes),
             sliver_rows=tuple(found.slivers),
             counted=(*inside.items(), *sorted((found.boxes | found.around).items())),
         )
