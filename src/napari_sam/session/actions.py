@@ -60,6 +60,22 @@ class TableActions(Protocol):
         """Go to the next object of which the person said nothing yet."""
 
 
+class SeriesActions(Protocol):
+    """The part of `napari_sam.session.series.commands.SeriesCommands` that has words and keys."""
+
+    def next(self) -> None:
+        """Open the next image."""
+
+    def previous(self) -> None:
+        """Open the image before."""
+
+    def done(self) -> None:
+        """Mark the image as done, and open the next."""
+
+    def skip(self) -> None:
+        """Leave the image out, and open the next."""
+
+
 class Commands(Protocol):
     """What an action may run: the part of `napari_sam.session.Session` that has words and keys."""
 
@@ -76,6 +92,10 @@ class Commands(Protocol):
     @property
     def state(self) -> SessionState:
         """What the panels show; it tells which actions would do something."""
+
+    @property
+    def series(self) -> SeriesActions:
+        """The commands for images one after the other."""
 
     @property
     def stack(self) -> StackActions:
@@ -147,6 +167,14 @@ class Action:
 
 def _has_image(state: SessionState) -> bool:
     return state.next_id is not None
+
+
+def _has_series(state: SessionState) -> bool:
+    return bool(state.series.images)
+
+
+def _has_series_image(state: SessionState) -> bool:
+    return state.series.index is not None
 
 
 def _has_plane(state: SessionState) -> bool:
@@ -402,6 +430,38 @@ _TABLE = (
         ("Alt-N",),
         lambda commands: commands.table.next_unchecked(),
         _has_target,
+    ),
+    Action(
+        "series_done",
+        "Done, next",
+        "Save the labels, mark the image as done, and open the next one that is not.",
+        ("Ctrl-PageDown",),
+        lambda commands: commands.series.done(),
+        _has_series_image,
+    ),
+    Action(
+        "series_next",
+        "Next image",
+        "Save the labels, and open the next image of the series.",
+        ("PageDown",),
+        lambda commands: commands.series.next(),
+        _has_series,
+    ),
+    Action(
+        "series_previous",
+        "Previous image",
+        "Save the labels, and open the image before in the series.",
+        ("PageUp",),
+        lambda commands: commands.series.previous(),
+        _has_series,
+    ),
+    Action(
+        "series_skip",
+        "Skip",
+        "Leave this image of the series out, and open the next one.",
+        (),
+        lambda commands: commands.series.skip(),
+        _has_series_image,
     ),
     Action(
         "cancel",

@@ -296,6 +296,7 @@ class SessionCommands:
                 return
             live.stop_work()
             taken_back = self._accepts.cancel()
+            self._components.series.cancel()
             recovery = self._components.recovery
             stopped = everything.cancel() or recovery.cancel() or self._propagation.stop() or messages.CANCELLED
             self._context.say(" ".join(filter(None, (stopped, taken_back))))

@@ -30,6 +30,7 @@ from napari_sam.session.prompts.prompt_layers import PromptLayers
 from napari_sam.session.prompts.tools import PromptTools
 from napari_sam.session.propagation.controller import PropagationController
 from napari_sam.session.recovery.controller import RecoveryController
+from napari_sam.session.series.controller import SeriesController
 from napari_sam.session.table.controller import ObjectTable
 from napari_sam.session.viewing.active_image import ActiveImage
 from napari_sam.session.viewing.channels import ChannelCheck
@@ -71,6 +72,7 @@ class Components:
     everything: EverythingController
     recovery: RecoveryController
     table: ObjectTable
+    series: SeriesController
     prefetch: PlanePrefetch
     hover: HoverPreview
     mute: Mute
@@ -115,6 +117,7 @@ class Components:
             return layer in (preview.layer, proposals.layer, layers.points, layers.shapes)
 
         log = ObjectLog(prompts, tools, live, current, recorder)
+        accepts = PendingAccepts(viewer, active, prompts, live, targets, log, current, settings, mute=mute)
         marks, picker = MarksLayer(viewer), ObjectPicker(active, prompts, tools, live, preview, targets, log, current)
         operations = ObjectOperations(
             active,
@@ -144,7 +147,7 @@ class Components:
             log=log,
             recorder=recorder,
             channels=ChannelCheck(viewer),
-            accepts=PendingAccepts(viewer, active, prompts, live, targets, log, current, settings, mute=mute),
+            accepts=accepts,
             propagation=PropagationController(
                 viewer,
                 active,
@@ -188,6 +191,9 @@ class Components:
             ),
             recovery=RecoveryController(viewer, active, targets, log, recorder, mute=mute, worker=worker),
             table=ObjectTable(viewer, active, targets, settings, worker),
+            series=SeriesController(
+                viewer, active, prompts, live, targets, accepts, mute=mute, worker=worker, backend=backend
+            ),
             prefetch=PlanePrefetch(worker, backend, active, live, settings),
             hover=HoverPreview(viewer, active, live, tools, layers, preview, worker, backend, settings),
             mute=mute,
@@ -200,6 +206,7 @@ class Components:
         self.current.release()
         self.hover.release()
         self.everything.release()
+        self.series.release()
         self.editing.release()
         self.recovery.release()
         self.table.release()

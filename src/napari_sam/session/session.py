@@ -32,6 +32,7 @@ from napari_sam.session.keys.choices import KeyChoices
 from napari_sam.session.layers import SessionLayers
 from napari_sam.session.napari_private import unwrapped
 from napari_sam.session.preferences.remembered import RememberedSettings
+from napari_sam.session.series.commands import SeriesCommands
 from napari_sam.session.settings import ChosenSettings, SessionSettings
 from napari_sam.session.snapshot import StatePublisher
 from napari_sam.session.state import SessionState
@@ -104,6 +105,8 @@ class Session(ChosenSettings):
     everything : EverythingCommands
         Every object of a plane or a stack at once: ``everything.find()``, ``everything.find("stack")``,
         ``everything.find_words("nucleus")``, ``everything.accept()``.
+    series : SeriesCommands
+        Images one after the other: ``series.open(folder)``, ``series.next()``, ``series.done()``.
     objects : ObjectCommands
         Objects that exist, of any labels that fit the image: ``objects.pick(5)`` to correct one, ``objects.delete(5)``.
     recovery : RecoveryCommands
@@ -144,6 +147,7 @@ class Session(ChosenSettings):
         self._listener.placed.connect(self._commands.accept_drawn)
         self.stack = propagation_commands(context, components, self._commands.accept_now)
         self.everything = everything_commands(context, components)
+        self.series = SeriesCommands(context, components.series)
         self.objects = object_commands(context, components)
         self.recovery = recovery_commands(context, components)
         self.table = table_commands(context, components)

@@ -108,6 +108,7 @@ def resolve(components: Components, notice: Status | None) -> SessionState:
         can_redo=history is not None and bool(history.undone or redo),
         stack=section,
         everything=everything,
+        series=components.series.state,
         objects=objects,
         recovery=components.recovery.state,
         table=components.table.state,
@@ -160,7 +161,7 @@ def _status(components: Components, notice: Status | None) -> Status:
     """Choose what the status line says: what keeps the person from working goes first."""
     active, live = components.active, components.live
     if active.image is None:
-        return Status("attention", messages.NO_IMAGE)
+        return components.series.status or notice or Status("attention", messages.NO_IMAGE)
     if active.view is None:
         return Status("attention", active.problem)
     plane = active.view.words(active.axis_names)
@@ -169,7 +170,13 @@ def _status(components: Components, notice: Status | None) -> Status:
         return work
     if notice is not None:
         return notice
-    running = (components.editing, components.everything, components.propagation, components.recovery)
+    running = (
+        components.series,
+        components.editing,
+        components.everything,
+        components.propagation,
+        components.recovery,
+    )
     if (run := next((one.status for one in running if one.status is not None), None)) is not None:
         return run
     if work is not None:

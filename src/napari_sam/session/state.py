@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from napari_sam.automatic.proposals import ProposalFilter
 
 if TYPE_CHECKING:
+    from napari_sam.datasets.image_series import ImageStatus
     from napari_sam.inference.request import Candidate
     from napari_sam.session.settings import Level, Tempo, WritePolicy
 
@@ -307,6 +308,34 @@ class TableState:
 
 
 @dataclass(frozen=True, slots=True)
+class SeriesState:
+    """Everything that the Images section shows.
+
+    Attributes
+    ----------
+    images : tuple of (str, str)
+        Name and `napari_sam.datasets.image_series.ImageStatus` of each; empty where there is no series.
+    index : int or None
+        The one on screen.
+    folder : str
+        Where the labels and the progress file are.
+    text : str
+        Words for how far the series is.
+    busy : bool
+        Whether an image is being saved or opened.
+    unsaved : bool
+        Whether there are labels that may not be in their file yet.
+    """
+
+    images: tuple[tuple[str, ImageStatus], ...] = ()
+    index: int | None = None
+    folder: str = ""
+    text: str = ""
+    busy: bool = False
+    unsaved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SessionState:
     """Everything that the panels show.
 
@@ -354,6 +383,8 @@ class SessionState:
         What the Stack section shows.
     everything : EverythingState
         What the Everything section shows.
+    series : SeriesState
+        What the Images section shows.
     objects : ObjectsState
         Which object that exists is changed, and how.
     recovery : RecoveryState
@@ -387,6 +418,7 @@ class SessionState:
     can_redo: bool = False
     stack: StackState = field(default_factory=StackState)
     everything: EverythingState = field(default_factory=EverythingState)
+    series: SeriesState = field(default_factory=SeriesState)
     objects: ObjectsState = field(default_factory=ObjectsState)
     recovery: RecoveryState = field(default_factory=RecoveryState)
     table: TableState = field(default_factory=TableState)

@@ -23,6 +23,7 @@ from napari_sam.widgets.panels.objects.objects_panel import ObjectsPanel
 from napari_sam.widgets.panels.prompt_panel import PromptPanel
 from napari_sam.widgets.panels.propagation_panel import PropagationPanel
 from napari_sam.widgets.panels.recovery.recovery_panel import RecoveryPanel
+from napari_sam.widgets.panels.series.series_panel import SeriesPanel
 from napari_sam.widgets.panels.settings.settings_panel import SettingsPanel
 from napari_sam.widgets.panels.source_panel import SourcePanel
 from napari_sam.widgets.panels.status_panel import StatusPanel
@@ -97,6 +98,7 @@ class SamDock(QWidget):
         self.correct = CorrectPanel(self.session)
         self.stack = PropagationPanel(self.session)
         self.everything = EverythingPanel(self.session)
+        self.series = SeriesPanel(self.session)
         self.words = WordsPanel(self.session, self._worker, self.everything.scope)
         self.objects = ObjectsPanel(self.session)
         self.settings = SettingsPanel(self.session, self._worker)
@@ -197,7 +199,16 @@ class SamDock(QWidget):
         column.setContentsMargins(6, 2, 6, 6)
         column.setSpacing(6)
         upper = (self.source, self.status, self.recovery, self.prompt, self.candidates, self.target, self.correct)
-        for panel in (*upper, self.stack, self.everything, self.words, self.objects, self.settings, self.keys):
+        for panel in (
+            *upper,
+            self.stack,
+            self.everything,
+            self.words,
+            self.series,
+            self.objects,
+            self.settings,
+            self.keys,
+        ):
             column.addWidget(panel)
         column.addStretch(1)
         FocusRing(panels)
@@ -209,7 +220,7 @@ class SamDock(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll)
-        for section in (self.stack, self.everything, self.words, self.objects, self.settings, self.keys):
+        for section in (self.stack, self.everything, self.words, self.series, self.objects, self.settings, self.keys):
             section.toggled.connect(partial(self._on_section_toggled, section))
         if (bar := scroll.verticalScrollBar()) is not None:
             bar.rangeChanged.connect(self._on_scroll_range_changed)
@@ -244,6 +255,7 @@ class SamDock(QWidget):
         self.everything.draw(state)
         self.words.draw(state)
         self.objects.draw(state)
+        self.series.draw(state)
         self._activity.show(state.status)
 
     def _on_session_layers_changed(self) -> None:

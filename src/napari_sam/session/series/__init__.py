@@ -1,0 +1,1 @@
+"""Images that are annotated one after the other: opened, saved and left by a key."""
