@@ -220,7 +220,7 @@ class SamDock(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll)
-        for section in (self.stack, self.everything, self.words, self.series, self.objects, self.settings, self.keys):
+        for section in sections:
             section.toggled.connect(partial(self._on_section_toggled, section))
         if (bar := scroll.verticalScrollBar()) is not None:
             bar.rangeChanged.connect(self._on_scroll_range_changed)
