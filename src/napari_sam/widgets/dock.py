@@ -199,16 +199,9 @@ class SamDock(QWidget):
         column.setContentsMargins(6, 2, 6, 6)
         column.setSpacing(6)
         upper = (self.source, self.status, self.recovery, self.prompt, self.candidates, self.target, self.correct)
-        for panel in (
-            *upper,
-            self.stack,
-            self.everything,
-            self.words,
-            self.series,
-            self.objects,
-            self.settings,
-            self.keys,
-        ):
+        finding = (self.stack, self.everything, self.words)
+        sections = (*finding, self.series, self.objects, self.settings, self.keys)
+        for panel in (*upper, *sections):
             column.addWidget(panel)
         column.addStretch(1)
         FocusRing(panels)
