@@ -9,7 +9,7 @@ from napari_sam import BoxPrompt, MaskPrompt, PointPrompt
 from napari_sam.device import available_devices, choose_device, describe_device, is_out_of_memory
 from napari_sam.errors import Cancelled, ConflictError, DeviceError, InputError
 from napari_sam.planes.plane import Plane
-from napari_sam.predictor import Predictor, load_predictor
+from napari_sam.predictor import Predictor, draw_masks, load_predictor
 
 
 @pytest.fixture
@@ -205,3 +205,12 @@ def test_the_abandoned_plugin_beside_ours_is_one_clear_error(monkeypatch):
     monkeypatch.setattr("napari_sam._conflict.conflict", lambda: "Run `pip uninstall napari-sam`.")
     with pytest.raises(ConflictError, match="pip uninstall napari-sam"):
         load_predictor("bundled")
+
+
+def test_logits_are_drawn_again_as_they_were_predicted(predictor):
+    plane = Plane(blob())
+    found = predictor.predict(predictor.embed(plane), [PointPrompt((12, 40))])
+    np.testing.assert_array_equal(draw_masks(predictor, plane, found.logits), found.masks)
+    laxer, stricter = (draw_masks(predictor, plane, found.logits, at) for at in (-0.5, 0.5))
+    assert (laxer | ~found.masks).all()
+    assert (found.masks | ~stricter).all()

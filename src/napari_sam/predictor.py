@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
 import torch
 
 from napari_sam._conflict import refuse_conflict
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from os import PathLike
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from napari_sam.checkpoints.registry import ModelSpec
@@ -220,7 +220,7 @@ class Predictor:
         packed = None if self._encoder is None else self._encoder.encode(plane, key, progress)
         if packed is not None:
             return Embedding.unpack(packed, self.device)
-        features = self._run(lambda: encode_plane(self._model, plane, frame, progress))
+        features = self.run(lambda model: encode_plane(model, plane, frame, progress))
         return Embedding(key, self.weights, frame, features)
 
     def key(self, plane: Plane) -> str:
@@ -341,13 +341,13 @@ class Predictor:
         """
         _require_weights(embedding, self)
 
-        def on_device() -> R:
+        def on_device(model: PromptableModel) -> R:
             # After a fall-back to the CPU, embeddings from before are still on the device that ran out of memory.
             features = tuple(f.to(self.device) for f in embedding.features)
-            return work(self._model, features, embedding.frame)
+            return work(model, features, embedding.frame)
 
         with torch.inference_mode():
-            return self._run(on_device)
+            return self.run(on_device)
 
     def _decode(
         self, embedding: Embedding, taken: Sequence[ModelPrompts], multimask: bool, most: int | None = None
@@ -371,11 +371,11 @@ class Predictor:
         """
         require_kind(kind, self.prompt_kinds, self.name)
 
-    def _run(self, work: Callable[[], R]) -> R:
-        """Do the work, on the CPU if the device's memory runs out."""
+    def run(self, work: Callable[[PromptableModel], R]) -> R:
+        """Do some work with the model, in turn with all other calls; on the CPU if the device's memory runs out."""
         with self._lock:
             try:
-                return work()
+                return work(self._model)
             except RuntimeError as error:
                 if not is_out_of_memory(error) or self.device.type == "cpu":
                     raise
@@ -388,7 +388,7 @@ class Predictor:
             _move_to_cpu(self._model, self.name, words)
             self._full = f"{words} ran out of memory: {self.name} now runs on the CPU, which is slower."
             warnings.warn(self._full, RuntimeWarning, stacklevel=3)
-            return work()
+            return work(self._model)
 
 
 def load_predictor(
@@ -444,6 +444,37 @@ def load_predictor(
         notes=loaded.notes + _missing_decoder(spec),
         encoder=encoder,
     )
+
+
+def draw_masks(
+    predictor: Predictor, plane: Plane, logits: NDArray[np.float32], threshold: float = 0.0
+) -> NDArray[np.bool_]:
+    """Draw low-resolution logits on their plane again, as `Predictor.predict` does it. The plane is not embedded.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        What predicted them.
+    plane : Plane
+        What they were predicted on.
+    logits : numpy.ndarray, shape (n, h, w), float32
+        ``Prediction.logits``.
+    threshold : float
+        Logit above which a pixel is inside.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n, H, W), bool
+    """
+    frame, _shape = predictor.grid(plane)
+
+    def drawn(model: PromptableModel) -> NDArray[np.bool_]:
+        given = torch.from_numpy(np.ascontiguousarray(logits, dtype=np.float32))[None].to(model.device)
+        masks: NDArray[np.bool_] = (model.upscale(given, frame)[0] > threshold).cpu().numpy()
+        return masks
+
+    with torch.inference_mode():
+        return predictor.run(drawn)
 
 
 def _missing_decoder(spec: ModelSpec | None) -> tuple[str, ...]:

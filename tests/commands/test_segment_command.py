@@ -257,3 +257,23 @@ def test_a_small_object_in_a_large_image_is_seen_at_full_detail(run, tmp_path, o
     found = tifffile.imread(out) == 1
     assert (found & truth).sum() / (found | truth).sum() > 0.8
     assert "in a crop" in result.stdout
+
+
+def test_the_mask_is_cleaned_up_before_it_is_written(run, predictor, image, out):
+    run("segment", image, "-o", out, "--point", "20,30")
+    plain = tifffile.imread(out) == 1
+    result = run("segment", image, "-o", out, "--force", "--point", "20,30", "--grow", "2", "--fill-holes")
+    assert result.exit_code == 0, result.output
+    y, x = np.indices(plain.shape)
+    distance = np.sqrt(
+        ((y[..., None] - np.nonzero(plain)[0]) ** 2 + (x[..., None] - np.nonzero(plain)[1]) ** 2).min(-1)
+    )
+    np.testing.assert_array_equal(tifffile.imread(out) == 1, distance <= 2)
+
+
+@pytest.mark.parametrize("option", ["--grow=101", "--smooth=-1", "--threshold=nan"])
+def test_shaping_out_of_range_is_a_mistake_in_the_option(run, predictor, image, out, option):
+    result = run("segment", image, "-o", out, "--point", "20,30", option)
+    assert result.exit_code == 2
+    assert not out.exists()
+    assert predictor.loaded == []

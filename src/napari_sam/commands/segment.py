@@ -10,6 +10,17 @@ import typer
 
 from napari_sam.commands.common import getting, reported, text_encoder, work_bar
 from napari_sam.commands.options.many import BoxTable, ManyPrompts, PointTable, RoughLabels, segment_many
+from napari_sam.commands.options.shaping import (
+    FillHoles,
+    GreyRange,
+    Grow,
+    LargestHole,
+    LargestPart,
+    SmallestPart,
+    Smooth,
+    Threshold,
+    mask_shaping,
+)
 from napari_sam.commands.options.shared import Debug, Device, ImageContrast, Model, limits, numbers, split_polarity
 from napari_sam.errors import InputError
 from napari_sam.prompts import AreaPrompt, BoxPrompt, PointPrompt, Prompt, PromptSet, ScribblePrompt
@@ -18,6 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from napari_sam.inference.shaping import MaskShaping
     from napari_sam.planes.plane import Plane
     from napari_sam.predictor import Prediction, Predictor
 
@@ -129,6 +141,14 @@ def segment(
     model: Model = "bundled",
     device: Device = "auto",
     contrast_limits: ImageContrast = None,
+    threshold: Threshold = 0.0,
+    fill_holes: FillHoles = False,
+    largest_hole: LargestHole = 0,
+    largest_part: LargestPart = False,
+    smallest_part: SmallestPart = 0,
+    smooth: Smooth = 0,
+    grow: Grow = 0,
+    grey_range: GreyRange = None,
     overlay: Annotated[
         Path | None,
         typer.Option("--overlay", help="Also write a picture of the image with the outline and the prompts, a PNG."),
@@ -148,8 +168,20 @@ def segment(
     from napari_sam.planes.plane import Plane
 
     given: list[Prompt] = [*(points or []), *(boxes or []), *(scribbles or [])]
+    shaping = mask_shaping(
+        threshold=threshold,
+        fill_holes=fill_holes,
+        largest_hole=largest_hole,
+        largest_part=largest_part,
+        smallest_part=smallest_part,
+        smooth=smooth,
+        grow=grow,
+        grey_range=limits(grey_range),
+    )
     many = ManyPrompts(point_file, box_file, label_file)
     if many.files:
+        if not shaping.changes_nothing:
+            raise typer.BadParameter("Masks are cleaned up one at a time: give prompts for one object.")
         many.require_alone(others=bool(given or polygons or prompts or text or overlay), append=append)
         window = limits(contrast_limits)
         with reported(debug):
@@ -176,7 +208,7 @@ def segment(
         wanted = _prompt_set([*given, *areas], prompts)
         wanted.require_inside(plane.shape)  # before a model is downloaded or loaded
         before = _labels_before(output, plane.shape, append=append)
-        prediction, timing = _predict(plane, wanted, _Words(text, text_model), model, device)
+        prediction, timing = _predict(plane, wanted, _Words(text, text_model), model, device, shaping)
         mask = prediction.masks[0]
         if not mask.any():
             where = "there" if wanted.is_placed else "of that name"
@@ -274,7 +306,9 @@ def _text_model(predictor: "Predictor") -> str:
     return space.source or space.model
 
 
-def _predict(plane: "Plane", prompts: PromptSet, words: _Words, model: str, device: str) -> "tuple[Prediction, str]":
+def _predict(
+    plane: "Plane", prompts: PromptSet, words: _Words, model: str, device: str, shaping: "MaskShaping"
+) -> "tuple[Prediction, str]":
     """Load the model, encode the plane and answer; return the answer and words for the time it took."""
     from napari_sam.inference.engine import Engine
     from napari_sam.planes import fits
@@ -290,13 +324,13 @@ def _predict(plane: "Plane", prompts: PromptSet, words: _Words, model: str, devi
     # Crops follow from the prompts: encoding and answering go in turns, and are timed together.
     if not fits(plane.shape, predictor.canvas_side, plane.spacing):
         with work_bar("Looking for the object") as progress:
-            prediction = engine.predict(plane, prompts, progress=progress)
+            prediction = engine.predict(plane, prompts, shaping=shaping, progress=progress)
         seconds = time.perf_counter() - start
         return prediction, f"{1e3 * seconds:.0f} ms to encode and predict it in a crop on {predictor.device_text}"
     with work_bar("Encoding") as progress:
         engine.embed(plane, progress=progress)
     encoded = time.perf_counter()
-    prediction = engine.predict(plane, prompts)
+    prediction = engine.predict(plane, prompts, shaping=shaping)
     done = time.perf_counter()
     times = f"{1e3 * (encoded - start):.0f} ms to encode and {1e3 * (done - encoded):.0f} ms to predict"
     return prediction, f"{times} on {predictor.device_text}"

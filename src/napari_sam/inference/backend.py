@@ -113,6 +113,7 @@ class InferenceBackend:
             previous=previous,
             region=region,
             visible=visible,
+            shaping=request.shaping,
             reader=reader,
             progress=progress,
         )
@@ -127,6 +128,7 @@ class InferenceBackend:
             answer.found,
             backdrops,
             weights=str(getattr(engine.predictor, "weights", "")),
+            changes=answer.changes,
         )
 
     def prepare(self, request: PlaneRequest, progress: Progress) -> None:
@@ -152,7 +154,7 @@ class InferenceBackend:
             return None
         # Who clicked meanwhile need not wait for this.
         progress(0.0)
-        answer = segment_picture(engine, source, request.prompts, picture, progress)
+        answer = segment_picture(engine, source, request.prompts, picture, shaping=request.shaping, progress=progress)
         return PlaneAnswer(request, engine.device_text, engine.notice, answer.pictures, answer.candidates, answer.found)
 
     def _encoded_around(self, request: PlaneRequest) -> CropPicture | None:

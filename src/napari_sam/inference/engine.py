@@ -16,10 +16,11 @@ from napari_sam.inference import allocator
 from napari_sam.inference.logits import resampled
 from napari_sam.inference.refinement import PreviousMask
 from napari_sam.inference.segmenter import crop_grid, segment_plane
+from napari_sam.inference.shaping import UNSHAPED
 from napari_sam.planes import bounding_box, fits, whole
 from napari_sam.planes.plane import Plane
 from napari_sam.planes.source import PlaneSource
-from napari_sam.predictor import Prediction, load_predictor
+from napari_sam.predictor import Prediction, draw_masks, load_predictor
 from napari_sam.progress import no_progress
 from napari_sam.prompt_tensors import require_answerable
 from napari_sam.prompts import PromptSet
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from napari_sam.cache.packed import PackedEmbedding
     from napari_sam.geometry import Frame
     from napari_sam.inference.segmenter import Segmentation
+    from napari_sam.inference.shaping import MaskShaping
     from napari_sam.predictor import Predictor
     from napari_sam.progress import Progress
     from napari_sam.prompts import MaskPrompt
@@ -144,6 +146,7 @@ class Engine:
         prompts: PromptSet,
         *,
         multimask: bool | None = None,
+        shaping: MaskShaping = UNSHAPED,
         progress: Progress = no_progress,
     ) -> Prediction:
         """Answer the prompts for one object of a plane, embedding the plane first if need be.
@@ -151,6 +154,8 @@ class Engine:
         A plane that is much larger than the model's canvas is looked at through crops around the object, at full
         detail where the object allows (see `napari_sam.inference.segmenter`); only the crops are embedded, and of a
         `PlaneSource` read.
+
+        What becomes of the masks in the end is `shaping`; logits stay as they are.
 
         The other arguments are those of `embed` and of `napari_sam.predictor.Predictor.predict`. Logits, and mask
         prompts, are those of the whole plane in any case; on a large plane they are coarse, and `segment` gives finer
@@ -160,15 +165,19 @@ class Engine:
         if isinstance(plane, PlaneSource) and fits(plane.view.shape, side, plane.view.spacing):
             # As a whole, so that its embedding has the same key as that of the plane in memory.
             plane = plane.read(progress=progress)
-        if isinstance(plane, Plane) and fits(plane.shape, side, plane.spacing):
+        if isinstance(plane, Plane) and fits(plane.shape, side, plane.spacing) and shaping.changes_nothing:
             return self.predictor.predict(self.embed(plane, progress), prompts, multimask=multimask)
         source = plane if isinstance(plane, PlaneSource) else PlaneSource.of(plane)
         # Decided here: without the mask, which is taken out below, a single click would look ambiguous.
         several = prompts.ambiguous if multimask is None else multimask
         others = PromptSet(tuple(prompt for prompt in prompts if prompt is not prompts.mask))
         previous = None if prompts.mask is None else self._on_plane(source, prompts.mask)
-        found = self.segment(source, others, previous=previous, multimask=several, progress=progress)
+        found = self.segment(source, others, previous=previous, multimask=several, shaping=shaping, progress=progress)
         return self._whole(source, found)
+
+    def masks(self, plane: Plane, logits: NDArray[np.float32], threshold: float = 0.0) -> NDArray[np.bool_]:
+        """Draw low-resolution logits, (n, h, w), on their plane again; see `napari_sam.predictor.draw_masks`."""
+        return draw_masks(self.predictor, plane, logits, threshold)
 
     def segment(
         self,
@@ -177,6 +186,7 @@ class Engine:
         *,
         previous: PreviousMask | None = None,
         multimask: bool | None = None,
+        shaping: MaskShaping = UNSHAPED,
         progress: Progress = no_progress,
     ) -> Segmentation:
         """Answer the prompts for one object of a plane, as the dock does: with masks cut to their boxes.
@@ -189,7 +199,7 @@ class Engine:
             Points and a box, data pixels of the plane.
         previous : PreviousMask, optional
             An earlier answer for the same object on the same plane: ``segmentation.previous(index)``.
-        multimask, progress
+        multimask, shaping, progress
             As for `predict`.
 
         Raises
@@ -201,7 +211,9 @@ class Engine:
         prompts.require_inside(source.view.shape)
         if previous is not None:
             self.predictor.require_kind("mask")
-        return segment_plane(self, source, prompts, previous=previous, multimask=multimask, progress=progress)
+        return segment_plane(
+            self, source, prompts, previous=previous, multimask=multimask, shaping=shaping, progress=progress
+        )
 
     def _on_plane(self, source: PlaneSource, mask: MaskPrompt) -> PreviousMask:
         """Say where the object is that logits of a whole large plane show."""

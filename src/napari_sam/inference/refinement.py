@@ -63,6 +63,8 @@ class PreviousMask:
         First and last pixel of the mask's bounding box, data pixels of the plane; None when it is empty.
     rounds : tuple of PromptRound
         What was asked to come to it, oldest first; empty where nobody kept that.
+    prompts : PromptSet or None
+        What it answered; None where nobody knows.
     """
 
     mask: MaskPrompt
@@ -70,9 +72,16 @@ class PreviousMask:
     digest: str | None = None
     box: tuple[tuple[float, float], tuple[float, float]] | None = None
     rounds: tuple[PromptRound, ...] = ()
+    prompts: PromptSet | None = None
 
     @classmethod
-    def of(cls, found: CropCandidate, picture: CropPicture, rounds: tuple[PromptRound, ...] = ()) -> PreviousMask:
+    def of(
+        cls,
+        found: CropCandidate,
+        picture: CropPicture,
+        rounds: tuple[PromptRound, ...] = (),
+        prompts: PromptSet | None = None,
+    ) -> PreviousMask:
         """Keep a candidate for the next prompts.
 
         Parameters
@@ -83,13 +92,15 @@ class PreviousMask:
             What it was found in.
         rounds : tuple of PromptRound
             What was asked to come to it.
+        prompts : PromptSet, optional
+            What it answered.
         """
         box = None
         if found.box is not None:
             # Plain numbers: these records are compared by value, and arrays do not give one truth.
             (top, left), (bottom, right) = (corner.tolist() for corner in found.box)
             box = (top, left), (bottom, right)
-        return cls(MaskPrompt(found.logits), found.crop, picture.digest, box, rounds)
+        return cls(MaskPrompt(found.logits), found.crop, picture.digest, box, rounds, prompts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from napari_sam.inference.refinement import PromptRound
+from napari_sam.inference.shaping import MaskShaping
 from napari_sam.planes import whole
 from napari_sam.prompts import PromptSet
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from napari_sam.inference.refinement import PreviousMask
     from napari_sam.inference.search import CropCandidate
+    from napari_sam.inference.shaping import MaskChange
     from napari_sam.inference.starting import StartingMask
     from napari_sam.planes.picture import CropPicture
     from napari_sam.planes.plane import Plane
@@ -82,6 +84,9 @@ class EngineLike(Protocol):
     ) -> Any:
         """Answer prompts on a plane that the model takes as one picture; a mask prompt is on its canvas."""
 
+    def masks(self, plane: Plane, logits: NDArray[np.float32], threshold: float = ...) -> NDArray[np.bool_]:
+        """Draw low-resolution logits, (n, h, w), on the plane that they were predicted on."""
+
 
 class EngineFactory(Protocol):
     """Loads a model; runs on the inference thread."""
@@ -111,6 +116,8 @@ class PlaneRequest:
         What to look at where the plane is not looked at as a whole.
     visible : (array, array) or None
         Corners of the part of the plane that is on the screen, data pixels, (y, x).
+    shaping : MaskShaping
+        What becomes of the masks.
     """
 
     model: str
@@ -121,6 +128,7 @@ class PlaneRequest:
     start: StartingMask | None = None
     region: Region = "object"
     visible: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+    shaping: MaskShaping = field(default_factory=MaskShaping)
 
     @property
     def asks(self) -> bool:
@@ -132,6 +140,14 @@ class PlaneRequest:
         """What an answer belongs to: plane, window of grey values, model, and what the model looks at."""
         source = self.source
         return source.view, source.look, self.model, self.device, self.region
+
+    @property
+    def question(self) -> Hashable:
+        """Equal for requests that have the same answer, for one object.
+
+        How masks are shaped is no part of the `context`: what the model said before goes on to count.
+        """
+        return self.prompts, self.context, self.shaping
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,11 +166,13 @@ class PlaneAnswer:
     candidates : tuple of Candidate
         Best first, on the plane; empty when only the plane was asked for.
     found : tuple of CropCandidate
-        The same candidates on their pictures, with their logits.
+        The same candidates as the model gave them, on their pictures, with their logits.
     backdrops : tuple of float
         Brightness of the picture around each candidate, 0 to 1.
     weights : str
         Digest of the weights that answered; "" where the engine does not say.
+    changes : tuple of MaskChange
+        How far each candidate was shaped; empty for an object that is shown as it is.
     """
 
     request: PlaneRequest
@@ -165,6 +183,7 @@ class PlaneAnswer:
     found: tuple[CropCandidate, ...] = ()
     backdrops: tuple[float, ...] = ()
     weights: str = ""
+    changes: tuple[MaskChange, ...] = ()
 
     def rounds(self, choice: int) -> tuple[PromptRound, ...]:
         """Return what was asked to come to a candidate, oldest first, this request last.

@@ -15,8 +15,10 @@ import numpy as np
 from napari_sam.inference.crop_choice import crop_for, planner_for
 from napari_sam.inference.logits import CropGrid, resampled
 from napari_sam.inference.refinement import PreviousMask
-from napari_sam.inference.request import Candidate
 from napari_sam.inference.search import search_object
+from napari_sam.inference.shaping import UNSHAPED
+from napari_sam.inference.shaping.candidates import shape_candidate
+from napari_sam.inference.shaping.correction import added_kind, corrected, is_wanted
 from napari_sam.planes.picture import CropPicture
 from napari_sam.planes.plane import Plane
 from napari_sam.progress import no_progress
@@ -26,8 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_sam.inference.crop_choice import Corners
-    from napari_sam.inference.request import EngineLike, Region
+    from napari_sam.inference.request import Candidate, EngineLike, Region
     from napari_sam.inference.search import CropCandidate, CropPrediction
+    from napari_sam.inference.shaping import MaskChange, MaskShaping
     from napari_sam.planes import Crop
     from napari_sam.planes.source import PlaneSource
     from napari_sam.progress import Progress
@@ -40,20 +43,26 @@ class Segmentation:
     Attributes
     ----------
     candidates : tuple of Candidate
-        Masks on the plane, cut to their bounding boxes, data pixels; best first.
+        Masks on the plane, shaped and cut to their bounding boxes, data pixels; best first.
+    changes : tuple of MaskChange
+        How far each was shaped.
     found : tuple of CropCandidate
-        The same candidates on the pictures that they were found in, with their logits.
+        The same candidates as the model gave them, on the pictures that they were found in, with their logits.
     pictures : tuple of CropPicture
         What the model saw, for each candidate.
     """
 
     candidates: tuple[Candidate, ...]
+    changes: tuple[MaskChange, ...]
     found: tuple[CropCandidate, ...]
     pictures: tuple[CropPicture, ...]
 
-    def previous(self, index: int = 0) -> PreviousMask:
-        """Return a candidate as the earlier answer that goes with further prompts for the same object."""
-        return PreviousMask.of(self.found[index], self.pictures[index])
+    def previous(self, index: int = 0, prompts: PromptSet | None = None) -> PreviousMask:
+        """Return a candidate as the earlier answer that goes with further prompts for the same object.
+
+        With the `prompts` that it answered, further clicks can go on from its mask: see `MaskShaping.correction`.
+        """
+        return PreviousMask.of(self.found[index], self.pictures[index], prompts=prompts)
 
 
 class CropReader(Protocol):
@@ -99,6 +108,7 @@ def segment_plane(
     region: Region = "object",
     visible: Corners | None = None,
     multimask: bool | None = None,
+    shaping: MaskShaping = UNSHAPED,
     reader: CropReader | None = None,
     progress: Progress = no_progress,
 ) -> Segmentation:
@@ -123,6 +133,8 @@ def segment_plane(
         Corners of the part of the plane that is on the screen, data pixels, (y, x).
     multimask : bool, optional
         Three candidates or one. Default: three for a single point and nothing else.
+    shaping : MaskShaping
+        What becomes of the masks in the end; by default nothing.
     reader : CropReader, optional
         Reads the plane; one that keeps pictures saves time. Default: `PlainReader`.
     progress : Progress
@@ -138,19 +150,23 @@ def segment_plane(
     # With an earlier answer one object is meant, however few the clicks are.
     several = prompts.ambiguous and previous is None if multimask is None else multimask
     carry = _carrier(engine, source, previous, crops)
+    takes_mask = "mask" in _kinds(engine)
+    added = None if previous is None or shaping.correction == "off" else added_kind(prompts, previous.prompts)
     # Candidates may be of several crops, and each goes with the picture that it was found in.
     pictures: dict[Crop, CropPicture] = {}
 
     def answer(crop: Crop) -> CropPrediction:
         picture = pictures[crop] = crops.see(crop)
-        given = PromptSet((*crop.prompts(prompts), *carry(picture)))
+        earlier = carry(picture)
+        given = PromptSet((*crop.prompts(prompts), *(earlier if takes_mask else ())))
         found: CropPrediction = engine.predict(picture.plane, given, multimask=several, progress=progress)
-        return found
+        if added is None or not earlier or not is_wanted(shaping.correction, earlier[0].logits):
+            return found
+        return corrected(engine, picture, found, earlier[0].logits, added)
 
     first, grow = crop_for(planner, prompts, previous, region, visible)
     found = search_object(planner, prompts, first, answer, grow=grow)
-    candidates = tuple(_candidate(one, planner.shape) for one in found)
-    return Segmentation(candidates, found, tuple(pictures[one.crop] for one in found))
+    return _segmentation(engine, source, found, tuple(pictures[one.crop] for one in found), shaping, prompts)
 
 
 def segment_picture(
@@ -158,13 +174,15 @@ def segment_picture(
     source: PlaneSource,
     prompts: PromptSet,
     picture: CropPicture,
+    *,
+    shaping: MaskShaping = UNSHAPED,
     progress: Progress = no_progress,
 ) -> Segmentation:
     """Answer the prompts for one object in one picture of a plane, and look no farther.
 
     Parameters
     ----------
-    engine, source, prompts, progress
+    engine, source, prompts, shaping, progress
         As `segment_plane` takes them.
     picture : CropPicture
         What was read of the plane; it holds all prompts.
@@ -177,7 +195,22 @@ def segment_picture(
         return found
 
     found = search_object(planner_for(engine, source), prompts, picture.crop, answer, grow=False)
-    return Segmentation(tuple(_candidate(one, source.view.shape) for one in found), found, (picture,) * len(found))
+    return _segmentation(engine, source, found, (picture,) * len(found), shaping, prompts)
+
+
+def _segmentation(
+    engine: EngineLike,
+    source: PlaneSource,
+    found: tuple[CropCandidate, ...],
+    pictures: tuple[CropPicture, ...],
+    shaping: MaskShaping,
+    prompts: PromptSet,
+) -> Segmentation:
+    """Bring what was found to the plane, shaped."""
+    pairs = zip(found, pictures, strict=True)
+    shaped = [shape_candidate(engine, one, picture, source, shaping, prompts.areas) for one, picture in pairs]
+    candidates, changes = tuple(one for one, _change in shaped), tuple(change for _one, change in shaped)
+    return Segmentation(candidates, changes, found, pictures)
 
 
 def crop_grid(engine: EngineLike, source: PlaneSource, crop: Crop) -> CropGrid:
@@ -192,7 +225,7 @@ def _carrier(
     engine: EngineLike, source: PlaneSource, previous: PreviousMask | None, reader: CropReader
 ) -> Callable[[CropPicture], tuple[MaskPrompt, ...]]:
     """Make what gives the earlier answer, if there is one to give, as the mask prompt for a picture."""
-    if previous is None or "mask" not in _kinds(engine):
+    if previous is None or not ("mask" in _kinds(engine) or previous.prompts is not None):
         return lambda _picture: ()
 
     @cache  # read once, through however many crops the object is looked for
@@ -215,9 +248,3 @@ def _kinds(engine: EngineLike) -> frozenset[str]:
     """Return the kinds of prompts that a model takes; one that does not say takes all."""
     kinds: frozenset[str] = getattr(engine.predictor, "prompt_kinds", frozenset({"point", "box", "mask"}))
     return kinds
-
-
-def _candidate(found: CropCandidate, shape: tuple[int, int]) -> Candidate:
-    """Bring what was found in a crop to the plane."""
-    origin, mask = found.crop.on_plane(found.mask, shape)
-    return Candidate(found.score, int(mask.sum()), origin, mask)

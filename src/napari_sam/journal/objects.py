@@ -63,6 +63,8 @@ class JournalEntry:
         The model's estimate of the IoU.
     prompts : tuple of str
         The kinds of prompts that were given, such as ("point", "box").
+    shaping : dict
+        What became of the mask that the model gave, as `napari_sam.inference.shaping.MaskShaping.to_dict` says it.
     calibration : dict
         Names, spacing and units of the axes, where the journal has them.
     changes : tuple of (int, dict) or None
@@ -91,6 +93,7 @@ class JournalEntry:
     erased: bool
     score: float | None
     prompts: tuple[str, ...]
+    shaping: Mapping[str, Any]
     calibration: Mapping[str, Any]
     changes: tuple[tuple[int, Mapping[str, Any]], ...] | None = None
     exact: bool = False
@@ -178,6 +181,7 @@ def _entry(record: Mapping[str, Any], *, erased: bool) -> JournalEntry:
         erased=erased,
         score=None if record.get("score") is None else float(record["score"]),
         prompts=tuple(str(prompt["type"]) for prompt in said.get("prompts", ())),
+        shaping=dict(record.get("shaping") or {}),
         calibration=dict(record.get("calibration") or {}),
         changes=None if changes is None else tuple(_change(change, mask) for change in changes),
         exact=identity is not None,

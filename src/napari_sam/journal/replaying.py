@@ -11,6 +11,7 @@ import numpy as np
 from napari_sam.errors import InputError
 from napari_sam.inference.refinement import PreviousMask
 from napari_sam.inference.request import PlaneRequest
+from napari_sam.inference.shaping import MaskShaping
 from napari_sam.masks import BoxedMask, decode_boxed
 from napari_sam.planes.source import PlaneIndex, PlaneSource
 from napari_sam.progress import no_progress
@@ -162,6 +163,9 @@ def with_settings(request: PlaneRequest, asked: Any) -> PlaneRequest:
     for field in fields(request):
         default, said = getattr(request, field.name), asked.get(field.name)
         if isinstance(said, dict) and is_dataclass(default) and field.name not in ("source", "prompts", "previous"):
+            if isinstance(default, MaskShaping):
+                request = replace(request, shaping=MaskShaping.from_dict(said))
+                continue
             known = {one.name for one in fields(default)}
             changed = {key: value for key, value in said.items() if key in known}
             request = replace(request, **{field.name: replace(default, **changed)})  # type: ignore[type-var, arg-type]  # instances
@@ -171,7 +175,7 @@ def with_settings(request: PlaneRequest, asked: Any) -> PlaneRequest:
 def _previous(answer: PlaneAnswer, choice: int) -> PreviousMask | None:
     if choice >= len(answer.found):
         return None
-    return PreviousMask.of(answer.found[choice], answer.pictures[choice])
+    return PreviousMask.of(answer.found[choice], answer.pictures[choice], prompts=answer.request.prompts)
 
 
 def _write(plane: NDArray[np.uint32], candidate: Candidate, label: int, *, only_empty: bool) -> None:

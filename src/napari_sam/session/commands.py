@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from napari_sam.session import messages
+from napari_sam.session.candidates.shaping import ShapingCommands
 from napari_sam.session.everything.commands import EverythingCommands
 from napari_sam.session.objects.editing.commands import ObjectCommands
 from napari_sam.session.objects.recording import WriteOrder
@@ -315,6 +316,11 @@ class SessionCommands:
             if image is not None:
                 self._components.targets.fit_layer(layer, image)
                 self._context.say(messages.fitted(layer.name, image.name))
+
+
+def shaping_commands(context: CommandContext, components: Components) -> ShapingCommands:
+    """Make the commands for what becomes of masks out of the components of a session."""
+    return ShapingCommands(context, components.live, components.settings, components.targets.takes)
 
 
 def everything_commands(context: CommandContext, components: Components) -> EverythingCommands:

@@ -286,6 +286,7 @@ class Reactions:
             connect("settings", signal, self._on_settings_model)
         for signal in (settings.only_empty, settings.write_policy, settings.protected_ids):
             connect("settings", signal, self._on_settings_policy)
+        connect("settings", settings.shaping, self._on_settings_shaping)
         connect("settings", settings.hover, publisher.publish)
         connect("settings", settings.level, self._on_settings_level)
         connect("settings", settings.tempo, self._on_settings_tempo)
@@ -333,6 +334,11 @@ class Reactions:
 
     def _on_settings_level(self) -> None:
         self._components.live.show_level()
+        self._publisher.publish()
+
+    def _on_settings_shaping(self) -> None:
+        # The same prompts again, on the same plane: what was answered so far stays.
+        self._components.live.read_prompts()
         self._publisher.publish()
 
     def _on_settings_tempo(self) -> None:

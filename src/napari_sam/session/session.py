@@ -23,6 +23,7 @@ from napari_sam.session.commands import (
     object_commands,
     propagation_commands,
     recovery_commands,
+    shaping_commands,
     table_commands,
 )
 from napari_sam.session.components import Components
@@ -98,6 +99,8 @@ class Session(ChosenSettings):
         Which keys run the actions: ``keys.choose("accept", "A")``, ``keys.reset()``.
     settings : SessionSettings
         What the person chose; each is an attribute of the session, too.
+    shaping : ShapingCommands
+        What becomes of each mask before it is accepted: ``shaping.choose(grow=2)``, ``shaping.reset()``.
     stack : PropagationCommands
         Objects in stacks: ``stack.propagate()``, ``stack.next_weak_plane()``, ``stack.scores``.
     channels : ChannelMix
@@ -151,6 +154,7 @@ class Session(ChosenSettings):
         self.objects = object_commands(context, components)
         self.recovery = recovery_commands(context, components)
         self.table = table_commands(context, components)
+        self.shaping = shaping_commands(context, components)
         self._reactions = Reactions(components, self._listener, context, publisher, self._worker)
         self._listener.layers_changed.connect(self.events.layers_changed.emit)
         components.active.viewer_events.selection_lost.connect(self.events.selection_lost.emit)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar, cast, get_args, overload
 
 from psygnal import SignalGroupDescriptor
 
 from napari_sam.errors import InputError
 from napari_sam.inference.request import Region
+from napari_sam.inference.shaping import MaskShaping
 from napari_sam.propagation import DEFAULT_STRATEGY, STRATEGIES
 
 if TYPE_CHECKING:
@@ -121,6 +122,12 @@ def _strategy(strategy: Any) -> Any:
     return strategy
 
 
+def _shaping(shaping: Any) -> Any:
+    if not isinstance(shaping, MaskShaping):
+        raise InputError(f"The shaping of masks is a MaskShaping; got {type(shaping).__name__}.")
+    return shaping
+
+
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "hover": bool,
     "level": _level,
@@ -129,6 +136,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "prefetch": bool,
     "protected_ids": _ids,
     "region": _region,
+    "shaping": _shaping,
     "strategy": _strategy,
     "tempo": _tempo,
     "write_policy": _policy,
@@ -172,6 +180,8 @@ class SessionSettings:
         Which candidate of an ambiguous click is shown first. Accepting another one than the first changes it.
     hover : bool
         Whether the mask under the cursor is shown before it is clicked.
+    shaping : MaskShaping
+        What becomes of each mask before it is shown and accepted.
     events : psygnal.SignalGroup
         A signal for each of these, which carries the new value and the old one.
 
@@ -198,6 +208,7 @@ class SessionSettings:
     tempo: Tempo = "careful"
     level: Level = "best"
     hover: bool = False
+    shaping: MaskShaping = field(default_factory=MaskShaping)
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Checked before it is set: what is refused changes nothing, and nobody is told.

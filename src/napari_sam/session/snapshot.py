@@ -106,6 +106,8 @@ def resolve(components: Components, notice: Status | None) -> SessionState:
         # Undo also says, once, that older steps were let go.
         can_undo=objects.clicks > 0 or (history is not None and bool(history.done or undo or history.shortened)),
         can_redo=history is not None and bool(history.undone or redo),
+        shaping=settings.shaping,
+        shaped=None if answer is None or not answer.changes or live.selected < 0 else answer.changes[live.selected],
         stack=section,
         everything=everything,
         series=components.series.state,

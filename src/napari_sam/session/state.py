@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from napari_sam.automatic.proposals import ProposalFilter
+from napari_sam.inference.shaping import MaskChange, MaskShaping
 
 if TYPE_CHECKING:
     from napari_sam.datasets.image_series import ImageStatus
@@ -379,6 +380,10 @@ class SessionState:
         Accepted objects that are written as soon as their answers are there.
     can_accept, can_clear, can_clear_all, can_undo, can_redo : bool
         Which commands would do something.
+    shaping : MaskShaping
+        What becomes of each mask before it is shown and accepted.
+    shaped : MaskChange or None
+        How far the candidate in the preview was changed by that; None when there is none.
     stack : StackState
         What the Stack section shows.
     everything : EverythingState
@@ -416,6 +421,8 @@ class SessionState:
     can_clear_all: bool = False
     can_undo: bool = False
     can_redo: bool = False
+    shaping: MaskShaping = field(default_factory=MaskShaping)
+    shaped: MaskChange | None = None
     stack: StackState = field(default_factory=StackState)
     everything: EverythingState = field(default_factory=EverythingState)
     series: SeriesState = field(default_factory=SeriesState)

@@ -25,6 +25,7 @@ from napari_sam.widgets.panels.propagation_panel import PropagationPanel
 from napari_sam.widgets.panels.recovery.recovery_panel import RecoveryPanel
 from napari_sam.widgets.panels.series.series_panel import SeriesPanel
 from napari_sam.widgets.panels.settings.settings_panel import SettingsPanel
+from napari_sam.widgets.panels.shaping.cleanup_panel import CleanupPanel
 from napari_sam.widgets.panels.source_panel import SourcePanel
 from napari_sam.widgets.panels.status_panel import StatusPanel
 from napari_sam.widgets.panels.target_panel import TargetPanel
@@ -96,6 +97,7 @@ class SamDock(QWidget):
         self.candidates = CandidatesPanel(self.session, self.session.shown_candidate)
         self.target = TargetPanel(self.session)
         self.correct = CorrectPanel(self.session)
+        self.cleanup = CleanupPanel(self.session)
         self.stack = PropagationPanel(self.session)
         self.everything = EverythingPanel(self.session)
         self.series = SeriesPanel(self.session)
@@ -199,7 +201,7 @@ class SamDock(QWidget):
         column.setContentsMargins(6, 2, 6, 6)
         column.setSpacing(6)
         upper = (self.source, self.status, self.recovery, self.prompt, self.candidates, self.target, self.correct)
-        finding = (self.stack, self.everything, self.words)
+        finding = (self.cleanup, self.stack, self.everything, self.words)
         sections = (*finding, self.series, self.objects, self.settings, self.keys)
         for panel in (*upper, *sections):
             column.addWidget(panel)
@@ -244,6 +246,7 @@ class SamDock(QWidget):
         self.candidates.draw(state)
         self.target.draw(state)
         self.correct.draw(state)
+        self.cleanup.draw(state)
         self.stack.draw(state)
         self.everything.draw(state)
         self.words.draw(state)

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from napari_sam.commands.journal.choosing import (
 )
 from napari_sam.commands.journal.replay import make_backend, open_image, report_all, summarize, warn_of_differences
 from napari_sam.commands.options.shared import Debug, Device, JsonTable, LabelsOutput
+from napari_sam.errors import InputError
 
 if TYPE_CHECKING:
     from napari_sam.journal import JournalSummary
@@ -79,6 +81,7 @@ def show(journal: Which = None, as_json: JsonTable = False, debug: Debug = False
             score = "" if entry.score is None else f"{entry.score:.2f}"
             # What has no prompts of its own was carried here from another plane.
             words = "taken off" if entry.erased else ", ".join(_counted(entry.prompts)) or "carried"
+            words = "; ".join(filter(None, (words, _shaped(entry))))
             box = ", ".join(map(str, entry.box))
             names = [escape(row[key]) for key in ("image", "target", "plane")]
             table.add_row(str(entry.number), str(entry.label), *names, score, words, box)
@@ -198,9 +201,19 @@ def _row(entry: "JournalEntry") -> dict[str, Any]:
         "plane": entry.plane,
         "score": entry.score,
         "prompts": list(entry.prompts),
+        "shaping": dict(entry.shaping),
         "box": list(entry.box),
         "erased": entry.erased,
     }
+
+
+def _shaped(entry: "JournalEntry") -> str:
+    """Say what became of the mask that the model gave; what cannot be read is left out."""
+    from napari_sam.inference.shaping import MaskShaping
+
+    with suppress(InputError):
+        return MaskShaping.from_dict(entry.shaping).words()
+    return ""
 
 
 def _counted(prompts: tuple[str, ...]) -> list[str]:

@@ -160,7 +160,10 @@ class HoverPreview:
             return None
         point = PointPrompt((float(place[0]), float(place[1])))
         prompts = PromptSet((*self._live.reading.prompts, point))
-        return PlaneRequest(self._settings.model, self._settings.device, source, prompts, region=self._settings.region)
+        settings = self._settings
+        return PlaneRequest(
+            settings.model, settings.device, source, prompts, region=settings.region, shaping=settings.shaping
+        )
 
     def _on_answered(self, request: PlaneRequest, answer: PlaneAnswer | None) -> None:
         image, source = self._active.image, self._active.plane_source()

@@ -9,12 +9,13 @@ from psygnal import Signal
 
 from napari_sam.inference.refinement import PreviousMask, Refinement
 from napari_sam.inference.request import PlaneRequest, candidate_of
+from napari_sam.masks import BoxedMask
 from napari_sam.session.candidates.level import LevelMemory, first_shown
 from napari_sam.session.candidates.requests import PendingRequests
 from napari_sam.session.prompts.reader import PromptReading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable
 
     import numpy as np
     from numpy.typing import NDArray
@@ -64,7 +65,7 @@ class LivePrediction:
         self._prompts = prompts
         self._preview = preview
         self._refinement = Refinement()
-        self._asked: tuple[PromptSet, Hashable] | None = None
+        self._asked: PlaneRequest | None = None
         self._asks = False
         self._settings = settings
         self._requests = PendingRequests(
@@ -95,7 +96,8 @@ class LivePrediction:
     @property
     def is_answered(self) -> bool:
         """Whether the answer that is shown is one to the prompts as they are now."""
-        return self.answer is not None and self._asked == (self.answer.request.prompts, self.answer.request.context)
+        asked, answer = self._asked, self.answer
+        return asked is not None and answer is not None and asked.question == answer.request.question
 
     @property
     def is_waiting(self) -> bool:
@@ -122,8 +124,9 @@ class LivePrediction:
         answer = self.answer
         if answer is None or not 0 <= index < len(answer.candidates):
             return None
-        found = answer.found[index]
-        return answer.pictures[index].plane.rendered, candidate_of(found.mask, found.score)
+        candidate, picture = answer.candidates[index], answer.pictures[index]
+        boxed = BoxedMask(candidate.origin, candidate.mask, answer.request.source.view.shape)
+        return picture.plane.rendered, candidate_of(picture.crop.on_picture(boxed), candidate.score)
 
     @property
     def refinement(self) -> Refinement:
@@ -179,9 +182,16 @@ class LivePrediction:
         prompts = PromptReading().prompts if alone else self.reading.prompts
         request = replace(self.make_request(source, prompts), start=start)
         self._asks = request.asks
-        if (prompts, request.context) == self._asked:
+        asked, self._asked = self._asked, request
+        if asked is not None and asked.question == request.question:
             return
-        self._asked, self.skipped = (prompts, request.context), 0  # N was pressed for other prompts
+        # N was pressed for other prompts, unless only what becomes of the masks is another thing.
+        if asked is None or replace(request, shaping=asked.shaping).question != asked.question:
+            self.skipped = 0
+        elif not self.is_waiting and self.answer is not None and self.answer.candidates:
+            # Counted from the one that is shown first, so that the chosen one stays.
+            first = first_shown(self.answer, self._settings.level)
+            self.skipped = (self.selected - first) % len(self.answer.candidates)
         if not request.asks:
             self._requests.drop_requests("prompts")
             self._hide_preview()
@@ -206,6 +216,7 @@ class LivePrediction:
             prompts,
             region=self._settings.region,
             visible=self._active.visible_corners(source.view),
+            shaping=self._settings.shaping,
         )
 
     def pick_candidate(self, index: int) -> None:
@@ -299,7 +310,7 @@ class LivePrediction:
         self._preview.need_layer(image, request.source.view, self._prompts.layers.present)
         self._preview.show_candidate(answer.candidates[self.selected], image, answer.backdrops[self.selected])
         found, picture = answer.found[self.selected], answer.pictures[self.selected]
-        made = PreviousMask.of(found, picture, answer.rounds(self.selected))
+        made = PreviousMask.of(found, picture, answer.rounds(self.selected), request.prompts)
         self._refinement = self._refinement.answered(request.prompts, request.previous, made, request.context)
 
     def _hide_preview(self) -> None:

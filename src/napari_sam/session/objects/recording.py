@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam.inference.shaping import MaskShaping
 from napari_sam.journal import encode_mask
 from napari_sam.masks import BoxedMask
 from napari_sam.session import messages
@@ -236,6 +237,7 @@ def write_candidate(
         score=candidate.score,
         **_channels(answer.request.source),
         asked=describe_question(answer, index) | {"only_empty": order.only_empty, "replaces": replaced is not None},
+        **_shaping(answer.request.shaping),
     )
     tracked = (replaced or TrackedObject(writer.layer, written.label)).with_prompted(
         view.index, PlaneRecord.of(written, prompts)
@@ -247,6 +249,11 @@ def write_candidate(
 def _channels(source: PlaneSource) -> dict[str, Any]:
     """Name the images that the model saw together, where it saw several."""
     return {"channels": list(source.channels)} if source.channels else {}
+
+
+def _shaping(shaping: MaskShaping) -> dict[str, Any]:
+    """Say what became of the mask that the model gave; nothing where it stayed as it was."""
+    return {} if shaping.changes_nothing else {"shaping": shaping.to_dict()}
 
 
 def note_origin(tracked: TrackedObject | None, score: float = 1.0) -> None:
@@ -316,7 +323,9 @@ def describe_question(answer: PlaneAnswer, choice: int) -> dict[str, Any]:
     # What else belongs to a request, such as how masks are cleaned up, is plain values in a dataclass of its own.
     for field in fields(request):
         if is_dataclass(value := getattr(request, field.name)) and field.name not in _OWN_FIELDS:
-            asked[field.name] = asdict(value)  # type: ignore[arg-type]  # an instance, not a class
+            # Not all that shapes a mask is plain: labels to leave out are read from a layer.
+            plain = value.to_dict() if isinstance(value, MaskShaping) else asdict(value)  # type: ignore[arg-type]  # an instance
+            asked[field.name] = plain
     if (start := request.start) is not None:
         asked["start"] = encode_mask(start.mask.mask, start.mask.origin, start.mask.plane)
     return asked

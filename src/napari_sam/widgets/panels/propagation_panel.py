@@ -4,82 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_sam.propagation import STRATEGIES
 from napari_sam.widgets.controls.action_button import ActionButton, KeyTooltip
 from napari_sam.widgets.controls.collapsible import CollapsibleSection
-from napari_sam.widgets.controls.narrow import ButtonGrid, ComboRow, NarrowCombo, line_height
+from napari_sam.widgets.controls.narrow import ButtonGrid, ComboRow, NarrowCombo
+from napari_sam.widgets.controls.numbers.number_box import NumberBox
 from napari_sam.widgets.controls.score_strip import ScoreStrip
 from napari_sam.widgets.controls.wrapped_label import WrappedLabel
-from napari_sam.widgets.keyboard import focus_canvas
 
 if TYPE_CHECKING:
-    from qtpy.QtGui import QKeyEvent, QMouseEvent, QResizeEvent, QWheelEvent
-
     from napari_sam.session import Session
     from napari_sam.session.state import SessionState, StackState
 
-_DIGITS, _BUTTONS = 46, 40  # widths of a number and of the buttons beside it, logical pixels
 _COMMANDS = ("propagate", "cancel", "copy_prompts", "next_weak_plane")
 
 
-class PlaneBox(QSpinBox):
-    """The index of a plane. It has the keyboard while somebody types in it, and gives it back to the canvas."""
+class PlaneBox(NumberBox):
+    """The index of a plane."""
 
     def __init__(self, name: str) -> None:
-        super().__init__()
-        self.setAccessibleName(name)
-        self.setToolTip(f"{name} to go through")
-        self.setKeyboardTracking(False)  # a number counts when it is typed to its end
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setStyleSheet("QSpinBox { min-width: 0px; }")  # napari's asks for more than a narrow dock has
-
-    def show_range(self, value: int, low: int, high: int) -> None:
-        """Show a plane, and which others can be chosen; nothing is signalled to the outside."""
-        self.blockSignals(True)
-        self.setRange(low, high)
-        self.setValue(value)
-        self.blockSignals(False)
-
-    def sizeHint(self) -> QSize:
-        """Return room for some digits and the two buttons."""
-        return QSize(_DIGITS + _BUTTONS, line_height(self))
-
-    def minimumSizeHint(self) -> QSize:
-        """Return room for the digits."""
-        return QSize(_DIGITS, line_height(self))
-
-    def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Show the two buttons where there is room for them beside the digits."""
-        super().resizeEvent(event)
-        symbols = QSpinBox.ButtonSymbols
-        room = self.width() >= self.sizeHint().width()
-        self.setButtonSymbols(symbols.UpDownArrows if room else symbols.NoButtons)
-
-    def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Take the number with Enter, or go back to the last one with Escape; either is the end of typing."""
-        if event is None:
-            return
-        if event.key() == Qt.Key.Key_Escape and (field := self.lineEdit()) is not None:
-            field.setText(self.textFromValue(self.value()))
-        else:
-            super().keyPressEvent(event)
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Escape):
-            event.accept()  # or the window would have the canvas accept the mask
-            focus_canvas(self)
-
-    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
-        """Give the keyboard back after a click on one of the two buttons; the number itself is a widget of its own."""
-        super().mouseReleaseEvent(event)
-        focus_canvas(self)
-
-    def wheelEvent(self, event: QWheelEvent | None) -> None:
-        """Leave the wheel to the scroll area."""
-        if event is not None:
-            event.ignore()
+        super().__init__(name, f"{name} to go through")
 
 
 class PropagationPanel(CollapsibleSection):

@@ -1,0 +1,1 @@
+"""What becomes of a candidate before it is accepted."""
