@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from napari_sam.inference.refinement import PromptRound
 from napari_sam.inference.shaping import MaskShaping
+from napari_sam.masks import BoxedMask
 from napari_sam.planes import whole
 from napari_sam.prompts import PromptSet
 
@@ -199,6 +200,12 @@ class PlaneAnswer:
         if request.previous is not None and not earlier:
             return ()
         return (*earlier, PromptRound(request.prompts, choice, request.region, visible))
+
+    def on_picture(self, index: int) -> Candidate:
+        """Return a candidate, as it is shown on the plane, on the picture that it was found in."""
+        candidate, crop = self.candidates[index], self.pictures[index].crop
+        boxed = BoxedMask(candidate.origin, candidate.mask, self.request.source.view.shape)
+        return candidate_of(crop.on_picture(boxed), candidate.score)
 
     @property
     def digest(self) -> str:

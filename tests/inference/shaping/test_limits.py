@@ -122,7 +122,7 @@ def test_what_was_added():
 def test_branches_are_told_from_bodies():
     y, x = np.ogrid[:128, :128]
     disc = (y - 64) ** 2 + (x - 64) ** 2 <= 900
-    ellipse = (y - 64) ** 2 / 60**2 + (x - 64) ** 2 / 15**2 <= 1
+    ellipse = (y - 64) ** 2 / 30**2 + (x - 64) ** 2 / 15**2 <= 1
     cross = np.zeros((128, 128), bool)
     cross[62:66, 4:124] = cross[4:124, 62:66] = True
     assert slenderness(disc) < slenderness(ellipse) < BRANCHES < slenderness(cross)

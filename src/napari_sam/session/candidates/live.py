@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from napari_sam.inference.refinement import PreviousMask, Refinement
-from napari_sam.inference.request import PlaneRequest, candidate_of
-from napari_sam.masks import BoxedMask
+from napari_sam.inference.request import PlaneRequest
 from napari_sam.session.candidates.level import LevelMemory, first_shown
 from napari_sam.session.candidates.requests import PendingRequests
 from napari_sam.session.prompts.reader import PromptReading
@@ -124,9 +123,7 @@ class LivePrediction:
         answer = self.answer
         if answer is None or not 0 <= index < len(answer.candidates):
             return None
-        candidate, picture = answer.candidates[index], answer.pictures[index]
-        boxed = BoxedMask(candidate.origin, candidate.mask, answer.request.source.view.shape)
-        return picture.plane.rendered, candidate_of(picture.crop.on_picture(boxed), candidate.score)
+        return answer.pictures[index].plane.rendered, answer.on_picture(index)
 
     @property
     def refinement(self) -> Refinement:
