@@ -63,6 +63,13 @@ def first_shown(answer: PlaneAnswer, level: Level) -> int:
     return _levels(answer).get(level, 0)
 
 
+def skips_to(answer: PlaneAnswer | None, index: int, level: Level) -> int:
+    """Count how many candidates lie between the one that is shown first and a chosen one; 0 where there are none."""
+    if answer is None or index < 0:
+        return 0
+    return (index - first_shown(answer, level)) % len(answer.candidates)
+
+
 def level_of(answer: PlaneAnswer, index: int) -> Level | None:
     """Name the level of a candidate: "best" for the best one and those like it; None where it has none.
 

@@ -9,7 +9,7 @@ from psygnal import Signal
 
 from napari_sam.inference.refinement import PreviousMask, Refinement
 from napari_sam.inference.request import PlaneRequest
-from napari_sam.session.candidates.level import LevelMemory, first_shown
+from napari_sam.session.candidates.level import LevelMemory, first_shown, skips_to
 from napari_sam.session.candidates.requests import PendingRequests
 from napari_sam.session.prompts.reader import PromptReading
 
@@ -185,10 +185,8 @@ class LivePrediction:
         # N was pressed for other prompts, unless only what becomes of the masks is another thing.
         if asked is None or replace(request, shaping=asked.shaping).question != asked.question:
             self.skipped = 0
-        elif not self.is_waiting and self.answer is not None and self.answer.candidates:
-            # Counted from the one that is shown first, so that the chosen one stays.
-            first = first_shown(self.answer, self._settings.level)
-            self.skipped = (self.selected - first) % len(self.answer.candidates)
+        elif not self.is_waiting:
+            self.skipped = skips_to(self.answer, self.selected, self._settings.level)
         if not request.asks:
             self._requests.drop_requests("prompts")
             self._hide_preview()
