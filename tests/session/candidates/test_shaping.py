@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 
 import numpy as np
@@ -12,6 +11,7 @@ from session_scenery import DISCS, click
 from fake_engine import answer_number
 from napari_sam.errors import InputError
 from napari_sam.inference.shaping import MaskChange, MaskShaping, shape_mask
+from napari_sam.journal import read_journal
 from napari_sam.masks import BoxedMask
 
 
@@ -79,8 +79,7 @@ def test_unshaped_masks_say_nothing_of_it(asked):
 
 
 def records(session):
-    path = session._components.recorder.path
-    return [json.loads(line) for line in path.read_text().splitlines() if '"accepted"' in line]
+    return [record for record in read_journal(session._components.recorder.path) if record["kind"] == "accepted"]
 
 
 def test_an_accept_before_the_shaped_mask_is_there_writes_the_shaped_mask(asked, engine):
