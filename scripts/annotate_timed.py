@@ -3,7 +3,7 @@
 The image is the fluorescence sample, with the masks of its annotators (BBBC038v1, CC0) as the truth; ``--image`` and
 ``--labels`` take others. In a window, with mouse and key events sent to Qt as a person's would be, every object is
 clicked once in its middle: in careful tempo, each mask is looked at and accepted with Enter; in turbo, clicks follow
-each other as fast as the window takes them; in batch, all are clicked and then accepted together.
+each other as fast as the window takes them; in batch, all are clicked, then made by one key and accepted by another.
 
     scripts/on-screen.sh .venv/bin/python scripts/annotate_timed.py [--objects N] [--image FILE --labels FILE]
 
@@ -44,7 +44,7 @@ LABELS = Path(__file__).with_name("fluorescence_labels.png")
 WINDOW = (1320, 880)  # logical pixels; fits the virtual screen
 PATIENCE = 120.0  # seconds for the slowest step: loading the model on a busy machine
 MOST_GESTURES: dict[Tempo, float] = {"careful": 2.0, "turbo": 1.0}
-"""Gestures an object that a tempo promises, at most. In batch, one Enter is for all of them."""
+"""Gestures an object that a tempo promises, at most. In batch, two keys are for all of them."""
 SMALLEST = 30
 """Pixels; what is smaller is a crumb of a mask that the annotators left."""
 
@@ -140,6 +140,8 @@ def annotate(hands: Hands, targets: list[Target], tempo: Tempo) -> Result:
             if session.state.candidates:
                 hands.press("clear")
     if tempo == "batch":
+        hands.press("make_all")
+        hands.wait(lambda: session.state.everything.picking and not session.state.everything.running)
         hands.press("accept")
     hands.wait(lambda: session.state.waiting == 0 and session.state.status.kind != "working")
     seconds = time.perf_counter() - start
