@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from scipy import ndimage
 
 from napari_sam.errors import InputError
 
@@ -141,6 +140,8 @@ def deepest_pixel(mask: NDArray[np.bool_], *, closed: bool) -> tuple[int, int]:
     (int, int)
         Data pixels, (y, x); the first of several in the order of rows.
     """
+    from scipy import ndimage  # here: a third of a second, and most that know masks do not need it
+
     # A row of background around is all that depth depends on: an object is often a thousandth of its plane.
     rows, columns = box_slices(mask, 0 if closed else 1)
     part = mask[rows, columns]
@@ -174,6 +175,8 @@ def between(one: NDArray[np.bool_], other: NDArray[np.bool_], share: float) -> N
     numpy.ndarray, shape (H, W), bool
         Not empty.
     """
+    from scipy import ndimage  # here: a third of a second, and most that know masks do not need it
+
     centres = [np.array(ndimage.center_of_mass(mask)) for mask in (one, other)]
     centre = (1 - share) * centres[0] + share * centres[1]
     distances = [
@@ -188,6 +191,8 @@ def between(one: NDArray[np.bool_], other: NDArray[np.bool_], share: float) -> N
 
 def _signed_distance(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Distance to the outline, data pixels, positive inside."""
+    from scipy import ndimage  # here: a third of a second, and most that know masks do not need it
+
     # A border of background: a mask that fills the plane would have no outside to measure from.
     padded = np.pad(mask, 1)
     inside, outside = ndimage.distance_transform_edt(padded), ndimage.distance_transform_edt(~padded)

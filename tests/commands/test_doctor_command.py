@@ -139,7 +139,7 @@ from napari_sam.cli import app
 app(["--help"], standalone_mode=False)
 print(json.dumps([name.split(".")[1] for name in sys.modules if name.startswith("napari_sam.")]))
 """
-GROUND = ("errors", "files", "masks", "progress")
+GROUND = ("errors", "files", "masks", "polygons", "progress")
 
 
 def test_help_and_list_import_nothing_heavy():

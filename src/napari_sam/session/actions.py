@@ -459,7 +459,7 @@ _TABLE = (
         "series_skip",
         "Skip",
         "Leave this image of the series out, and open the next one.",
-        (),
+        ("Alt-PageDown",),
         lambda commands: commands.series.skip(),
         _has_series_image,
     ),

@@ -140,6 +140,8 @@ class Listener:
         with self._components.mute():
             # Mending, marking and deleting change the layer again, and are not the person's doing.
             components.prompts.mend_layers()
+            if getattr(event, "action", None) == ActionType.ADDED:
+                components.prompts.deselect_drawn()
             if components.active.view is not None:
                 components.prompts.note_new_points(components.active.view)
                 components.prompts.delete_spent(image, components.active.view)

@@ -194,3 +194,15 @@ def test_a_layer_of_an_earlier_version_gets_a_polarity(viewer, image, open_sessi
     assert session.shapes is shapes
     assert list(shapes.features["polarity"]) == ["positive"]
     assert len(session._components.live.reading.prompts.areas) == 1
+
+
+def test_what_was_drawn_to_its_end_has_no_handles(session):
+    session.use_tool("box")
+    session.shapes.add_rectangles(AROUND)
+    assert not session.shapes.selected_data  # napari selects it, and draws handles that hide a small object
+    session.shapes.mode = "select"
+    session.shapes.selected_data = {0}
+    session.shapes.data = [AROUND + 1]
+    session.shapes.selected_data = {0}
+    session.shapes.events.data(value=session.shapes.data, action="changed", data_indices=(0,), vertex_indices=((),))
+    assert session.shapes.selected_data == {0}  # whoever moves it keeps it

@@ -48,6 +48,10 @@ IDS = [
     "mark_checked",
     "mark_unsure",
     "next_unchecked",
+    "series_done",
+    "series_next",
+    "series_previous",
+    "series_skip",
     "cancel",
 ]
 

@@ -204,6 +204,12 @@ class PromptEditor:
             points.selected_data = there
         style_points(points)
 
+    def deselect_drawn(self) -> None:
+        """Take the handles off a shape that was drawn to its end: napari selects it, and they hide a small object."""
+        shapes = self.layers.shapes
+        if shapes is not None and shapes.selected_data and str(shapes.mode).startswith("add_"):
+            shapes.selected_data = set()
+
     def _read_drawn(self, image: Image, view: PlaneIndex) -> PromptReading:
         return self._all_drawn(image).on_plane(view, self._sliver_test(image))
 
