@@ -24,6 +24,7 @@ from napari_sam.session.labels.edit import join_edits
 from napari_sam.session.labels.pixels import redraw_levels
 from napari_sam.session.labels.undo_history import EarlierSteps
 from napari_sam.session.labels.writer import LabelWriter
+from napari_sam.session.viewing.feature_table import set_classes
 from napari_sam.session.viewing.plane_on_screen import find_view
 
 SOURCE = Path(napari_sam.__file__).parent
@@ -121,6 +122,15 @@ def test_a_shape_is_known_while_it_is_drawn_and_no_longer_when_napari_tells_that
     assert told == [None]
 
 
+def test_a_row_of_the_features_is_known_to_napari():
+    layer = Labels(np.full((2, 2), 7), features={"index": [5], "class": ["a"]})
+    layer.features.loc[1] = [7, "b"]
+    assert napari_private.note_feature_row(layer, 7, 1), (
+        "Labels._label_index is gone: to accept an object into a layer that has 100,000 takes 100 ms more"
+    )
+    assert layer.get_status((0, 0))["value"].endswith("class: b"), "Labels looks for rows of features elsewhere"
+
+
 def test_a_proxy_wraps_the_layer():
     layer = painted()
     proxy = PublicOnlyProxy(layer)
@@ -137,7 +147,7 @@ def test_a_proxy_wraps_the_layer():
 def without(monkeypatch):
     """Labels layers of a napari that has none of the names."""
     hidden = {"_undo_history", "_redo_history", "_reset_thumbnail_level_data", "_MaskedPaintAtom", "__wrapped__"}
-    hidden |= {"_is_creating", "_moving_value"}
+    hidden |= {"_is_creating", "_moving_value", "_label_index"}
 
     def look_up(thing, name, *default):
         return default[0] if name in hidden else getattr(thing, name, *default)
@@ -198,6 +208,13 @@ def test_levels_are_drawn_without_the_name(without):
     layer = pyramid()
     layer.data[0][4, 4] = 7
     redraw_levels(layer)
+
+
+def test_without_the_name_all_features_are_set(without):
+    layer = Labels(np.zeros((2, 2), int), features={"index": [5], "class": ["a"]})
+    set_classes(layer, {7: "b"})
+    assert layer.features["class"].tolist() == ["a", "b"]
+    assert layer._label_index == {5: 0, 7: 1}
 
 
 def test_without_the_names_nobody_draws(without):

@@ -63,18 +63,20 @@ class CommandContext:
         components = self._components
         # What the command before had to say is old news.
         self._publisher.notice = None
-        with self._components.mute():
-            try:
-                yield components.active.image
-            # Whatever napari or the disk raise: the status tells of it, and the session goes on.
-            except Exception as error:
-                components.live.fail(error)
-        self._connect_layers()
-        # What a command drew belongs to its own step, and is no drawing of the person's.
-        components.log.remember_drawing()
-        components.live.read_prompts()
-        if give_back:
-            self.give_back()
+        # Every layer that a command changes tells, and what comes of it all is made and drawn once.
+        with self._publisher.held():
+            with self._components.mute():
+                try:
+                    yield components.active.image
+                # Whatever napari or the disk raise: the status tells of it, and the session goes on.
+                except Exception as error:
+                    components.live.fail(error)
+            self._connect_layers()
+            # What a command drew belongs to its own step, and is no drawing of the person's.
+            components.log.remember_drawing()
+            components.live.read_prompts()
+            if give_back:
+                self.give_back()
         self._publisher.publish()
 
     def say(self, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from napari_sam.remote.addresses import is_address
@@ -12,7 +13,7 @@ from napari_sam.session.propagation import messages as propagation_messages
 from napari_sam.session.state import SessionState, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from napari_sam.session.components import Components
     from napari_sam.session.objects.tracked import TrackedObject
@@ -34,6 +35,7 @@ class StatePublisher:
         self._components = components
         self._emit = emit
         self._closed = False
+        self._held = 0
         self.state = SessionState(model=components.settings.model)
         """The newest state, as it was told."""
         self.notice: Status | None = None
@@ -47,9 +49,18 @@ class StatePublisher:
         """Let the status line say something; "" for nothing."""
         self.notice = Status("attention", text) if text else None
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Tell of nothing in between: who does this publishes at the end."""
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+
     def publish(self) -> None:
         """Make the state anew, and tell if it is another one."""
-        if self._closed:
+        if self._closed or self._held:
             return
         state = resolve(self._components, self.notice)
         # Asked for after every event, most of which change nothing that panels show.

@@ -11,9 +11,9 @@ from session_scenery import DISCS, accept, discs
 
 from napari_sam.regions import measure
 from napari_sam.session.labels import storage
-from napari_sam.session.table import counting
+from napari_sam.session.table import counting, rows
 from napari_sam.session.table.columns import COLUMNS
-from napari_sam.session.table.rows import pixel_measure
+from napari_sam.session.table.rows import ObjectRows, pixel_measure
 from napari_sam.session.viewing.feature_table import CLASS, REVIEWED, read_column
 
 PLANES = 6
@@ -51,9 +51,12 @@ def assert_is_right(session):
     """The table says of the pixels what counting them all says."""
     session.wait()
     data = session.target.data[0] if session.target.multiscale else session.target.data
-    known, rows = measure(np.asarray(data)), session.table.rows.regions
+    known, shown = measure(np.asarray(data)), session.table.rows
     for name in ("labels", "area", "low", "high"):
-        np.testing.assert_array_equal(getattr(rows, name), getattr(known, name))
+        np.testing.assert_array_equal(getattr(shown.regions, name), getattr(known, name))
+    afresh = ObjectRows.of(session.target, shown.regions, shown.axes, shown.planar)
+    for name in ("classes", "reviewed", "prompts", "scores"):
+        np.testing.assert_array_equal(getattr(shown, name), getattr(afresh, name))
 
 
 def texts(session, column):
@@ -136,6 +139,34 @@ def test_the_table_follows_whoever_paints(session, monkeypatch, at_once):
     layer.data = np.where(layer.data == 5, 6, 0)
     assert_is_right(session)
     assert session.table.labels == [6]
+
+
+def test_the_table_follows_what_is_noted(session):
+    session.table.classify([5], "a class with a long name")
+    assert_is_right(session)
+    accept(session, DISCS[1])
+    session.table.review("checked", [3, 10])
+    session.undo()
+    session.undo()
+    assert_is_right(session)
+    session.redo()
+    assert_is_right(session)
+    assert texts(session, "prompts")[-1] == "1 point"
+    assert texts(session, "class")[1] == "a class with a long name"
+    table = session.target.features
+    session.target.features = {"index": [5, 3], "class": ["b", "a"]}  # somebody else's
+    assert session.target.features is not table
+    assert_is_right(session)
+    assert texts(session, "class") == ["a", "b", "", ""]
+
+
+def test_of_one_object_only_its_own_notes_are_read(session, monkeypatch):
+    session.table.review("unsure", [5])  # makes the column
+    read = []
+    monkeypatch.setattr(rows, "read_column", lambda layer, column, ids: read.append(len(ids)) or [0] * len(ids))
+    session.table.review("checked", [3])
+    assert session.table.rows.reviewed.tolist() == ["0", "unsure", ""]
+    assert set(read) == {1}
 
 
 def test_only_the_box_of_a_change_is_read(session, monkeypatch):

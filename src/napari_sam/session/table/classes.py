@@ -115,6 +115,11 @@ class ClassLists:
         """Take a class off the list of a layer."""
         self.set(layer, [one for one in self.of(layer) if one.name != name])
 
+    def note_names(self, layer: Labels, names: Iterable[str]) -> None:
+        """Take note of classes that some objects of a layer got."""
+        if (known := self._noted.get(layer)) is not None:
+            self._noted[layer] = known[0], tuple(dict.fromkeys((*known[1], *filter(None, names))))
+
     def forget_names(self, layer: Labels) -> None:
         """Read anew which classes objects of a layer have, the next time that is asked for."""
         self._noted.pop(layer, None)

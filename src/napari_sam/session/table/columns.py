@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from napari_sam.files import write_whole
 
@@ -58,8 +59,8 @@ def _number(value: float) -> str:
 
 def _ranks(values: NDArray[Any]) -> NDArray[Any]:
     """Give words their places in the alphabet; "" comes last."""
-    ranks: NDArray[Any] = np.unique(np.where(values == "", "\U0010ffff", values), return_inverse=True)[1]
-    return ranks
+    ranks, words = pd.factorize(values.astype(object), sort=True)
+    return np.where(values == "", len(words), ranks)
 
 
 def _score_text(rows: ObjectRows, row: int) -> str:
@@ -90,7 +91,7 @@ _TABLE = (
         "reviewed",
         lambda _: "Reviewed",
         lambda rows, i: REVIEW_WORDS.get(str(rows.reviewed[i]), str(rows.reviewed[i])),
-        lambda rows: np.array([_review_rank(str(value)) for value in rows.reviewed]),
+        lambda rows: _review_ranks(rows.reviewed),
         "Whether you have checked it, or are unsure.",
     ),
     TableColumn(
@@ -129,8 +130,8 @@ COLUMNS = {column.id: column for column in _TABLE}
 """All columns by id, in the order of the table."""
 
 
-def _review_rank(value: str) -> int:
-    return _REVIEW_ORDER.index(value) if value in _REVIEW_ORDER else len(_REVIEW_ORDER)
+def _review_ranks(values: NDArray[Any]) -> NDArray[Any]:
+    return np.select([values == known for known in _REVIEW_ORDER], range(len(_REVIEW_ORDER)), len(_REVIEW_ORDER))
 
 
 def sort_rows(rows: ObjectRows, column: str, *, descending: bool, among: NDArray[np.intp]) -> NDArray[np.intp]:

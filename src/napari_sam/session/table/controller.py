@@ -16,6 +16,7 @@ from napari_sam.session.table.counting import ObjectCounter
 from napari_sam.session.table.filtering import find_rows
 from napari_sam.session.table.rows import ObjectRows
 from napari_sam.session.viewing.connections import Connections
+from napari_sam.session.viewing.feature_table import CLASS, noted_objects, read_column
 from napari_sam.session.viewing.plane_on_screen import axis_names, center_on
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class ObjectTable:
         self._opened = False
         self._revision = 0
         self._rows: tuple[int, ObjectRows] | None = None
+        # Of which objects the features changed since the rows were read; None for any.
+        self._noted: set[int] | None = None
         self._order: tuple[int, NDArray[np.intp]] | None = None
         self._sort = ("id", False)
         self._filter = ""
@@ -117,7 +120,7 @@ class ObjectTable:
         if layer is self._layer:
             return
         self._connections.release()
-        self._layer, self._picked = layer, None
+        self._layer, self._picked, self._rows = layer, None, None
         if layer is not None:
             self.lists.keep(layer)
             self._connections.connect("layer", layer.events.features, self._on_layer_features)
@@ -142,8 +145,12 @@ class ObjectTable:
         if self._rows is None or self._rows[0] != self._revision:
             view = self._active.view
             planar = (regions.ndim - 2, regions.ndim - 1) if view is None else view.axes
-            rows = ObjectRows.of(layer, regions, axis_names(self._viewer, image), planar)
-            self._rows = self._revision, rows
+            axes = axis_names(self._viewer, image)
+            if self._rows is None or self._noted is None:
+                rows = ObjectRows.of(layer, regions, axes, planar)
+            else:
+                rows = self._rows[1].updated(layer, regions, axes, planar, self._noted)
+            self._rows, self._noted = (self._revision, rows), set()
         return self._rows[1]
 
     @property
@@ -285,7 +292,14 @@ class ObjectTable:
     def _on_counter_changed(self) -> None:
         self._refresh()
 
-    def _on_layer_features(self) -> None:
+    def _on_layer_features(self, event: object) -> None:
+        objects = noted_objects(event)
+        if objects is None:
+            self._noted = None
+        elif self._noted is not None:
+            self._noted.update(objects)
+        if objects is not None and self._layer is not None:
+            self.lists.note_names(self._layer, read_column(self._layer, CLASS, objects))
         self._refresh()
 
     def _on_layer_selected_label(self) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from napari_sam.session.napari_private import note_feature_row
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -116,13 +118,12 @@ def note_objects(layer: Labels, notes: Mapping[int, Mapping[str, object]]) -> No
     table = layer.features
     columns = list(dict.fromkeys(column for values in notes.values() for column in values))
     ids = list(notes)
-    rows = _find_rows(table, ids)
-    if len(ids) < _FEW and (rows >= 0).all() and all(_takes_cells(table, column) for column in columns):
+    if len(ids) < _FEW and _add_rows(layer, ids) and all(_takes_cells(table, column) for column in columns):
         # In place: to set the features of 100,000 objects anew takes napari some 50 ms.
-        for row, values in zip(rows.tolist(), notes.values(), strict=True):
+        for row, values in zip(_find_rows(table, ids).tolist(), notes.values(), strict=True):
             for column, value in values.items():
                 table.iat[row, table.columns.get_loc(column)] = value
-        layer.events.features()
+        layer.events.features(objects=tuple(ids))
         return
     table = _with_rows(table, ids)
     rows = _find_rows(table, ids)
@@ -134,6 +135,18 @@ def note_objects(layer: Labels, notes: Mapping[int, Mapping[str, object]]) -> No
         # Plain objects: of columns of type "str", pandas checks every cell at every turn.
         table[column] = pd.Series(cells, index=table.index, dtype=cells.dtype)
     layer.features = table
+
+
+def noted_objects(event: object) -> tuple[int, ...] | None:
+    """Return the ids that `note_objects` wrote about; None where anybody else changed the features, or all of them.
+
+    Parameters
+    ----------
+    event : Event
+        Of ``layer.events.features``.
+    """
+    objects = getattr(event, "objects", None)
+    return objects if isinstance(objects, tuple) else None
 
 
 def read_column(layer: Labels, column: str, labels: Sequence[int] | NDArray[np.integer[Any]]) -> list[Any]:
@@ -160,6 +173,8 @@ def find_labels(layer: Labels, column: str, value: str) -> list[int]:
 
 _FEW = 256
 """Objects up to which cells are written one by one."""
+_FEW_ROWS = 16
+"""Objects up to which rows are added, or looked for, one by one."""
 
 
 def _find_rows(table: pd.DataFrame, labels: Sequence[int] | NDArray[np.integer[Any]]) -> NDArray[np.int64]:
@@ -167,12 +182,35 @@ def _find_rows(table: pd.DataFrame, labels: Sequence[int] | NDArray[np.integer[A
     wanted = np.asarray(labels, dtype=np.int64)
     if _INDEX not in table:
         return np.where(wanted < len(table), wanted, -1) if table.shape[1] else np.full(len(wanted), -1)
+    if len(wanted) <= _FEW_ROWS:
+        # Without a hash of all ids, which takes as long as everything else together.
+        there = table[_INDEX].to_numpy()
+        found = [np.flatnonzero(there == label) for label in wanted.tolist()]
+        return np.array([rows[-1] if len(rows) else -1 for rows in found], dtype=np.int64)
     ids = pd.Index(table[_INDEX])
     # Two rows of one id: the last one counts, as it does for napari.
     if ids.is_unique:
         return np.asarray(ids.get_indexer(wanted), dtype=np.int64)
     last = {label: row for row, label in enumerate(ids.tolist())}
     return np.array([last.get(label, -1) for label in wanted.tolist()], dtype=np.int64)
+
+
+def _add_rows(layer: Labels, labels: Sequence[int]) -> bool:
+    """Add rows to the table of a layer in place, for ids that have none; tell whether all have one now."""
+    table = layer.features
+    new = [label for label, row in zip(labels, _find_rows(table, labels).tolist(), strict=True) if row < 0]
+    if not new:
+        return True
+    # Columns of other types could not stay what they are beside a cell without a value.
+    can = _INDEX in table and all(column == _INDEX or _takes_none(table[column].dtype) for column in table)
+    if not can or len(new) > _FEW_ROWS:
+        return False
+    for label in sorted(new):
+        row = len(table)
+        if not note_feature_row(layer, label, row):
+            return False
+        table.loc[row] = [label if column == _INDEX else _BLANKS.get(column, np.nan) for column in table]
+    return True
 
 
 def _with_rows(table: pd.DataFrame, labels: Sequence[int]) -> pd.DataFrame:
@@ -206,6 +244,9 @@ def _takes_cells(table: pd.DataFrame, column: str) -> bool:
     if column not in table:
         return False
     kind = table[column].dtype
-    if not isinstance(_BLANKS[column], str):
-        return bool(kind == np.float64)
-    return isinstance(kind, pd.StringDtype) or kind == np.dtype(object)
+    return bool(kind == np.float64) == (not isinstance(_BLANKS[column], str)) and _takes_none(kind)
+
+
+def _takes_none(kind: Any) -> bool:
+    """Tell whether a column of a type may have cells without a value."""
+    return isinstance(kind, pd.StringDtype) or kind == np.dtype(object) or kind == np.float64
