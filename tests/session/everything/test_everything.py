@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+import zarr
 from found_objects import disc, proposal, these, two_discs
 from scipy import ndimage
 from session_scenery import DISCS, SHAPE, accept, click, discs
@@ -256,7 +257,7 @@ def test_prompts_stay(session, found):
 
 
 def test_ids_that_do_not_fit_are_refused_and_nothing_is_lost(session, found, viewer):
-    labels = np.zeros(SHAPE, np.uint8)
+    labels = zarr.zeros(SHAPE, dtype=np.uint8, store=zarr.storage.MemoryStore())  # not widened, as arrays in memory
     labels[0, 0] = 254
     session.target = viewer.add_labels(labels)
     found.append(two_discs)
@@ -265,7 +266,7 @@ def test_ids_that_do_not_fit_are_refused_and_nothing_is_lost(session, found, vie
     session.everything.accept()
     assert session.state.status.kind == "failed"
     assert section(session).shown == 2
-    assert np.count_nonzero(session.target.data) == 1
+    assert np.count_nonzero(np.asarray(session.target.data)) == 1
 
 
 # -- where ----------------------------------------------------------------------------------------

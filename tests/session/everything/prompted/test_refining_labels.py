@@ -7,6 +7,7 @@ import pytest
 from session_scenery import DISCS, SHAPE
 
 from napari_sam.journal import read_journal
+from napari_sam.journal.database import SUFFIX
 from napari_sam.session.everything.prompted import messages as prompted_messages
 
 IDS = (7, 300)
@@ -35,7 +36,7 @@ def refine(session, layer):
 
 
 def journal(home):
-    [path] = (home / "journal").iterdir()
+    [path] = (home / "journal").glob(f"*{SUFFIX}")
     return read_journal(path)
 
 

@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+import zarr
 from found_objects import disc, proposal
 from session_scenery import DISCS, SHAPE
 
@@ -325,7 +326,8 @@ def test_another_plane_meanwhile_changes_nothing(searched, viewer, before_write)
 
 
 def test_ids_that_do_not_fit_are_refused_and_nothing_is_lost(stack, viewer):
-    labels = np.zeros((3, *SHAPE), np.uint8)
+    # Not widened, as arrays in memory are.
+    labels = zarr.zeros((3, *SHAPE), dtype=np.uint8, store=zarr.storage.MemoryStore())
     labels[0, 0, 0] = 254
     stack.target = viewer.add_labels(labels)
     stack.everything.find("stack")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from object_scenery import LEFT, RIGHT, at, rough
 from session_scenery import DISCS, SHAPE, click, discs
 
+from napari_sam.journal import read_journal
 from napari_sam.masks import decode_mask
 from napari_sam.session.labels.storage import make_levels
 
@@ -20,8 +19,7 @@ def other(viewer, image):
 
 def journal(session):
     path = session._components.recorder.path
-    records = [] if path is None else [json.loads(line) for line in path.read_bytes().splitlines()]
-    return [record for record in records if "kind" in record]
+    return [] if path is None else read_journal(path)
 
 
 def stack_session(viewer, open_session, labels):
