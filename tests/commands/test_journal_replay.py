@@ -98,6 +98,66 @@ def test_the_same_model_gives_the_same_labels(run, worked, tmp_path):
     assert run("journal", "replay", other, "--allow-different").exit_code == 0
 
 
+def correct(path):
+    """Correct the objects of another tool as a person does, with masks cleaned up, and return ids and labels."""
+    viewer = ViewerModel()
+    viewer.add_image(scene(), name="cells", contrast_limits=(400, 5000), gamma=0.8)
+    theirs = np.zeros((3, 96, 100), np.uint16)
+    theirs[1, 14:30, 12:34], theirs[1, 58:90, 52:88], theirs[1, 22:30, 84:99] = 7, 9, 11
+    other = viewer.add_labels(theirs, name="from another tool")
+    session = Session(viewer)
+    try:
+        session.prefetch = False
+        viewer.dims.set_current_step(0, 1)
+        session.wait(300)
+        session.objects.pick(7, other)
+        session.wait(300)
+        points(session, 1, ((33, 30), True))
+        session.accept()
+        # Its prompts come back with it, and what it is now is what is corrected.
+        session.objects.pick(7, other)
+        session.wait(300)
+        session.shaping.choose(grow=1, threshold=-0.5, fill_holes=True, correction="on")
+        session.wait(300)
+        points(session, 1, ((40, 50), False))
+        session.accept()
+        session.shaping.reset()
+        session.objects.pick(9, other)
+        session.wait(300)
+        points(session, 1, ((60, 90), False))
+        session.accept()
+        # Others keep their pixels, those that the journal does not know of among them.
+        session.shaping.choose(smooth=1, grow=12, grey_range=(650, 9000))
+        points(session, 1, (CELLS[2], True))
+        session.accept()
+        # Each round has its own way of going on from the one before, and the labels of others are left out.
+        session.only_empty = False
+        session.shaping.reset()
+        session.shaping.exclude(other, "9")
+        points(session, 1, ((66, 34), True), ((50, 40), False))
+        session.shaping.choose(grow=8, correction="on")
+        points(session, 1, ((70, 44), True))
+        session.accept()
+        session.wait(300)
+        labels = np.array(other.data)
+    finally:
+        session.close()
+    return labels
+
+
+@pytest.mark.slow
+def test_what_began_with_a_mask_and_what_was_cleaned_up_comes_out_the_same(run, tmp_path, home):
+    path = tmp_path / "cells.tif"
+    tifffile.imwrite(path, scene(), photometric="minisblack", metadata={"axes": "ZYX"})
+    labels = correct(path)
+    out = tmp_path / "labels.tif"
+    result = run("journal", "replay", path, "-o", out)
+    assert result.exit_code == 0, result.output
+    assert "5 of 5 answers exact" in result.stdout and "taken over" not in result.stdout
+    labels[labels == 11] = 0  # nobody touched it: the journal does not know of it
+    assert np.array_equal(tifffile.imread(out), labels)
+
+
 def test_an_image_of_another_shape_is_refused(run, tmp_path, home):
     journal = Journal()
     mask = np.ones((4, 5), bool)

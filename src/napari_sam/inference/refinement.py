@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from napari_sam.inference.search import CropCandidate
+    from napari_sam.inference.shaping.settings import Correction
     from napari_sam.inference.starting import StartingMask
     from napari_sam.planes import Crop
     from napari_sam.planes.picture import CropPicture
@@ -39,12 +40,15 @@ class PromptRound:
         What the model looked at, a `napari_sam.inference.request.Region`.
     visible : ((float, float), (float, float)) or None
         Corners of the part of the plane that was on the screen, data pixels, (y, x).
+    correction : {"off", "on", "branches"}
+        Whether the answer went on from the one before it; all else that becomes of masks goes into no later question.
     """
 
     prompts: PromptSet
     choice: int
     region: str
     visible: tuple[tuple[float, float], tuple[float, float]] | None
+    correction: Correction = "off"
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,7 @@ class PlaneAnswer:
     def rounds(self, choice: int) -> tuple[PromptRound, ...]:
         """Return what was asked to come to a candidate, oldest first, this request last.
 
-        Nothing where it began with a mask that no question led to, such as that of an object that was picked.
+        Nothing where it began with an answer of which nobody kept what it came of.
         """
         request, visible = self.request, None
         if request.visible is not None:
@@ -199,7 +199,8 @@ class PlaneAnswer:
         earlier = () if request.previous is None else request.previous.rounds
         if request.previous is not None and not earlier:
             return ()
-        return (*earlier, PromptRound(request.prompts, choice, request.region, visible))
+        correction = request.shaping.correction
+        return (*earlier, PromptRound(request.prompts, choice, request.region, visible, correction))
 
     def on_picture(self, index: int) -> Candidate:
         """Return a candidate, as it is shown on the plane, on the picture that it was found in."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ from napari_sam.errors import InputError
 from napari_sam.inference.refinement import PreviousMask
 from napari_sam.inference.request import PlaneRequest
 from napari_sam.inference.shaping import MaskShaping
+from napari_sam.inference.starting import StartingMask
 from napari_sam.masks import BoxedMask, decode_boxed
 from napari_sam.planes.source import PlaneIndex, PlaneSource
 from napari_sam.progress import no_progress
@@ -44,7 +45,7 @@ class ReplayedEntry:
         The entry.
     iou : float or None
         How far the pixels that carry the object now agree with those that were recorded; None where the model was not
-        asked, because nobody prompted the entry: what was recorded was taken over.
+        asked, because nobody prompted the entry, or not all that it saw is at hand: what was recorded was taken over.
     exact : bool
         Whether they are the same.
     weights : bool
@@ -94,9 +95,7 @@ class Replay:
         """
         for entry in entries:
             progress(0.0)
-            # Several channels were blended from layers of the viewer, which the image alone does not hold.
-            again = entry.asked.get("rounds") and not entry.asked.get("channels")
-            yield self._repeat(entry, progress) if again else self._take_over(entry)
+            yield self._repeat(entry, progress) if can_ask(entry) else self._take_over(entry)
 
     def _repeat(self, entry: JournalEntry, progress: Progress) -> ReplayedEntry:
         """Ask the model, and write what it answers as it was written then."""
@@ -108,7 +107,8 @@ class Replay:
             plane[plane == entry.label] = 0
         # The same policy as then, on the labels as they are now.
         if candidate is not None and candidate.area:
-            _write(plane, candidate, entry.label, only_empty=bool(asked.get("only_empty", True)))
+            kept = decode_boxed(asked["kept"]) if asked.get("kept") else None
+            _write(plane, candidate, entry.label, kept, only_empty=bool(asked.get("only_empty", True)))
         found = BoxedMask.of(plane == entry.label)
         # What was recorded is the object in the box of the change, which is all of it.
         iou = found.iou(recorded)
@@ -129,6 +129,7 @@ class Replay:
     def _ask(self, entry: JournalEntry, progress: Progress) -> tuple[PlaneAnswer, int]:
         """Ask round after round: the answer that was chosen goes back with the next question."""
         source, model = self._source(entry), self._model or str(entry.asked.get("model") or "bundled")
+        start, shaping = _start(entry, source.view), self._shaping(entry)
         previous, answer, choice = None, None, 0
         for said in entry.asked["rounds"]:
             if answer is not None:
@@ -138,12 +139,30 @@ class Replay:
                 low, high = (np.array(corner, dtype=np.float64) for corner in said["visible"])
                 visible = low, high
             request = PlaneRequest(
-                model, self._device, source, prompts, previous, region=said.get("region", "object"), visible=visible
+                model,
+                self._device,
+                source,
+                prompts,
+                previous,
+                start,
+                region=said.get("region", "object"),
+                visible=visible,
+                shaping=replace(shaping, correction=said.get("correction", shaping.correction)),
             )
-            answer = self._asker.do(with_settings(request, entry.asked), progress)
+            answer = self._asker.do(request, progress)
         if answer is None:
             raise InputError(f"Entry {entry.number} says nothing of what was asked.")
         return answer, choice
+
+    def _shaping(self, entry: JournalEntry) -> MaskShaping:
+        """Return what became of the masks; labels to leave out are read as they are when the entry has its turn."""
+        shaping = MaskShaping.from_dict(entry.asked.get("shaping") or {})
+        if shaping.exclusion is None:
+            return shaping
+        return replace(shaping, exclusion=replace(shaping.exclusion, read=self._read_labels))
+
+    def _read_labels(self, view: PlaneIndex, start: tuple[int, int], shape: tuple[int, int]) -> NDArray[np.uint32]:
+        return self.labels[view.slices(start, shape)]
 
     def _source(self, entry: JournalEntry) -> PlaneSource:
         rows, columns = entry.axes
@@ -158,18 +177,20 @@ class Replay:
         return tuple(slice(None) if at is None else at for at in entry.index)
 
 
-def with_settings(request: PlaneRequest, asked: Any) -> PlaneRequest:
-    """Give a request what else was recorded of it: fields that hold plain values in a dataclass of their own."""
-    for field in fields(request):
-        default, said = getattr(request, field.name), asked.get(field.name)
-        if isinstance(said, dict) and is_dataclass(default) and field.name not in ("source", "prompts", "previous"):
-            if isinstance(default, MaskShaping):
-                request = replace(request, shaping=MaskShaping.from_dict(said))
-                continue
-            known = {one.name for one in fields(default)}
-            changed = {key: value for key, value in said.items() if key in known}
-            request = replace(request, **{field.name: replace(default, **changed)})  # type: ignore[type-var, arg-type]  # instances
-    return request
+def can_ask(entry: JournalEntry) -> bool:
+    """Tell whether the image and the journal hold all that the model was asked with."""
+    asked = entry.asked
+    # Several channels were blended from layers of the viewer, and so may labels to leave out be those of another layer.
+    excluded = ((asked.get("shaping") or {}).get("exclusion") or {}).get("layer", entry.target.layer)
+    return bool(asked.get("rounds")) and not asked.get("channels") and excluded == entry.target.layer
+
+
+def _start(entry: JournalEntry, view: PlaneIndex) -> StartingMask | None:
+    """Return the mask that a correction began with, and the prompts that it had come of."""
+    if (said := entry.asked.get("start")) is None:
+        return None
+    prompts = PromptSet.from_json(json.dumps(said["prompts"]))
+    return StartingMask(int(said["label"]), view, decode_boxed(said["mask"]), prompts)
 
 
 def _previous(answer: PlaneAnswer, choice: int) -> PreviousMask | None:
@@ -178,7 +199,11 @@ def _previous(answer: PlaneAnswer, choice: int) -> PreviousMask | None:
     return PreviousMask.of(answer.found[choice], answer.pictures[choice], prompts=answer.request.prompts)
 
 
-def _write(plane: NDArray[np.uint32], candidate: Candidate, label: int, *, only_empty: bool) -> None:
-    (top, left), (height, width) = candidate.origin, candidate.mask.shape
-    box = plane[top : top + height, left : left + width]
-    box[candidate.mask & (box == 0) if only_empty else candidate.mask] = label
+def _write(
+    plane: NDArray[np.uint32], candidate: Candidate, label: int, kept: BoxedMask | None, *, only_empty: bool
+) -> None:
+    """Write a candidate; `kept` are pixels that others kept then, whether the journal knows of those others or not."""
+    mine = BoxedMask(candidate.origin, candidate.mask, (plane.shape[0], plane.shape[1]))
+    pixels = mine.mask if kept is None else mine.mask & ~kept.whole()[mine.box]
+    box = plane[mine.box]
+    box[pixels & (box == 0) if only_empty else pixels] = label

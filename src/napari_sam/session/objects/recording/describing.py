@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam.inference.shaping import MaskShaping
 from napari_sam.journal import encode_mask
 from napari_sam.masks import BoxedMask
 from napari_sam.session.labels.edit import spread_values
@@ -17,13 +15,10 @@ from napari_sam.session.viewing.feature_table import CLASS, read_column
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
-    from napari_sam.inference.request import PlaneAnswer
+    from napari_sam.inference.request import Candidate, PlaneAnswer
     from napari_sam.planes.source import PlaneIndex
     from napari_sam.prompts import PromptSet
     from napari_sam.session.labels.edit import LabelEdit
-
-_OWN_FIELDS = frozenset({"source", "prompts", "previous", "start"})
-"""Fields of a request that are described in their own way."""
 
 
 def account(image: Image, view: PlaneIndex, written: LabelEdit, prompts: PromptSet, digest: str = "") -> dict[str, Any]:
@@ -60,25 +55,38 @@ def describe_question(answer: PlaneAnswer, choice: int) -> dict[str, Any]:
         "contrast_limits": None if limits is None else [float(limit) for limit in limits],
         "gamma": float(source.gamma),
         "spacing": [float(step) for step in source.view.spacing],
+        "shaping": request.shaping.to_dict(),
         "rounds": [
             {
                 "prompts": json.loads(one.prompts.to_json()),
                 "choice": one.choice,
                 "region": one.region,
                 "visible": one.visible,
+                "correction": one.correction,
             }
             for one in answer.rounds(choice)
         ],
     }
-    # What else belongs to a request, such as how masks are cleaned up, is plain values in a dataclass of its own.
-    for field in fields(request):
-        if is_dataclass(value := getattr(request, field.name)) and field.name not in _OWN_FIELDS:
-            # Not all that shapes a mask is plain: labels to leave out are read from a layer.
-            plain = value.to_dict() if isinstance(value, MaskShaping) else asdict(value)  # type: ignore[arg-type]  # an instance
-            asked[field.name] = plain
     if (start := request.start) is not None:
-        asked["start"] = encode_mask(start.mask.mask, start.mask.origin, start.mask.plane)
+        asked["start"] = {
+            "label": start.label,
+            "mask": encode_mask(start.mask.mask, start.mask.origin, start.mask.plane),
+            "prompts": json.loads(start.prompts.to_json()),
+        }
     return asked
+
+
+def describe_kept(candidate: Candidate, view: PlaneIndex, written: LabelEdit) -> dict[str, Any]:
+    """Say which pixels of a candidate other labels kept; nothing where it has all of them."""
+    # The edit's box holds that of the candidate, and where an older mask was emptied, more than that.
+    top, left = np.subtract(candidate.origin, written.origin)
+    height, width = candidate.mask.shape
+    kept = candidate.mask & ~written.drawn.array()[top : top + height, left : left + width]
+    if not kept.any():
+        return {}
+    cut = BoxedMask.of(kept)
+    origin = candidate.origin[0] + cut.origin[0], candidate.origin[1] + cut.origin[1]
+    return {"kept": encode_mask(cut.mask, origin, view.shape)}
 
 
 def describe(

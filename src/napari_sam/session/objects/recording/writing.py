@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 
 from napari_sam.session import messages
 from napari_sam.session.labels.pixels import label_mask
-from napari_sam.session.objects.recording.describing import account, describe_question, describe_treatment
+from napari_sam.session.objects.recording.describing import (
+    account,
+    describe_kept,
+    describe_question,
+    describe_treatment,
+)
 from napari_sam.session.objects.tracked import PlaneRecord, TrackedObject
 from napari_sam.session.viewing.feature_table import PROMPTS, SCORE, begin_objects, note_objects
 
@@ -111,7 +116,9 @@ def write_candidate(
         model=answer.request.model,
         score=candidate.score,
         **describe_treatment(answer),
-        asked=describe_question(answer, index) | {"only_empty": order.only_empty, "replaces": replaced is not None},
+        asked=describe_question(answer, index)
+        | {"only_empty": order.only_empty, "replaces": replaced is not None}
+        | describe_kept(candidate, view, written),
     )
     tracked = (replaced or TrackedObject(writer.layer, written.label)).with_prompted(
         view.index, PlaneRecord.of(written, prompts)
