@@ -219,14 +219,14 @@ def encode_mask(mask: NDArray[np.bool_], origin: tuple[int, int], shape: tuple[i
         starting with background.
     """
     height, width = shape
-    # A row of background above and below ends every run within its column.
-    padded = np.zeros((mask.shape[0] + 2, mask.shape[1]), dtype=np.int8)  # a difference of bools has no sign
-    padded[1:-1] = mask
-    change = np.diff(padded, axis=0).T  # column by column, as COCO has it
-    column, start = np.nonzero(change == 1)
-    _, stop = np.nonzero(change == -1)
-    first = (origin[1] + column) * height + origin[0]
-    begins, ends = first + start, first + stop
+    # Column by column, as COCO has it; a pixel of background above and below ends every run within its column.
+    padded = np.zeros((mask.shape[1], mask.shape[0] + 2), dtype=bool)
+    padded[:, 1:-1] = mask.T
+    flat = padded.ravel()
+    turns = np.flatnonzero(flat[1:] != flat[:-1])
+    column, row = np.divmod(turns, mask.shape[0] + 2)
+    place = (origin[1] + column) * height + origin[0] + row
+    begins, ends = place[0::2], place[1::2]
     # A run that reaches the bottom goes on at the top of the next column.
     joined = ends[:-1] == begins[1:]
     begins, ends = begins[np.r_[True, ~joined][: len(begins)]], ends[np.r_[~joined, True][: len(ends)]]

@@ -33,14 +33,14 @@ def test_a_mask_that_is_too_large_to_draw_is_drawn_smaller():
     plane = (50_000, 50_000)
     big = Candidate(0.9, 1, (5000, 6000), np.broadcast_to(np.True_, (30_000, 20_000)))
     drawn = PreviewArea.for_plane(plane).for_mask(big, plane)
-    assert drawn.step == 8 and max(drawn.shape) <= 4096
+    assert drawn.step == 15 and max(drawn.shape) <= 2048
     (rows, columns), mask = drawn.place_mask(big)
     assert (
         mask.all()
-        and abs(mask.shape[0] - 30_000 / 8) <= 1
+        and abs(mask.shape[0] - 30_000 / 15) <= 1
         and mask.shape == (rows.stop - rows.start, columns.stop - columns.start)
     )
-    assert drawn.start[0] + rows.start * 8 + 4 >= 5000 > drawn.start[0] + rows.start * 8 + 4 - 8
+    assert drawn.start[0] + rows.start * 15 + 7 >= 5000 > drawn.start[0] + rows.start * 15 + 7 - 15
 
 
 def test_the_preview_of_a_huge_plane_covers_the_surroundings_of_the_mask(image, open_session, disc, monkeypatch):

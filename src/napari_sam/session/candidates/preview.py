@@ -106,26 +106,42 @@ class CandidatePreview:
         if ink != self._ink:
             self._ink, layer.colormap = ink, _contour_colormap(ink)
         area = self._area.for_mask(candidate, view.shape)
+        if area != self._area:
+            self._cover_area(layer, view, area, candidate)
+            _place_layer(layer, image, view, area)
+            _set_contour(layer, area.contour_width(view.shape))
+            return
         # `clear_mask` may have taken it away.
         _set_contour(layer, area.contour_width(view.shape))
-        if area != self._area:
-            self._cover_area(layer, image, view, area)
         self._draw_mask(layer, view, candidate)
 
-    def _cover_area(self, layer: Labels, image: Image, view: PlaneIndex, area: PreviewArea) -> None:
-        """Cover another part of the plane, with nothing on it."""
-        self._area, self._shown = area, None
-        layer.data = with_other_axes(view, np.zeros(area.shape, dtype=np.uint8))
+    def _cover_area(self, layer: Labels, view: PlaneIndex, area: PreviewArea, candidate: Candidate | None) -> None:
+        """Cover another part of the plane, with a candidate on it, as yet without a contour; None: with nothing."""
+        self._area, self._shown = area, candidate
+        plane = np.zeros(area.shape, dtype=np.uint8)
+        if candidate is not None:
+            at, mask = area.place_mask(candidate)
+            plane[at] = mask
+        # Contours are what napari takes long to draw: once, at the end. It warns of those in 3D, even of none.
+        if candidate is not None or layer.ndim > 2:
+            _set_contour(layer, 0)
+        layer.data = with_other_axes(view, plane)
         layer.editable = False  # new data unlock a layer
-        _place_layer(layer, image, view, area)
 
     def clear_mask(self) -> None:
         """Show nothing."""
-        if self.layer is not None and self._view is not None and self._shown is not None:
-            if self.layer.ndim > 2:
-                # napari warns whenever it draws a layer with contours in 3D, even an empty one.
-                _set_contour(self.layer, 0)
-            self._draw_mask(self.layer, self._view, None)
+        layer, view, shown = self.layer, self._view, self._shown
+        if layer is None or view is None or shown is None:
+            return
+        corner = PreviewArea.for_plane(view.shape)
+        if self._area.shape != view.shape and shown.area > np.prod(corner.shape):
+            # A large area is slow to draw even with nothing in it; where the corner lies does not show.
+            self._cover_area(layer, view, corner, None)
+            return
+        if layer.ndim > 2:
+            # napari warns whenever it draws a layer with contours in 3D, even an empty one.
+            _set_contour(layer, 0)
+        self._draw_mask(layer, view, None)
 
     def _draw_mask(self, layer: Labels, view: PlaneIndex, candidate: Candidate | None) -> None:
         """Draw a candidate in place of the one that is shown; None: nothing."""

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 _WHOLE = 2**21
 """Planes of up to this many pixels are covered as a whole: napari draws 1448 x 1448 pixels in some 50 ms."""
-_SIDE = 2**12
-"""The longest side of an area on a larger plane, in its own pixels."""
+_SIDE = 2**11
+"""The longest side of an area on a larger plane, in its own pixels: no screen shows more of it at a time."""
 _GRID = 256
 """What areas are snapped to, so that masks of about one place share one of them."""
 _MARGIN = 32
@@ -80,4 +80,5 @@ class PreviewArea:
         """Return the width of a contour in pixels of the area: visible when all of the area is on screen."""
         if self.shape == plane:
             return 1 if max(plane) <= 512 else 2
-        return max(2, round(max(self.shape) / 256))
+        # napari's time grows with the square of the width.
+        return max(2, round(max(self.shape) / 512))

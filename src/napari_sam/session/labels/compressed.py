@@ -40,7 +40,7 @@ class CompressedArray:
     def of(cls, array: NDArray[Any]) -> CompressedArray:
         """Pack an array."""
         # An object on empty pixels is all zeros before, and all one label after.
-        if array.size and (array == array.flat[0]).all():
+        if array.size and (not any(array.strides) or (array == array.flat[0]).all()):
             return cls(array.shape, array.dtype, np.array(array.flat[0], array.dtype).tobytes(), True)
         plain = np.packbits(array) if array.dtype == bool else np.ascontiguousarray(array)
         return cls(array.shape, array.dtype, zlib.compress(plain.data, _LEVEL), False)
@@ -59,6 +59,23 @@ class CompressedArray:
             # Bits are packed into whole bytes: those beyond the last pixel are none.
             return np.unpackbits(plain, count=int(np.prod(self.shape))).view(bool).reshape(self.shape)
         return plain.view(self.dtype).reshape(self.shape)
+
+
+def values_at(block: NDArray[Any], pixels: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return what some pixels of a block hold, (n,), in C order; one value for all of them where it is the same.
+
+    That takes a third of the time and of the memory, and is so for most objects; at least one pixel must be given.
+    """
+    first = block[np.unravel_index(pixels.argmax(), pixels.shape)]
+    if ((block == first) | ~pixels).all():
+        return np.broadcast_to(first, np.count_nonzero(pixels))
+    values: NDArray[Any] = block[pixels]
+    return values
+
+
+def whole_slices(region: tuple[int | slice, ...]) -> tuple[slice, ...]:
+    """Return the index of a box as one that keeps all axes."""
+    return tuple(at if isinstance(at, slice) else slice(at, at + 1) for at in region)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

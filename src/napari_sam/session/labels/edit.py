@@ -80,13 +80,16 @@ class LabelEdit:
             return None
         pixels = self.change.pixels.array()
         # What else they hold, the person painted since: that is theirs.
-        found: NDArray[np.bool_] = pixels & (present == spread_values(pixels, values.array()))
+        found: NDArray[np.bool_] = pixels & (present == _spread(pixels, values))
         return found if found.any() else None
 
     def shows(self, values: CompressedArray) -> bool:
         """Tell whether all changed pixels hold certain values now."""
         present = self._read()
-        return present is not None and np.array_equal(present[self.change.pixels.array()], values.array())
+        if present is None:
+            return False
+        pixels = self.change.pixels.array()
+        return not (pixels & (present != _spread(pixels, values))).any()
 
     def _read(self) -> NDArray[Any] | None:
         """Read the box of the change; None where the layer has other axes now."""
@@ -181,6 +184,11 @@ def join_edits(earlier: LabelEdit | EditGroup | None, newest: LabelEdit) -> Edit
     return EditGroup((*earlier.parts, newest), step)
 
 
+def _spread(pixels: NDArray[np.bool_], values: CompressedArray) -> NDArray[Any]:
+    """Lay packed values out in their box, as `spread_values`; a single one where all are the same."""
+    return values.array()[:1] if values.uniform else spread_values(pixels, values.array())
+
+
 def spread_values(pixels: NDArray[np.bool_], values: NDArray[Any]) -> NDArray[Any]:
     """Lay the values of changed pixels out in their box, zero elsewhere."""
     laid = np.zeros(pixels.shape, dtype=values.dtype)
@@ -200,5 +208,5 @@ def _exchange(
                 before, after = (spread_values(pixels, values.array())[found] for values in (old, new))
                 changes.append(Change.of(part.change.region, found, before, after))
                 changed.append(part)
-                target.set_pixels(part.change.region, found, after)
+                target.set_pixels(changes[-1], found, after)
     return changed

@@ -10,7 +10,9 @@ import numpy as np
 from psygnal import Signal
 
 from napari_sam.session.labels import undo_history
+from napari_sam.session.labels.compressed import whole_slices
 from napari_sam.session.labels.pixels import full_resolution, redraw_levels, write_levels
+from napari_sam.session.napari_private import redraw_box
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,23 +96,24 @@ class EditableLayer:
         """Read a box; the array may share its memory with the layer."""
         return np.asarray(full_resolution(self.layer)[region])
 
-    def set_pixels(self, region: Region, pixels: NDArray[np.bool_], values: NDArray[Any]) -> list[Any] | None:
+    def set_pixels(self, change: Change, pixels: NDArray[np.bool_], values: NDArray[Any]) -> list[Any] | None:
         """Set pixels of a box as one undoable step.
 
         Parameters
         ----------
-        region : tuple of (int or slice)
-            The box.
+        change : Change
+            What changes, as napari's history is to keep it.
         pixels : numpy.ndarray, bool
-            Which of its pixels; one axis for each slice.
+            Which pixels of its box, unpacked; one axis for each slice.
         values : numpy.ndarray, shape (n,)
-            What they hold from now on, in C order.
+            What they hold from now on, unpacked, in C order.
 
         Returns
         -------
         list or None
             The step in napari's history; None where napari keeps none.
         """
+        region = change.region
         if self.layer.multiscale:
             # A copy: what is read may be the layer's own memory.
             block = np.array(self.read(region))
@@ -119,6 +122,21 @@ class EditableLayer:
             redraw_levels(self.layer)
             self.pixels_set.emit(region)
             return None
+        self._newest_step = None
+        # Of arrays in memory boxes are written quicker than lists of pixels, and what is shown is the same memory.
+        if type(self.layer.data) is not np.ndarray or not undo_history.record(self.layer, change):
+            self._set_listed(region, pixels, values)
+            return self._newest_step
+        box = self.layer.data[region]
+        if change.after.uniform:
+            np.copyto(box, values[0], where=pixels)
+        else:
+            box[pixels] = values
+        redraw_box(self.layer, whole_slices(region), pixels if change.after.uniform else None)
+        return self._newest_step
+
+    def _set_listed(self, region: Region, pixels: NDArray[np.bool_], values: NDArray[Any]) -> None:
+        """Let napari set pixels by their coordinates, which any kind of array takes."""
         coordinates = iter(np.nonzero(pixels))
         count = len(values)
         # 32 bits halve what napari's history keeps of every object, and are faster.
@@ -128,10 +146,8 @@ class EditableLayer:
             else np.full(count, at, dtype=np.int32)
             for at in region
         )
-        self._newest_step = None
         uniform = (values == values[0]).all()
         self.layer.data_setitem(index, values[0] if uniform else values)
-        return self._newest_step
 
     @property
     def newest_step(self) -> list[Any] | None:

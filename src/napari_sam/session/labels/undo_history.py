@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_sam.session.napari_private import paint_record, redo_steps, undo_steps
+from napari_sam.session.labels.compressed import whole_slices
+from napari_sam.session.napari_private import paint_record, record_change, redo_steps, undo_steps
 
 if TYPE_CHECKING:
     from collections import deque
@@ -38,8 +39,7 @@ class CompressedPaint(_PAINT_RECORD or tuple):  # type: ignore[misc]
     @classmethod
     def of(cls, change: Change) -> CompressedPaint:
         """Make napari's record of a change."""
-        box = tuple(at if isinstance(at, slice) else slice(at, at + 1) for at in change.region)
-        return cls(box, change.pixels, change.before, change.after)
+        return cls(whole_slices(change.region), change.pixels, change.before, change.after)
 
     @property
     def nbytes(self) -> int:
@@ -65,6 +65,11 @@ class CompressedPaint(_PAINT_RECORD or tuple):  # type: ignore[misc]
         return values
 
 
+def record(layer: Labels, change: Change) -> bool:
+    """Put a change into napari's history, compressed, before it is made; tell whether napari takes such records."""
+    return _PAINT_RECORD is not None and record_change(layer, CompressedPaint.of(change))
+
+
 def compress_step(step: list[Any] | None, changes: Sequence[Change]) -> None:
     """Put compressed records of changes in the place of napari's own, if a step consists of these.
 
@@ -77,7 +82,9 @@ def compress_step(step: list[Any] | None, changes: Sequence[Change]) -> None:
     """
     if _PAINT_RECORD is None or step is None or len(step) != len(changes):
         return
-    if all(len(record[1]) == change.before.shape[0] for record, change in zip(step, changes, strict=True)):
+    # What was recorded compressed is as it should be.
+    listed = [(each, change) for each, change in zip(step, changes, strict=True) if type(each) is not CompressedPaint]
+    if all(len(each[1]) == change.before.shape[0] for each, change in listed):
         # In place: napari's history and what was written both hold this list.
         step[:] = [CompressedPaint.of(change) for change in changes]
 

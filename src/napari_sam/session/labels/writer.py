@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_sam.errors import InputError
 from napari_sam.session import messages
-from napari_sam.session.labels.compressed import Change, CompressedArray
+from napari_sam.session.labels.compressed import Change, CompressedArray, values_at
 from napari_sam.session.labels.edit import LabelEdit
 from napari_sam.session.labels.editable_layer import EditableLayer
 from napari_sam.session.labels.max_label import MaxLabel
@@ -215,19 +215,19 @@ class LabelWriter:
         if replace:
             mask, origin = self._with_old(view, mask, origin, label)
         region = view.slices(origin, mask.shape)
-        # A copy: the layer changes below, and this is what undo brings back.
-        present = np.array(self._target.read(region))
-        after = np.array(present)
-        if replace:
-            # First: where only empty pixels are filled, those of the older mask count as empty.
-            after[present == label] = 0
-        after[mask & ~self._kept(after, only_empty=only_empty)] = label
-        changed = after != present
+        present = self._target.read(region)
+        old = present == label
+        # Where only empty pixels are filled, those that carry the label count as empty.
+        inside = mask & (~self._kept(present, only_empty=only_empty) | old)
+        carrying = inside if replace else inside | old
+        changed = carrying ^ old
         if not changed.any():
             return None
         if is_new:
             begin_objects(self.layer, [label], self.new_class())
-        return self._commit(region, changed, present, after, label, after == label)
+        given = present.dtype.type(label)
+        values = given * carrying[changed] if replace else np.broadcast_to(given, np.count_nonzero(changed))
+        return self._commit(region, changed, values_at(present, changed), values, label, carrying)
 
     def write_objects(
         self,
@@ -286,20 +286,20 @@ class LabelWriter:
             return None
         if offset is None and ids is None:
             begin_objects(self.layer, range(first, first + count), self.new_class())
-        return self._commit(region, changed, present, after, int(names.max())), first - 1
+        return self._commit(region, changed, present[changed], after[changed], int(names.max())), first - 1
 
     def _commit(
         self,
         region: tuple[int | slice, ...],
         changed: NDArray[np.bool_],
-        present: NDArray[np.integer[Any]],
+        before: NDArray[np.integer[Any]],
         after: NDArray[np.integer[Any]],
         label: int,
         carrying: NDArray[np.bool_] | None = None,
     ) -> LabelEdit:
         """Set the pixels of a box that changed, as one step; `carrying`: those that carry the label since."""
-        change = Change.of(region, changed, present[changed], after[changed])
-        step = self._target.set_pixels(region, changed, after[changed])
+        change = Change.of(region, changed, before, after)
+        step = self._target.set_pixels(change, changed, after)
         self._target.compress_step(step, [change])
         self._max_label.note_written(label)
         # Mostly one and the same: held once, it is counted once.

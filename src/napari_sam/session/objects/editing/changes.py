@@ -32,7 +32,9 @@ def deleted(data: Any, boxes: Mapping[PlaneIndex, Corners], label: int) -> Itera
     """
     for view, corners in boxes.items():
         before = read_box(data, view, corners)
-        yield PlaneRewrite(view, corners[:2], before, np.where(before == label, 0, before).astype(before.dtype))
+        after = before.copy()
+        np.copyto(after, 0, where=before == label)
+        yield PlaneRewrite(view, corners[:2], before, after)
 
 
 def merged(data: Any, boxes: Mapping[PlaneIndex, Corners], labels: Sequence[int]) -> Iterator[PlaneRewrite]:

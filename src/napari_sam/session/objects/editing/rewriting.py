@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_sam.masks import BoxedMask
 from napari_sam.prompts import PromptSet
-from napari_sam.session.labels.compressed import Change, CompressedArray
+from napari_sam.session.labels.compressed import Change, CompressedArray, values_at
 from napari_sam.session.labels.edit import EditGroup, LabelEdit
 from napari_sam.session.objects.recording import describe
 
@@ -101,22 +101,23 @@ def rewrite(
     """
     # Before anything changes: half a change is none.
     writer.make_room(max(labels))
-    wanted = [plane for plane in planes if plane.changed.any()]
+    wanted = [(plane, changed) for plane in planes if (changed := plane.changed).any()]
     if not wanted:
         return None
     target, edits = writer.target, []
     with target.one_step() as changes:
-        for plane in wanted:
-            region, changed = plane.view.slices(plane.origin, _shape(plane)), plane.changed
-            change = Change.of(region, changed, plane.before[changed], plane.after[changed])
+        for plane, changed in wanted:
+            region = plane.view.slices(plane.origin, _shape(plane))
+            values = values_at(plane.after, changed)
+            change = Change.of(region, changed, values_at(plane.before, changed), values)
             changes.append(change)
-            target.set_pixels(region, changed, plane.after[changed])
-            label = int(plane.after[changed].max()) or labels[0]
+            target.set_pixels(change, changed, values)
+            label = int(values.max()) or labels[0]
             drawn = CompressedArray.of(plane.after == label)
             edits.append(LabelEdit(target, label, change, drawn, target.shape, target.reference_data()))
     target.label_restored(max(labels))  # the next new object gets another id
     step = target.newest_step
-    entries, trouble = _record(image, writer, wanted, labels, recorder)
+    entries, trouble = _record(image, writer, [plane for plane, _ in wanted], labels, recorder)
     return Rewritten(EditGroup(tuple(edits), step), entries, len(wanted), trouble)
 
 
@@ -128,9 +129,10 @@ def _record(
     for plane in planes:
         # First what goes: ids that are written then lie on free pixels.
         for label in sorted(labels, key=lambda label: bool((plane.after == label).any())):
-            if not ((plane.before == label) != (plane.after == label)).any():
+            now = plane.after == label
+            if not ((plane.before == label) != now).any():
                 continue
-            cut = BoxedMask.of(plane.after == label)
+            cut = BoxedMask.of(now)
             place = BoxedMask(
                 (plane.origin[0] + cut.origin[0], plane.origin[1] + cut.origin[1]), cut.mask, plane.view.shape
             )
