@@ -94,6 +94,58 @@ def test_a_record_of_box_and_mask_is_undone_and_redone():
     assert layer.data[1, 3] == layer.data[2, 4] == 5, "Labels.redo replays _MaskedPaintAtom in another way"
 
 
+def test_a_change_is_recorded_as_napari_records_its_own():
+    layer, told = painted(), []
+    layer.undo()
+    layer.events.paint.connect(lambda event: told.append(event.value))
+    change = ("a", "change")
+    assert napari_private.record_change(layer, change), (
+        "Labels._save_history is gone: to accept an object of four million pixels takes half a second"
+    )
+    assert told == [[change]] and told[0] is napari_private.undo_steps(layer)[-1]
+    assert not napari_private.redo_steps(layer)  # as after a stroke
+    with layer.block_history():
+        napari_private.record_change(layer, change)
+        napari_private.record_change(layer, change)
+    assert len(told[1]) == 2 and len(told) == 2
+
+
+@pytest.mark.parametrize("contour", [0, 2])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (0, 2, 1)], ids=["planes", "other axis", "transposed"])
+@pytest.mark.parametrize("given", [False, True], ids=["box", "pixels"])
+def test_a_box_is_drawn_as_the_whole_plane_would_be(viewer, contour, order, given):
+    layer = viewer.add_labels(np.random.default_rng(0).integers(0, 3, (6, 20, 30)).astype(np.int32))
+    layer.contour = contour
+    viewer.dims.order = order
+    viewer.dims.set_point(range(3), (2, 8, 12))
+    boxes = []
+    layer.events.labels_update.connect(lambda event: boxes.append((event.data.shape, tuple(event.offset))))
+    box = [slice(1, 5), slice(6, 12), slice(10, 14)]
+    box[order[0]] = slice(at := (2, 8, 12)[order[0]], at + 1)
+    pixels = np.random.default_rng(1).random(layer.data[tuple(box)].shape) < 0.5
+    layer.data[tuple(box)][pixels] = 7
+    napari_private.redraw_box(layer, tuple(box), pixels if given else None)
+    drawn = layer._slice.image.view.copy()
+    assert len(boxes) == 1, "Labels._slice is gone or something else: the whole plane is drawn for every object"
+    assert contour or boxes[0] == (
+        tuple(box[axis].stop - box[axis].start for axis in order[1:]),
+        tuple(box[axis].start for axis in order[1:]),
+    )
+    layer.refresh()
+    np.testing.assert_array_equal(drawn, layer._slice.image.view)
+
+
+def test_a_box_of_another_plane_is_not_drawn(viewer):
+    layer, told = viewer.add_labels(np.zeros((6, 20, 30), np.int32)), []
+    layer.events.labels_update.connect(told.append)
+    viewer.dims.set_point(0, 2)
+    layer.data[4, 3:5, 3:5] = 1
+    napari_private.redraw_box(layer, (slice(4, 5), slice(3, 5), slice(3, 5)))
+    assert not told
+    viewer.dims.set_point(0, 4)
+    assert layer._slice.image.view.any()
+
+
 def test_the_coarsest_level_is_read_anew():
     layer = pyramid()
     assert callable(getattr(layer, "_reset_thumbnail_level_data", None)), (
@@ -147,7 +199,7 @@ def test_a_proxy_wraps_the_layer():
 def without(monkeypatch):
     """Labels layers of a napari that has none of the names."""
     hidden = {"_undo_history", "_redo_history", "_reset_thumbnail_level_data", "_MaskedPaintAtom", "__wrapped__"}
-    hidden |= {"_is_creating", "_moving_value", "_label_index"}
+    hidden |= {"_is_creating", "_moving_value", "_label_index", "_save_history", "_slice"}
 
     def look_up(thing, name, *default):
         return default[0] if name in hidden else getattr(thing, name, *default)
@@ -202,6 +254,23 @@ def test_without_the_record_changes_stay_as_napari_recorded_them(without):
     change = Change.of((slice(0, 20), slice(0, 30)), layer.data == 5, np.array([0, 0]), np.array([5, 5]))
     module.compress_step(step, [change])
     assert step == before
+
+
+def test_changes_go_through_public_names_where_none_can_be_recorded(without, viewer):
+    image = viewer.add_image(np.zeros((20, 30), np.uint8), contrast_limits=(0, 255))
+    layer = viewer.add_labels(np.zeros((20, 30), np.int32))
+    assert not napari_private.record_change(layer, ("a", "change")) and not layer._undo_history
+    LabelWriter(layer).write(find_view(viewer, image), np.ones((5, 5), bool), (2, 3), only_empty=True)
+    assert layer.data.sum() == 25 and layer._slice.image.view.any()
+    layer.undo()
+    assert not layer.data.any()
+
+
+def test_all_is_drawn_without_the_name(without, viewer):
+    layer = viewer.add_labels(np.zeros((20, 30), np.int32))
+    layer.data[2:4, 3:5] = 1
+    napari_private.redraw_box(layer, (slice(2, 4), slice(3, 5)))
+    assert layer._slice.image.view.any()
 
 
 def test_levels_are_drawn_without_the_name(without):

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari.layers import Labels, Shapes
     from numpy.typing import NDArray
 
@@ -85,13 +87,11 @@ def redraw_box(layer: Labels, box: tuple[slice, ...], pixels: NDArray[np.bool_] 
 
     Without it, and where napari does not show the memory of the data: that.
     """
-    shown, axes = getattr(layer, "_slice", None), getattr(getattr(layer, "_slice_input", None), "displayed", None)
-    raw, view = (getattr(getattr(shown, "image", None), name, None) for name in ("raw", "view"))
-    colours = getattr(layer, "_raw_to_displayed", None)
-    known = isinstance(raw, np.ndarray) and isinstance(view, np.ndarray) and axes is not None and callable(colours)
-    if not known or not layer.loaded or raw.ndim != len(axes) or not np.may_share_memory(raw, layer.data):
+    shown, colours = _shown(layer), getattr(layer, "_raw_to_displayed", None)
+    if shown is None or not callable(colours) or not np.may_share_memory(shown[0], layer.data):
         layer.refresh(extent=False)
         return
+    raw, view, axes = shown
     # A contour reaches one pixel beyond its object, and its width into those next to it.
     margin = layer.contour + 1 if layer.contour else 0
     at = tuple(
@@ -99,14 +99,15 @@ def redraw_box(layer: Labels, box: tuple[slice, ...], pixels: NDArray[np.bool_] 
         for axis, side in zip(axes, raw.shape, strict=True)
     )
     # Another plane of the stack may be on screen.
-    if np.may_share_memory(raw[at], layer.data[box]):
-        if pixels is None or margin or list(axes) != sorted(axes) or pixels.size != view[at].size:
-            view[at] = colours(raw, data_slice=at)
-        else:
-            part = pixels.reshape(view[at].shape)
-            first = tuple(slice(int(found), int(found) + 1) for found in np.unravel_index(part.argmax(), part.shape))
-            np.copyto(view[at], colours(raw[at], data_slice=first), where=part)
-        layer.events.labels_update(data=view[at], offset=[part.start for part in at])
+    if not np.may_share_memory(raw[at], layer.data[box]):
+        return
+    if pixels is None or margin or list(axes) != sorted(axes) or pixels.size != view[at].size:
+        view[at] = colours(raw, data_slice=at)
+    else:
+        part = pixels.reshape(view[at].shape)
+        first = tuple(slice(int(found), int(found) + 1) for found in np.unravel_index(part.argmax(), part.shape))
+        np.copyto(view[at], colours(raw[at], data_slice=first), where=part)
+    layer.events.labels_update(data=view[at], offset=[part.start for part in at])
 
 
 def forget_coarsest_level(layer: Labels) -> None:
@@ -165,3 +166,15 @@ def _steps(layer: Labels, name: str) -> deque[list[Any]]:
     steps = getattr(layer, name, None)
     # What napari keeps in another form would be read wrongly, so it counts as none.
     return steps if isinstance(steps, deque) else deque()
+
+
+def _shown(layer: Labels) -> tuple[NDArray[Any], NDArray[Any], Sequence[int]] | None:
+    """Return labels and colours of what is on screen, and the axes of the data there; None while that is not known."""
+    image = getattr(getattr(layer, "_slice", None), "image", None)
+    raw: Any = getattr(image, "raw", None)
+    view: Any = getattr(image, "view", None)
+    axes: Any = getattr(getattr(layer, "_slice_input", None), "displayed", None)
+    known = isinstance(raw, np.ndarray) and isinstance(view, np.ndarray) and axes is not None and layer.loaded
+    if not known or not raw.ndim == view.ndim == len(axes):
+        return None
+    return raw, view, axes

@@ -68,7 +68,8 @@ def values_at(block: NDArray[Any], pixels: NDArray[np.bool_]) -> NDArray[Any]:
     """
     first = block[np.unravel_index(pixels.argmax(), pixels.shape)]
     if ((block == first) | ~pixels).all():
-        return np.broadcast_to(first, np.count_nonzero(pixels))
+        same: NDArray[Any] = np.broadcast_to(first, int(np.count_nonzero(pixels)))
+        return same
     values: NDArray[Any] = block[pixels]
     return values
 

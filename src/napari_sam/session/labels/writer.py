@@ -226,7 +226,7 @@ class LabelWriter:
         if is_new:
             begin_objects(self.layer, [label], self.new_class())
         given = present.dtype.type(label)
-        values = given * carrying[changed] if replace else np.broadcast_to(given, np.count_nonzero(changed))
+        values = given * carrying[changed] if replace else np.broadcast_to(given, int(np.count_nonzero(changed)))
         return self._commit(region, changed, values_at(present, changed), values, label, carrying)
 
     def write_objects(
