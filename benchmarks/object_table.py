@@ -18,6 +18,7 @@ import pandas as pd
 from napari.components import ViewerModel
 
 from napari_sam.progress import no_progress
+from napari_sam.session.table.coloring import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,6 +117,23 @@ def count_and_sort(session: Session) -> None:
         tell(f'filtering by "{text}"', spent_ms(lambda text=text: (session.table.filter(text), session.state)))
 
 
+def color(session: Session) -> None:
+    """Show classes by colours, and change one; ids beyond those that can be told have none."""
+    target = session.target
+    target.data = np.where(target.data > LARGEST, 0, target.data)
+    session.wait()
+
+    def timed(name: str, do: Callable[[], object]) -> None:
+        took = spent_ms(do)
+        begun = time.thread_time()
+        session.wait()
+        tell(name, took + 1e3 * (time.thread_time() - begun))
+
+    timed("colours by class", session.table.color_by_class)
+    timed("class of an object, coloured by class", lambda: session.table.classify([7], "seven"))
+    timed("the layer's own colours", lambda: session.table.color_by_class(False))
+
+
 def main() -> None:
     """Measure, and print."""
     os.environ.setdefault("NAPARI_SAM_HOME", tempfile.mkdtemp())
@@ -142,6 +160,7 @@ def main() -> None:
     accept_some(session, target, "table closed", row=1)
     count_and_sort(session)
     accept_some(session, target, "table open", row=3)
+    color(session)
     session.close()
 
 

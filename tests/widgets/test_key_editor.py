@@ -116,3 +116,22 @@ def test_nothing_is_cut_in_a_narrow_dock(open_keys):
     give_key(desk, "accept", Qt.Key.Key_N)
     narrow(desk, 300)
     assert cut(desk) == []
+
+
+def test_the_keys_of_classes_are_one_line_until_one_is_changed(open_keys):
+    desk = open_keys()
+    keys = desk.dock.keys
+    (group,) = keys.groups.values()
+    assert group.text() == "Alt+1 … Alt+0"
+    assert not keys.buttons["class_3"].isVisible()
+    desk.press_button(group)
+    assert keys.buttons["class_3"].isVisible()
+    assert not group.isVisible()
+    give_key(desk, "class_3", Qt.Key.Key_F8, SHIFT)
+    assert keys.buttons["class_3"].text() == "Shift+F8"
+    desk.press_button(keys.reset_button)
+    assert group.isVisible()
+    assert not keys.buttons["class_3"].isVisible()
+    desk.session.keys.choose("class_0", "Shift-F8")
+    assert keys.buttons["class_0"].isVisible()
+    assert not group.isVisible()

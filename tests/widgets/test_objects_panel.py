@@ -182,6 +182,24 @@ def test_as_a_dock_of_its_own(open_desk, tmp_path):
     assert desk.session.state.table.count is None
 
 
+def test_coloured_by_class_and_back(open_desk):
+    desk = open_desk()
+    layer, box = desk.session.target, desk.dock.objects.by_class
+    own = layer.colormap
+    add_class(desk, "mitosis")
+    desk.session.table.classify([1], "mitosis")
+    QTest.mouseClick(box, LEFT_BUTTON, pos=QPoint(10, box.height() // 2))
+    desk.settle()
+    assert box.isChecked()
+    red, green, blue, _alpha = layer.get_color(1)
+    assert [round(255 * float(one)) for one in (red, green, blue)] == [0xE6, 0x9F, 0x00]
+    picture(desk, "by-class")
+    QTest.mouseClick(box, LEFT_BUTTON, pos=QPoint(10, box.height() // 2))
+    desk.settle()
+    assert not box.isChecked()
+    assert layer.colormap is own
+
+
 def test_what_is_deleted_leaves_the_table(open_desk):
     desk = open_desk()
     view, layer = desk.dock.objects.table.view, desk.session.target

@@ -294,6 +294,8 @@ class TableState:
         What the person typed.
     text : str
         What there is to say; "" when nothing.
+    by_class : bool
+        Whether the target has the colours of classes.
     """
 
     classes: tuple[ObjectClass, ...] = ()
@@ -306,6 +308,7 @@ class TableState:
     sort: tuple[str, bool] = ("id", False)
     filter: str = ""
     text: str = ""
+    by_class: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,10 +220,17 @@ class TableCommands:
                 self._note(image, NotesChange.make(layer, CLASS, dict.fromkeys(labels, new_name)))
                 self._table.forget_names()
 
+    def color_by_class(self, on: bool = True) -> None:
+        """Show the objects of the target in the colours of their classes; False gives it its own colours back."""
+        with self._context.command():
+            if not self._table.color_by_class(on=on):
+                self._context.say(table_messages.TOO_MANY_COLORS)
+
     def color_class(self, name: str, color: str) -> None:
         """Give a class another colour, "#rrggbb"."""
         with self._context.command(), self._told():
             self._table.lists.change(self._table.layer, name, color=color)
+            self._table.colors.update()
 
     def remove_class(self, name: str) -> None:
         """Take a class off the list; objects that have it have none then, as one step of undo."""

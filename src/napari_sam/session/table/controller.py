@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from psygnal import Signal
 
-from napari_sam.session.labels.pixels import full_resolution
 from napari_sam.session.state import TableState
 from napari_sam.session.table import messages as table_messages
 from napari_sam.session.table.classes import ClassLists
+from napari_sam.session.table.coloring import LARGEST, ClassColors
 from napari_sam.session.table.columns import sort_rows
 from napari_sam.session.table.counting import ObjectCounter
 from napari_sam.session.table.filtering import find_rows
 from napari_sam.session.table.rows import ObjectRows
+from napari_sam.session.table.visiting import go_to
 from napari_sam.session.viewing.connections import Connections
 from napari_sam.session.viewing.feature_table import CLASS, noted_objects, read_column
-from napari_sam.session.viewing.plane_on_screen import axis_names, center_on
+from napari_sam.session.viewing.plane_on_screen import axis_names
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam.inference.worker import Worker
-    from napari_sam.regions import RegionTable
     from napari_sam.session.labels.targets import TargetLayers
     from napari_sam.session.settings import SessionSettings
     from napari_sam.session.viewing.active_image import ActiveImage
@@ -79,6 +79,8 @@ class ObjectTable:
         self._picked: int | None = None
         self.lists = ClassLists()
         """The classes of each layer."""
+        self.colors = ClassColors(self.lists, worker, self.changed)
+        """The colours of classes, which the target has while that is wanted."""
         self.counter = ObjectCounter(worker)
         self._own.connect("counter", self.counter.changed, self._on_counter_changed)
         self._own.connect("settings", settings.events.object_class, self.changed.emit)
@@ -88,6 +90,7 @@ class ObjectTable:
         self._own.release()
         self._connections.release()
         self.counter.release()
+        self.colors.stop()
 
     # -- what is shown ----------------------------------------------------------------------------
 
@@ -119,6 +122,7 @@ class ObjectTable:
         layer = self.layer
         if layer is self._layer:
             return
+        colored = self.colors.is_on
         self._connections.release()
         self._layer, self._picked, self._rows = layer, None, None
         if layer is not None:
@@ -127,9 +131,23 @@ class ObjectTable:
             self._connections.connect("layer", layer.events.selected_label, self._on_layer_selected_label)
         if self._settings.object_class not in {one.name for one in self.lists.of(layer)}:
             self._settings.object_class = ""
+        if colored:
+            self.color_by_class(on=True)
         if self._opened:
             self._watch()
         self._refresh()
+
+    def color_by_class(self, *, on: bool) -> bool:
+        """Show the target in the colours of classes, or in its own; tell whether it has as few ids as can be told."""
+        image = self._active.image
+        writer = None if image is None or not on else self._targets.find_writer(image)
+        # Ids that are not counted yet are taken for few.
+        fits = writer is None or (writer.known_label or 1) - 1 <= LARGEST
+        if self._layer is not None and on and fits:
+            self.colors.start(self._layer)
+        else:
+            self.colors.stop()
+        return fits
 
     def _watch(self) -> None:
         image = self._active.image
@@ -188,6 +206,7 @@ class ObjectTable:
             sort=self._sort,
             filter=self._filter,
             text=self._words(rows),
+            by_class=self.colors.is_on,
         )
 
     def _words(self, rows: ObjectRows | None) -> str:
@@ -221,7 +240,7 @@ class ObjectTable:
             return False
         self._picked = label
         layer.selected_label = label
-        self._go_to(layer, table, row)
+        go_to(self._viewer, self._active, layer, table, row)
         self.changed.emit()
         return True
 
@@ -239,42 +258,6 @@ class ObjectTable:
         found = turned[wanted[turned]]
         found = found[labels[found] != self.picked]
         return int(labels[found[0]]) if len(found) else None
-
-    def _go_to(self, layer: Labels, table: RegionTable, row: int) -> None:
-        """Bring an object on screen: a plane that carries it, unless the one there does, and its middle."""
-        view = self._active.view
-        if view is None:
-            return
-        index = [None if axis in view.axes else int(view.index[axis] or 0) for axis in range(table.ndim)]
-        low, high = table.low[row], table.high[row]
-        if not self._carries(layer, table, row, index):
-            middle = np.round(table.center[row]).astype(int)
-            for axis in range(table.ndim):
-                if axis not in view.axes:
-                    index[axis] = int(np.clip(middle[axis], low[axis], high[axis] - 1))
-            self._active.go_to(tuple(self._nearest(layer, table, row, index)))
-        if (image := self._active.image) is not None:
-            center_on(self._viewer, image, table.center[row], index)
-
-    def _nearest(self, layer: Labels, table: RegionTable, row: int, index: list[int | None]) -> list[int | None]:
-        """Find a plane that carries an object: the middle one may lie in a gap."""
-        deep = [axis for axis, at in enumerate(index) if at is not None]
-        if len(deep) == 1:
-            (axis,) = deep
-            planes = range(int(table.low[row, axis]), int(table.high[row, axis]))
-            for place in sorted(planes, key=lambda at: abs(at - int(index[axis] or 0))):
-                index[axis] = place
-                if self._carries(layer, table, row, index):
-                    break
-        return index
-
-    def _carries(self, layer: Labels, table: RegionTable, row: int, index: list[int | None]) -> bool:
-        """Tell whether a plane carries an object; only the object's box is read."""
-        low, high = table.low[row], table.high[row]
-        if any(at is not None and not low[axis] <= at < high[axis] for axis, at in enumerate(index)):
-            return False
-        region = tuple(slice(int(low[axis]), int(high[axis])) if at is None else at for axis, at in enumerate(index))
-        return bool((np.asarray(full_resolution(layer)[region]) == table.labels[row]).any())
 
     # -- events -----------------------------------------------------------------------------------
 
@@ -300,6 +283,7 @@ class ObjectTable:
             self._noted.update(objects)
         if objects is not None and self._layer is not None:
             self.lists.note_names(self._layer, read_column(self._layer, CLASS, objects))
+        self.colors.update()
         self._refresh()
 
     def _on_layer_selected_label(self) -> None:

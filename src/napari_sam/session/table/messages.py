@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 NO_TARGET = "There are no objects yet: accept one, or choose a labels layer under Into."
 NOTHING_PICKED = "No object is chosen: click a row of the table, or accept an object."
+TOO_MANY_COLORS = "Classes can be shown by colours in layers with ids up to 65,534."
 ALL_REVIEWED = "Every object of the table was reviewed."
 
 

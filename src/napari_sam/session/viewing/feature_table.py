@@ -164,11 +164,24 @@ def read_column(layer: Labels, column: str, labels: Sequence[int] | NDArray[np.i
 
 def find_labels(layer: Labels, column: str, value: str) -> list[int]:
     """Return the ids of objects of which a column says a word, ascending."""
-    table = layer.features
-    if column not in table:
+    if column not in layer.features:
         return []
-    ids = table[_INDEX] if _INDEX in table else pd.Series(range(len(table)), index=table.index)
-    return sorted(ids[table[column] == value].tolist())
+    ids, values = _cells(layer, column)
+    return sorted(ids[values == value].tolist())
+
+
+def read_classes(layer: Labels) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return the ids of all objects of which the features say anything, and their classes, both of shape (n,)."""
+    if CLASS not in layer.features:
+        return np.zeros(0, np.int64), np.zeros(0, object)
+    return _cells(layer, CLASS)
+
+
+def _cells(layer: Labels, column: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return the ids of all rows, and what a column says of them."""
+    table = layer.features
+    ids = table[_INDEX].to_numpy(np.int64) if _INDEX in table else np.arange(len(table))
+    return ids, table[column].to_numpy(object)
 
 
 _FEW = 256

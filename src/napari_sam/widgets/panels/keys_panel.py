@@ -149,6 +149,10 @@ class KeysPanel(CollapsibleSection):
         self.reset_button = section_button("Reset all keys", "Bring all first keys back.", self._on_reset_clicked)
         self.help = WrappedLabel()
         self.help.show_text(_HELP)
+        self.groups: dict[str, QPushButton] = {}
+        """Buttons that stand for the keys of many actions in one line, until one of these is looked at or changed."""
+        self._rows: dict[str, tuple[QWidget, QWidget]] = {}
+        self._unfolded: set[str] = set()
         self._build()
         session.keys.changed.connect(self._on_keys_changed)
         self._on_keys_changed()
@@ -160,17 +164,52 @@ class KeysPanel(CollapsibleSection):
         grid.setVerticalSpacing(2)
         grid.setColumnStretch(0, 5)
         grid.setColumnStretch(1, 4)
-        for row, (name, button) in enumerate(self.buttons.items()):
-            action, what = self._session.actions[name], WrappedLabel()
-            what.show_text(action.title)
-            what.setToolTip(action.tooltip)
+        for name, button in self.buttons.items():
+            action = self._session.actions[name]
+            if action.group and action.group not in self.groups:
+                self.groups[action.group] = self._group_button(action.group)
+                self._add_row(grid, action.group, self.groups[action.group], action.group, action.tooltip)
             button.pressed_another.connect(partial(self._choose, name))
             button.reset_wanted.connect(partial(self._reset, name))
-            grid.addWidget(button, row, 0)
-            grid.addWidget(what, row, 1)
+            self._add_row(grid, name, button, action.title, action.tooltip)
         for widget in (self.help, self.reset_button):
             grid.addWidget(widget, grid.rowCount(), 0, 1, 2)
         self.addWidget(legend)
+
+    def _add_row(self, grid: QGridLayout, name: str, button: QPushButton, title: str, tooltip: str) -> None:
+        what, row = WrappedLabel(), len(self._rows)
+        what.show_text(title)
+        what.setToolTip(tooltip)
+        grid.addWidget(button, row, 0)
+        grid.addWidget(what, row, 1)
+        self._rows[name] = button, what
+
+    def _group_button(self, group: str) -> QPushButton:
+        """Make the button that stands for the keys of a group of actions."""
+        names = self._members(group)
+        first, last = (keys_text(self._session.keys.of(name)) for name in (names[0], names[-1]))
+        button = section_button(
+            f"{first} … {last}", "Click to choose these keys one by one.", partial(self._unfold, group)
+        )
+        button.setAccessibleName(f"Keys of {group}: {first} to {last}")
+        button.setStyleSheet("QPushButton { text-align: left; padding-left: 4px; }")
+        return button
+
+    def _members(self, group: str) -> list[str]:
+        return [action.id for action in self._session.actions.values() if action.group == group]
+
+    def _unfold(self, group: str) -> None:
+        self._unfolded.add(group)
+        self._show_groups()
+
+    def _show_groups(self) -> None:
+        """Show a group in one line, unless its keys are looked at one by one, or one of them was chosen."""
+        for group in self.groups:
+            names = self._members(group)
+            one_by_one = group in self._unfolded or any(self._session.keys.is_chosen(name) for name in names)
+            for name in (group, *names):
+                for widget in self._rows[name]:
+                    widget.setVisible(one_by_one is not (name == group))
 
     def _choose(self, name: str, key: str) -> None:
         title = self._session.actions[name].title
@@ -203,6 +242,7 @@ class KeysPanel(CollapsibleSection):
         return ""
 
     def _on_reset_clicked(self) -> None:
+        self._unfolded.clear()
         self._session.keys.reset()
         self.help.show_text(_HELP)
 
@@ -210,4 +250,5 @@ class KeysPanel(CollapsibleSection):
         keys = self._session.keys
         for name, button in self.buttons.items():
             button.show_keys(keys_text(keys.of(name)))
+        self._show_groups()
         self.reset_button.setEnabled(keys.is_chosen())

@@ -6,7 +6,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QDockWidget, QMainWindow, QVBoxLayout, QWidget
 
 from napari_sam.session.table.columns import COLUMNS
 from napari_sam.widgets.controls.collapsible import CollapsibleSection
@@ -67,6 +67,11 @@ class ObjectsPanel(CollapsibleSection):
         self.wide: WideTable | None = None
         """The table as a dock of its own; None while there is none."""
         self.classes = ClassList(session)
+        self.by_class = QCheckBox("Colour by class")
+        self.by_class.setToolTip("Show objects in the colours of their classes; off, in the layer's own colours again.")
+        self.by_class.setAccessibleName("Colour by class")
+        self.by_class.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.by_class.clicked.connect(session.table.color_by_class)
         self.open_wide = section_button(
             "Open as table", "Show all columns, in a dock at the bottom of the window.", self.show_wide
         )
@@ -76,6 +81,7 @@ class ObjectsPanel(CollapsibleSection):
         column.setContentsMargins(4, 0, 0, 4)
         column.setSpacing(6)
         column.addWidget(self.classes)
+        column.addWidget(self.by_class)
         column.addWidget(self.table)
         self.addWidget(section)
         self.toggled.connect(self._on_section_toggled)
@@ -83,6 +89,8 @@ class ObjectsPanel(CollapsibleSection):
     def draw(self, state: SessionState) -> None:
         """Show the classes, and the table where it is looked at."""
         self.classes.draw(state.table)
+        self.by_class.setChecked(state.table.by_class)
+        self.by_class.setEnabled(state.table.has_target)
         if self.isExpanded():
             self.table.draw(state)
         if self.wide is not None:
