@@ -108,6 +108,27 @@ def test_labels_are_made_anew(run, journal, out):
     assert np.array_equal(tifffile.imread(out), square(1, 1) * 1 + square(10, 10) * 2)
 
 
+def test_classes_and_marks_are_written_beside_the_labels(run, journal, out):
+    about = {"identity": {"source": "", "image": "i", "layer": "l"}}
+    journal.add(**record(square(1, 1), 1, **{"class": "mitosis"}), **about)
+    journal.add(**record(square(9, 9), 2), **about)
+    journal.add(**record(square(1, 20), 3), **about)
+    journal.add("withdrawn", of=2)  # counted from 0
+    noted = {"image": "cells", "shape": list(SHAPE), "target": "SAM labels", **about}
+    journal.add("noted", **noted, column="reviewed", values={"2": "checked", "3": "checked", "x": 7})
+    journal.add("noted", **noted, column="class", values={"2": "=debris"})
+    result = run("journal", "restore", "-o", out)
+    assert result.exit_code == 0, result.output
+    beside = out.with_suffix(".csv")
+    assert beside.read_text("utf-8") == "id,class,reviewed\n1,mitosis,\n2,=debris,checked\n"
+    assert str(beside) in result.stdout.replace("\n", "")
+    out.unlink()
+    result = run("journal", "restore", "-o", out)
+    assert result.exit_code != 0
+    assert "labels.csv exists" in " ".join(result.stderr.split())
+    assert not out.exists()
+
+
 def test_a_stack_is_written_as_one_with_its_spacing(run, journal, out):
     for z in (1, 2, 3):
         journal.add(**record(square(z, 1), 7, z=z, calibration=CALIBRATION))

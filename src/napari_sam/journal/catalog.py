@@ -158,12 +158,13 @@ def read_layer(path: Path, layer_id: str, session: str | None = None) -> tuple[l
         As `napari_sam.journal.read_lines`.
     """
     with reading_database(path) as connection:
-        reading = _layer_records(connection, layer_id, session)
+        reading = layer_records(connection, layer_id, session)
     found, strange = entries(reading.records)
     return [entry for entry in found if entry.id >= 0], reading.damaged + strange
 
 
-def _layer_records(connection: sqlite3.Connection, layer_id: str, session: str | None = None) -> JournalRecords:
+def layer_records(connection: sqlite3.Connection, layer_id: str, session: str | None = None) -> JournalRecords:
+    """Read the records of a labels layer, with those that it went on from; see `read_layer`."""
     last = "" if session is None else " AND records.session <= (SELECT id FROM sessions WHERE name = ?)"
     condition = (
         f"({_OF_LAYER} OR (records.kind IN ('withdrawn', 'restored') AND records.session IN"

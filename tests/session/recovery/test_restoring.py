@@ -13,6 +13,7 @@ from session_scenery import DISCS, SHAPE, accept, discs
 
 from napari_sam.journal.pixels import pixels_digest
 from napari_sam.session.recovery import messages
+from napari_sam.session.viewing.feature_table import CLASS, REVIEWED, read_column
 
 
 @pytest.fixture
@@ -58,6 +59,40 @@ def test_objects_come_back_with_their_ids_as_one_step(session, reopen):
     assert not again.target.data.any()
     again.redo()
     assert np.array_equal(again.target.data, before)
+
+
+def test_classes_and_marks_come_back_and_are_offered_the_next_time(session, reopen):
+    annotate(session)
+    session.table.classify([1, 2], "mitosis")
+    session.table.classify([2], "debris")
+    session.table.review("checked", [1])
+    session.undo()
+    session.redo()
+    session.table.classify([1], "wrong")
+    session.undo()
+    for _ in range(2):
+        _viewer, again = reopen(discs())
+        again.recovery.restore()
+        again.wait(60)
+        assert read_column(again.target, CLASS, [1, 2, 3]) == ["mitosis", "debris", ""]
+        assert read_column(again.target, REVIEWED, [1, 2]) == ["checked", ""]
+        assert [one.name for one in again.state.table.classes][:2] == ["mitosis", "debris"]
+
+
+def test_a_new_object_has_nothing_of_one_that_was_undone(session, reopen):
+    accept(session, DISCS[0])
+    session.table.review("checked", [1])
+    session.table.classify([1], "mitosis")
+    for _ in range(3):
+        session.undo()
+    session.clear()
+    accept(session, DISCS[1])
+    assert read_column(session.target, CLASS, [1]) == [""]
+    _viewer, again = reopen(discs())
+    again.recovery.restore()
+    again.wait(60)
+    assert again.target.data[DISCS[1]] == 1
+    assert read_column(again.target, CLASS, [1]) == read_column(again.target, REVIEWED, [1]) == [""]
 
 
 def test_what_was_restored_and_what_came_after_is_offered_the_next_time(session, reopen):

@@ -102,6 +102,7 @@ def restore(
     """Make the labels of an image anew from the recorded masks, in their order, less what was undone."""
     from napari_sam.io.outputs import require_output
     from napari_sam.io.stacks import check_output, write_stack_labels
+    from napari_sam.journal.notes import notes_path, read_notes, write_notes
     from napari_sam.journal.restoring import restore as restored
 
     with reported(debug):
@@ -109,12 +110,20 @@ def restore(
         # Before any work: a slip in the name shows at once.
         require_output(output, [found.path], replace=force, folder=True)
         chosen, damaged = choose_target(found, image, target)
+        layer_id, there = chosen[-1].target.layer_id, {entry.label for entry in chosen if not entry.erased}
+        notes = read_notes(found.path, layer_id, found.session) if layer_id else {}
+        notes, beside = {label: said for label, said in notes.items() if label in there}, notes_path(output)
+        if notes:
+            require_output(beside, [found.path], replace=force)
         made = restored(chosen, found.path)
         labels = made.labels
         check_output(output, labels)
         write_stack_labels(output, labels.data, labels)
         size = " x ".join(map(str, labels.shape))
         typer.echo(f"{output}: {count_objects(chosen)} of {chosen[0].target.words()}, {size} px, from {found.name}.")
+        if notes:
+            write_notes(beside, notes)
+            typer.echo(f"{beside}: what was said of {len(notes)} of them: classes, checked, unsure.")
         if made.renumbered:
             typer.echo(f"{made.renumbered} objects have another number, because theirs was taken twice.", err=True)
         tell_damage(damaged + made.damaged)

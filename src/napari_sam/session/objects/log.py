@@ -272,7 +272,7 @@ class ObjectLog:
         if (step := history.undo()) is None:
             shortened, history.shortened = history.shortened, False
             return messages.NO_OLDER_STEPS if shortened else ""
-        trouble = _take_back(step, self._recorder)
+        trouble = _take_back(image, step, self._recorder)
         self._prompts.restore_contents(step.before, image)
         self.accepted = None
         self._take_up(image, step, step.current_before)
@@ -285,7 +285,7 @@ class ObjectLog:
         """Do the step undone last again; return what the person should know."""
         if (step := self.history(image).redo()) is None:
             return ""
-        trouble = _do_again(step, self._recorder)
+        trouble = _do_again(image, step, self._recorder)
         self._prompts.restore_contents(step.after, image)
         self.accepted = None
         self._take_up(image, step, step.current_after)
@@ -321,7 +321,7 @@ class ObjectLog:
         return step
 
 
-def _take_back(step: HistoryStep, recorder: ObjectRecorder) -> str:
+def _take_back(image: Image, step: HistoryStep, recorder: ObjectRecorder) -> str:
     """Undo what a step wrote and noted; return what the person should know."""
     trouble = ""
     if step.written is not None:
@@ -330,11 +330,11 @@ def _take_back(step: HistoryStep, recorder: ObjectRecorder) -> str:
         trouble = recorder.add("withdrawn", of=_numbers(step))[1]
     if step.notes is not None:
         step.notes.undo()
-        trouble = recorder.add_notes(step.notes, step.notes.before)
+        trouble = recorder.add_notes(image, step.notes, step.notes.before)
     return trouble
 
 
-def _do_again(step: HistoryStep, recorder: ObjectRecorder) -> str:
+def _do_again(image: Image, step: HistoryStep, recorder: ObjectRecorder) -> str:
     """Redo what a step wrote and noted; return what the person should know."""
     trouble = ""
     if step.written is not None:
@@ -342,7 +342,7 @@ def _do_again(step: HistoryStep, recorder: ObjectRecorder) -> str:
         trouble = recorder.add("restored", of=_numbers(step))[1]
     if step.notes is not None:
         step.notes.redo()
-        trouble = recorder.add_notes(step.notes, step.notes.after)
+        trouble = recorder.add_notes(image, step.notes, step.notes.after)
     return trouble
 
 

@@ -200,6 +200,8 @@ class RecoveryController:
         if restorer is not self._restorer:
             return
         if tiles is None or restorer.taken_back:
+            if tiles is None:
+                restorer.write_notes()
             self._finish(restorer)
             return
         try:

@@ -8,9 +8,11 @@ import numpy as np
 
 from napari_sam.journal.catalog import id_ranges, read_layer
 from napari_sam.journal.composing import compose
+from napari_sam.journal.notes import COLUMNS, read_notes
 from napari_sam.planes.source import PlaneIndex
 from napari_sam.session.labels.pixels import full_resolution
 from napari_sam.session.objects.recording import describe_layer
+from napari_sam.session.viewing.feature_table import NotesChange, note_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam.journal.composing import Composition, PlaneCanvas
+    from napari_sam.journal.notes import Notes
     from napari_sam.progress import Progress
     from napari_sam.session.labels.edit import LabelEdit
     from napari_sam.session.labels.writer import LabelWriter
@@ -52,6 +55,7 @@ class LayerRestorer:
         self._composition: Composition | None = None
         self._planes: Iterator[PlaneCanvas] = iter(())
         self._unread = 0
+        self._notes: Notes = {}
         self.done = 0
         """Planes that were written."""
 
@@ -76,6 +80,9 @@ class LayerRestorer:
             entries, self._unread = read_layer(target.path, target.layer_id)
             progress(0.0)
             self._composition = compose(entries)
+            there = {entry.label for entry in entries if not entry.erased}
+            notes = read_notes(target.path, target.layer_id)
+            self._notes = {label: said for label, said in notes.items() if label in there}
             self._planes = self._composition.planes(full_resolution(self.writer.layer).__getitem__)
         progress(0.0)
         plane = next(self._planes, None)
@@ -104,6 +111,16 @@ class LayerRestorer:
                 self._keep(edit, entries)
                 entries = ()
         self.done += 1
+
+    def write_notes(self) -> None:
+        """Note the classes of the objects and what the person said of them, as they were, after the last plane."""
+        layer = self.writer.layer
+        note_objects(layer, self._notes)
+        for column in COLUMNS:
+            values = {label: said[column] for label, said in self._notes.items() if column in said}
+            if values:
+                # For the next time: the records that are gone on from are those of pixels only.
+                self._recorder.add_notes(self.image, NotesChange(layer, column, {}, values), values)
 
     def _keep(self, edit: LabelEdit, entries: tuple[int, ...]) -> None:
         if self._step is None:

@@ -277,7 +277,7 @@ class TableCommands:
         self._log.history(image).add(HistoryStep(drawn, drawn, notes=change))
         change.redo()
         self._log.accepted = None
-        if trouble := self._recorder.add_notes(change, change.after):
+        if trouble := self._recorder.add_notes(image, change, change.after):
             self._context.say(trouble)
 
     @contextmanager

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from napari_sam.session import messages
-from napari_sam.session.objects.recording.describing import account
+from napari_sam.session.objects.recording.describing import account, describe_layer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,18 +107,20 @@ class ObjectRecorder:
         if pixels:
             self._journal.note_pixels(str(image.unique_id), pixels)
 
-    def add_notes(self, change: NotesChange, values: Mapping[int, str]) -> str:
+    def add_notes(self, image: Image, change: NotesChange, values: Mapping[int, str]) -> str:
         """Record what the person said of objects; return what they should know.
 
         Parameters
         ----------
+        image : Image
+            The image.
         change : NotesChange
             Names the layer and the column.
         values : mapping from int to str
             What is there now, by id: that of before where the change was undone.
         """
         told = {str(label): value for label, value in values.items()}
-        return self.add("noted", target=change.layer.name, column=change.column, values=told)[1]
+        return self.add("noted", **describe_layer(image, change.layer), column=change.column, values=told)[1]
 
     def sync(self) -> None:
         """Bring what was noted to the disk, which takes too long for the owner's thread; safe on any."""
