@@ -102,7 +102,8 @@ def restore(
     """Make the labels of an image anew from the recorded masks, in their order, less what was undone."""
     from napari_sam.io.outputs import require_output
     from napari_sam.io.stacks import check_output, write_stack_labels
-    from napari_sam.journal.notes import notes_path, read_notes, write_notes
+    from napari_sam.journal.notes.files import notes_path, write_notes
+    from napari_sam.journal.notes.reading import read_notes
     from napari_sam.journal.restoring import restore as restored
 
     with reported(debug):

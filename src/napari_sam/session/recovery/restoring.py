@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_sam.journal.catalog import id_ranges, read_layer
 from napari_sam.journal.composing import compose
-from napari_sam.journal.notes import COLUMNS, read_notes
+from napari_sam.journal.notes.reading import COLUMNS, read_notes
 from napari_sam.planes.source import PlaneIndex
 from napari_sam.session.labels.pixels import full_resolution
 from napari_sam.session.objects.recording import describe_layer
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam.journal.composing import Composition, PlaneCanvas
-    from napari_sam.journal.notes import Notes
+    from napari_sam.journal.notes.reading import Notes
     from napari_sam.progress import Progress
     from napari_sam.session.labels.edit import LabelEdit
     from napari_sam.session.labels.writer import LabelWriter

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING, Any
 
-from napari_sam.files import write_whole
 from napari_sam.journal.catalog import layer_records
 from napari_sam.journal.reading import reading_database
 
@@ -66,24 +63,3 @@ def collect_notes(records: Iterable[Mapping[str, Any]]) -> Notes:
                 notes.setdefault(label, {})["class"] = kind
     kept = {label: {column: value for column, value in said.items() if value} for label, said in notes.items()}
     return {label: said for label, said in kept.items() if said}
-
-
-def notes_path(labels: Path) -> Path:
-    """Return where the notes of the objects of a labels file are: "labels.csv" beside "labels.tif"."""
-    name = labels.name.removesuffix(".gz")
-    return labels.with_name(name.rpartition(".")[0] or name).with_suffix(".csv")
-
-
-def write_notes(path: Path, notes: Notes) -> None:
-    """Write notes as text with commas, a line for each object.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-    """
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(("id", *COLUMNS))
-    writer.writerows([label, *(said.get(column, "") for column in COLUMNS)] for label, said in sorted(notes.items()))
-    write_whole(path, file.getvalue())
