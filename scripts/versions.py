@@ -28,13 +28,12 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 SMOKE = (
     "tests/session/test_napari_private.py",
     "tests/widgets/test_gestures.py::test_click_drag_accept_undo_and_box_wherever_the_image_lies[plain]",
-    "tests/widgets/test_gestures.py::test_the_buttons_accept_clear_undo_and_redo",
-    "tests/widgets/test_held_keys.py::test_next_candidate",
+    "tests/widgets/test_held_keys.py::test_next_candidate[as napari has it]",
     "tests/widgets/test_palette.py::test_every_action_is_a_command_of_napari_s",
     "tests/widgets/test_key_editor.py::test_a_new_key_is_shown_everywhere_and_works",
-    "tests/widgets/test_dock_reopening.py::test_the_dock_goes_on_where_it_was_closed",
 )
-"""What each version is tried with: private names, mouse, keys, palette, a choice of keys, a dock that opens again."""
+"""What each version is tried with. Opening a window takes most of the time, so there is one of each kind: private names
+of napari, a walk with the mouse from click to box, a held key, the command palette, and keys of one's choice."""
 
 
 def versions() -> list[Version]:

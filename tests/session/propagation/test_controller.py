@@ -113,7 +113,7 @@ def test_a_run_is_on_the_disk_when_it_ends_and_the_owners_thread_did_not_wait_fo
         os, "fsync", lambda descriptor: synced.append((os.fstat(descriptor).st_size, threading.current_thread()))
     )
     run(ready)
-    path = home / "journal" / "journal.sqlite"
+    path = home / "journal" / "journal.sqlite-wal"
     assert synced[-1][0] == path.stat().st_size
     assert threading.current_thread() not in [thread for _, thread in synced[1:]]  # the first one is the accepted plane
 
