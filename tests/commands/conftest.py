@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from napari_sam.batch.finding import forget_predictors
 from napari_sam.batch.matching.finders import forget_encoders
 from napari_sam.cli import app
-from napari_sam.geometry import stretched_frame
+from napari_sam.geometry import Frame, stretched_frame
 from napari_sam.predictor import Embedding, Prediction
 from napari_sam.prompts import MaskPrompt
 from napari_sam.prompts.model_prompts import model_prompts
@@ -47,6 +47,9 @@ class DiscPredictor:
         self.planes.append(image)
         progress(1.0)
         return Embedding(self.key(image), "weights", stretched_frame(image.shape, 64), (torch.zeros(1),))
+
+    def grid(self, plane: Plane) -> tuple[Frame, tuple[int, int]]:
+        return stretched_frame(plane.shape, 64), (4, 4)
 
     def key(self, plane: Plane) -> str:
         return f"disc {plane.digest}"

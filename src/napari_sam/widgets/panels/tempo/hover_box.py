@@ -25,7 +25,7 @@ class HoverBox(QCheckBox):
 
     def __init__(self, session: Session) -> None:
         action = session.actions["toggle_hover"]
-        super().__init__(action.title)
+        super().__init__("Hover")  # its whole name is wider than a narrow dock
         self._session = session
         KeyTooltip(self, session, action.id, f"{action.tooltip}\nKey: ")
         self.setAccessibleName("Preview under the cursor")
