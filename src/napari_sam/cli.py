@@ -21,6 +21,7 @@ from napari_sam.commands import (
     models,
     propagate,
     segment,
+    table,
     train,
 )
 
@@ -54,6 +55,7 @@ app.command()(segment.segment)
 app.command()(propagate.propagate)
 app.command()(everything.everything)
 app.command()(find.find)
+app.command()(table.table)
 app.command()(embed.embed)
 app.add_typer(cache.app, name="cache")
 app.add_typer(journal.app, name="journal")
