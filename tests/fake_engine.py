@@ -27,6 +27,7 @@ class FakeEngine:
             dense_views=4,
             predict_many=self._predict_many,
             mask_prompt=mask_prompt,
+            grid=lambda plane: (Frame(plane.shape, plane.shape, plane.shape), (4, 4)),
         )
         self.batches = []
         self.device_text = f"CPU ({device})"

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from napari_sam.model.protocol import Features, PromptableModel, PromptKind
     from napari_sam.model.text_projection import ClipSpace
     from napari_sam.progress import Progress
-    from napari_sam.prompts import MaskPrompt, Prompt
+    from napari_sam.prompts import MaskPrompt, PaintPrompt, Prompt
     from napari_sam.prompts.model_prompts import ModelPrompts
     from napari_sam.remote.encoder import RemoteEncoder
 
@@ -514,12 +514,23 @@ def _decoded(
     masks = (model.upscale(logits, frame) > 0).cpu().numpy()
     scores = decoded.scores.take_along_dim(order, 1).float().cpu().numpy()
     found = [Prediction(*parts) for parts in zip(masks, scores, logits.float().cpu().numpy(), strict=True)]
-    return [_without(prediction, one.excluded) for prediction, one in zip(found, taken, strict=True)]
+    return [
+        _painted(_without(prediction, one.excluded), one.paint) for prediction, one in zip(found, taken, strict=True)
+    ]
 
 
 def _without(found: Prediction, excluded: NDArray[np.bool_] | None) -> Prediction:
     """Take off every mask what the person said does not belong to the object, whatever the model says."""
     return found if excluded is None else replace(found, masks=found.masks & ~excluded)
+
+
+def _painted(found: Prediction, paint: PaintPrompt | None) -> Prediction:
+    """Lay what the person painted over every mask, whatever the model says."""
+    if paint is None:
+        return found
+    plane = found.masks.shape[1], found.masks.shape[2]
+    added, erased = (boxed.whole() for boxed in paint.on_plane(plane))
+    return replace(found, masks=(found.masks | added) & ~erased)
 
 
 def _dense(

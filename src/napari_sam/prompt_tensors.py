@@ -9,7 +9,7 @@ import torch
 
 from napari_sam.errors import InputError
 from napari_sam.model.protocol import PromptTensors
-from napari_sam.prompts import AreaPrompt, BoxPrompt, MaskPrompt, PointPrompt, ScribblePrompt, TextPrompt
+from napari_sam.prompts import AreaPrompt, BoxPrompt, MaskPrompt, PaintPrompt, PointPrompt, ScribblePrompt, TextPrompt
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -96,7 +96,7 @@ def require_answerable(
                         f"{logits_shape[0]} x {logits_shape[1]} here. "
                         "Use prediction.logits of the same model and plane."
                     )
-            case ScribblePrompt() | AreaPrompt():
+            case ScribblePrompt() | AreaPrompt() | PaintPrompt():
                 raise TypeError("no model takes what is drawn by hand as it is; see `model_prompts`")
             case TextPrompt():
                 require_kind("text", kinds, name)

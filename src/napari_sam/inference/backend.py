@@ -24,6 +24,7 @@ from napari_sam.inference.request import (
     Stage,
 )
 from napari_sam.inference.segmenter import segment_picture, segment_plane
+from napari_sam.inference.shaping.painting import with_paint
 from napari_sam.inference.start_answer import see_starting, with_start
 from napari_sam.planes import bounding_box
 from napari_sam.planes.picture import CropPicture
@@ -104,7 +105,7 @@ class InferenceBackend:
         if start is not None and start.answers(prompts):
             return _started(request, engine, start, reader)
         if start is not None and start.helps(prompts):
-            previous = previous or PreviousMask.of(*see_starting(engine, source, start, reader))
+            previous = previous or PreviousMask.of(*see_starting(engine, source, start, reader.see))
             prompts = with_start(engine, prompts, start)
         answer = segment_plane(
             engine,
@@ -225,10 +226,13 @@ class _KeptReader:
 
 def _started(request: PlaneRequest, engine: EngineLike, start: StartingMask, reader: _KeptReader) -> PlaneAnswer:
     """Answer with the mask that the object has."""
-    found, picture = see_starting(engine, request.source, start, reader)
-    candidate = Candidate(1.0, start.mask.area, start.mask.origin, start.mask.mask)
+    found, picture = see_starting(engine, request.source, start, reader.see)
+    paint = request.prompts.paint
+    mask = start.mask if paint is None else paint.over(start.mask)
+    candidate = Candidate(1.0, mask.area, mask.origin, mask.mask)
     backdrops = (_backdrop(picture.plane, found.mask),)
-    return PlaneAnswer(request, engine.device_text, engine.notice, (picture,), (candidate,), (found,), backdrops)
+    painted = with_paint(engine, found, picture, paint)
+    return PlaneAnswer(request, engine.device_text, engine.notice, (picture,), (candidate,), (painted,), backdrops)
 
 
 def _backdrop(plane: Plane, mask: NDArray[np.bool_]) -> float:

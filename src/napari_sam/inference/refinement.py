@@ -13,6 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_sam.prompts import MaskPrompt
 
 if TYPE_CHECKING:
@@ -99,10 +101,15 @@ class PreviousMask:
         prompts : PromptSet, optional
             What it answered.
         """
+        paint = None if prompts is None else prompts.paint
+        corners = [] if found.box is None else list(found.box)
+        if paint is not None and paint.adds:
+            around = paint.box(positive=True)
+            corners += [np.add(around.start, 0.5), np.subtract(around.stop, 0.5)]
         box = None
-        if found.box is not None:
+        if corners:
             # Plain numbers: these records are compared by value, and arrays do not give one truth.
-            (top, left), (bottom, right) = (corner.tolist() for corner in found.box)
+            (top, left), (bottom, right) = np.min(corners, axis=0).tolist(), np.max(corners, axis=0).tolist()
             box = (top, left), (bottom, right)
         return cls(MaskPrompt(found.logits), found.crop, picture.digest, box, rounds, prompts)
 
@@ -145,15 +152,20 @@ class Refinement:
         """Return the earlier answer to give with these prompts, or None.
 
         Prompts that were answered before, as after an undo, get what they got then, and so the same answer again.
-        Others get the newest answer to a part of themselves.
+        So do prompts that differ from those by what is painted alone: no model is asked about that, and the rest of its
+        answer is not to change. Others get the newest answer to a part of themselves.
         """
         if context != self.context:
             return None
         for step in self.steps:
             if step.prompts == prompts:
                 return step.given
-        wanted = set(prompts)
-        return next((step.made for step in reversed(self.steps) if wanted.issuperset(step.prompts)), None)
+        asked, newest_first = prompts.unpainted, list(reversed(self.steps))
+        for step in newest_first:
+            if step.prompts.unpainted == asked:
+                return step.given
+        wanted = set(asked)
+        return next((step.made for step in newest_first if wanted.issuperset(step.prompts.unpainted)), None)
 
     def answered(
         self, prompts: PromptSet, given: PreviousMask | None, made: PreviousMask, context: Hashable

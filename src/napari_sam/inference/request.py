@@ -143,6 +143,11 @@ class PlaneRequest:
         return source.view, source.look, self.model, self.device, self.region
 
     @property
+    def model_question(self) -> Hashable:
+        """Equal for requests that the model answers alike; what becomes of its masks then may be another thing."""
+        return self.prompts.unpainted, self.context
+
+    @property
     def question(self) -> Hashable:
         """Equal for requests that have the same answer, for one object.
 
@@ -167,7 +172,7 @@ class PlaneAnswer:
     candidates : tuple of Candidate
         Best first, on the plane; empty when only the plane was asked for.
     found : tuple of CropCandidate
-        The same candidates as the model gave them, on their pictures, with their logits.
+        The same candidates as the model gave them, on their pictures, with their logits, painted as the candidates are.
     backdrops : tuple of float
         Brightness of the picture around each candidate, 0 to 1.
     weights : str

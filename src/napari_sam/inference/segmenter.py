@@ -15,10 +15,14 @@ import numpy as np
 from napari_sam.inference.crop_choice import crop_for, planner_for
 from napari_sam.inference.logits import CropGrid, resampled
 from napari_sam.inference.refinement import PreviousMask
+from napari_sam.inference.request import Candidate
 from napari_sam.inference.search import search_object
-from napari_sam.inference.shaping import UNSHAPED
+from napari_sam.inference.shaping import UNSHAPED, MaskChange
 from napari_sam.inference.shaping.candidates import shape_candidate
 from napari_sam.inference.shaping.correction import added_kind, corrected, is_wanted
+from napari_sam.inference.shaping.painting import painted_mask, with_paint
+from napari_sam.inference.start_answer import see_starting
+from napari_sam.inference.starting import StartingMask
 from napari_sam.planes.picture import CropPicture
 from napari_sam.planes.plane import Plane
 from napari_sam.progress import no_progress
@@ -28,12 +32,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_sam.inference.crop_choice import Corners
-    from napari_sam.inference.request import Candidate, EngineLike, Region
+    from napari_sam.inference.request import EngineLike, Region
     from napari_sam.inference.search import CropCandidate, CropPrediction
-    from napari_sam.inference.shaping import MaskChange, MaskShaping
+    from napari_sam.inference.shaping import MaskShaping
     from napari_sam.planes import Crop
     from napari_sam.planes.source import PlaneSource
     from napari_sam.progress import Progress
+    from napari_sam.prompts import PaintPrompt
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +52,8 @@ class Segmentation:
     changes : tuple of MaskChange
         How far each was shaped.
     found : tuple of CropCandidate
-        The same candidates as the model gave them, on the pictures that they were found in, with their logits.
+        The same candidates as the model gave them, on the pictures that they were found in, with their logits, which
+        are painted as the candidates are.
     pictures : tuple of CropPicture
         What the model saw, for each candidate.
     """
@@ -121,8 +127,9 @@ def segment_plane(
     source : PlaneSource
         The plane.
     prompts : PromptSet
-        Points and a box, data pixels of the plane; at least one, unless there is an earlier answer. No mask: logits
-        mean nothing without the crop that they were made in, and go in as `previous`.
+        Points and a box, data pixels of the plane; at least one, unless there is an earlier answer. What is painted is
+        laid over the answers; alone, it is the answer, and the model is not asked. No mask: logits mean
+        nothing without the crop that they were made in, and go in as `previous`.
     previous : PreviousMask, optional
         The earlier answer for the same object, as `napari_sam.inference.refinement` allows it. Its logits are on the
         canvas of `previous.crop`: there they go in unchanged, into any other crop they are resampled. They are left
@@ -145,8 +152,11 @@ def segment_plane(
     Segmentation
         As many candidates as one answer of the model has, at most.
     """
-    planner = planner_for(engine, source)
+    painted, prompts = prompts, prompts.unpainted
     crops = PlainReader(source, progress) if reader is None else reader
+    if painted.paint is not None and previous is None and not len(prompts):
+        return _painted_alone(engine, source, painted.paint, crops)
+    planner = planner_for(engine, source)
     # With an earlier answer one object is meant, however few the clicks are.
     several = prompts.ambiguous and previous is None if multimask is None else multimask
     carry = _carrier(engine, source, previous, crops)
@@ -166,7 +176,7 @@ def segment_plane(
 
     first, grow = crop_for(planner, prompts, previous, region, visible)
     found = search_object(planner, prompts, first, answer, grow=grow)
-    return _segmentation(engine, source, found, tuple(pictures[one.crop] for one in found), shaping, prompts)
+    return _segmentation(engine, source, found, tuple(pictures[one.crop] for one in found), shaping, painted)
 
 
 def segment_picture(
@@ -187,14 +197,15 @@ def segment_picture(
     picture : CropPicture
         What was read of the plane; it holds all prompts.
     """
+    asked = prompts.unpainted
 
     def answer(crop: Crop) -> CropPrediction:
         found: CropPrediction = engine.predict(
-            picture.plane, crop.prompts(prompts), multimask=prompts.ambiguous, progress=progress
+            picture.plane, crop.prompts(asked), multimask=asked.ambiguous, progress=progress
         )
         return found
 
-    found = search_object(planner_for(engine, source), prompts, picture.crop, answer, grow=False)
+    found = search_object(planner_for(engine, source), asked, picture.crop, answer, grow=False)
     return _segmentation(engine, source, found, (picture,) * len(found), shaping, prompts)
 
 
@@ -207,10 +218,22 @@ def _segmentation(
     prompts: PromptSet,
 ) -> Segmentation:
     """Bring what was found to the plane, shaped."""
-    pairs = zip(found, pictures, strict=True)
-    shaped = [shape_candidate(engine, one, picture, source, shaping, prompts.areas) for one, picture in pairs]
+    pairs, paint = list(zip(found, pictures, strict=True)), prompts.paint
+    shaped = [shape_candidate(engine, one, picture, source, shaping, prompts.areas, paint) for one, picture in pairs]
     candidates, changes = tuple(one for one, _change in shaped), tuple(change for _one, change in shaped)
-    return Segmentation(candidates, changes, found, pictures)
+    # Only now: what a threshold makes of the logits is the model's.
+    return Segmentation(
+        candidates, changes, tuple(with_paint(engine, one, picture, paint) for one, picture in pairs), pictures
+    )
+
+
+def _painted_alone(engine: EngineLike, source: PlaneSource, paint: PaintPrompt, reader: CropReader) -> Segmentation:
+    """Answer with what is painted, and nothing else; nothing is embedded for it."""
+    mask = painted_mask(paint, source.view.shape)
+    start = StartingMask(0, source.view, mask)
+    found, picture = see_starting(engine, source, start, reader.read)
+    candidate = Candidate(1.0, mask.area, mask.origin, mask.mask)
+    return Segmentation((candidate,), (MaskChange(),), (found,), (picture,))
 
 
 def crop_grid(engine: EngineLike, source: PlaneSource, crop: Crop) -> CropGrid:

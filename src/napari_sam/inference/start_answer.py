@@ -15,9 +15,11 @@ from napari_sam.inference.search import CropCandidate
 from napari_sam.prompts import BoxPrompt, PromptSet
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_sam.inference.request import EngineLike
-    from napari_sam.inference.segmenter import CropReader
     from napari_sam.inference.starting import StartingMask
+    from napari_sam.planes import Crop
     from napari_sam.planes.picture import CropPicture
     from napari_sam.planes.source import PlaneSource
 
@@ -30,7 +32,7 @@ model was not trained on, each corrected by one click, come to a mean IoU of 0.8
 
 
 def see_starting(
-    engine: EngineLike, source: PlaneSource, start: StartingMask, reader: CropReader
+    engine: EngineLike, source: PlaneSource, start: StartingMask, see: Callable[[Crop], CropPicture]
 ) -> tuple[CropCandidate, CropPicture]:
     """Look at the object as if the model had just found the mask: where, on which picture, and with which logits.
 
@@ -42,12 +44,12 @@ def see_starting(
         The plane.
     start : StartingMask
         The mask; not empty.
-    reader : CropReader
-        Reads the plane.
+    see : callable
+        Reads a crop of the plane, and embeds it where that is wanted.
     """
     planner = planner_for(engine, source)
     crop = planner.crop_for(PromptSet(), start_box(start))
-    picture = reader.see(crop)
+    picture = see(crop)
     mask = crop.on_picture(start.mask)
     firm = (
         engine.predictor.mask_prompt(picture.plane, mask).logits

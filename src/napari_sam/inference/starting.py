@@ -40,9 +40,9 @@ class StartingMask:
         return self.mask.mask.nbytes
 
     def answers(self, prompts: PromptSet) -> bool:
-        """Tell whether it is itself the answer to some prompts."""
-        return bool(self.mask.area) and prompts == self.prompts
+        """Tell whether it is itself the answer to some prompts, but for what is painted on it."""
+        return bool(self.mask.area) and prompts.unpainted == self.prompts.unpainted
 
     def helps(self, prompts: PromptSet) -> bool:
         """Tell whether it may go with some prompts: they say no less than those that it came of."""
-        return bool(self.mask.area) and set(prompts).issuperset(self.prompts)
+        return bool(self.mask.area) and set(prompts).issuperset(self.prompts.unpainted)

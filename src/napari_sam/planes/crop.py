@@ -13,6 +13,7 @@ from napari_sam.prompts import (
     AreaPrompt,
     BoxPrompt,
     MaskPrompt,
+    PaintPrompt,
     PointPrompt,
     PromptSet,
     ScribblePrompt,
@@ -109,6 +110,8 @@ class Crop:
                         moved.append(ScribblePrompt(path, positive))
                 case AreaPrompt():
                     moved += self._area(prompt)
+                case PaintPrompt():
+                    moved += self._paint(prompt)
                 case BoxPrompt(start=start, stop=stop):
                     one, two = self.to_picture([start, stop])
                     moved.append(BoxPrompt((one[0], one[1]), (two[0], two[1])))
@@ -127,6 +130,13 @@ class Crop:
         if not is_on_plane((y, x), self.picture):
             return []
         return [AreaPrompt((y, x), np.ones((1, 1), dtype=bool), area.positive)]
+
+    def _paint(self, paint: PaintPrompt) -> list[PaintPrompt]:
+        """Bring what is painted to the picture; nothing where it lies outside, or between its pixels."""
+        added, erased = (
+            self.on_picture(BoxedMask(paint.origin, mask, mask.shape)) for mask in (paint.added, paint.erased)
+        )
+        return [PaintPrompt((0, 0), added, erased)] if added.any() or erased.any() else []
 
     def cut_sides(self, mask: NDArray[np.bool_], plane: tuple[int, int]) -> tuple[bool, bool, bool, bool]:
         """Tell at which sides, (top, left, bottom, right), a mask on the picture goes on beyond the crop."""

@@ -6,6 +6,7 @@ of `Prompt`; mypy then names every ``match`` that has to learn it.
 
 from napari_sam.prompts.drawn import MOST_AREA, SCRIBBLE_POINTS, AreaPrompt, ScribblePrompt
 from napari_sam.prompts.kinds import BoxPrompt, MaskPrompt, PointPrompt, TextPrompt, is_on_plane, touches_plane
+from napari_sam.prompts.paint import PaintPrompt
 from napari_sam.prompts.prompt_set import MOST_POINTS, PromptSet
 from napari_sam.prompts.union import Prompt
 
@@ -16,6 +17,7 @@ __all__ = [
     "AreaPrompt",
     "BoxPrompt",
     "MaskPrompt",
+    "PaintPrompt",
     "PointPrompt",
     "Prompt",
     "PromptSet",

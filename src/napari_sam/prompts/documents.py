@@ -11,6 +11,7 @@ from napari_sam.errors import InputError
 from napari_sam.masks import decode_mask, encode_mask
 from napari_sam.prompts.drawn import MOST_AREA, AreaPrompt, ScribblePrompt
 from napari_sam.prompts.kinds import BoxPrompt, MaskPrompt, PointPrompt, TextPrompt
+from napari_sam.prompts.paint import PaintPrompt
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 SHOWN = 120
 """Characters of what cannot be read that a message repeats."""
 
-_KNOWN = '"point", "box", "scribble", "area", "mask", "text"'
+_KNOWN = '"point", "box", "scribble", "area", "paint", "mask", "text"'
 
 
 def to_entry(prompt: Prompt) -> dict[str, Any]:
@@ -34,8 +35,11 @@ def to_entry(prompt: Prompt) -> dict[str, Any]:
             return {"type": "scribble", "path": [list(at) for at in prompt.path], "positive": prompt.positive}
         case AreaPrompt():
             # Run lengths, as COCO writes masks, of the box that holds the area.
-            runs = encode_mask(prompt.mask, (0, 0), (prompt.mask.shape[0], prompt.mask.shape[1]))
+            runs = _encode(prompt.mask)
             return {"type": "area", "origin": list(prompt.origin), **runs, "positive": prompt.positive}
+        case PaintPrompt():
+            both = {"added": _encode(prompt.added), "erased": _encode(prompt.erased)}
+            return {"type": "paint", "origin": list(prompt.origin), **both}
         case MaskPrompt():
             return {"type": "mask", "shape": list(prompt.logits.shape), "logits": _pack(prompt.logits)}
         case TextPrompt():
@@ -60,6 +64,8 @@ def from_entry(entry: Any) -> Prompt:
                 return ScribblePrompt(entry["path"], _polarity(entry))
             case "area":
                 return AreaPrompt(entry["origin"], _runs(entry), _polarity(entry))
+            case "paint":
+                return PaintPrompt(entry["origin"], _runs(entry["added"]), _runs(entry["erased"]))
             case "mask":
                 return MaskPrompt(_unpack(entry["logits"]).reshape(entry["shape"]))
             case "text":
@@ -77,6 +83,10 @@ def _polarity(entry: Any) -> bool:
     if not isinstance(positive, bool):  # "false" in quotes would count as true
         raise InputError(f'"positive" is true or false; got {str(positive)[:SHOWN]!r}.')
     return positive
+
+
+def _encode(mask: NDArray[np.bool_]) -> dict[str, Any]:
+    return encode_mask(mask, (0, 0), (mask.shape[0], mask.shape[1]))
 
 
 def _runs(entry: Any) -> NDArray[np.bool_]:

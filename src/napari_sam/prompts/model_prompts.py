@@ -14,6 +14,7 @@ import numpy as np
 from napari_sam.errors import InputError
 from napari_sam.prompts.drawn import AreaPrompt, ScribblePrompt
 from napari_sam.prompts.kinds import BoxPrompt, MaskPrompt, PointPrompt, TextPrompt, is_on_plane
+from napari_sam.prompts.paint import PaintPrompt
 from napari_sam.prompts.prompt_set import PromptSet
 
 if TYPE_CHECKING:
@@ -38,10 +39,13 @@ class ModelPrompts:
         Points, a box, logits and words.
     excluded : numpy.ndarray, shape (H, W), bool, or None
         What the person said does not belong to the object; None where nothing was drawn to say so.
+    paint : PaintPrompt or None
+        What is laid over the masks in the end.
     """
 
     prompts: PromptSet
     excluded: NDArray[np.bool_] | None = None
+    paint: PaintPrompt | None = None
 
 
 def model_prompts(prompts: PromptSet, frame: Frame, kinds: Collection[str], grid: tuple[int, int]) -> ModelPrompts:
@@ -69,7 +73,7 @@ def model_prompts(prompts: PromptSet, frame: Frame, kinds: Collection[str], grid
     """
     prompts.require_inside(frame.plane)
     if not prompts.scribbles and not prompts.areas:
-        return ModelPrompts(prompts)
+        return ModelPrompts(prompts.unpainted, paint=prompts.paint)
     plain: list[Prompt] = []
     for prompt in prompts:
         match prompt:
@@ -77,7 +81,7 @@ def model_prompts(prompts: PromptSet, frame: Frame, kinds: Collection[str], grid
                 plain += _points_along(prompt, frame.plane)
             case AreaPrompt(positive=False) if "point" in kinds:
                 plain.append(_point_within(prompt, frame.plane))
-            case AreaPrompt() | MaskPrompt():
+            case AreaPrompt() | PaintPrompt() | MaskPrompt():
                 pass
             case PointPrompt() | BoxPrompt() | TextPrompt():
                 plain.append(prompt)
@@ -87,7 +91,8 @@ def model_prompts(prompts: PromptSet, frame: Frame, kinds: Collection[str], grid
     elif inside is not None and "box" not in kinds and "mask" not in kinds:
         plain.append(_point_within(AreaPrompt.of(inside), frame.plane))
     logits = _logits(prompts.mask, inside, outside, frame, grid) if "mask" in kinds else None
-    return ModelPrompts(PromptSet((*plain, *(() if logits is None else (MaskPrompt(logits),)))), outside)
+    taken = PromptSet((*plain, *(() if logits is None else (MaskPrompt(logits),))))
+    return ModelPrompts(taken, outside, prompts.paint)
 
 
 def mask_prompt(mask: NDArray[np.bool_], frame: Frame, grid: tuple[int, int]) -> MaskPrompt:
@@ -118,6 +123,30 @@ def mask_prompt(mask: NDArray[np.bool_], frame: Frame, grid: tuple[int, int]) ->
             "Give a mask of the whole plane."
         )
     return MaskPrompt(SURE * (2 * frame.onto_grid(mask, grid) - 1))
+
+
+def painted_logits(logits: NDArray[np.float32], paint: PaintPrompt, frame: Frame) -> NDArray[np.float32]:
+    """Paint logits as the mask is painted, so that the model goes on from what the person sees.
+
+    Parameters
+    ----------
+    logits : numpy.ndarray, shape (h, w), float32
+        Of an answer.
+    paint : PaintPrompt
+        What is painted, data pixels of the plane of `frame`.
+    frame : Frame
+        Where the plane lies on the model's canvas, which the logits cover.
+
+    Returns
+    -------
+    numpy.ndarray, shape (h, w), float32
+        `SURE` where a cell is painted as a whole, ``-SURE`` where it is erased, and between them where it is in part.
+    """
+    for boxed, value in zip(paint.on_plane(frame.plane), (SURE, -SURE), strict=True):
+        if boxed.mask.any():
+            share = frame.onto_grid(boxed.whole(), (logits.shape[0], logits.shape[1]))
+            logits = logits * (1 - share) + np.float32(value) * share
+    return logits
 
 
 def _points_along(scribble: ScribblePrompt, plane: tuple[int, int]) -> list[Prompt]:

@@ -10,6 +10,7 @@ from napari_sam.errors import InputError
 from napari_sam.prompts.documents import SHOWN, from_entry, to_entry
 from napari_sam.prompts.drawn import AreaPrompt, ScribblePrompt
 from napari_sam.prompts.kinds import BoxPrompt, MaskPrompt, PointPrompt, TextPrompt, is_on_plane, touches_plane
+from napari_sam.prompts.paint import PaintPrompt
 from napari_sam.prompts.union import Prompt
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ class PromptSet:
     Parameters
     ----------
     prompts : iterable of Prompt
-        At most one box, one mask and one text; points, scribbles and areas add up. More than `MOST_POINTS` points are
-        not answered.
+        At most one box, one mask, one text and one paint; points, scribbles and areas add up. More than `MOST_POINTS`
+        points are not answered.
     """
 
     prompts: tuple[Prompt, ...] = field(default=())
@@ -40,11 +41,13 @@ class PromptSet:
         for prompt in prompts:
             if not isinstance(prompt, Prompt):
                 raise InputError(
-                    "A prompt is a PointPrompt, BoxPrompt, ScribblePrompt, AreaPrompt, MaskPrompt or TextPrompt; "
+                    "A prompt is a PointPrompt, BoxPrompt, ScribblePrompt, AreaPrompt, PaintPrompt, MaskPrompt "
+                    "or TextPrompt; "
                     f"got {type(prompt).__name__}."
                 )
         object.__setattr__(self, "prompts", prompts)
-        for kind, word in ((BoxPrompt, "box"), (MaskPrompt, "mask"), (TextPrompt, "text")):
+        once = ((BoxPrompt, "box"), (MaskPrompt, "mask"), (TextPrompt, "text"), (PaintPrompt, "paint"))
+        for kind, word in once:
             count = sum(isinstance(p, kind) for p in prompts)
             if count > 1:
                 raise InputError(f"One object takes one {word}, not {count}. Give each object its own prompts.")
@@ -81,6 +84,18 @@ class PromptSet:
         return tuple(p for p in self.prompts if isinstance(p, AreaPrompt))
 
     @property
+    def paint(self) -> PaintPrompt | None:
+        """What is painted and erased by hand, if anything is."""
+        return next((p for p in self.prompts if isinstance(p, PaintPrompt)), None)
+
+    @property
+    def unpainted(self) -> PromptSet:
+        """The prompts that a model is asked; what is painted is laid over its answer."""
+        if self.paint is None:
+            return self
+        return PromptSet(tuple(p for p in self.prompts if not isinstance(p, PaintPrompt)))
+
+    @property
     def mask(self) -> MaskPrompt | None:
         """The mask, if there is one."""
         return next((p for p in self.prompts if isinstance(p, MaskPrompt)), None)
@@ -92,11 +107,12 @@ class PromptSet:
 
     @property
     def ambiguous(self) -> bool:
-        """Whether several objects fit equally well: a single point and nothing else.
+        """Whether several objects fit equally well: a single point and nothing else but paint.
 
         Section 3 of Kirillov et al. 2023, "Segment Anything".
         """
-        return len(self.prompts) == 1 and isinstance(self.prompts[0], PointPrompt)
+        asked = self.unpainted.prompts
+        return len(asked) == 1 and isinstance(asked[0], PointPrompt)
 
     @property
     def is_background_only(self) -> bool:
@@ -105,9 +121,10 @@ class PromptSet:
 
     @property
     def is_placed(self) -> bool:
-        """Whether a box, a point, a scribble or an area says where the object is."""
+        """Whether a box, a point, a scribble, an area or paint says where the object is."""
         drawn: list[PointPrompt | ScribblePrompt | AreaPrompt] = [*self.points, *self.scribbles, *self.areas]
-        return self.box is not None or any(prompt.positive for prompt in drawn)
+        painted = self.paint is not None and self.paint.adds
+        return self.box is not None or painted or any(prompt.positive for prompt in drawn)
 
     def corners(self, *, positive: bool = False) -> list[tuple[float, float]]:
         """List places that span what the prompts lie on: points, vertices, and the corners of boxes.
@@ -133,14 +150,17 @@ class PromptSet:
                     found += path
                 case BoxPrompt(start=start, stop=stop) | AreaPrompt(box=BoxPrompt(start=start, stop=stop)):
                     found += [start, stop]
-                case MaskPrompt() | TextPrompt():
+                case PaintPrompt() if prompt.adds or not positive:
+                    box = prompt.box(positive=positive)
+                    found += [box.start, box.stop]
+                case PaintPrompt() | MaskPrompt() | TextPrompt():
                     pass
         return found
 
     def places(self, *, positive: bool) -> list[tuple[float, float]]:
         """List places, data pixels, (y, x), that certainly belong to the object, or certainly do not.
 
-        They are the points of one polarity, some along scribbles, and the deepest pixels of areas.
+        They are the points of one polarity, some along scribbles, and the deepest pixels of areas and paint.
         """
         found: list[tuple[float, float]] = []
         for prompt in self.prompts:
@@ -151,6 +171,8 @@ class PromptSet:
                     found += [(float(y), float(x)) for y, x in prompt.sampled()]
                 case AreaPrompt() if prompt.positive == positive:
                     found.append(prompt.deepest)
+                case PaintPrompt():
+                    found += [at for at in [prompt.deepest(positive=positive)] if at is not None]
                 case _:
                     pass
         return found
@@ -186,6 +208,9 @@ class PromptSet:
                 case AreaPrompt():
                     if not prompt.on_plane(shape).mask.any():
                         raise InputError(f"The area lies {where}")
+                case PaintPrompt():
+                    if not any(boxed.mask.any() for boxed in prompt.on_plane(shape)):
+                        raise InputError(f"What is painted lies {where}")
                 case BoxPrompt(start=(y0, x0), stop=(y1, x1)):
                     if not touches_plane(prompt, shape):
                         raise InputError(f"The box lies {where}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from napari_sam.prompts.drawn import AreaPrompt, ScribblePrompt
 from napari_sam.prompts.kinds import BoxPrompt, MaskPrompt, PointPrompt, TextPrompt
+from napari_sam.prompts.paint import PaintPrompt
 
-Prompt = PointPrompt | BoxPrompt | ScribblePrompt | AreaPrompt | MaskPrompt | TextPrompt
+Prompt = PointPrompt | BoxPrompt | ScribblePrompt | AreaPrompt | PaintPrompt | MaskPrompt | TextPrompt
 """What can be said about an object."""

@@ -236,9 +236,25 @@ _TABLE = (
         _has_image,
     ),
     Action(
+        "tool_brush",
+        "Brush",
+        "Paint what belongs to the mask: what is painted stays painted, whatever the model says.",
+        ("B", "Alt-B"),
+        lambda commands: commands.use_tool("brush"),
+        _has_plane,
+    ),
+    Action(
+        "tool_eraser",
+        "Eraser",
+        "Erase what does not belong to the mask: what is erased stays out, whatever the model says.",
+        ("Shift-B",),
+        lambda commands: commands.use_tool("eraser"),
+        _has_plane,
+    ),
+    Action(
         "toggle_polarity",
         "Flip + and −",  # noqa: RUF001  # a minus sign, not a hyphen
-        "Make the next click or stroke the other kind: object or background.",
+        "Make the next click or stroke the other kind: object or background, brush or eraser.",
         ("X", "Shift-X"),
         lambda commands: commands.toggle_polarity(),
         _has_image,
@@ -466,10 +482,15 @@ _TABLE = (
     Action(
         "cancel",
         "Cancel",
-        "Stop the work that is under way, or leave the picked object as it was.",
+        "Stop the work that is under way, leave the picked object as it was, or put the brush down.",
         ("Escape", "Shift-Escape"),
         lambda commands: commands.cancel(),
-        lambda state: state.status.cancellable or state.objects.tool is not None or state.objects.label is not None,
+        lambda state: (
+            state.status.cancellable
+            or state.objects.tool is not None
+            or state.objects.label is not None
+            or state.tool in ("brush", "eraser")
+        ),
     ),
 )
 

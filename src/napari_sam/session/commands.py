@@ -113,6 +113,9 @@ class SessionCommands:
         """Select the prompt layer of a tool, in the mode for it."""
         with self._context.command() as image:
             if image is not None:
+                if tool in ("brush", "eraser") and self._components.settings.tempo == "batch":
+                    self._context.say(messages.NO_BRUSH_IN_BATCH)
+                    return
                 self._components.tools.select_tool(tool, image)
                 self._components.editing.drop_tool()
 
@@ -176,7 +179,9 @@ class SessionCommands:
                 return
             candidate = live.selected_candidate if live.is_answered else None
             if candidate is not None and not candidate.area:
-                self._context.say(messages.EMPTY_MASK)  # before a layer is made for it
+                erased = live.reading.prompts.paint is not None
+                # Before a layer is made for it.
+                self._context.say(messages.ALL_ERASED if erased else messages.EMPTY_MASK)
             elif live.is_waiting or (live.is_answered and accepts.waiting):
                 # Also an answered one, while others wait: objects are written in the order of the presses.
                 self._accept_later(image, answered=candidate is not None)
@@ -296,6 +301,8 @@ class SessionCommands:
             editing = self._components.editing
             if image is not None and (idle or editing.status is not None) and (text := editing.leave(image)):
                 self._context.say(text)
+                return
+            if image is not None and idle and self._components.tools.leave_brush(image):
                 return
             live.stop_work()
             taken_back = self._accepts.cancel()

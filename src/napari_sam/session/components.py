@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_sam.journal import Journal
+from napari_sam.session.candidates.brush import PreviewBrush
 from napari_sam.session.candidates.hover import HoverPreview
 from napari_sam.session.candidates.live import LivePrediction
 from napari_sam.session.candidates.prefetch import PlanePrefetch
@@ -58,6 +59,7 @@ class Components:
     prompts: PromptEditor
     tools: PromptTools
     preview: CandidatePreview
+    brush: PreviewBrush
     live: LivePrediction
     targets: TargetLayers
     current: CurrentObject
@@ -100,7 +102,10 @@ class Components:
             Tells whether the person still drags something; called on the inference thread.
         """
         active, layers, preview = ActiveImage(viewer), PromptLayers(viewer), CandidatePreview(viewer)
-        prompts, tools = PromptEditor(viewer, layers), PromptTools(viewer, layers)
+        # One for all: what any component changes is nothing that the person did.
+        mute = Mute()
+        brush = PreviewBrush(viewer, active, layers, preview, settings, mute)
+        prompts, tools = PromptEditor(viewer, layers), PromptTools(viewer, layers, brush)
         live = LivePrediction(active, prompts, preview, worker, backend, settings, is_held)
 
         # Asked each time: the preview and the prompt layers come and go.
@@ -108,8 +113,7 @@ class Components:
             return [preview.layer, layers.points, layers.shapes]
 
         targets = TargetLayers(viewer, worker, settings, above_target)
-        # One for all: what any component changes is nothing that the person did.
-        current, mute = CurrentObject(viewer, active, targets), Mute()
+        current = CurrentObject(viewer, active, targets)
         same_object, recorder = SameObject(current, active, live), ObjectRecorder(Journal(), worker)
         proposals = ProposalsLayer(viewer)
 
@@ -140,6 +144,7 @@ class Components:
             prompts=prompts,
             tools=tools,
             preview=preview,
+            brush=brush,
             live=live,
             targets=targets,
             current=current,
@@ -218,6 +223,7 @@ class Components:
         # While the prompt layers are known: whether one of them is selected tells if the person chose another since.
         self.tools.restore_selection()
         self.editing.remove_layer()
+        self.brush.release()
         self.prompt_layers.release_layers()
         self.preview.remove_layer()
         return unwritten

@@ -63,6 +63,7 @@ class Listener:
             "proposals": None,
             "marks": None,
             "target": None,
+            "brush layer": None,
         }
         connect, active = self._connections.connect, components.active
         connect("viewer", active.viewer_events.listed, self._on_viewer_listed)
@@ -74,6 +75,8 @@ class Listener:
         connect("active", active.view_changed, self._on_active_view)
         connect("active", active.pixels_changed, self._on_active_pixels)
         connect("active", active.place_changed, self._on_active_place)
+        connect("brush", components.brush.stroked, self._on_brush_stroked)
+        connect("brush", components.brush.changed, self._on_brush_changed)
         keys.bind(components.viewer)
 
     def release(self) -> None:
@@ -85,6 +88,7 @@ class Listener:
     def connect_layers(self) -> None:
         """Listen to the layers that are in use now, and to no others."""
         components = self._components
+        components.brush.close_if_left()
         image = components.active.image
         for group, layer in (("points", components.prompt_layers.points), ("shapes", components.prompt_layers.shapes)):
             before = self._layers[group]
@@ -103,6 +107,13 @@ class Listener:
                     self._keys.release(before)
                 if layer is not None:
                     self._keys.bind(layer)
+        before, brush = self._layers["brush layer"], components.brush.layer
+        if self._connect_layer("brush layer", brush, (), self._on_shown_changed):
+            if before is not None:
+                self._keys.release(before)
+            if brush is not None:
+                # Undo and redo among them: napari's own history of a layer that only shows would bring back no prompt.
+                self._keys.bind(brush, own=True)
         target = None if image is None else components.targets.chosen_layer(image)
         if self._connect_layer("target", target, PLACING, self._on_shown_changed):
             if target is not None:
@@ -155,6 +166,25 @@ class Listener:
             self.placed.emit()
         self.changed.emit()
 
+    def _on_brush_stroked(self) -> None:
+        components, image, view = self._components, self._components.active.image, self._components.active.view
+        if components.mute.active or image is None or view is None:
+            return
+        # In a batch, nothing is painted: what another program does to the layer is drawn over.
+        stroke = components.preview.take_stroke()
+        if stroke is None:
+            return
+        components.prompts.painting.add(view, stroke)
+        components.log.note_drawing(image)
+        self.acted.emit()
+        components.live.read_prompts()
+        # A stroke says where an object is; but it is seldom the last one, and turbo does not write it.
+        self.changed.emit()
+
+    def _on_brush_changed(self) -> None:
+        self.connect_layers()
+        self._on_shown_changed()
+
     def look_again(self, delay: float = 0.0, *, drag: bool = False) -> None:
         """Ask anew, because the plane, its looks or the model changed."""
         # First: an older notice would hide what the status says next.
@@ -194,6 +224,8 @@ class Listener:
         components, image = self._components, self._components.active.image
         with self._components.mute():
             components.live.forget_answers()
+            components.prompts.painting.turn_to(image)
+            painting = components.tools.current_tool if components.tools.paints else None
             # It lies on the image before; the next mask makes another.
             components.preview.remove_layer()
             if image is None:
@@ -201,6 +233,8 @@ class Listener:
             else:
                 components.prompt_layers.move_to_image(image)
                 components.targets.restore_choices(image)
+                if painting is not None:
+                    components.tools.select_tool(painting, image)
         self.connect_layers()
         # Prompts that went along to the image are nothing that the person drew there.
         components.log.remember_drawing()
@@ -209,6 +243,9 @@ class Listener:
         self.layers_changed.emit()
 
     def _on_active_view(self) -> None:
+        if (image := self._components.active.image) is not None:
+            with self._components.mute():
+                self._components.brush.follow(image)
         self.look_again(_SCROLL_S)
 
     def _on_active_pixels(self, change: PixelChange) -> None:
@@ -346,6 +383,10 @@ class Reactions:
     def _on_settings_tempo(self) -> None:
         # Where each box is an object, none takes the place of another.
         self._components.prompts.one_box = self._components.settings.tempo != "batch"
+        image = self._components.active.image
+        if image is not None and self._components.settings.tempo == "batch":
+            with self._components.mute():
+                self._components.tools.leave_brush(image)
         # Prompts of a batch are not asked for one by one; those of one object are.
         self._components.live.read_prompts()
         self._publisher.publish()

@@ -18,6 +18,9 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 NO_IMAGE = "No image. Open one, or select its layer."
 EMPTY_MASK = "This mask is empty, so there is nothing to write. Click the object, or choose another candidate."
+ALL_ERASED = "All of this mask is erased, so there is nothing to write. Paint something, or undo."
+NO_BRUSH_IN_BATCH = "The brush paints one object at a time. Choose the tempo Careful or Turbo for it."
+ERASED_ONLY = "There is no mask here to erase from. Paint the object, or click it."
 NOTHING_FREE = 'Every pixel of this mask carries a label already. Switch "Empty pixels only" off to write over them.'
 NO_CANDIDATE = "There is no mask to accept yet. Click an object, or draw a box around one."
 IMAGE_GONE = "The image was removed before its object was found."
@@ -28,6 +31,10 @@ BACKGROUND_ONLY = "A background point alone names no object. Click the object, o
 
 TURBO = "A click writes its object at once. X, and a click beside it, says first what is not to be in it."
 TURBO_NEXT = "Next object. Undo takes the last one back, with its click."
+
+BRUSH = "Paint on the mask; X erases, [ and ] change the size."
+ERASER = "Erase from the mask; X paints, [ and ] change the size."
+BRUSH_IN_TURBO = "A stroke is not written by itself: Enter accepts."
 
 CUT = "The object goes on beyond what was looked at. Draw a box around all of it, or zoom out."
 

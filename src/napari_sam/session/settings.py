@@ -122,6 +122,12 @@ def _strategy(strategy: Any) -> Any:
     return strategy
 
 
+def _brush_size(size: Any) -> int:
+    if not 1 <= int(size) <= MOST_BRUSH:
+        raise InputError(f"The brush is 1 to {MOST_BRUSH} pixels wide; got {size!r}.")
+    return int(size)
+
+
 def _shaping(shaping: Any) -> Any:
     if not isinstance(shaping, MaskShaping):
         raise InputError(f"The shaping of masks is a MaskShaping; got {type(shaping).__name__}.")
@@ -129,6 +135,7 @@ def _shaping(shaping: Any) -> Any:
 
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {
+    "brush_size": _brush_size,
     "hover": bool,
     "level": _level,
     "object_class": str,
@@ -142,6 +149,9 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "write_policy": _policy,
 }
 """What each value goes through before it is taken; the model and the device are found out when they are loaded."""
+
+MOST_BRUSH = 10_000
+"""Pixels that the brush may be wide."""
 
 KEPT_ELSEWHERE = frozenset({"only_empty"})
 """Settings that are not remembered from one session to the next: they belong to a layer. All others are."""
@@ -180,6 +190,8 @@ class SessionSettings:
         Which candidate of an ambiguous click is shown first. Accepting another one than the first changes it.
     hover : bool
         Whether the mask under the cursor is shown before it is clicked.
+    brush_size : int
+        Width of the brush and the eraser, in pixels of the layer that shows the candidate.
     shaping : MaskShaping
         What becomes of each mask before it is shown and accepted.
     events : psygnal.SignalGroup
@@ -208,6 +220,7 @@ class SessionSettings:
     tempo: Tempo = "careful"
     level: Level = "best"
     hover: bool = False
+    brush_size: int = 10
     shaping: MaskShaping = field(default_factory=MaskShaping)
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -155,6 +155,8 @@ def _hint(
         return everything_messages.STACK_HINT if everything.stack else everything_messages.HINT
     if components.settings.tempo == "batch" and active.view is not None:
         return prompted_messages.ready(everything.drawn) if everything.can_make else prompted_messages.BATCH_HINT
+    if components.tools.paints:
+        return _brush_hint(components, messages.enter(next_id, replaces_current=replaced is not None), candidates)
     if replaced is not None and not candidates:
         return " ".join(filter(None, (propagation_messages.goes_on(replaced.label), section.joining)))
     return messages.hint(
@@ -168,6 +170,14 @@ def _hint(
         joining=section.joining,
         turbo=components.settings.tempo == "turbo",
     )
+
+
+def _brush_hint(components: Components, enter: str, candidates: int) -> str:
+    """Say what the brush or the eraser does, and how the object is written."""
+    does = messages.BRUSH if components.tools.is_positive else messages.ERASER
+    if components.settings.tempo == "turbo":
+        return f"{does} {messages.BRUSH_IN_TURBO}"
+    return f"{does} {enter}" if candidates else does
 
 
 def _status(components: Components, notice: Status | None) -> Status:
@@ -199,7 +209,8 @@ def _status(components: Components, notice: Status | None) -> Status:
     if unsaved := components.recorder.unsaved:
         return Status("attention", unsaved)
     if live.reading.prompts.is_background_only and live.start is None:
-        return Status("attention", messages.BACKGROUND_ONLY)
+        erased = live.reading.prompts.paint is not None
+        return Status("attention", messages.ERASED_ONLY if erased else messages.BACKGROUND_ONLY)
     if warning := live.reading.warning(one_box=components.settings.tempo != "batch"):
         return Status("attention", warning)
     if live.ready is None:

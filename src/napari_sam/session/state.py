@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_sam.session.settings import Level, Tempo, WritePolicy
 
 StatusKind = Literal["idle", "working", "attention", "failed"]
-Tool = Literal["positive", "negative", "box", "scribble", "lasso"]
+Tool = Literal["positive", "negative", "box", "scribble", "lasso", "brush", "eraser"]
 ObjectTool = Literal["pick", "split", "merge"]
 
 Review = Literal["", "checked", "unsure"]
@@ -355,7 +355,7 @@ class SessionState:
         Words for the device in use, such as "CPU (2 threads)"; "" until the model is loaded.
     channels : tuple of str
         Names of the images that the model sees together, lowest first; none where it sees one alone.
-    tool : {"positive", "negative", "box", "scribble", "lasso"} or None
+    tool : {"positive", "negative", "box", "scribble", "lasso", "brush", "eraser"} or None
         What a click on the image does now; None when it is napari's own business.
     positive : bool
         Whether the next click or stroke says what belongs to the object, rather than what does not.

@@ -24,6 +24,8 @@ IDS = [
     "tool_box",
     "tool_scribble",
     "tool_lasso",
+    "tool_brush",
+    "tool_eraser",
     "toggle_polarity",
     "next_tempo",
     "toggle_hover",

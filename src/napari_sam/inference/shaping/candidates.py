@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_sam.inference.shaping.settings import MaskShaping
     from napari_sam.planes.picture import CropPicture
     from napari_sam.planes.source import PlaneSource
-    from napari_sam.prompts import AreaPrompt
+    from napari_sam.prompts import AreaPrompt, PaintPrompt
 
 
 def shape_candidate(
@@ -26,6 +26,7 @@ def shape_candidate(
     source: PlaneSource,
     shaping: MaskShaping,
     areas: Sequence[AreaPrompt] = (),
+    paint: PaintPrompt | None = None,
 ) -> tuple[Candidate, MaskChange]:
     """Bring what was found in a crop to the plane, as it is to be shown and accepted.
 
@@ -43,6 +44,8 @@ def shape_candidate(
         What is to become of it.
     areas : sequence of AreaPrompt
         Areas of the plane that were drawn for the object; those that are not positive stay off it.
+    paint : PaintPrompt, optional
+        What is painted by hand, which goes over everything else.
 
     Returns
     -------
@@ -56,8 +59,10 @@ def shape_candidate(
     shaped = given
     if shaping.threshold:
         shaped = found.crop.boxed(engine.masks(picture.plane, found.logits[None], shaping.threshold)[0], plane)
-    if shaping.changes_nothing:
-        return Candidate(found.score, given.area, given.origin, given.mask), MaskChange()
-    shaped = without_areas(shape_mask(shaped, shaping, source), areas)
-    change = MaskChange.between(given, shaped)
+    if not shaping.changes_nothing:
+        shaped = without_areas(shape_mask(shaped, shaping, source), areas)
+    # Told apart: what the person paints is no doing of the settings.
+    change = MaskChange() if shaping.changes_nothing else MaskChange.between(given, shaped)
+    if paint is not None:
+        shaped = paint.over(shaped)
     return Candidate(found.score, shaped.area, shaped.origin, shaped.mask), change

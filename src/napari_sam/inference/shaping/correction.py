@@ -39,9 +39,10 @@ class CorrectedPrediction:
 
 def added_kind(prompts: PromptSet, earlier: PromptSet | None) -> Literal["more", "less"] | None:
     """Tell what was added to earlier prompts: only positive clicks, only negative ones, or something else (None)."""
-    if earlier is None or not set(earlier) <= set(prompts):
+    if earlier is None or not set(earlier.unpainted) <= set(prompts):
         return None
-    added = set(prompts) - set(earlier)
+    # What is painted holds for both.
+    added = set(prompts.unpainted) - set(earlier)
     kinds = {prompt.positive if isinstance(prompt, PointPrompt) else None for prompt in added}
     # A box is another thing than before, and both kinds at once say nothing of the one or the other.
     return "more" if kinds == {True} else "less" if kinds == {False} else None

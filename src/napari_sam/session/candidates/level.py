@@ -105,8 +105,8 @@ def _levels(answer: PlaneAnswer) -> dict[Level, int]:
 
 def _masks(answer: PlaneAnswer) -> list[BoxedMask]:
     plane = answer.request.source.view.shape
-    if not answer.request.shaping.changes_nothing:
-        # Levels are the model's: shaping may make two of them alike, and the chosen one is not to become another.
+    if not answer.request.shaping.changes_nothing or answer.request.prompts.paint is not None:
+        # Levels are the model's: shaping and paint may make two of them alike, and the chosen one is to stay that.
         return [found.crop.boxed(found.mask, plane) for found in answer.found]
     return [BoxedMask(candidate.origin, candidate.mask, plane) for candidate in answer.candidates]
 

@@ -183,7 +183,7 @@ class LivePrediction:
         if asked is not None and asked.question == request.question:
             return
         # N was pressed for other prompts, unless only what becomes of the masks is another thing.
-        if asked is None or replace(request, shaping=asked.shaping).question != asked.question:
+        if asked is None or request.model_question != asked.model_question:
             self.skipped = 0
         elif not self.is_waiting:
             self.skipped = skips_to(self.answer, self.selected, self._settings.level)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels
 from napari.utils.colormaps import CyclicLabelColormap
 
+from napari_sam.inference.request import Candidate
+from napari_sam.masks import BoxedMask
 from napari_sam.session.candidates.preview_area import PreviewArea
 from napari_sam.session.viewing.placement import (
     add_below,
@@ -18,14 +21,19 @@ from napari_sam.session.viewing.placement import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
+    from numpy.typing import NDArray
 
-    from napari_sam.inference.request import Candidate
     from napari_sam.planes.source import PlaneIndex
+    from napari_sam.prompts import PaintPrompt
 
 _REDRAW_SHARE = 1 / 16
 """Share of the area's pixels above which drawing all of it anew is faster than drawing the pixels that change."""
+
+_NOTHING = np.zeros((0, 0), dtype=bool)
 
 _BLACK, _WHITE = (0.0, 0.0, 0.0, 1.0), (1.0, 1.0, 1.0, 1.0)
 _SKY_BLUE = (0x56 / 255, 0xB4 / 255, 0xE9 / 255, 1.0)
@@ -51,12 +59,21 @@ class CandidatePreview:
         self._ink: tuple[float, ...] | None = None
         self._hovered = False
         self._shown: Candidate | None = None
+        self._later: Callable[[], None] | None = None
+        self._held = self._drawing = False
         self.layer: Labels | None = None
+        self.takes_strokes = False
+        """Whether the person paints in the layer; see `open_for_strokes`."""
 
     @property
     def is_hovered(self) -> bool:
         """Whether what is shown is the mask under the cursor, and no candidate."""
         return self._hovered and self._shown is not None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the person is in the middle of a stroke."""
+        return self._held
 
     def need_layer(self, image: Image, view: PlaneIndex, above: list[Layer | None]) -> Labels:
         """Return the layer, made or moved to lie on the plane of an image, beneath the layers `above`."""
@@ -87,6 +104,9 @@ class CandidatePreview:
         backdrop : float
             Brightness of the picture that the model saw around the mask, from 0 to 1.
         """
+        if self._held:
+            self._later = partial(self.show_candidate, candidate, image, backdrop)
+            return
         self._show(candidate, image, _BLACK if _looks_bright(image, backdrop) else _WHITE)
         self._hovered = False
 
@@ -105,7 +125,9 @@ class CandidatePreview:
             raise RuntimeError("the preview layer is asked for before anything is shown in it")
         if ink != self._ink:
             self._ink, layer.colormap = ink, _contour_colormap(ink)
-        area = self._area.for_mask(candidate, view.shape)
+        # While somebody paints, the area has room for that, too.
+        keeps = self.takes_strokes and self._area.covers(candidate)
+        area = self._area if keeps else self._area.for_mask(candidate, view.shape)
         if area != self._area:
             self._cover_area(layer, view, area, candidate)
             _place_layer(layer, image, view, area)
@@ -126,19 +148,22 @@ class CandidatePreview:
         if candidate is not None or layer.ndim > 2:
             _set_contour(layer, 0)
         layer.data = with_other_axes(view, plane)
-        layer.editable = False  # new data unlock a layer
+        layer.editable = self.takes_strokes  # new data unlock a layer
 
     def clear_mask(self) -> None:
         """Show nothing."""
+        if self._held:
+            self._later = self.clear_mask
+            return
         layer, view, shown = self.layer, self._view, self._shown
         if layer is None or view is None or shown is None:
             return
         corner = PreviewArea.for_plane(view.shape)
-        if self._area.shape != view.shape and shown.area > np.prod(corner.shape):
+        if not self.takes_strokes and self._area.shape != view.shape and shown.area > np.prod(corner.shape):
             # A large area is slow to draw even with nothing in it; where the corner lies does not show.
             self._cover_area(layer, view, corner, None)
             return
-        if layer.ndim > 2:
+        if layer.ndim > 2 and not self.takes_strokes:
             # napari warns whenever it draws a layer with contours in 3D, even an empty one.
             _set_contour(layer, 0)
         self._draw_mask(layer, view, None)
@@ -154,11 +179,19 @@ class CandidatePreview:
         self._shown = candidate
         if box is None:
             return
-        plane = layer.data.reshape(self._area.shape)[box]  # a view: the other axes have one plane
-        wanted = np.zeros(plane.shape, dtype=plane.dtype)
+        wanted = np.zeros(tuple(at.stop - at.start for at in box), dtype=np.uint8)
         if candidate is not None and candidate.area:
             at, mask = places[-1]
             wanted[tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(at, box, strict=True))] = mask
+        self._drawing = True
+        try:
+            self._write(layer, view, box, wanted)
+        finally:
+            self._drawing = False
+
+    def _write(self, layer: Labels, view: PlaneIndex, box: tuple[slice, slice], wanted: NDArray[np.uint8]) -> None:
+        """Write what is wanted in a box of the area, in pixels that are something else."""
+        plane = layer.data.reshape(self._area.shape)[box]  # a view: the other axes have one plane
         changed = np.nonzero(wanted != plane)
         if len(changed[0]) > layer.data.size * _REDRAW_SHARE:
             # Around napari's history, which would list the coordinates of every pixel.
@@ -169,7 +202,75 @@ class CandidatePreview:
             for axis, found, edge in zip(view.axes, changed, box, strict=True):
                 index[axis] = (found + edge.start).astype(np.int32)
             layer.data_setitem(tuple(index), wanted[changed])
-            _forget_strokes(layer)
+            if not self.takes_strokes:  # locking the layer would put the brush down
+                _forget_strokes(layer)
+
+    def open_for_strokes(self, image: Image, seen: tuple[NDArray[np.float64], NDArray[np.float64]] | None) -> None:
+        """Let the person paint in the layer, on all that is seen of the plane of the last `need_layer`.
+
+        Parameters
+        ----------
+        image : Image
+            Layer beneath.
+        seen : (array, array) or None
+            Corners of what is on the screen, data pixels, (y, x).
+        """
+        layer, view = self.layer, self._view
+        if layer is None or view is None:
+            raise RuntimeError("the preview layer is asked for before anybody paints in it")
+        if self._hovered:
+            self.clear_mask()
+        self.takes_strokes = layer.editable = True
+        if self._ink is None:
+            # Before there is a mask, nobody has looked at the picture: most are dark.
+            self._ink = _BLACK if _looks_bright(image, 0.25) else _WHITE
+            layer.colormap = _contour_colormap(self._ink)
+        area = self._area if seen is None else self._area.for_strokes(self._shown, seen, view.shape)
+        if area != self._area:
+            self._cover_area(layer, view, area, self._shown)
+            _place_layer(layer, image, view, area)
+        _set_contour(layer, self._area.contour_width(view.shape))
+
+    def lock(self) -> None:
+        """Let nobody paint in the layer any more."""
+        if self.layer is not None and self.takes_strokes:
+            self.release_stroke()
+            self.takes_strokes = False
+            self.layer.editable = False  # forgets napari's own history of the layer, too
+
+    def hold_stroke(self) -> None:
+        """Draw nothing more until `release_stroke`: the person is in the middle of a stroke."""
+        self._held = self.takes_strokes
+
+    def release_stroke(self) -> None:
+        """Draw what was not drawn since `hold_stroke`."""
+        self._held = False
+        later, self._later = self._later, None
+        if later is not None:
+            later()
+
+    def take_stroke(self) -> PaintPrompt | None:
+        """Return what the person painted and erased since something was shown or this was called; None for nothing."""
+        layer, view = self.layer, self._view
+        # napari tells of a change before it is made, also of those that are made here.
+        if layer is None or view is None or self._drawing:
+            return None
+        now = np.asarray(layer.data).reshape(self._area.shape) != 0
+        before = np.zeros(now.shape, dtype=bool)
+        if self._shown is not None and self._shown.area:
+            at, mask = self._area.place_mask(self._shown)
+            before[at] = mask
+        stroke = self._area.paint_of(now & ~before, before & ~now, view.shape)
+        if stroke is None:
+            return None
+        # An older answer, which waited for the end of the stroke, does not know of it: another is asked for.
+        self._held, self._later = False, None
+        shown = self._shown
+        origin, given = ((0, 0), _NOTHING) if shown is None else (shown.origin, shown.mask)
+        painted = stroke.over(BoxedMask(origin, given, view.shape))
+        score = 1.0 if shown is None else shown.score
+        self._shown = Candidate(score, painted.area, painted.origin, painted.mask)
+        return stroke
 
     def follow_image(self, image: Image) -> None:
         """Keep the layer where the image is."""
@@ -178,7 +279,8 @@ class CandidatePreview:
 
     def forget_layer(self) -> None:
         """Forget the layer: it was removed from the viewer."""
-        self.layer = self._view = self._shown = None
+        self.layer = self._view = self._shown = self._later = None
+        self._held = self.takes_strokes = False
 
     def remove_layer(self) -> None:
         """Remove the layer from the viewer."""

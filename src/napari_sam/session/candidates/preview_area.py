@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam.masks import bounding_box
+from napari_sam.prompts import PaintPrompt
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -75,6 +78,60 @@ class PreviewArea:
             at = middle + begin * self.step - first
             cut.append(slice(at, at + (end - begin) * self.step, self.step))
         return (inside[0], inside[1]), candidate.mask[cut[0], cut[1]]
+
+    def for_strokes(
+        self, candidate: Candidate | None, seen: tuple[NDArray[np.float64], NDArray[np.float64]], plane: tuple[int, int]
+    ) -> PreviewArea:
+        """Return an area of a plane to paint on, with a mask and all that is on the screen: this one where it will do.
+
+        Parameters
+        ----------
+        candidate : Candidate or None
+            The mask that is shown.
+        seen : (array, array)
+            Corners of what is on the screen, data pixels, (y, x).
+        plane : (int, int)
+            Height and width of the plane.
+        """
+        if self.shape == plane:
+            return self
+        corners = [np.clip(np.floor(seen[0]), 0, plane), np.clip(np.ceil(seen[1]) + 1, 0, plane)]
+        if candidate is not None and candidate.area:
+            corners += [np.array(candidate.origin), np.add(candidate.origin, candidate.mask.shape)]
+        low, high = np.min(corners, axis=0).astype(int), np.max(corners, axis=0).astype(int)
+        end = np.add(self.start, np.multiply(self.shape, self.step))
+        # One that is much coarser than what is seen now would paint in blocks.
+        fine = self.step <= max(1, -(-2 * int((high - low).max()) // _SIDE))
+        if fine and (low >= self.start).all() and (np.minimum(high, plane) <= end).all():
+            return self
+        low = low // _GRID * _GRID
+        high = np.minimum(-(-high // _GRID) * _GRID, plane)
+        step = max(1, -(-int((high - low).max()) // _SIDE))
+        height, width = -(-(high - low) // step)
+        return PreviewArea((int(low[0]), int(low[1])), (int(height), int(width)), step)
+
+    def covers(self, candidate: Candidate) -> bool:
+        """Tell whether a mask lies in the area."""
+        end = np.add(self.start, np.multiply(self.shape, self.step))
+        last = np.add(candidate.origin, candidate.mask.shape)
+        return bool((np.array(candidate.origin) >= self.start).all() and (last <= end).all())
+
+    def paint_of(
+        self, added: NDArray[np.bool_], erased: NDArray[np.bool_], plane: tuple[int, int]
+    ) -> PaintPrompt | None:
+        """Say in data pixels of a plane what was painted and erased in pixels of the area; None for nothing."""
+        box = bounding_box(added | erased)
+        if box is None:
+            return None
+        (top, left), (bottom, right) = box
+        origin = self.start[0] + top * self.step, self.start[1] + left * self.step
+        # The last pixels of a coarse area may reach beyond the plane.
+        room = tuple(slice(side - first) for first, side in zip(origin, plane, strict=True))
+        masks = [
+            mask[top:bottom, left:right].repeat(self.step, axis=0).repeat(self.step, axis=1)[room]
+            for mask in (added, erased)
+        ]
+        return PaintPrompt(origin, masks[0], masks[1])
 
     def contour_width(self, plane: tuple[int, int]) -> int:
         """Return the width of a contour in pixels of the area: visible when all of the area is on screen."""

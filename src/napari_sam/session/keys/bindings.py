@@ -48,10 +48,21 @@ class KeyBindings:
         self._choices = choices
         self._places: list[Any] = []
         self._bound: list[tuple[Any, str]] = []
+        self._own: list[Any] = []
         choices.changed.connect(self._on_choices_changed)
 
-    def bind(self, place: Any) -> None:
-        """Bind all actions on a layer or a viewer; what is bound there already stays."""
+    def bind(self, place: Any, *, own: bool = False) -> None:
+        """Bind all actions on a layer or a viewer; what is bound there already stays.
+
+        Parameters
+        ----------
+        place : Layer or ViewerModel
+            Where.
+        own : bool
+            Whether the layer is there for the session alone: keys that napari uses on such layers are its own, too.
+        """
+        if own and not any(other is place for other in self._own):
+            self._own.append(place)
         if not any(other is place for other in self._places):
             self._places.append(place)
         mine = {key for other, key in self._bound if other is place}
@@ -68,12 +79,13 @@ class KeyBindings:
                 other.bind_key(key, None)  # None takes a binding away
         self._bound = [] if place is None else [(other, key) for other, key in self._bound if other is not place]
         self._places = [] if place is None else [other for other in self._places if other is not place]
+        self._own = [] if place is None else [other for other in self._own if other is not place]
 
     def _on_choices_changed(self) -> None:
-        places = self._places
+        places, own = self._places, self._own
         self.release()
         for place in places:
-            self.bind(place)
+            self.bind(place, own=any(other is place for other in own))
 
     def _call(self, place: Any, key: str, action: Action) -> Callable[[Any], Iterator[None]] | None:
         """Make what a key calls at a place; None where the key is not free."""
@@ -97,6 +109,8 @@ class KeyBindings:
         maps = [vars(kind).get("class_keymap", {}) for kind in type(place).__mro__]
         napari_own = next((keymap[binding] for keymap in maps if binding in keymap), None)
         if napari_own is None:
+            return press
+        if key not in _SHARED[Labels] and any(other is place for other in self._own):
             return press
         if not any(isinstance(place, kind) and key in keys for kind, keys in _SHARED.items()):
             return None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_sam.session.napari_private import shape_being_drawn
+from napari_sam.session.prompts.painted import PaintedPlanes
 from napari_sam.session.prompts.shapes import DrawnShape
 from napari_sam.session.prompts.style import read_polarity, style_points, style_shapes, write_polarity
 
@@ -148,22 +149,25 @@ class DrawnShapes:
 
 @dataclass(frozen=True, eq=False)
 class PromptContents:
-    """What is drawn in both prompt layers; None for a layer that does not exist."""
+    """What is drawn in both prompt layers, None for a layer that does not exist, and what is painted on the preview."""
 
     points: DrawnPoints | None = None
     shapes: DrawnShapes | None = None
+    paint: PaintedPlanes = field(default_factory=PaintedPlanes)
 
     @classmethod
-    def of(cls, points: Points | None, shapes: Shapes | None) -> PromptContents:
+    def of(cls, points: Points | None, shapes: Shapes | None, paint: PaintedPlanes) -> PromptContents:
         """Copy what the layers hold."""
         return cls(
-            None if points is None else DrawnPoints.of(points), None if shapes is None else DrawnShapes.of(shapes)
+            None if points is None else DrawnPoints.of(points),
+            None if shapes is None else DrawnShapes.of(shapes),
+            paint,
         )
 
     @property
     def nbytes(self) -> int:
         """Bytes that are held."""
-        return sum(drawn.nbytes for drawn in (self.points, self.shapes) if drawn is not None)
+        return sum(drawn.nbytes for drawn in (self.points, self.shapes, self.paint) if drawn is not None)
 
     def shows_same(self, other: PromptContents) -> bool:
         """Whether both show the same."""
@@ -174,7 +178,7 @@ class PromptContents:
             points = other.points.shows_same(None)
         if self.shapes is None and other.shapes is not None:
             shapes = other.shapes.shows_same(None)
-        return points and shapes
+        return points and shapes and self.paint == other.paint
 
 
 def _rows_beyond(older: list[bytes], newer: list[bytes]) -> list[int]:

@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam.prompts import AreaPrompt, BoxPrompt, MaskPrompt, PointPrompt, ScribblePrompt, TextPrompt
+from napari_sam.prompts import (
+    AreaPrompt,
+    BoxPrompt,
+    MaskPrompt,
+    PaintPrompt,
+    PointPrompt,
+    ScribblePrompt,
+    TextPrompt,
+)
 from napari_sam.session.prompts.drawing import DrawnShapes, PromptContents
+from napari_sam.session.prompts.painted import PaintingMemory
 from napari_sam.session.prompts.reader import DrawnPrompts, PromptReading
 from napari_sam.session.prompts.shapes import DrawnShape, ShapeReader, outlines_of
 from napari_sam.session.prompts.slivers import SliverMemory
@@ -51,6 +60,8 @@ class PromptEditor:
         self.layers = layers
         self.one_box = True
         """Whether a new box takes the place of an older one, because both are of one object."""
+        self.painting = PaintingMemory()
+        """What is painted on the planes of each image."""
         self._slivers = SliverMemory()
         self._shapes = ShapeReader()
         # Slivers are deleted at once: the layer does not tell that one was there.
@@ -80,11 +91,11 @@ class PromptEditor:
         """Return a reading of nothing but the rows of all that is drawn, on all planes."""
         points, shapes = self.layers.points, self.layers.shapes
         point_rows, shape_rows = (() if layer is None else tuple(range(len(layer.data))) for layer in (points, shapes))
-        return PromptReading(point_rows=point_rows, shape_rows=shape_rows)
+        return PromptReading(point_rows=point_rows, shape_rows=shape_rows, painted=tuple(self.painting.now.planes))
 
     def copy_contents(self) -> PromptContents:
         """Copy all that is drawn."""
-        return PromptContents.of(self.layers.points, self.layers.shapes)
+        return PromptContents.of(self.layers.points, self.layers.shapes, self.painting.now)
 
     def locate_new(
         self, image: Image, view: PlaneIndex, older: PromptContents, newer: PromptContents
@@ -110,6 +121,7 @@ class PromptEditor:
             for row in newer.shapes.rows_beyond(older.shapes):
                 vertices = newer.shapes.shapes[row].vertices
                 found.append(Location.of_shape(convert_positions(self._viewer, vertices, shapes, image)))
+        found += newer.paint.locations_beyond(older.paint)
         return found
 
     def count_planes(self, image: Image, view: PlaneIndex) -> int:
@@ -126,6 +138,8 @@ class PromptEditor:
                 set_current_polarity(points, point.positive)
                 points.add(convert_positions(self._viewer, _place_on(view, [point.position]), image, points))
             set_current_polarity(points, polarity)
+        if prompts.paint is not None:
+            self.painting.add(view, prompts.paint)
         if drawn := _shapes_of(prompts):
             shapes = self.layers.need_shapes(image)
             DrawnShapes(
@@ -150,6 +164,7 @@ class PromptEditor:
 
     def restore_contents(self, contents: PromptContents, image: Image) -> None:
         """Draw what was copied, in place of what is there; layers that were removed since come back."""
+        self.painting.now = contents.paint
         present = self.copy_contents()
         if (points := contents.points or present.points) is not None and not points.shows_same(present.points):
             points.draw_into(self.layers.need_points(image))
@@ -162,6 +177,7 @@ class PromptEditor:
         """Delete everything that is drawn on the planes of some readings, used or not."""
         _remove_rows(self.layers.points, {row for reading in readings for row in reading.point_rows})
         _remove_rows(self.layers.shapes, {row for reading in readings for row in reading.shape_rows})
+        self.painting.now = self.painting.now.without({index for reading in readings for index in reading.painted})
         self.layers.orientations.mark_known(self.layers.points)
         self._slivers.clear()
         self._clicked = None
@@ -214,7 +230,9 @@ class PromptEditor:
         return self._all_drawn(image).on_plane(view, self._sliver_test(image))
 
     def _all_drawn(self, image: Image) -> DrawnPrompts:
-        return DrawnPrompts.of(self._viewer, image, self.layers.points, self.layers.shapes, self._shapes)
+        return DrawnPrompts.of(
+            self._viewer, image, self.layers.points, self.layers.shapes, self._shapes, self.painting.now
+        )
 
     def _sliver_test(self, image: Image) -> Callable[[NDArray[np.float64]], bool]:
         """Return what tells slivers at the present zoom."""
@@ -243,8 +261,8 @@ def _shapes_of(prompts: PromptSet) -> list[DrawnShape]:
                 found.append(DrawnShape(path, "path", positive))
             case AreaPrompt(positive=positive):
                 found += [DrawnShape(outline, "polygon", positive) for outline in outlines_of(prompt)]
-            case PointPrompt() | MaskPrompt() | TextPrompt():
-                pass  # points have a layer of their own, and the others no place
+            case PointPrompt() | PaintPrompt() | MaskPrompt() | TextPrompt():
+                pass  # points and paint are kept elsewhere, and the others have no place
     return found
 
 

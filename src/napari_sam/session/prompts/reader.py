@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_sam.prompts import AreaPrompt, BoxPrompt, PointPrompt, PromptSet, ScribblePrompt, is_on_plane, touches_plane
 from napari_sam.session.napari_private import shape_being_drawn
+from napari_sam.session.prompts.painted import PaintedPlanes
 from napari_sam.session.prompts.shapes import DrawnShape, ShapeReader
 from napari_sam.session.prompts.style import read_polarity
 from napari_sam.session.viewing.transform import convert_positions
@@ -47,6 +48,8 @@ class PromptReading:
         Those of `shape_rows` that are boxes, oldest first: one object takes one, while areas add up.
     sliver_rows : tuple of int
         Those of `shape_rows` that are traces of plain clicks, and say nothing.
+    painted : tuple of (int or None)
+        This plane, as `PlaneIndex.index`, in a tuple, where anything is painted on it; several where all are read.
     counted : tuple of (int, PointPrompt or BoxPrompt)
         Every point and every box that says something, the older boxes and those around areas included, with its row:
         where each is an object of its own, all of them count.
@@ -60,6 +63,7 @@ class PromptReading:
     shape_rows: tuple[int, ...] = ()
     box_rows: tuple[int, ...] = ()
     sliver_rows: tuple[int, ...] = ()
+    painted: tuple[tuple[int | None, ...], ...] = ()
     counted: tuple[tuple[int, PointPrompt | BoxPrompt], ...] = ()
 
     @property
@@ -78,7 +82,7 @@ class PromptReading:
     @property
     def empty(self) -> bool:
         """Whether nothing is drawn on this plane."""
-        return not self.point_rows and not self.shape_rows
+        return not self.point_rows and not self.shape_rows and not self.painted
 
     def warning(self, *, one_box: bool = True) -> str:
         """Say what the person should know about prompts that are not used; "" when all are.
@@ -115,6 +119,8 @@ class DrawnPrompts:
         Row of the shape that is being drawn at the moment, which says nothing yet.
     reader : ShapeReader
         Reads shapes.
+    paint : PaintedPlanes
+        What is painted.
     """
 
     clicks: NDArray[np.float64]
@@ -122,10 +128,17 @@ class DrawnPrompts:
     shapes: tuple[DrawnShape, ...]
     unfinished: int | None
     reader: ShapeReader
+    paint: PaintedPlanes = field(default_factory=PaintedPlanes)
 
     @classmethod
     def of(
-        cls, viewer: ViewerModel, image: Image, points: Points | None, shapes: Shapes | None, reader: ShapeReader
+        cls,
+        viewer: ViewerModel,
+        image: Image,
+        points: Points | None,
+        shapes: Shapes | None,
+        reader: ShapeReader,
+        paint: PaintedPlanes | None = None,
     ) -> DrawnPrompts:
         """Read the prompt layers. One that lies elsewhere than the image is converted through the world."""
         clicks, positive = np.empty((0, image.ndim)), np.empty(0, dtype=bool)
@@ -140,7 +153,14 @@ class DrawnPrompts:
             placed = np.split(convert_positions(viewer, np.concatenate(vertices), shapes, image), ends)
             polarity = read_polarity(shapes).tolist()
             found = tuple(map(DrawnShape, placed, map(str, shapes.shape_type), polarity))
-        return cls(clicks, positive, found, None if shapes is None else shape_being_drawn(shapes), reader)
+        return cls(
+            clicks,
+            positive,
+            found,
+            None if shapes is None else shape_being_drawn(shapes),
+            reader,
+            paint or PaintedPlanes(),
+        )
 
     def on_plane(
         self,
@@ -173,9 +193,10 @@ class DrawnPrompts:
             if np.isfinite(self.clicks[row]).all()
         }
         found = self._shapes_on(view, is_sliver)
+        paint = self.paint.on(view)
         inside = {row: click for row, click in clicks.items() if is_on_plane(click.position, view.shape)}
         return PromptReading(
-            prompts=PromptSet((*inside.values(), *found.drawn.values(), *list(found.boxes.values())[-1:])),
+            prompts=PromptSet((*inside.values(), *found.drawn.values(), *list(found.boxes.values())[-1:], *paint)),
             outside=len(point_rows) - len(inside) + found.outside,
             boxes=len(found.boxes),
             slivers=len(found.slivers),
@@ -183,6 +204,7 @@ class DrawnPrompts:
             shape_rows=tuple(found.rows),
             box_rows=tuple(found.boxes),
             sliver_rows=tuple(found.slivers),
+            painted=(view.index,) if view.index in self.paint.planes else (),
             counted=(*inside.items(), *sorted((found.boxes | found.around).items())),
         )
 
@@ -202,7 +224,8 @@ class DrawnPrompts:
         wanted = np.array([view.index[other] for other in others], dtype=np.float64)
         places = np.round(np.concatenate([self.clicks, *(shape.vertices for shape in self.shapes)]))
         near = np.isfinite(places[:, axis]) & np.all(places[:, others] == wanted, axis=1)
-        return {int(place) for place in places[near, axis] if 0 <= place < size}
+        drawn = {int(place) for place in places[near, axis]} | self.paint.places_along(view, axis)
+        return {place for place in drawn if 0 <= place < size}
 
     def _shapes_on(self, view: PlaneIndex, is_sliver: Callable[[NDArray[np.float64]], bool]) -> _Shapes:
         """Find the shapes on a plane."""

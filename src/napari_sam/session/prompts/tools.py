@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from napari_sam.session.prompts.style import current_polarity, set_current_polarity, set_shape_polarity
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image, Layer
+    from napari.layers import Image, Labels, Layer
 
     from napari_sam.session.prompts.prompt_layers import PromptLayers
     from napari_sam.session.state import Tool
@@ -25,8 +25,21 @@ _MEANINGS: dict[str, Tool] = {
     "add_ellipse": "lasso",
 }
 """What is drawn in the modes of the Shapes layer, those that the person selects in napari included."""
+_PAINTING: dict[Tool, str] = {"brush": "paint", "eraser": "erase"}
+"""Modes of the Labels layer that shows the candidate, by tools."""
 _STROKES = frozenset({"scribble", "lasso"})
 """Tools that draw for the object, or for the background."""
+
+
+class PaintedLayer(Protocol):
+    """The layer that shows the candidate, to paint in."""
+
+    @property
+    def layer(self) -> Labels | None:
+        """The layer, while it may be painted in."""
+
+    def open(self, image: Image) -> Labels | None:
+        """Let the person paint in it; None where there is no plane."""
 
 
 class PromptTools:
@@ -38,11 +51,15 @@ class PromptTools:
         Whose selection of layers it is.
     layers : PromptLayers
         The layers of the tools.
+    painted : PaintedLayer
+        That of brush and eraser.
     """
 
-    def __init__(self, viewer: ViewerModel, layers: PromptLayers) -> None:
+    def __init__(self, viewer: ViewerModel, layers: PromptLayers, painted: PaintedLayer) -> None:
         self._viewer = viewer
         self._layers = layers
+        self._painted = painted
+        self._before_brush: Tool | None = None
         self._before: tuple[set[Layer], Layer | None] | None = None
         self._lent: Layer | None = None
         self._last: Tool = "positive"
@@ -55,18 +72,30 @@ class PromptTools:
             return None
         if active is points and str(points.mode) == "add":
             return "positive" if current_polarity(points) else "negative"
+        if (painted := self._painted.layer) is not None and active is painted:
+            return next((tool for tool, mode in _PAINTING.items() if mode == str(painted.mode)), None)
         return _MEANINGS.get(str(shapes.mode)) if active is shapes else None
 
     @property
     def is_positive(self) -> bool:
         """Whether the next click or stroke says what belongs to the object; a box always does."""
         points, shapes = self._layers.points, self._layers.shapes
+        if self.paints:
+            return self.current_tool == "brush"
         # While boxes are drawn, the points keep the polarity of the other tools.
         layer = shapes if self.current_tool in _STROKES or points is None else points
         return layer is None or current_polarity(layer)
 
+    @property
+    def paints(self) -> bool:
+        """Whether the brush or the eraser is selected."""
+        return self.current_tool in _PAINTING
+
     def select_tool(self, tool: Tool, image: Image) -> None:
         """Select the layer of a tool, in the mode that it needs."""
+        if tool in _PAINTING:
+            self._select_brush(tool, image)
+            return
         selection = self._viewer.layers.selection
         self._remember_selection()
         self._last = tool if tool in _MODES else "positive"
@@ -83,6 +112,28 @@ class PromptTools:
         layer.visible = True
         layer.mode = mode
 
+    def _select_brush(self, tool: Tool, image: Image) -> None:
+        before = self.current_tool
+        self._remember_selection()
+        layer = self._painted.open(image)
+        if layer is None:
+            return
+        if before not in _PAINTING:
+            self._before_brush = before
+        self._viewer.layers.selection.active = layer
+        layer.visible = True
+        layer.mode = _PAINTING[tool]
+
+    def leave_brush(self, image: Image) -> bool:
+        """Put the brush or the eraser down, and take what was in hand before; tell whether there was any."""
+        if not self.paints:
+            return False
+        if self._before_brush is not None:
+            self.select_tool(self._before_brush, image)
+        else:
+            self.restore_selection()
+        return True
+
     def select_other(self, layer: Layer) -> None:
         """Select a layer that takes clicks for something else than prompts; `select_tool` ends that."""
         self._remember_selection()
@@ -98,7 +149,7 @@ class PromptTools:
 
     def _is_own(self, layer: Layer | None) -> bool:
         """Whether it is a layer of a tool."""
-        return layer in self._layers or (layer is not None and layer is self._lent)
+        return layer in self._layers or (layer is not None and (layer is self._lent or layer is self._painted.layer))
 
     def resume_tool(self, image: Image) -> None:
         """Take the kind of tool that was taken last, unless the person works with a tool of napari's."""
@@ -114,6 +165,9 @@ class PromptTools:
 
     def toggle_polarity(self, image: Image) -> None:
         """Turn the next click or stroke from object to background or back; from the box, to background clicks."""
+        if self.paints:
+            self.select_tool("eraser" if self.is_positive else "brush", image)
+            return
         if self.current_tool in _STROKES:
             self._set_polarity(not self.is_positive)
             return
@@ -122,6 +176,8 @@ class PromptTools:
 
     def start_object(self) -> None:
         """Make the next click or stroke positive: it begins another object."""
+        if self.paints and (layer := self._painted.layer) is not None:
+            layer.mode = _PAINTING["brush"]
         self._set_polarity(True)
 
     def _set_polarity(self, positive: bool) -> None:

@@ -69,6 +69,22 @@ def _draw_lasso(painter: QPainter, colour: str) -> None:
     _stroke(painter, loop, colour)
 
 
+def _draw_brush(painter: QPainter) -> None:
+    handle = QPainterPath(QPointF(14, 2))
+    handle.lineTo(QPointF(7.5, 8.5))
+    _stroke(painter, handle, YELLOW)
+    painter.setPen(_pen(_DARK, 0.8))
+    painter.setBrush(QColor(GREEN))
+    painter.drawEllipse(QRectF(1.5, 8, 7, 6.5))
+
+
+def _draw_eraser(painter: QPainter) -> None:
+    painter.setPen(_pen(_DARK, 0.8))
+    for colour, left, width in ((ORANGE, 1.5, 7.0), (_LIGHT, 8.5, 6.0)):
+        painter.setBrush(QColor(colour))
+        painter.drawRect(QRectF(left, 4.5, width, 7))
+
+
 def _stroke(painter: QPainter, path: QPainterPath, colour: str) -> None:
     painter.setBrush(Qt.BrushStyle.NoBrush)
     for rim, width in ((_DARK, 3.6), (colour, 2.0)):  # a dark rim, as around the box
@@ -88,6 +104,10 @@ def _paint_tool(painter: QPainter, tool: Tool, positive: bool) -> None:
             _draw_scribble(painter, GREEN if positive else ORANGE)
         case "lasso":
             _draw_lasso(painter, GREEN if positive else ORANGE)
+        case "brush":
+            _draw_brush(painter)
+        case "eraser":
+            _draw_eraser(painter)
 
 
 def tool_icon(tool: Tool, size: int, ratio: float, *, positive: bool = True) -> QIcon:
@@ -95,7 +115,7 @@ def tool_icon(tool: Tool, size: int, ratio: float, *, positive: bool = True) -> 
 
     Parameters
     ----------
-    tool : {"positive", "negative", "box", "scribble", "lasso"}
+    tool : {"positive", "negative", "box", "scribble", "lasso", "brush", "eraser"}
         Which tool.
     size : int
         Side, logical pixels.

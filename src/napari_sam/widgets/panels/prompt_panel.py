@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_sam.session.state import SessionState, Tool
 
 _ICON = 16  # logical pixels
-_ROWS: tuple[tuple[Tool, ...], ...] = (("positive", "negative", "box"), ("scribble", "lasso"))
+_ROWS: tuple[tuple[Tool, ...], ...] = (("positive", "negative", "box"), ("scribble", "lasso", "brush", "eraser"))
 
 
 class ToolButton(ActionButton):
