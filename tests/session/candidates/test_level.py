@@ -9,6 +9,7 @@ import pytest
 from session_scenery import DISCS, click
 
 from napari_sam.inference.request import candidate_of
+from napari_sam.inference.shaping import UNSHAPED
 from napari_sam.prompts import BoxPrompt, PointPrompt, PromptSet
 from napari_sam.session.candidates.level import first_shown, level_of
 
@@ -28,7 +29,10 @@ ONE_CLICK = (PointPrompt((5, 5)),)
 def answer(*masks, prompts=ONE_CLICK, previous=None):
     """An answer with these masks, best first."""
     request = SimpleNamespace(
-        prompts=PromptSet(prompts), previous=previous, source=SimpleNamespace(view=SimpleNamespace(shape=SHAPE))
+        prompts=PromptSet(prompts),
+        previous=previous,
+        source=SimpleNamespace(view=SimpleNamespace(shape=SHAPE)),
+        shaping=UNSHAPED,
     )
     candidates = tuple(candidate_of(mask, 0.9 - 0.1 * i) for i, mask in enumerate(masks))
     return SimpleNamespace(request=request, candidates=candidates)
