@@ -88,6 +88,8 @@ def run(version: Version, binding: str, tests: list[str]) -> str:
     )
     log.write_text(done.stdout + done.stderr, encoding="utf-8")
     last = (done.stdout.strip().splitlines() or done.stderr.strip().splitlines() or ["no output"])[-1].strip("= ")
+    if not re.search(r"\d+ (passed|failed|errors?)", last):
+        last = f"broke off with exit status {done.returncode}"  # a crash leaves no summary
     return last if done.returncode == 0 else f"{last} (see {log.relative_to(ROOT)})"
 
 
