@@ -14,6 +14,7 @@ import pytest
 from known_answers import FloodEngine
 from session_scenery import click
 
+from fake_engine import mask_prompt
 from napari_sam.errors import InputError
 from napari_sam.inference.logits import NOWHERE
 from napari_sam.planes import Crop
@@ -389,3 +390,40 @@ def test_a_session_needs_no_canvas(viewer, engine, pixels):
     session.wait(60)
     assert engine.embedded
     session.close()
+
+
+def test_strokes_outside_what_the_preview_covers_enlarge_it(open_big, viewer, pixels):
+    session = open_big(pixels)
+    look_at(viewer, SMALL, 1)
+    click(session, SMALL)
+    session.wait(60)
+    small = session.preview.data.shape
+    session.use_tool("brush")
+    layer, far = session.preview, (SMALL[0] + 150, SMALL[1] + 200)
+    assert layer.data.size > np.prod(small)
+    layer.brush_size = 9
+    layer.paint(layer.world_to_data(session.image.data_to_world(far)), 1)
+    session.wait(60)
+    candidate = session.state.candidates[session.state.selected]
+    y, x = (at - first for at, first in zip(far, candidate.origin, strict=True))
+    assert candidate.mask[y, x] and candidate.mask[y - 4 : y + 5, x - 4 : x + 5].sum() > 50
+    session.accept()
+    target = np.asarray(session.target.data)
+    assert target[far] == 1 == target[SMALL] and target.sum() == candidate.area
+
+
+def test_a_brush_on_a_coarse_preview_paints_blocks_that_lie_where_they_are_seen(open_big, viewer, engine):
+    engine.predictor.mask_prompt = mask_prompt
+    session = open_big(np.zeros((9000, 9000), np.uint8))
+    look_at(viewer, (4500, 4500), 0.05)
+    session.use_tool("brush")
+    layer = session.preview
+    step = round(float(layer.scale[-1]))
+    assert step > 1
+    layer.brush_size = 9
+    layer.paint(layer.world_to_data((6000, 3000)), 1)
+    session.wait(60)
+    [candidate] = session.state.candidates
+    middle = np.add(candidate.origin, np.array(candidate.mask.shape) / 2 - 0.5)
+    assert np.abs(middle - (6000, 3000)).max() <= step / 2 + 0.5
+    assert candidate.mask.shape == (9 * step, 9 * step)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 from psygnal import SignalGroupDescriptor
 
 from fake_engine import FakeEngine
 from napari_sam.errors import DeviceError
+from napari_sam.inference.shaping import MaskShaping
 from napari_sam.session.preferences.remembered import RememberedSettings, from_plain, remembered_names, to_plain
 from napari_sam.session.preferences.store import PreferenceStore
 from napari_sam.session.settings import KEPT_ELSEWHERE, SessionSettings
@@ -58,6 +60,30 @@ def test_what_belongs_to_a_layer_is_not_kept(image, open_session):
     assert "only_empty" not in kept()
     assert "only_empty" not in remembered_names(SessionSettings())
     assert {field.name for field in fields(SessionSettings)} == {*remembered_names(SessionSettings()), *KEPT_ELSEWHERE}
+
+
+def test_clean_up_is_remembered_but_for_what_belongs_to_one_image(image, viewer, open_session):
+    first = open_session(remember=True)
+    labels = viewer.add_labels(np.ones(image.data.shape, np.uint8))
+    first.shaping.exclude(labels, "1")
+    first.shaping.choose(grow=2, fill_holes=True, grey_range=(3, 50))
+    first.close()
+    keep(shaping={**kept()["shaping"], "of_a_newer_version": 3})
+    second = open_session(remember=True)
+    assert second.settings.shaping == MaskShaping(grow=2, fill_holes=True)
+    second.shaping.reset()
+    second.close()
+    third = open_session(remember=True)
+    assert third.settings.shaping == MaskShaping()
+
+
+@pytest.mark.parametrize("wrong", [3, {"grow": "wide"}, {"correction": "maybe"}, {"exclusion": {}}])
+def test_clean_up_that_cannot_be_read_is_the_default(wrong):
+    keep(shaping=wrong, device="cpu")
+    settings = SessionSettings()
+    remembered = RememberedSettings(settings)
+    assert settings.shaping == MaskShaping() and settings.device == "cpu"
+    remembered.close()
 
 
 @pytest.mark.parametrize(

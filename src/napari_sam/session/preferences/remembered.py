@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam.checkpoints.weights import State, lookup, status
 from napari_sam.errors import DeviceError, NapariSamError
+from napari_sam.inference.shaping import MaskShaping
 from napari_sam.session.preferences.store import PreferenceStore, PreferenceWriter
 from napari_sam.session.settings import KEPT_ELSEWHERE
 
@@ -117,7 +118,7 @@ class RememberedSettings:
             return trouble
         try:
             setattr(self._settings, name, from_plain(kept, getattr(self._settings, name)))
-        except (NapariSamError, TypeError, ValueError):
+        except (NapariSamError, TypeError, ValueError, LookupError):
             # Of another version, or written by hand: the default stands, and the next choice replaces it.
             return ""
         return ""
@@ -135,6 +136,9 @@ def remembered_names(settings: SessionSettings) -> list[str]:
 
 def to_plain(value: Any) -> Any:
     """Write a setting in what JSON has: numbers, texts, lists and mappings."""
+    if isinstance(value, MaskShaping):
+        # A range of grey values, and labels to leave out, mean something in one image alone.
+        return dataclasses.replace(value, grey_range=None, exclusion=None).to_dict()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, tuple | list):
@@ -152,6 +156,10 @@ def from_plain(kept: Any, default: Any) -> Any:
     TypeError, ValueError
         If it is of another kind.
     """
+    if isinstance(default, MaskShaping):
+        if not isinstance(kept, dict):
+            raise TypeError("not the fields of a MaskShaping")
+        return dataclasses.replace(MaskShaping.from_dict(kept), grey_range=None, exclusion=None)
     if dataclasses.is_dataclass(default) and not isinstance(default, type):
         known = {field.name: getattr(default, field.name) for field in dataclasses.fields(default)}
         if not isinstance(kept, dict):
