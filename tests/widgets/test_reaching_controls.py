@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QComboBox,
     QLineEdit,
     QScrollBar,
+    QTableView,
     QWidget,
 )
 
@@ -37,7 +38,7 @@ def controls(dock: QWidget) -> list[QWidget]:
         for widget in dock.findChildren(QWidget)
         if isinstance(widget, CONTROLS)
         and not isinstance(widget, QScrollBar)
-        and not isinstance(widget.parentWidget(), QAbstractSpinBox)
+        and not isinstance(widget.parentWidget(), QAbstractSpinBox | QTableView)  # a table's corner is not shown
         and not any(type(parent).__name__ == "QComboBoxPrivateContainer" for parent in parents(widget))
     ]
 

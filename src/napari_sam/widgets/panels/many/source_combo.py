@@ -30,6 +30,7 @@ class SourceCombo(NarrowCombo):
         super().__init__(read=self.read_layers)
         self._session = session
         self.set_help("What says where objects are.")
+        self.setAccessibleName("Source of objects")
         self.show_rows((_IMAGE, _DRAWN), "image")
 
     @property

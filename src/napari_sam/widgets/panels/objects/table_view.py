@@ -99,6 +99,7 @@ class ObjectTableView(QTableView):
 
     def _set_up(self, columns: Sequence[str]) -> None:
         self.setAccessibleName("Objects")
+        self.setToolTip("Click a row to go to its object; double-click a class to change it.")
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked)
