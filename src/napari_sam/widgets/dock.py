@@ -52,6 +52,13 @@ def _end(gui_thread: GuiThread, worker: Worker, session: Session) -> None:
     session.close()
 
 
+def _on_section_toggled(dock: weakref.ref[SamDock], section: weakref.ref[CollapsibleSection], expanded: bool) -> None:
+    """Bring what a section shows into view."""
+    there, unfolded = dock(), section()
+    if there is not None and unfolded is not None:
+        there.follow_section(unfolded, expanded)
+
+
 def _on_session_closed(dock: weakref.ref[SamDock], gui_thread: GuiThread) -> None:
     """Shut the dock down a little later, if there still is one: the session also ends because Qt destroyed it."""
 
@@ -216,11 +223,13 @@ class SamDock(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll)
         for section in sections:
-            section.toggled.connect(partial(self._on_section_toggled, section))
+            # PySide6 would never let go of a dock that a partial holds, nor of its window.
+            section.toggled.connect(partial(_on_section_toggled, weakref.ref(self), weakref.ref(section)))
         if (bar := scroll.verticalScrollBar()) is not None:
             bar.rangeChanged.connect(self._on_scroll_range_changed)
 
-    def _on_section_toggled(self, section: CollapsibleSection, expanded: bool) -> None:
+    def follow_section(self, section: CollapsibleSection, expanded: bool) -> None:
+        """Bring what a section shows into view, once it is unfolded."""
         if expanded:
             self._gui_thread.post(partial(self._bring_into_view, section))  # once Qt has given it its height
 
@@ -229,7 +238,7 @@ class SamDock(QWidget):
         if self.everything.grows:
             by_words = self.words.isExpanded() and bool(self.session.state.everything.ranked_by)
             section = self.words if by_words else self.everything
-            self._on_section_toggled(section, section.isExpanded())
+            self.follow_section(section, section.isExpanded())
 
     def _bring_into_view(self, section: CollapsibleSection) -> None:
         """Scroll so far that a section is seen as a whole, or from its head on where it is taller than the dock."""
