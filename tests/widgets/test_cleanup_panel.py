@@ -11,7 +11,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 from scipy.ndimage import binary_fill_holes
 
-from napari_sam.inference.shaping import MaskShaping, shape_mask
+from napari_sam.inference.shaping import USUAL, MaskShaping, shape_mask
 from napari_sam.masks import BoxedMask
 
 
@@ -69,7 +69,7 @@ def test_reset_gives_the_mask_back(open_section):
     assert section.session.settings.shaping.largest_part
     section.press_button(section.dock.cleanup.reset)
     np.testing.assert_array_equal(section.preview(), before)
-    assert section.session.settings.shaping == MaskShaping()
+    assert section.session.settings.shaping == USUAL
     assert section.dock.cleanup.text() == "Clean-up"
     assert words(section) == ""
 
@@ -82,7 +82,7 @@ def test_sizes_are_typed_and_the_keyboard_is_the_canvas_again(open_section):
     QTest.keyClicks(box, "5000")
     QTest.keyClick(box, Qt.Key.Key_Return)
     section.settle()
-    assert section.session.settings.shaping == MaskShaping(smallest_part=5000)
+    assert section.session.settings.shaping == MaskShaping(smallest_part=5000, correction="branches")
     assert not section.preview().any()
     assert words(section) == "Nothing of this mask is left. Reset, or choose less."
     assert not box.hasFocus()
@@ -142,7 +142,7 @@ def test_values_of_the_mask_become_its_limits(open_section):
     assert not section.preview().any()
     limits.grey_range.chosen.emit(*limits._range())
     section.settle()
-    assert section.session.shaping.chosen == MaskShaping()
+    assert section.session.shaping.chosen == USUAL
 
 
 def test_labels_that_are_typed_are_left_out(open_section):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar, cast, get_args, overload
 
 from psygnal import SignalGroupDescriptor
 
 from napari_sam.errors import InputError
 from napari_sam.inference.request import Region
-from napari_sam.inference.shaping import MaskShaping
+from napari_sam.inference.shaping import USUAL, MaskShaping
 from napari_sam.propagation import DEFAULT_STRATEGY, STRATEGIES
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ class SessionSettings:
     level: Level = "best"
     hover: bool = False
     brush_size: int = 10
-    shaping: MaskShaping = field(default_factory=MaskShaping)
+    shaping: MaskShaping = USUAL
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Checked before it is set: what is refused changes nothing, and nobody is told.

@@ -10,7 +10,7 @@ from session_scenery import DISCS, click
 
 from fake_engine import answer_number
 from napari_sam.errors import InputError
-from napari_sam.inference.shaping import MaskChange, MaskShaping, shape_mask
+from napari_sam.inference.shaping import USUAL, MaskChange, MaskShaping, shape_mask
 from napari_sam.journal import read_journal
 from napari_sam.masks import BoxedMask
 
@@ -145,7 +145,7 @@ def test_without_prompts_nothing_is_asked(session, engine):
 def test_only_a_shaping_is_taken(session):
     with pytest.raises(InputError):
         session.settings.shaping = {"grow": 2}
-    assert session.settings.shaping == MaskShaping()
+    assert session.settings.shaping == USUAL
 
 
 def test_the_model_thread_does_it(asked, monkeypatch):

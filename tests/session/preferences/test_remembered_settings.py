@@ -11,7 +11,7 @@ from psygnal import SignalGroupDescriptor
 
 from fake_engine import FakeEngine
 from napari_sam.errors import DeviceError
-from napari_sam.inference.shaping import MaskShaping
+from napari_sam.inference.shaping import USUAL, MaskShaping
 from napari_sam.session.preferences.remembered import RememberedSettings, from_plain, remembered_names, to_plain
 from napari_sam.session.preferences.store import PreferenceStore
 from napari_sam.session.settings import KEPT_ELSEWHERE, SessionSettings
@@ -70,11 +70,11 @@ def test_clean_up_is_remembered_but_for_what_belongs_to_one_image(image, viewer,
     first.close()
     keep(shaping={**kept()["shaping"], "of_a_newer_version": 3})
     second = open_session(remember=True)
-    assert second.settings.shaping == MaskShaping(grow=2, fill_holes=True)
+    assert second.settings.shaping == MaskShaping(grow=2, fill_holes=True, correction="branches")
     second.shaping.reset()
     second.close()
     third = open_session(remember=True)
-    assert third.settings.shaping == MaskShaping()
+    assert third.settings.shaping == USUAL
 
 
 @pytest.mark.parametrize("wrong", [3, {"grow": "wide"}, {"correction": "maybe"}, {"exclusion": {}}])
@@ -82,7 +82,7 @@ def test_clean_up_that_cannot_be_read_is_the_default(wrong):
     keep(shaping=wrong, device="cpu")
     settings = SessionSettings()
     remembered = RememberedSettings(settings)
-    assert settings.shaping == MaskShaping() and settings.device == "cpu"
+    assert settings.shaping == USUAL and settings.device == "cpu"
     remembered.close()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from napari_sam.errors import InputError
@@ -87,8 +87,8 @@ class MaskShaping:
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether masks stay as the model gives them."""
-        return self == UNSHAPED
+        """Whether masks stay as the model gives them; how further clicks go on is another thing."""
+        return replace(self, correction="off") == UNSHAPED
 
     def to_dict(self) -> dict[str, Any]:
         """Return what differs from the defaults, for JSON; `from_dict` reads it back equal."""
@@ -148,3 +148,6 @@ def _number(words: str, value: float, least: float, most: float) -> float:
 
 UNSHAPED = MaskShaping()
 """Leaves masks as the model gives them."""
+
+USUAL = MaskShaping(correction="branches")
+"""What a session begins with: objects with branches gain by additive correction, and others do not change by it."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from napari_sam.inference.shaping import UNSHAPED, LabelExclusion
+from napari_sam.inference.shaping import USUAL, LabelExclusion
 from napari_sam.inference.shaping.exclusion import parse_labels
 from napari_sam.inference.shaping.limits import range_inside
 from napari_sam.session.labels.pixels import full_resolution
@@ -76,8 +76,8 @@ class ShapingCommands:
         self._settings.shaping = replace(self._settings.shaping, **choices)
 
     def reset(self) -> None:
-        """Leave masks as the model gives them."""
-        self._settings.shaping = UNSHAPED
+        """Leave masks as the model gives them; objects with branches are corrected additively, as at first."""
+        self._settings.shaping = USUAL
 
     def take_grey_range(self) -> None:
         """Let masks take only grey values as they are in the candidate on screen, all but the 2 % at either end."""

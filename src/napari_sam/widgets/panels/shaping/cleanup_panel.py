@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QVBoxLayout, QWidget
 
+from napari_sam.inference.shaping import USUAL
 from napari_sam.widgets.controls.collapsible import CollapsibleSection
 from napari_sam.widgets.controls.filter_slider import FilterSlider
 from napari_sam.widgets.controls.numbers.number_box import NumberBox
@@ -79,7 +80,7 @@ class CleanupPanel(CollapsibleSection):
         self.parts.setChecked(shaping.largest_part)
         self.smallest_part.show_range(shaping.smallest_part, 0, _MOST)
         self.limits.draw(state)
-        self.reset.setEnabled(not shaping.changes_nothing)
+        self.reset.setEnabled(shaping != USUAL)
         self.words.show_text(_words(state))
 
     def _build(self) -> None:
