@@ -218,6 +218,7 @@ class Components:
         self.live.release()
         # Before the prompt layers are given back: those that hold prompts again stay in the viewer.
         unwritten = self.accepts.release()
+        self.targets.release()
         worker.close()
         self.recorder.close()
         # While the prompt layers are known: whether one of them is selected tells if the person chose another since.

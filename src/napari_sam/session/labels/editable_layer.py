@@ -77,6 +77,11 @@ class EditableLayer:
         layer.events.paint.connect(self._on_layer_paint)
         layer.events.data.connect(self._on_layer_data)
 
+    def disconnect(self) -> None:
+        """Listen to the layer no more: nothing is written any more."""
+        self.layer.events.paint.disconnect(self._on_layer_paint)
+        self.layer.events.data.disconnect(self._on_layer_data)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the data, at full resolution."""

@@ -93,6 +93,15 @@ class MaxLabel:
         """Know the largest id, because it was known of the same pixels."""
         self._known = largest
 
+    def disconnect(self) -> None:
+        """Count no further, and listen to the layer no more."""
+        self.stop_counting()
+        events = self._layer.events
+        events.paint.disconnect(self._on_layer_paint)
+        events.data.disconnect(self._on_layer_data)
+        for event in (events.labels_update, events.set_data):
+            event.disconnect(self._on_layer_drawn)
+
     def stop_counting(self) -> None:
         """Count no further: nobody asks any more."""
         self._count = None

@@ -201,8 +201,13 @@ class TargetLayers:
         if storage.is_large(image):
             self._worker.submit("labels", lambda _progress: storage.warm_up())
 
+    def release(self) -> None:
+        """Listen to no layer any more: the session ends."""
+        for writer in self._writers.values():
+            writer.disconnect()
+
     def _drop_writer(self, image: Image) -> None:
-        self._writers.pop(image).stop_counting()
+        self._writers.pop(image).ids.stop_counting()
 
     def need_writer(self, image: Image) -> LabelWriter:
         """Return what writes the objects of an image, into a new layer where there is no target."""
@@ -216,7 +221,7 @@ class TargetLayers:
         add_below(self._viewer, layer, self._above())
         self.choose_layer(layer, image)
         # Else all of a large layer would be read for its ids.
-        self._writers[image].assume_empty()
+        self._writers[image].ids.assume_empty()
         return self._writers[image]
 
     def follow_image(self, image: Image) -> None:
@@ -269,7 +274,7 @@ class TargetLayers:
         remember_choices(layer, made=True)
         add_below(self._viewer, layer, self._above())
         self._overlaps.setdefault(image, []).append(self._make_writer(layer))
-        self._overlaps[image][-1].assume_empty()
+        self._overlaps[image][-1].ids.assume_empty()
         remember_choices(image, overlaps=[str(one.layer.unique_id) for one in self._overlaps[image]])
         return self._overlaps[image][-1], label
 

@@ -63,8 +63,9 @@ class LabelWriter:
         self._protected = protected
         self.new_class = new_class
         """Gives the class of new objects; "" for none."""
-        self._max_label = MaxLabel(layer, worker, changed)
-        self._target = EditableLayer(layer, self._max_label.note_written)
+        self.ids = MaxLabel(layer, worker, changed)
+        """The ids in the layer; `MaxLabel.assume_empty` and `MaxLabel.stop_counting` are for who chooses layers."""
+        self._target = EditableLayer(layer, self.ids.note_written)
         self.pixels_set = self._target.pixels_set
         """Carries each box that is written into a layer of several resolutions, of which napari tells nothing."""
         self._introduced = False
@@ -92,17 +93,17 @@ class LabelWriter:
         if (known := self.known_label) is not None:
             return known
         name = self.layer.name
-        if problem := self._max_label.problem:
+        if problem := self.ids.problem:
             raise InputError(f'"{name}" cannot be read ({problem}). Choose another labels layer, or add a new one.')
         raise InputError(
-            f'The ids in "{name}" are still being read ({self._max_label.share:.0%} done). '
+            f'The ids in "{name}" are still being read ({self.ids.share:.0%} done). '
             "Try again in a moment, or add a new labels layer."
         )
 
     @property
     def known_label(self) -> int | None:
         """The next free id; None while the ids of a large layer are still being counted."""
-        largest = self._max_label.value
+        largest = self.ids.value
         return None if largest is None else max(largest, self._reserved) + 1
 
     def reserve(self, count: int) -> int:
@@ -143,9 +144,9 @@ class LabelWriter:
         """
         why = write_problem(self.layer, label)
         if why and (wider := wider_dtype(self.layer, label)) is not None:
-            narrow, known = self.layer.data.dtype.name, self._max_label.value
+            narrow, known = self.layer.data.dtype.name, self.ids.value
             self._target.widen(wider)
-            self._max_label.assume(known)
+            self.ids.assume(known)
             self._widened = messages.widened(self.layer.name, narrow, wider.name)
             why = write_problem(self.layer, label)
         if why:
@@ -160,13 +161,10 @@ class LabelWriter:
         self._introduced = True
         return messages.kept_on_disk(data.folder, paintable=not self.layer.multiscale)
 
-    def stop_counting(self) -> None:
-        """Read no further ids: this layer is no target any more."""
-        self._max_label.stop_counting()
-
-    def assume_empty(self) -> None:
-        """Know that the layer holds no ids yet, because it was just made."""
-        self._max_label.assume_empty()
+    def disconnect(self) -> None:
+        """Listen to the layer no more: the session ends."""
+        self.ids.disconnect()
+        self._target.disconnect()
 
     # -- writing ----------------------------------------------------------------------------------
 
@@ -301,7 +299,7 @@ class LabelWriter:
         change = Change.of(region, changed, before, after)
         step = self._target.set_pixels(change, changed, after)
         self._target.compress_step(step, [change])
-        self._max_label.note_written(label)
+        self.ids.note_written(label)
         # Mostly one and the same: held once, it is counted once.
         alike = carrying is None or np.array_equal(carrying, changed)
         drawn = change.pixels if carrying is None or alike else CompressedArray.of(carrying)
