@@ -65,6 +65,13 @@ class FakeEngine:
                 masks=answer.masks[:most], scores=answer.scores[:most], logits=np.where(answer.masks[:most], 8.0, -8.0)
             )
 
+    def masks(self, plane, logits, threshold=0.0):
+        """Bring logits, (n, h, w), to the plane: the nearest one for each of its pixels."""
+        rows, columns = (
+            np.arange(size) * have // size for size, have in zip(plane.shape, logits.shape[1:], strict=True)
+        )
+        return logits[:, rows][:, :, columns] > threshold
+
     def predict(self, plane, prompts, *, multimask=None, progress=no_progress):
         self.asked.append(prompts)
         self.planes.append(plane)

@@ -17,7 +17,7 @@ from napari_sam.session.preferences.store import PreferenceStore
 @pytest.fixture
 def napari_brush(monkeypatch):
     """What napari binds on labels layers when its window opens."""
-    monkeypatch.setattr(Labels, "class_keymap", {coerce_keybinding("B"): lambda layer: None})
+    monkeypatch.setattr(Labels, "class_keymap", {coerce_keybinding(key): lambda layer: None for key in "BL"})
     monkeypatch.setattr(ViewerModel, "class_keymap", {coerce_keybinding("Ctrl-G"): lambda viewer: None})
 
 
@@ -64,7 +64,7 @@ def test_clashes_are_refused_with_words(napari_brush):
     for key, words in (
         ("N", "N is the key of Next candidate."),
         ("Shift-Enter", "Shift-Enter is the key of Accept."),
-        ("B", "napari uses B on labels layers."),
+        ("L", "napari uses L on labels layers."),
         ("Ctrl-G", "napari uses Ctrl-G in its window."),
         ("Shift-?", "Shift-[?] cannot be used."),
         ("Tab", "Tab cannot be used."),

@@ -242,6 +242,8 @@ def test_actions_are_enabled_when_they_would_do_something(session):
         "tool_box",
         "tool_scribble",
         "tool_lasso",
+        "tool_brush",
+        "tool_eraser",
         "toggle_polarity",
         "next_tempo",
         "toggle_hover",
