@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 
 import numpy as np
 from known_answers import REFUSAL, key_of
@@ -73,6 +74,11 @@ class Bench:
         original, session_module.Worker = session_module.Worker, lambda post=None: self.worker
         try:
             self.session = Session(self.viewer, engine_factory=lambda *_: self.engine)
+            settings = self.session.settings
+            # The model of the labels knows candidates by their scores, and single answers: no level is remembered, and
+            # none is joined with those before it.
+            settings.shaping = replace(settings.shaping, correction="off")
+            settings.events.level.connect(self._forget_level)
         finally:
             session_module.Worker = original
         self.session.prefetch = False
@@ -80,6 +86,10 @@ class Bench:
         self.model.start()
         self._contents = self._drawn()
         self._note()
+
+    def _forget_level(self, level):
+        if level != "best":
+            self.session.settings.level = "best"
 
     def act(self, name, number):
         """Do one thing, and look."""

@@ -86,7 +86,7 @@ class PromptPanel(QWidget):
         layout.addWidget(heading("Prompt", self.hover))
         for tools in _ROWS:
             row = QHBoxLayout()
-            row.setSpacing(4)
+            row.setSpacing(4 if len(tools) < 4 else 2)  # four words just fit the narrowest dock
             for tool in tools:
                 row.addWidget(self.tools[tool], 1)
             layout.addLayout(row)
