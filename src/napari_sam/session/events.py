@@ -319,7 +319,7 @@ class Reactions:
         connect("components", components.series.notified, self._on_run_notified)
         connect("listener", listener.layers_changed, components.series.note_target)
         connect("components", components.operations.notified, self._on_run_notified)
-        connect("components", components.recovery.changed, publisher.publish)
+        connect("components", components.recovery.changed, self._on_recovery_changed)
         connect("components", components.recovery.notified, self._on_run_notified)
         for signal in (settings.model, settings.device, settings.region):
             connect("settings", signal, self._on_settings_model)
@@ -367,6 +367,11 @@ class Reactions:
     def _on_everything_changed(self) -> None:
         self._listener.connect_layers()
         self._publisher.publish()
+
+    def _on_recovery_changed(self) -> None:
+        # Layers also come and go in the middle of the change to another image, the end of which is told.
+        if not self._components.mute.active:
+            self._publisher.publish()
 
     def _on_settings_model(self) -> None:
         self._listener.look_again()
