@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from desk import LEFT, RADIUS, RIGHT
+from fitting import narrow, settle_layout
 from qtpy.QtCore import Qt
 from test_gestures import PLACEMENTS, region
 
@@ -113,6 +114,8 @@ def test_an_ellipse_of_napari_s_own_tool_counts_by_its_area(open_desk):
 
 def test_the_marks_of_the_tools_tell_the_polarity(open_desk):
     desk = open_desk()
+    narrow(desk, 520)  # where there is room for marks beside the words
+    settle_layout()
 
     def mark():
         icon = desk.dock.prompt.tools["scribble"].icon()
