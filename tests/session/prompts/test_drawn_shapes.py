@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from napari.layers.base import ActionType
 from session_scenery import DISCS, click
 
 from napari_sam.prompts import AreaPrompt, BoxPrompt, PointPrompt, PromptSet, ScribblePrompt
@@ -199,7 +200,12 @@ def test_a_layer_of_an_earlier_version_gets_a_polarity(viewer, image, open_sessi
 def test_what_was_drawn_to_its_end_has_no_handles(session):
     session.use_tool("box")
     session.shapes.add_rectangles(AROUND)
-    assert not session.shapes.selected_data  # napari selects it, and draws handles that hide a small object
+    # As napari does at the end of a drag: it selects the shape, and draws handles that hide a small object.
+    session.shapes.selected_data = {0}
+    session.shapes.events.data(
+        value=session.shapes.data, action=ActionType.ADDED, data_indices=(-1,), vertex_indices=((),)
+    )
+    assert not session.shapes.selected_data
     session.shapes.mode = "select"
     session.shapes.selected_data = {0}
     session.shapes.data = [AROUND + 1]
