@@ -74,6 +74,12 @@ def test_an_embedding_has_length_one_and_cannot_be_changed():
         prompt.embedding[0] = 1
 
 
+def test_an_embedding_of_length_one_is_kept_to_the_last_bit():
+    for seed in range(200):
+        once = TextPrompt("cell", np.random.default_rng(seed).normal(size=5), "clip")
+        assert TextPrompt("cell", once.embedding, "clip") == once
+
+
 @pytest.mark.parametrize("bad", [[], [0, 0], [np.nan, 1], [np.inf, 1], [[1, 2]], 3])
 def test_an_embedding_is_a_row_of_finite_numbers(bad):
     with pytest.raises(InputError, match="one row of finite numbers"):

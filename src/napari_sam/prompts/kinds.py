@@ -128,7 +128,9 @@ class TextPrompt:
                 "The embedding of a text prompt is one row of finite numbers, not all 0, as a CLIP model gives it; "
                 f"got shape {np.shape(self.embedding)}."
             )
-        array = (array / length).astype(np.float32)
+        # What has length 1 already is kept to the last bit: a file that is read and written again stays the same.
+        if abs(length - 1) > 1e-6:
+            array = (array / length).astype(np.float32)
         array.flags.writeable = False
         object.__setattr__(self, "embedding", array)
 
