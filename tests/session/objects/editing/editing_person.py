@@ -56,6 +56,7 @@ class EditingPerson:
         self.touched = {}
         self.writes = {}
         self.count = self.written = 0
+        self.reopened = False
         self.errors = Errors()
         logging.getLogger("napari_sam").addHandler(self.errors)
         self._open()
@@ -299,7 +300,7 @@ class EditingPerson:
 
     def _moved(self, command, which):
         """Undo or redo: what the labels held before or since that step is back, but for what was painted by hand."""
-        old = self._done()
+        old, depths = self._done(), {each: len(each._undo_history) for each in self._layers()}
         command()
         self.session.wait()
         new = self._done()
@@ -309,8 +310,9 @@ class EditingPerson:
         known = self.writes.get(id(moved[0])) if moved else None
 
         def rule(layer, was, now):
+            if not moved and not np.array_equal(was, now):
+                self._last_before_the_dock(layer, depths, was, now)
             if known is None or not known[3]:
-                assert moved or np.array_equal(was, now), "labels changed without a step"
                 return
             expected = known[which].get(layer)
             expected = np.zeros_like(now) if expected is None else expected
@@ -319,6 +321,16 @@ class EditingPerson:
             np.testing.assert_array_equal(now[~own & (was == now)], was[~own & (was == now)])
 
         return rule
+
+    def _last_before_the_dock(self, layer, depths, was, now):
+        """What a dock that was closed has written goes back by the layer's own step: exactly that, and in the target."""
+        assert self.reopened, "labels changed without a step"
+        assert layer is self.session.target, "another layer than the target changed"
+        assert len(layer._undo_history) == depths[layer] - 1, "not one step of the layer"
+        layer.redo()
+        np.testing.assert_array_equal(layer.data, was)
+        layer.undo()
+        np.testing.assert_array_equal(layer.data, now)
 
     def napari_and_back(self, number):
         """Undo with napari's own keys and redo: nothing is lost by it."""
@@ -364,6 +376,7 @@ class EditingPerson:
     def reopen(self, _number):
         self.session.close()
         self._open()
+        self.reopened = True
 
 
 def unchanged(layer, was, now):
