@@ -122,7 +122,7 @@ class TextPrompt:
 
     def __post_init__(self) -> None:
         array = np.array(self.embedding, dtype=np.float32)
-        length = np.linalg.norm(array.astype(np.float64)) if array.ndim == 1 else 0.0
+        length = float(np.linalg.norm(array.astype(np.float64))) if array.ndim == 1 else 0.0
         if not (np.isfinite(length) and length > 0):
             raise InputError(
                 "The embedding of a text prompt is one row of finite numbers, not all 0, as a CLIP model gives it; "
