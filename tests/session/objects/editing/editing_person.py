@@ -323,7 +323,7 @@ class EditingPerson:
         return rule
 
     def _last_before_the_dock(self, layer, depths, was, now):
-        """What a dock that was closed has written goes back by the layer's own step: exactly that, and in the target."""
+        """What a dock that was closed has written goes back by the layer's own step: exactly that, of the target."""
         assert self.reopened, "labels changed without a step"
         assert layer is self.session.target, "another layer than the target changed"
         assert len(layer._undo_history) == depths[layer] - 1, "not one step of the layer"
