@@ -86,19 +86,25 @@ def drive(hands: Hands) -> list[Image.Image]:
     return views
 
 
-def compose(views: list[Image.Image]) -> Image.Image:
-    """Put the views side by side, each with its name."""
+def fill_panel(view: Image.Image) -> Image.Image:
+    """Scale and crop a view so that it fills its panel."""
+    ratio = max(PANEL[0] / view.width, PANEL[1] / view.height)
+    view = view.resize((round(view.width * ratio), round(view.height * ratio)), Image.Resampling.LANCZOS)
+    x, y = (view.width - PANEL[0]) // 2, (view.height - PANEL[1]) // 2
+    return view.crop((x, y, x + PANEL[0], y + PANEL[1]))
+
+
+def compose(views: list[Image.Image], names: tuple[str, ...], ground: str = "white", ink: str = "black") -> Image.Image:
+    """Put views side by side, each with its name above it."""
     gap, head = 8, 30
-    width = len(views) * PANEL[0] + (len(views) - 1) * gap
-    picture = Image.new("RGB", (width, PANEL[1] + head), "white")
+    width = sum(view.width for view in views) + (len(views) - 1) * gap
+    picture = Image.new("RGB", (width, max(view.height for view in views) + head), ground)
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(18)
-    for number, (view, name) in enumerate(zip(views, NAMES, strict=True)):
-        left = number * (PANEL[0] + gap)
-        ratio = max(PANEL[0] / view.width, PANEL[1] / view.height)
-        view = view.resize((round(view.width * ratio), round(view.height * ratio)), Image.Resampling.LANCZOS)
-        x, y = (view.width - PANEL[0]) // 2, (view.height - PANEL[1]) // 2
-        picture.paste(view.crop((x, y, x + PANEL[0], y + PANEL[1])), (left, head))
-        draw.text((left + 4, 4), name, fill="black", font=font)
+    left = 0
+    for view, name in zip(views, names, strict=True):
+        picture.paste(view, (left, head))
+        draw.text((left + 4, 4), name, fill=ink, font=font)
+        left += view.width + gap
     return picture
 
 
@@ -131,7 +137,7 @@ def main() -> int:
         return 1
     finally:
         viewer.close()
-    compose(views).save(saved := folder / "orthogonal.png")
+    compose([fill_panel(view) for view in views], NAMES).save(saved := folder / "orthogonal.png")
     if options.docs:
         save_picture(saved, saved := ROOT / "docs" / "images" / "orthogonal.png")
     print(f"orthogonal views: one nucleus on three planes. Saved {saved}")
