@@ -20,9 +20,10 @@ from napari_sam.training.data.object_texts import ObjectTexts
 from napari_sam.training.data.pools import ObjectPool, TypicalPool
 from napari_sam.training.data.simulated_prompts import ask_by_text, correct
 from napari_sam.training.loop import Trainer
+from napari_sam.training.networks.sam import TrainableSam
 from napari_sam.training.objective import objective
 from napari_sam.training.text.embeddings import ClipModelToUse, ObjectCrops, embed_objects
-from napari_sam.training.text.trainable import TrainableSam, learns
+from napari_sam.training.text.trainable import learns
 from sam_reference import tiny_sam
 
 IMAGES = [two_discs(seed) for seed in range(4)]

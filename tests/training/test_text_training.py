@@ -24,7 +24,7 @@ from napari_sam.model.text_projection import METADATA, ClipSpace
 from napari_sam.text.encoder import load_encoder
 from napari_sam.text.prompting import text_prompt
 from napari_sam.training.loop import CHECKPOINT
-from napari_sam.training.text.base import read_base
+from napari_sam.training.networks.base import read_base
 from napari_sam.training.text.embeddings import ClipModelToUse
 from napari_sam.training.text.export import CARD, WEIGHTS, export_words
 from napari_sam.training.text.images import TextData

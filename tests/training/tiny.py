@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from safetensors.torch import save_file
 
 from napari_sam.model.compact.model import CompactConfig, CompactSam
-from napari_sam.training.bundled.trainable import TrainableCompact
 from napari_sam.training.loop import LOG, TrainingConfig
+from napari_sam.training.networks.compact import TrainableCompact
 from napari_sam.training.synthetic import scene_dataset
 
 if TYPE_CHECKING:

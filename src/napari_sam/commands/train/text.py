@@ -14,7 +14,7 @@ from napari_sam.errors import InputError
 
 if TYPE_CHECKING:
     from napari_sam.training.config import TrainingConfig
-    from napari_sam.training.text.base import BaseModel
+    from napari_sam.training.networks.base import BaseModel
     from napari_sam.training.text.embeddings import ClipModelToUse
 
 
@@ -94,7 +94,7 @@ def text(
 def _base(model: str) -> "BaseModel":
     """Read the model, downloading it first if it is not here."""
     from napari_sam.checkpoints.weights import resolve
-    from napari_sam.training.text.base import read_base
+    from napari_sam.training.networks.base import read_base
 
     with getting(model) as progress:
         path, spec = resolve(model, progress)

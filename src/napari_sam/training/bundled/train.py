@@ -16,13 +16,13 @@ from napari_sam.predictor import Predictor
 from napari_sam.progress import no_progress
 from napari_sam.training.bundled.export import commit, export, load_average
 from napari_sam.training.bundled.matching import Matching, matched_start
-from napari_sam.training.bundled.trainable import TrainableCompact
 from napari_sam.training.config import TrainingConfig
 from napari_sam.training.data.batches import CropSource
 from napari_sam.training.data.loader import share_images
 from napari_sam.training.data.pools import ObjectPool, ScenePool, TypicalPool
 from napari_sam.training.log_plot import draw_log
 from napari_sam.training.loop import CHECKPOINT, LOG, SCORE, Trainer
+from napari_sam.training.networks.compact import TrainableCompact
 from napari_sam.training.synthetic.holdout_scenes import unseen_images
 from napari_sam.training.synthetic.scene_dataset import open_bank
 

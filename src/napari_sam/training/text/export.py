@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sam.model.text_projection import ClipSpace
-    from napari_sam.training.text.base import BaseModel
+    from napari_sam.training.networks.base import BaseModel
     from napari_sam.training.text.trainable import Trained
 
 WEIGHTS = "words.safetensors"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_sam.evaluation.dataset import LabelledImage
     from napari_sam.model.text_projection import ClipSpace
     from napari_sam.progress import Progress
-    from napari_sam.training.text.base import Network
+    from napari_sam.training.networks.base import Network
 
 
 def measure_words(

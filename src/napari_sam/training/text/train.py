@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from napari_sam.evaluation.dataset import LabelledImage
     from napari_sam.progress import Progress
-    from napari_sam.training.text.base import BaseModel, Network
+    from napari_sam.training.networks.base import BaseModel, Network
     from napari_sam.training.text.embeddings import ClipModelToUse, Embedded
     from napari_sam.training.text.images import TextData
     from napari_sam.training.text.trainable import Trained

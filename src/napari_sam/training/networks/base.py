@@ -1,4 +1,4 @@
-"""The model that is taught words: what it was, weight by weight."""
+"""The model that a training begins with: what it was, weight by weight."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Network: TypeAlias = CompactSam | Sam
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BaseModel:
-    """A model that is to take words, and its checkpoint.
+    """A model that is to learn, and its checkpoint.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class BaseModel:
 
 
 def read_base(path: Path, architecture: str | None = None) -> BaseModel:
-    """Read a model that is to take words.
+    """Read a model that is to learn.
 
     Parameters
     ----------
@@ -68,9 +68,7 @@ def read_base(path: Path, architecture: str | None = None) -> BaseModel:
     """
     loaded = load_checkpoint(path, architecture=architecture)
     if not loaded.model.prompt_kinds >= {"point", "mask"}:
-        raise InputError(
-            f"{path.name} takes boxes only, and could not be corrected by clicks. Teach words to another model."
-        )
+        raise InputError(f"{path.name} takes boxes only, and could not be corrected by clicks. Teach another model.")
     contents, metadata = read_checkpoint(path)
     compact = isinstance(loaded.model, CompactSam)
     state = dict(cast("dict[str, Tensor]", contents)) if compact else recognise(contents).state
