@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import pytest
 from mask_scenery import assert_same_masks, image_of, ring_and_parts
 
-from napari_sam.datasets.building import save_masks
+from napari_sam.datasets.building import pair_files, save_masks
 from napari_sam.datasets.records import AnnotatedImage
 from napari_sam.datasets.table import find_format
+from napari_sam.errors import InputError
 
 
 def stack() -> list[AnnotatedImage]:
@@ -48,3 +50,36 @@ def test_coco_is_one_file_for_all(tmp_path):
         ("s.tif", 1),
         ("a.tif", 0),
     ]
+
+
+def names(folder, other=None, **options):
+    pairs, notes = pair_files(folder, other or folder, **options)
+    return [(image.name, labels.name) for image, labels in pairs], notes
+
+
+def test_labels_beside_their_images_are_matched_by_name(tmp_path):
+    for name in ("a.tif", "a_cp_masks.png", "b.png", "b_labels.tif", "c.jpg", "d_mask.png"):
+        (tmp_path / name).touch()
+    pairs, notes = names(tmp_path)
+    assert pairs == [("a.tif", "a_cp_masks.png"), ("b.png", "b_labels.tif")]
+    assert notes == ["Images without labels, left out (1): c.", "Labels without an image, left out (1): d."]
+
+
+def test_stacks_of_all_formats_are_matched_where_they_are_wanted(tmp_path):
+    for name in ("a.nii.gz", "a_labels.nii.gz", "b.npy", "b_labels.npy", "b_seg.npy", "c.png", "c_masks.jpg"):
+        (tmp_path / name).touch()
+    pairs, _notes = names(tmp_path, stacks=True)
+    assert pairs == [("a.nii.gz", "a_labels.nii.gz"), ("b.npy", "b_labels.npy")]
+    with pytest.raises(InputError, match="No image of"):
+        names(tmp_path)
+
+
+def test_images_of_one_name_have_labels_of_their_own(tmp_path):
+    for name in ("a.png", "a.tif", "a.png_labels.tif", "a.tif_labels.tif"):
+        (tmp_path / name).touch()
+    assert names(tmp_path)[0] == [("a.png", "a.png_labels.tif"), ("a.tif", "a.tif_labels.tif")]
+    (tmp_path / "a.tif_labels.tif").unlink()
+    (tmp_path / "a.png_labels.tif").unlink()
+    (tmp_path / "a_labels.tif").touch()
+    with pytest.raises(InputError, match="share one name"):
+        names(tmp_path)

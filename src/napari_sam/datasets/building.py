@@ -17,9 +17,10 @@ from napari_sam.datasets.documents import write_text
 from napari_sam.datasets.formats.coco import write_coco
 from napari_sam.datasets.formats.label_files import read_label_file
 from napari_sam.datasets.formats.yolo import class_names
-from napari_sam.datasets.image_files import IMAGE_SUFFIXES, image_size, stem_of
+from napari_sam.datasets.image_files import IMAGE_SUFFIXES, bare_name, image_size, stem_of
 from napari_sam.errors import InputError
 from napari_sam.io.labels import LABEL_SUFFIXES
+from napari_sam.io.stacks import images_in
 from napari_sam.io.writing import replacing_result
 from napari_sam.progress import no_progress
 
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from napari_sam.progress import Progress
 
 _IMAGES, _LABELS, _COCO_FILE = "images", "labels", "annotations.json"
-_LABELLED = re.compile(r"[-_. ](labels?|masks?|seg|segmentation)$", re.IGNORECASE)
+_LABELLED = re.compile(r"[-_. ](labels?|(?:cp_)?masks?|seg|segmentation)$", re.IGNORECASE)
+# JPEG and its like invent labels along every border; Cellpose's _seg.npy holds Python objects.
+_NO_LABELS = (".jpg", ".jpeg", ".webp", ".jp2", "_seg.npy")
 
 
 def images_folder(folder: Path, kind: DatasetFormat) -> Path:
@@ -86,13 +89,15 @@ def _write_yolo_settings(folder: Path) -> None:
     write_text(folder / "data.yaml", f"path: .\ntrain: {_IMAGES}\nval: {_IMAGES}\nnames:\n{names}")
 
 
-def pair_files(images: Path, labels: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
+def pair_files(images: Path, labels: Path, *, stacks: bool = False) -> tuple[list[tuple[Path, Path]], list[str]]:
     """Match images and labels by their names; labels may be called ``a_labels.tif`` or ``a_mask.png``, too.
 
     Parameters
     ----------
     images, labels : Path
         Two folders, which may be one; or two files.
+    stacks : bool
+        Whether files of all kinds that `napari_sam.io.stacks.open_stack` reads count, and not PNG, TIFF and JPEG alone.
 
     Returns
     -------
@@ -113,16 +118,18 @@ def pair_files(images: Path, labels: Path) -> tuple[list[tuple[Path, Path]], lis
             raise InputError(f"There is no folder {folder}. Give a folder of images and one of labels, or two files.")
     masks = {
         _LABELLED.sub("", stem): path
-        for stem, path in _stems(labels, LABEL_SUFFIXES)
-        if images != labels or _LABELLED.search(stem)
+        for stem, path in _stems(labels, LABEL_SUFFIXES, stacks)
+        if (images != labels or _LABELLED.search(stem)) and not path.name.lower().endswith(_NO_LABELS)
     }
     pictures: dict[str, Path] = {}
-    for stem, path in _stems(images, IMAGE_SUFFIXES):
-        if path in masks.values():
+    for stem, path in _stems(images, IMAGE_SUFFIXES, stacks):
+        if path in masks.values() or (images == labels and _LABELLED.search(stem)):
             continue
-        if stem in pictures:
-            raise InputError(f"{pictures[stem]} and {path} share one name. Rename one of them.")
-        pictures[stem] = path
+        # Of cell.png and cell.tif in a series of images, each has labels of its own.
+        key = path.name if path.name in masks else stem
+        if key in pictures:
+            raise InputError(f"{pictures[key]} and {path} share one name. Rename one of them.")
+        pictures[key] = path
     both = sorted(pictures.keys() & masks.keys())
     if not both:
         raise InputError(
@@ -136,7 +143,9 @@ def pair_files(images: Path, labels: Path) -> tuple[list[tuple[Path, Path]], lis
     return [(pictures[stem], masks[stem]) for stem in both], [note for note in notes if note]
 
 
-def _stems(folder: Path, suffixes: tuple[str, ...]) -> list[tuple[str, Path]]:
+def _stems(folder: Path, suffixes: tuple[str, ...], stacks: bool) -> list[tuple[str, Path]]:
+    if stacks:
+        return [(bare_name(path), path) for path in images_in(folder)]
     found = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in suffixes and path.is_file()]
     return [(stem_of(path.name), path) for path in found]
 

@@ -10,6 +10,8 @@ from napari_sam.io.reading import reading, require_file
 IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 """Endings of images that can stand in a dataset."""
 _FOLDER = "images"
+OWN_FORMATS = (".nii.gz", ".nii", ".mha", ".nrrd")
+"""Endings of formats in which alone labels keep their place and orientation."""
 
 
 def stem_of(name: str) -> str:
@@ -18,6 +20,13 @@ def stem_of(name: str) -> str:
     path = Path(base)
     stem = path.stem if path.suffix.lower() in IMAGE_SUFFIXES else base
     return stem[:-4] if stem.lower().endswith(".ome") else stem
+
+
+def bare_name(path: Path) -> str:
+    """Return the name of an image or a stack without the endings of its format."""
+    name = path.name
+    ending = next((one for one in OWN_FORMATS if name.lower().endswith(one)), "")
+    return name[: -len(ending)] if ending else stem_of(name) if path.suffix.lower() != ".npy" else path.stem
 
 
 def plain_name(name: str) -> str:

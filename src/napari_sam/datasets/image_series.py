@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from napari_sam.datasets.image_files import stem_of
+from napari_sam.datasets.image_files import OWN_FORMATS, bare_name
 from napari_sam.errors import InputError
 from napari_sam.files import read_small, replacing
 from napari_sam.io.outputs import reason, remedy, same_place
@@ -28,8 +28,6 @@ PROGRESS_FILE = "napari-sam-series.json"
 _FORMAT, _VERSION = "napari-sam-series", 1
 _ENDING = "_labels"
 _MOST = 1 << 24  # bytes of a progress file: some hundred thousand images
-# Labels of these keep place and orientation only in their own format.
-_OWN_FORMATS = (".nii.gz", ".nii", ".mha", ".nrrd")
 _KNOWN = (".tif", ".tiff", ".ome.tif", ".ome.tiff", ".png", ".npy", ".nii.gz", ".nii", ".mha", ".nrrd", ".zarr")
 
 
@@ -195,23 +193,16 @@ def _read_progress(path: Path) -> dict[str, ImageStatus]:
 
 def _is_labels(path: Path) -> bool:
     """Tell whether a file holds the labels of an image, by its name."""
-    return _bare(path).endswith(_ENDING)
-
-
-def _bare(path: Path) -> str:
-    """Return a name without the endings of its format."""
-    name = path.name
-    ending = next((one for one in _OWN_FORMATS if name.lower().endswith(one)), "")
-    return name[: -len(ending)] if ending else stem_of(name) if path.suffix.lower() != ".npy" else path.stem
+    return bare_name(path).endswith(_ENDING)
 
 
 def _label_places(paths: Sequence[Path], folder: Path | None) -> Iterator[tuple[Path, Path]]:
     """Say where the labels of each image are: those that are there, under any known ending, or else a new file."""
-    stems = [_bare(path) for path in paths]
+    stems = [bare_name(path) for path in paths]
     for path, stem in zip(paths, stems, strict=True):
         # Of cell.png and cell.tif, each has labels of its own.
         name = stem if stems.count(stem) == 1 else path.name
         place = path.parent if folder is None else folder
-        own = next((one for one in _OWN_FORMATS if path.name.lower().endswith(one)), ".tif")
+        own = next((one for one in OWN_FORMATS if path.name.lower().endswith(one)), ".tif")
         found = (place / f"{name}{_ENDING}{ending}" for ending in _KNOWN)
         yield path, next((one for one in found if one.exists()), place / f"{name}{_ENDING}{own}")

@@ -67,7 +67,7 @@ class LabelledImage:
         8-bit and RGB images are taken as they are. Others are shown from the 0.1th to the 99.9th percentile, because
         one hot pixel in a 16-bit image leaves everything else black.
         """
-        return Plane(self.image, _window(self.image))
+        return Plane(self.image, shown_window(self.image))
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +198,7 @@ def read_dataset(path: Path, progress: Progress = no_progress) -> Dataset:
         image, objects = _read(files, images[stem], labels[stem])
         folder = stem.partition("/")[0] if "/" in stem else ""
         # "all" is the row that sums the others up.
-        kind = {"": image_kind(Plane(image, _window(image)).rendered), "all": "folder all"}.get(folder, folder)
+        kind = {"": image_kind(Plane(image, shown_window(image)).rendered), "all": "folder all"}.get(folder, folder)
         entries.append(DatasetEntry(stem, kind, images[stem], labels[stem]))
         heaps += _is_heap(objects)
         progress(done / len(paired))
@@ -224,7 +224,8 @@ def image_kind(image: NDArray[np.uint8]) -> str:
     return f"{'stained' if coloured else lit} {image.shape[0]}x{image.shape[1]}"
 
 
-def _window(image: NDArray[Any]) -> tuple[float, float] | None:
+def shown_window(image: NDArray[Any]) -> tuple[float, float] | None:
+    """Return the grey values that a person would set black and white; None where the whole range is shown."""
     if image.ndim != 2 or image.dtype.kind not in "uif" or image.dtype == np.uint8:
         return None
     values = image[np.isfinite(image)]

@@ -139,12 +139,16 @@ class ImageStack:
         """
         places = self._whole_index(axis, index)
         rows, columns = (at for at, place in enumerate(places) if place is None)
+        spacing = self.plane_spacing(rows, columns)
+        limits = contrast_limits or self._limits_at(axis, places)
+        return ArrayPlanes(self.data, axis, places, limits, gamma, spacing, self.levels)
+
+    def plane_spacing(self, rows: int, columns: int) -> tuple[float, float]:
+        """Return the spacing of a plane along its two axes; 1 where they cannot be compared (time, unknown units)."""
         comparable = self.units[rows] == self.units[columns] and (
             is_length(self.units[rows]) or {self.axes[rows], self.axes[columns]} <= set("zyx")
         )
-        spacing = (self.spacing[rows], self.spacing[columns]) if comparable else (1.0, 1.0)
-        limits = contrast_limits or self._limits_at(axis, places)
-        return ArrayPlanes(self.data, axis, places, limits, gamma, spacing, self.levels)
+        return (self.spacing[rows], self.spacing[columns]) if comparable else (1.0, 1.0)
 
     def _whole_index(self, axis: int, index: Sequence[int | None]) -> tuple[int | None, ...]:
         words = f"The axes are {self.axes}, of lengths {' x '.join(map(str, self.shape))}."
