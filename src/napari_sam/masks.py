@@ -61,6 +61,22 @@ class BoxedMask:
         """Lay the mask on another plane, so many data pixels down and to the right: from a part to the whole, say."""
         return BoxedMask((self.origin[0] + by[0], self.origin[1] + by[1]), self.mask, plane)
 
+    def within(self, start: tuple[int, int], shape: tuple[int, int]) -> BoxedMask:
+        """Cut the mask to a part of its plane, and lay it on that; empty where nothing of it lies there.
+
+        Parameters
+        ----------
+        start, shape : (int, int)
+            Upper left data pixel of the part, (y, x), and its height and width.
+        """
+        low = np.clip(np.subtract(start, self.origin), 0, self.mask.shape)
+        high = np.clip(np.add(start, shape) - self.origin, low, self.mask.shape)
+        inside = BoxedMask.of(self.mask[low[0] : high[0], low[1] : high[1]])
+        if not inside.mask.size:
+            return BoxedMask((0, 0), inside.mask, shape)
+        top, left = (np.add(self.origin, low) + inside.origin - start).tolist()
+        return BoxedMask((top, left), inside.mask, shape)
+
     def cut_by(self, start: tuple[float, float], stop: tuple[float, float]) -> bool:
         """Whether the object may go on beyond a rectangle of the plane that it was looked for in.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from math import inf, pi
+from dataclasses import dataclass, fields, replace
+from math import inf, nan, pi
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sam.inference.logits import KeptLogits
     from napari_sam.masks import BoxedMask
 
 
@@ -27,7 +28,7 @@ class Proposal:
     Attributes
     ----------
     mask : BoxedMask
-        Its pixels; never empty.
+        Its pixels; never empty as it was found, but a clean-up may leave nothing.
     score : float
         The model's own estimate of the mask's IoU with an object, or of how certainly one is there, 0 to 1.
     stability : float
@@ -44,6 +45,8 @@ class Proposal:
         Which of the objects that were prompted it is; None where nobody prompted it.
     agreement : float
         IoU with the rough mask that it was made of; 1 where it was made of none.
+    logits : KeptLogits or None
+        What its mask was drawn from, where somebody prompted it; None where that is not kept.
     """
 
     mask: BoxedMask
@@ -54,6 +57,7 @@ class Proposal:
     matches: tuple[float, ...] = ()
     asked: int | None = None
     agreement: float = 1.0
+    logits: KeptLogits | None = None
 
     @property
     def rank(self) -> float:
@@ -120,7 +124,7 @@ class ProposalTable:
         4 pi A / P^2 with the perimeter after Crofton of `skimage.measure.perimeter`: 1 for a disc, less for what is
         long or has a ragged border; never more than 1.
     intensity : numpy.ndarray, shape (n,), float64
-        Mean of the pixels inside, of their channels too.
+        Mean of the pixels inside, of their channels too; NaN where there are none.
     agreement : numpy.ndarray, shape (n,), float64
         As in `Proposal`.
     match : numpy.ndarray, shape (n,), float64, or None
@@ -166,13 +170,32 @@ class ProposalTable:
             np.array([proposal.agreement for proposal in ordered], dtype=np.float64),
         )
 
+    def with_masks(self, masks: Sequence[BoxedMask], pixels: NDArray[np.generic]) -> ProposalTable:
+        """Measure the same proposals with other masks; their order, and how well they match, stay.
+
+        Parameters
+        ----------
+        masks : sequence of BoxedMask
+            For each proposal. One that is empty is never wanted.
+        pixels : numpy.ndarray, shape (H, W) or (H, W, C)
+            The plane.
+        """
+        return replace(
+            self,
+            proposals=tuple(replace(one, mask=mask) for one, mask in zip(self.proposals, masks, strict=True)),
+            area=np.array([mask.area for mask in masks], dtype=np.int64),
+            roundness=np.array([roundness(mask.mask) for mask in masks], dtype=np.float64),
+            intensity=np.array([_mean(pixels, mask) for mask in masks], dtype=np.float64),
+        )
+
     def __len__(self) -> int:
         return len(self.proposals)
 
     def wanted(self, chosen: ProposalFilter) -> NDArray[np.bool_]:
         """Tell which proposals lie within the bounds of a filter, (n,) bool; overlaps are not looked at."""
         within: NDArray[np.bool_] = (
-            (self.score >= chosen.score)
+            (self.area > 0)
+            & (self.score >= chosen.score)
             & (self.stability >= chosen.stability)
             & (self.area >= chosen.area[0])
             & (self.area <= chosen.area[1])
@@ -275,4 +298,5 @@ def roundness(mask: NDArray[np.bool_]) -> float:
 
 
 def _mean(pixels: NDArray[np.generic], mask: BoxedMask) -> float:
-    return float(pixels[mask.box][mask.mask].mean(dtype=np.float64))
+    inside = pixels[mask.box][mask.mask]
+    return float(inside.mean(dtype=np.float64)) if inside.size else nan

@@ -180,15 +180,15 @@ def segment(
     )
     many = ManyPrompts(point_file, box_file, label_file)
     if many.files:
-        if not shaping.changes_nothing:
-            raise typer.BadParameter("Masks are cleaned up one at a time: give prompts for one object.")
         many.require_alone(others=bool(given or polygons or prompts or text or overlay), append=append)
         window = limits(contrast_limits)
         with reported(debug):
             _check_outputs(output, None, [image, *many.files, *_model_file(model)], append=append, force=force)
             plane = Plane(read_plane(image), window)
             before = _labels_before(output, plane.shape, append=append)
-            labels, summary = segment_many(plane, many, before, model, device, empty_only=not over_others)
+            labels, summary = segment_many(
+                plane, many, before, model, device, shaping=shaping, empty_only=not over_others
+            )
             write_labels(output, labels)
             typer.echo(f"{output}: {summary}")
         return

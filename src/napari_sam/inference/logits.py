@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
+
+from napari_sam.inference.shaping.settings import MOST_THRESHOLD
+from napari_sam.masks import box_slices
+from napari_sam.planes.picture import blank_plane
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam.geometry import Frame
+    from napari_sam.inference.request import EngineLike
+    from napari_sam.masks import BoxedMask
     from napari_sam.planes import Crop
+    from napari_sam.planes.source import PlaneSource
 
 NOWHERE = -10.0
 """Logit of what lies outside: certainly not the object."""
@@ -34,6 +41,54 @@ class CropGrid:
     crop: Crop
     frame: Frame
     shape: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptLogits:
+    """Logits of one object of many, kept so that another threshold can be chosen without asking the model again.
+
+    At the model's low resolution, and only the box in which some threshold that can be chosen would put a pixel: on
+    fluorescence nuclei that is 110 KB for each object in the mean, where all 320 x 424 logits of the bundled model take
+    530 KB, so that a thousand objects do not fill the memory. No digit is left out: masks are those of a single click.
+
+    Attributes
+    ----------
+    crop : Crop
+        Where they were predicted.
+    origin : (int, int)
+        Upper left cell that is kept.
+    values : numpy.ndarray, shape (h, w), float32
+        What is kept, as the model gave it.
+    shape : (int, int)
+        Height and width of all logits, which cover the canvas.
+    """
+
+    crop: Crop
+    origin: tuple[int, int]
+    values: NDArray[np.float32]
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, crop: Crop, logits: NDArray[np.float32]) -> Self:
+        """Keep what counts of the logits, (h, w), of an object in a crop."""
+        shape, inside = (logits.shape[0], logits.shape[1]), logits > -MOST_THRESHOLD
+        if not inside.any():
+            return cls(crop, (0, 0), np.zeros((0, 0), np.float32), shape)
+        # Cells around it count as well where logits are interpolated on the canvas, and from there on the picture.
+        rows, columns = box_slices(inside, _AROUND)
+        return cls(crop, (rows.start, columns.start), np.array(logits[rows, columns], np.float32), shape)
+
+    def drawn(self, engine: EngineLike, source: PlaneSource, threshold: float) -> BoxedMask:
+        """Draw them on the plane again, as `napari_sam.inference.request.EngineLike.masks` does."""
+        (top, left), (height, width) = self.origin, self.values.shape
+        logits = np.full(self.shape, -MOST_THRESHOLD, np.float32)
+        logits[top : top + height, left : left + width] = self.values
+        picture = blank_plane(self.crop, source.view.spacing)
+        return self.crop.boxed(engine.masks(picture, logits[None], threshold)[0], source.view.shape)
+
+
+_AROUND = 4
+"""Cells."""
 
 
 def resampled(logits: NDArray[np.float32], old: CropGrid, new: CropGrid) -> NDArray[np.float32]:

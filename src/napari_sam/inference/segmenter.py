@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
 from napari_sam.inference.crop_choice import crop_for, planner_for
 from napari_sam.inference.logits import CropGrid, resampled
 from napari_sam.inference.refinement import PreviousMask
@@ -23,8 +21,7 @@ from napari_sam.inference.shaping.correction import added_kind, corrected, is_wa
 from napari_sam.inference.shaping.painting import painted_mask, with_paint
 from napari_sam.inference.start_answer import see_starting
 from napari_sam.inference.starting import StartingMask
-from napari_sam.planes.picture import CropPicture
-from napari_sam.planes.plane import Plane
+from napari_sam.planes.picture import CropPicture, blank_plane
 from napari_sam.progress import no_progress
 from napari_sam.prompts import MaskPrompt, PromptSet
 
@@ -238,10 +235,7 @@ def _painted_alone(engine: EngineLike, source: PlaneSource, paint: PaintPrompt, 
 
 def crop_grid(engine: EngineLike, source: PlaneSource, crop: Crop) -> CropGrid:
     """Tell where the logits of a crop lie on the canvas of the model; nothing is read."""
-    (down, across), (y, x) = crop.steps, source.view.spacing
-    # Where a picture lies depends on its size alone; this one takes no memory.
-    blank = Plane(np.broadcast_to(np.uint8(0), crop.picture), spacing=(y * down, x * across))
-    return CropGrid(crop, *engine.predictor.grid(blank))
+    return CropGrid(crop, *engine.predictor.grid(blank_plane(crop, source.view.spacing)))
 
 
 def _carrier(

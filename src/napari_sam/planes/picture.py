@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam.planes.plane import Plane
+
 if TYPE_CHECKING:
     from napari_sam.planes.crop import Crop
-    from napari_sam.planes.plane import Plane
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,3 +52,19 @@ class CropPicture:
         digest = hashlib.blake2b(f"{pixels.dtype.str}{pixels.shape}{part}".encode(), digest_size=16)
         digest.update(pixels.data)
         return cls(crop, plane, digest.hexdigest())
+
+
+def blank_plane(crop: Crop, spacing: tuple[float, float]) -> Plane:
+    """Return a plane like the picture of a crop, with nothing on it; it takes no memory.
+
+    Where a picture lies on the canvas of a model depends on its size alone.
+
+    Parameters
+    ----------
+    crop : Crop
+        The crop.
+    spacing : (float, float)
+        Distance between data pixels along y and x.
+    """
+    (down, across), (y, x) = crop.steps, spacing
+    return Plane(np.broadcast_to(np.uint8(0), crop.picture), spacing=(y * down, x * across))

@@ -15,6 +15,7 @@ from napari_sam.session.everything.chooser import ObjectChooser
 from napari_sam.session.everything.controller import EverythingController
 from napari_sam.session.everything.prompted.reading import PromptSources
 from napari_sam.session.everything.proposals_layer import ProposalsLayer
+from napari_sam.session.everything.shaping.shaper import ObjectShaper
 from napari_sam.session.everything.stack.accepting import StackAccept
 from napari_sam.session.labels.targets import TargetLayers
 from napari_sam.session.objects.current import CurrentObject
@@ -116,6 +117,7 @@ class Components:
         current = CurrentObject(viewer, active, targets)
         same_object, recorder = SameObject(current, active, live), ObjectRecorder(Journal(), worker)
         proposals = ProposalsLayer(viewer)
+        chooser = ObjectChooser(active, proposals, targets, tools, settings, above_target, mute)
 
         def is_own(layer: Layer) -> bool:
             return layer in (preview.layer, proposals.layer, layers.points, layers.shapes)
@@ -184,13 +186,14 @@ class Components:
                 active,
                 live,
                 proposals,
-                ObjectChooser(active, proposals, targets, tools, settings, above_target, mute),
+                chooser,
                 targets,
                 log,
                 recorder,
                 StackAccept(targets, log, recorder, settings, mute=mute, worker=worker),
                 settings,
                 PromptSources(viewer, active, live, prompts, log, is_own),
+                ObjectShaper(chooser, settings, worker=worker, backend=backend),
                 worker=worker,
                 backend=backend,
             ),

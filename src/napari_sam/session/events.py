@@ -383,6 +383,7 @@ class Reactions:
     def _on_settings_shaping(self) -> None:
         # The same prompts again, on the same plane: what was answered so far stays.
         self._components.live.read_prompts()
+        self._components.everything.shaper.follow()
         self._publisher.publish()
 
     def _on_settings_tempo(self) -> None:

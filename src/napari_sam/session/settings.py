@@ -10,6 +10,7 @@ from psygnal import SignalGroupDescriptor
 from napari_sam.errors import InputError
 from napari_sam.inference.request import Region
 from napari_sam.inference.shaping import USUAL, MaskShaping
+from napari_sam.inference.shaping.levels import Level
 from napari_sam.propagation import DEFAULT_STRATEGY, STRATEGIES
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ Tempo = Literal["careful", "turbo", "batch"]
 """How a prompt becomes an object: when it is accepted, at once, or many together."""
 WritePolicy = Literal["empty", "overwrite", "protect", "overlap"]
 """What accept does with pixels that carry another label."""
-
-Level = Literal["best", "whole", "part", "subpart"]
-"""Which candidate of an ambiguous click is shown first: the best, or by size, the largest first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from napari_sam.inference.shaping import MaskChange, MaskShaping
 if TYPE_CHECKING:
     from napari_sam.datasets.image_series import ImageStatus
     from napari_sam.inference.request import Candidate
-    from napari_sam.session.settings import Level, Tempo, WritePolicy
+    from napari_sam.inference.shaping.levels import Level
+    from napari_sam.session.settings import Tempo, WritePolicy
 
 StatusKind = Literal["idle", "working", "attention", "failed"]
 Tool = Literal["positive", "negative", "box", "scribble", "lasso", "brush", "eraser"]

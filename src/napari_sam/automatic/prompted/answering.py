@@ -10,8 +10,10 @@ import numpy as np
 from napari_sam.automatic.prompted.refining import refine_rough
 from napari_sam.automatic.proposals import Proposal
 from napari_sam.inference.crop_choice import planner_for
+from napari_sam.inference.logits import KeptLogits
 from napari_sam.inference.search import DOUBTFUL
 from napari_sam.inference.segmenter import segment_plane
+from napari_sam.inference.shaping.levels import levels_of
 from napari_sam.masks import BoxedMask
 from napari_sam.progress import no_progress
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from napari_sam.automatic.prompted.objects import PromptedObject
     from napari_sam.inference.request import EngineLike
     from napari_sam.inference.search import CropPlanner
+    from napari_sam.inference.shaping.levels import Level
     from napari_sam.planes import Crop
     from napari_sam.planes.plane import Plane
     from napari_sam.planes.source import PlaneSource
@@ -41,6 +44,8 @@ def answer_objects(
     source: PlaneSource,
     objects: Sequence[PromptedObject],
     progress: Progress = no_progress,
+    *,
+    level: Level = "best",
 ) -> Iterator[list[Proposal]]:
     """Answer the prompts for many objects of a plane.
 
@@ -57,6 +62,8 @@ def answer_objects(
         Their prompts lie on the plane.
     progress : Progress
         Called with the share of the work that is done; may raise `Cancelled`.
+    level : {"best", "whole", "part", "subpart"}
+        Which candidate an object of a single point is; where there is none of the level, the best one.
 
     Yields
     ------
@@ -85,7 +92,7 @@ def answer_objects(
             def waiting(_fraction: float, at: float = at) -> None:
                 progress(at)
 
-            yield _CropView(engine, source, planner, crop, plane, embedding, waiting).answer(objects, lot)
+            yield _CropView(engine, source, planner, crop, plane, embedding, waiting, level).answer(objects, lot)
             at = start + share * (_ENCODING + (1 - _ENCODING) * answered / len(places))
             progress(at)
         done += len(places)
@@ -103,6 +110,7 @@ class _CropView:
     plane: Plane
     embedding: Any
     progress: Progress
+    level: Level
 
     def answer(self, objects: Sequence[PromptedObject], places: Sequence[int]) -> list[Proposal]:
         """Answer for some objects, which are alike in what they are prompted by."""
@@ -110,37 +118,48 @@ class _CropView:
         found = self._roughly_drawn(some) if some[0].rough is not None else self._pointed_at(some)
         return [
             Proposal(
-                mask,
-                score,
-                stability,
+                answer.mask,
+                answer.score,
+                _stability(answer.logits),
                 next((point.position for point in one.prompts.points if point.positive), None),
                 None if self.crop.covers(self.planner.shape) else (self.crop.start, self.crop.stop),
                 asked=place,
-                agreement=1.0 if one.rough is None else mask.iou(one.rough),
+                agreement=1.0 if one.rough is None else answer.mask.iou(one.rough),
+                logits=KeptLogits.of(answer.crop, answer.logits),
             )
-            for place, one, (mask, score, stability) in zip(places, some, found, strict=True)
-            if mask.mask.any()
+            for place, one, answer in zip(places, some, found, strict=True)
+            if answer.mask.mask.any()
         ]
 
     def _pointed_at(self, objects: Sequence[PromptedObject]) -> list[_Answer]:
         sets = [self.crop.prompts(one.prompts) for one in objects]
         several, found = sets[0].ambiguous, []
-        answers = self.engine.predictor.predict_many(self.embedding, sets, multimask=several, most=1)
+        # All candidates only where one is to be chosen: drawing them takes longer than finding them.
+        most = None if several and self.level != "best" else 1
+        answers = self.engine.predictor.predict_many(self.embedding, sets, multimask=several, most=most)
         for one, answer in zip(objects, answers, strict=True):
-            mask, score = answer.masks[0], float(answer.scores[0])
-            if self._may_be_wrong(mask, score if several else 1.0):
+            if self._may_be_wrong(answer.masks[0], float(answer.scores[0]) if several else 1.0):
                 found.append(self._alone(one.prompts))
             else:
-                found.append((self.crop.boxed(mask, self.planner.shape), score, _stability(answer.logits[0])))
+                parts, plane = zip(answer.masks, answer.scores, answer.logits, strict=True), self.planner.shape
+                # As by a click: what is cut off is no choice where another is not.
+                whole = [self._answer(*one) for one in parts if not any(self.crop.cut_sides(one[0], plane))]
+                found.append(self._chosen(whole, several))
         return found
+
+    def _answer(self, mask: NDArray[np.bool_], score: float, logits: NDArray[np.float32]) -> _Answer:
+        return _Answer(self.crop.boxed(mask, self.planner.shape), float(score), self.crop, logits)
+
+    def _chosen(self, candidates: Sequence[_Answer], several: bool) -> _Answer:
+        """Choose the candidate of the level that is wanted, as a click does; else the best one."""
+        if not several or self.level == "best":
+            return candidates[0]
+        return candidates[levels_of([one.mask for one in candidates]).get(self.level, 0)]
 
     def _roughly_drawn(self, objects: Sequence[PromptedObject]) -> list[_Answer]:
         rough = [self.crop.on_picture(one.rough) for one in objects if one.rough is not None]
         answers = refine_rough(self.engine.predictor, self.plane, self.embedding, rough)
-        return [
-            (self.crop.boxed(answer.mask, self.planner.shape), answer.score, _stability(answer.logits))
-            for answer in answers
-        ]
+        return [self._answer(answer.mask, answer.score, answer.logits) for answer in answers]
 
     def _may_be_wrong(self, mask: NDArray[np.bool_], score: float) -> bool:
         """Whether more of the plane than this crop shows would tell more about an object."""
@@ -151,12 +170,21 @@ class _CropView:
     def _alone(self, prompts: PromptSet) -> _Answer:
         """Look for one object through as many crops as it takes."""
         found = segment_plane(self.engine, self.source, prompts, progress=self.progress)
-        best = found.candidates[0]
-        return BoxedMask(best.origin, best.mask, self.planner.shape), best.score, _stability(found.found[0].logits)
+        candidates = [
+            _Answer(BoxedMask(best.origin, best.mask, self.planner.shape), best.score, one.crop, one.logits)
+            for best, one in zip(found.candidates, found.found, strict=True)
+        ]
+        return self._chosen(candidates, prompts.ambiguous)
 
 
-_Answer = tuple[BoxedMask, float, float]
-"""A mask on the plane, its score, and its stability."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Answer:
+    """A candidate: its mask on the plane, its score, and the logits, (h, w), that it was drawn from in a crop."""
+
+    mask: BoxedMask
+    score: float
+    crop: Crop
+    logits: NDArray[np.float32]
 
 
 def _by_crop(planner: CropPlanner, objects: Sequence[PromptedObject]) -> dict[Crop, list[int]]:

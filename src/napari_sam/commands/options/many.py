@@ -1,7 +1,7 @@
 """Many objects of one image at once: what says where they are, and the labels that come of it."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from napari_sam.automatic.prompted import PromptedObject
     from napari_sam.automatic.proposals import Proposal
+    from napari_sam.inference.shaping import MaskShaping
     from napari_sam.planes.plane import Plane
 
 
@@ -72,6 +73,7 @@ def segment_many(
     model: str,
     device: str,
     *,
+    shaping: "MaskShaping",
     empty_only: bool,
 ) -> "tuple[NDArray[np.integer[Any]], str]":
     """Make an object of every prompt of some files.
@@ -86,6 +88,8 @@ def segment_many(
         Labels to add objects to; with `prompts.labels` it is not looked at.
     model, device : str
         What answers.
+    shaping : MaskShaping
+        What becomes of each mask.
     empty_only : bool
         Leave the pixels of other objects as they are.
 
@@ -97,16 +101,18 @@ def segment_many(
     """
     objects, rough = _objects(plane, prompts)
     start = time.perf_counter()
-    proposals, device_text = _answers(plane, objects, model, device)
-    timing = f"{time.perf_counter() - start:.1f} s on {device_text}"
+    found, device_text = _answers(plane, objects, model, device, shaping)
+    proposals = [proposal for proposal in found if proposal.mask.area]
+    emptied = f", clean-up leaves nothing of {len(found) - len(proposals)}" if len(proposals) < len(found) else ""
+    timing = f"{emptied}, {time.perf_counter() - start:.1f} s on {device_text}"
     if rough is not None:
         labels, replaced = _replaced(rough, objects, proposals)
         kept = len(objects) - replaced
-        return labels, f"{replaced} of {len(objects)} objects made exact, {kept} left as they were, {timing}."
+        return labels, f"{replaced} of {len(objects)} objects made exact, {kept} left as they were{timing}."
     labels, added = _added(before, proposals, empty_only=empty_only)
     if not added:
-        raise InputError("The model finds no object at any of these prompts that has room among the labels.")
-    return labels, f"{added} objects of {len(objects)} prompts, {timing}."
+        raise InputError(f"The model finds no object at any of these prompts that has room among the labels{emptied}.")
+    return labels, f"{added} objects of {len(objects)} prompts{timing}."
 
 
 def _objects(
@@ -137,9 +143,10 @@ def _objects(
 
 
 def _answers(
-    plane: "Plane", objects: "tuple[PromptedObject, ...]", model: str, device: str
+    plane: "Plane", objects: "tuple[PromptedObject, ...]", model: str, device: str, shaping: "MaskShaping"
 ) -> "tuple[list[Proposal], str]":
-    """Load the model, and answer; return the proposals, the smallest first, and words for the device."""
+    """Load the model, and answer; return the proposals, cleaned up, the smallest first, and words for the device."""
+    from napari_sam.automatic.cleaning import clean_proposal
     from napari_sam.automatic.prompted import answer_objects
     from napari_sam.inference.engine import Engine
     from napari_sam.planes.source import PlaneSource
@@ -149,11 +156,16 @@ def _answers(
         predictor = load_predictor(model, device, progress=progress)
     for note in predictor.notes:
         typer.echo(f"Note: {note}", err=True)
+    engine, source = Engine(predictor), PlaneSource.of(plane)
+    found: list[tuple[int, Proposal]] = []
     with work_bar(f"Making {len(objects)} objects") as progress:
-        lots = answer_objects(Engine(predictor), PlaneSource.of(plane), objects, progress)
-        found = [proposal for lot in lots for proposal in lot]
-    # The smallest first, so that none is lost under another.
-    return sorted(found, key=lambda proposal: proposal.mask.area), predictor.device_text
+        for lot in answer_objects(engine, source, objects, progress):
+            for one in lot:
+                # Logits are not kept: there may be thousands, and there is nothing more to choose.
+                mask = one.mask if shaping.changes_nothing else clean_proposal(one, shaping, source, engine)
+                found.append((one.mask.area, replace(one, mask=mask, logits=None)))
+    # The smallest first, so that none is lost under another; by what the model found, as in the window.
+    return [proposal for _area, proposal in sorted(found, key=lambda pair: pair[0])], predictor.device_text
 
 
 def _added(

@@ -9,11 +9,12 @@ from napari_sam.inference.shaping.limits import without_areas
 from napari_sam.inference.shaping.shape import MaskChange, shape_mask
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from napari_sam.inference.request import EngineLike
     from napari_sam.inference.search import CropCandidate
     from napari_sam.inference.shaping.settings import MaskShaping
+    from napari_sam.masks import BoxedMask
     from napari_sam.planes.picture import CropPicture
     from napari_sam.planes.source import PlaneSource
     from napari_sam.prompts import AreaPrompt, PaintPrompt
@@ -56,13 +57,32 @@ def shape_candidate(
     """
     plane = source.view.shape
     given = found.crop.boxed(found.mask, plane)
-    shaped = given
-    if shaping.threshold:
-        shaped = found.crop.boxed(engine.masks(picture.plane, found.logits[None], shaping.threshold)[0], plane)
-    if not shaping.changes_nothing:
-        shaped = without_areas(shape_mask(shaped, shaping, source), areas)
+
+    def draw(threshold: float) -> BoxedMask:
+        return found.crop.boxed(engine.masks(picture.plane, found.logits[None], threshold)[0], plane)
+
+    shaped = without_areas(cleaned(given, draw, shaping, source), areas) if not shaping.changes_nothing else given
     # Told apart: what the person paints is no doing of the settings.
     change = MaskChange() if shaping.changes_nothing else MaskChange.between(given, shaped)
     if paint is not None:
         shaped = paint.over(shaped)
     return Candidate(found.score, shaped.area, shaped.origin, shaped.mask), change
+
+
+def cleaned(
+    given: BoxedMask, draw: Callable[[float], BoxedMask], shaping: MaskShaping, source: PlaneSource
+) -> BoxedMask:
+    """Clean up a mask of a plane: from its logits on, where the threshold is another one.
+
+    Parameters
+    ----------
+    given : BoxedMask
+        As the model gives it.
+    draw : callable
+        Takes another threshold than 0; draws the logits of the mask again, on the plane.
+    shaping : MaskShaping
+        What is to become of it.
+    source : PlaneSource
+        The plane.
+    """
+    return shape_mask(draw(shaping.threshold) if shaping.threshold else given, shaping, source)

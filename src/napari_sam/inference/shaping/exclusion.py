@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +44,17 @@ class LabelExclusion:
             return np.zeros(shape, dtype=bool)
         there = self.read(view, start, shape)
         return np.isin(there, self.labels) if self.labels else there != 0
+
+    def but(self, label: int) -> LabelExclusion:
+        """Return the same labels without one: what is made anew of an object may take the pixels of that."""
+        if (read := self.read) is None:
+            return self
+
+        def others(view: PlaneIndex, start: tuple[int, int], shape: tuple[int, int]) -> NDArray[Any]:
+            there = read(view, start, shape)
+            return np.where(there == label, 0, there)
+
+        return replace(self, read=others)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON takes."""

@@ -90,6 +90,10 @@ class MaskShaping:
         """Whether masks stay as the model gives them; how further clicks go on is another thing."""
         return replace(self, correction="off") == UNSHAPED
 
+    def but_label(self, label: int) -> Self:
+        """Return the same with the pixels of one label allowed; see `LabelExclusion.but`."""
+        return self if self.exclusion is None else replace(self, exclusion=self.exclusion.but(label))
+
     def to_dict(self) -> dict[str, Any]:
         """Return what differs from the defaults, for JSON; `from_dict` reads it back equal."""
         said = {field.name: getattr(self, field.name) for field in fields(self)}

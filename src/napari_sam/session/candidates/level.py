@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_sam.inference.shaping.levels import are_alike, levels_of
 from napari_sam.masks import BoxedMask
 
 if TYPE_CHECKING:
     from napari_sam.inference.request import PlaneAnswer
-    from napari_sam.session.settings import Level, SessionSettings
-
-_ALIKE = 0.9
-"""Masks that overlap by this share (IoU) are one thing seen twice, and no two levels of it."""
-_LEVELS: dict[int, tuple[Level, ...]] = {2: ("whole", "subpart"), 3: ("whole", "part", "subpart")}
-"""Levels of so many candidates that differ, the largest first."""
+    from napari_sam.inference.shaping.levels import Level
+    from napari_sam.session.settings import SessionSettings
 
 
 class LevelMemory:
@@ -83,9 +80,9 @@ def level_of(answer: PlaneAnswer, index: int) -> Level | None:
     levels, masks = _levels(answer), _masks(answer)
     if not levels or not 0 <= index < len(masks):
         return None
-    if _are_alike(masks[index], masks[0]):
+    if are_alike(masks[index], masks[0]):
         return "best"
-    return next((level for level, at in levels.items() if _are_alike(masks[index], masks[at])), None)
+    return next((level for level, at in levels.items() if are_alike(masks[index], masks[at])), None)
 
 
 def _levels(answer: PlaneAnswer) -> dict[Level, int]:
@@ -93,14 +90,7 @@ def _levels(answer: PlaneAnswer) -> dict[Level, int]:
     request = answer.request
     if not request.prompts.ambiguous or request.previous is not None:
         return {}
-    masks, different = _masks(answer), list[int]()
-    # Best first: of two that are alike the better one counts.
-    for index, mask in enumerate(masks):
-        if mask.area and not any(_are_alike(mask, masks[other]) for other in different):
-            different.append(index)
-    by_size = sorted(different, key=lambda index: -masks[index].area)
-    names = _LEVELS.get(len(by_size))
-    return {} if names is None else dict(zip(names, by_size, strict=True))
+    return levels_of(_masks(answer))
 
 
 def _masks(answer: PlaneAnswer) -> list[BoxedMask]:
@@ -109,7 +99,3 @@ def _masks(answer: PlaneAnswer) -> list[BoxedMask]:
         # Levels are the model's: shaping and paint may make two of them alike, and the chosen one is to stay that.
         return [found.crop.boxed(found.mask, plane) for found in answer.found]
     return [BoxedMask(candidate.origin, candidate.mask, plane) for candidate in answer.candidates]
-
-
-def _are_alike(one: BoxedMask, other: BoxedMask) -> bool:
-    return one.iou(other) >= _ALIKE

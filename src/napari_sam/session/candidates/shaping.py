@@ -112,6 +112,13 @@ class ShapingCommands:
                 self.choose(exclusion=LabelExclusion(layer.name, which, _LabelReader(layer)))
 
 
+def leaves_out_labels_of(shaping: MaskShaping, layer: str) -> bool:
+    """Tell whether masks leave out labels of a layer, by its unique id."""
+    reader = None if shaping.exclusion is None else shaping.exclusion.read
+    found = reader.layer() if isinstance(reader, _LabelReader) else None
+    return found is not None and str(found.unique_id) == layer
+
+
 class _LabelReader:
     """Reads labels of a layer, which it does not keep alive: without it, there are none. Equal for one layer."""
 

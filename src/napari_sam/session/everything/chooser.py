@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_sam.automatic.proposals import ProposalFilter
     from napari_sam.session.everything.proposals_layer import ProposalsLayer
     from napari_sam.session.everything.ranking.match import Match
-    from napari_sam.session.everything.search import Findings
+    from napari_sam.session.everything.search import Findings, SearchResult
     from napari_sam.session.labels.targets import TargetLayers
     from napari_sam.session.prompts.tools import PromptTools
     from napari_sam.session.settings import SessionSettings
@@ -138,6 +138,13 @@ class ObjectChooser:
             with self.mute():
                 self.refresh()
                 self.select()
+
+    def reshape(self, result: SearchResult) -> None:
+        """Show the same objects after another clean-up; what the person chose among them stays."""
+        if self.found is not None:
+            self.found.reshape(result)
+            with self.mute():
+                self.refresh()
 
     def choose(self, chosen: ProposalFilter) -> None:
         """Show the objects that another filter leaves; those of other planes are chosen when these are on screen."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from napari_sam.session.everything.parts import plane_request, prompted_request
 from napari_sam.session.everything.prompted import messages as prompted_messages
 from napari_sam.session.everything.ranking.ranker import ObjectRanker
 from napari_sam.session.everything.snapshot import describe
-from napari_sam.session.everything.stack.axes import is_time, stack_axes, stack_request
+from napari_sam.session.everything.stack.axes import stack_request
 from napari_sam.session.everything.stack.finding import ObjectFinder
 from napari_sam.session.everything.writing import ObjectWriting
 from napari_sam.session.state import Status
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from napari_sam.session.everything.ranking.match import Match
     from napari_sam.session.everything.ranking.queries import ObjectQuery
     from napari_sam.session.everything.search import Findings, SearchRequest, StackRequest
+    from napari_sam.session.everything.shaping.shaper import ObjectShaper
     from napari_sam.session.everything.stack.accepting import StackAccept
     from napari_sam.session.labels.targets import TargetLayers
     from napari_sam.session.objects.log import ObjectLog
@@ -63,6 +63,8 @@ class EverythingController:
         What the person chose.
     sources : PromptSources
         Reads what many objects are prompted by.
+    shaper : ObjectShaper
+        Cleans up what was found.
     worker, backend
         What computes.
     """
@@ -84,6 +86,7 @@ class EverythingController:
         stack: StackAccept,
         settings: SessionSettings,
         sources: PromptSources,
+        shaper: ObjectShaper,
         *,
         worker: Worker,
         backend: InferenceBackend,
@@ -100,6 +103,8 @@ class EverythingController:
         self._settings = settings
         self.sources = sources
         """What objects can be made of."""
+        self.shaper = shaper
+        """Who follows the clean-up."""
         self._worker = worker
         self._finder = ObjectFinder(worker, backend.engine, self._on_finder_ended, self.changed.emit)
         self._ranker = ObjectRanker(worker, backend.engine, self._on_ranker_ended, self.changed.emit)
@@ -107,6 +112,8 @@ class EverythingController:
         self._connections = Connections()
         self._connections.connect("chooser", chooser.changed, self.changed.emit)
         self._connections.connect("chooser", chooser.lost, self._on_chooser_lost)
+        self._connections.connect("shaper", shaper.changed, self.changed.emit)
+        self._connections.connect("shaper", shaper.ended, self._on_shaper_ended)
         self._connections.connect("stack", stack.changed, self.changed.emit)
         self._connections.connect("stack", stack.ended, self._on_stack_ended)
 
@@ -121,28 +128,14 @@ class EverythingController:
     @property
     def status(self) -> Status | None:
         """Describe what is under way; None when nothing is."""
-        return self._finder.status(self._active.axis_names) or self._ranker.status or self._stack.status
+        searching = self._finder.status(self._active.axis_names)
+        return searching or self._ranker.status or self._stack.status or self.shaper.status
 
     @property
     def state(self) -> EverythingState:
         """Everything that the section shows."""
-        chooser, axes, drawn = self.chooser, stack_axes(self._active), self.sources.drawn
-        state = describe(
-            chooser.found,
-            chooser.selection,
-            self._active.axis_names,
-            picking=chooser.is_picking,
-            locked=chooser.locked,
-        )
-        return replace(
-            state,
-            axes=axes,
-            time_axes=tuple(axis.axis for axis in axes if is_time(self._active, axis)),
-            running=self._is_running,
-            drawn=drawn,
-            can_make=not self._is_running and self._settings.tempo == "batch" and drawn > 0,
-            can_find=not self._is_running and self._active.view is not None,
-        )
+        batch, drawn = self._settings.tempo == "batch", self.sources.drawn
+        return describe(self.chooser, self._active, drawn, batch=batch, running=self._is_running)
 
     @property
     def layer(self) -> Labels | None:
@@ -199,9 +192,9 @@ class EverythingController:
             return everything_messages.RUNNING
         found = self.chooser.found
         if found is not None and self.chooser.is_here and (found.findings.stack or scope.where != "stack"):
-            return self._begin_ranking(query)
+            return self._ranker.rank(query, self.chooser)
         if not (trouble := self.find(image, scope)):
-            self._then = partial(self._begin_ranking, query)
+            self._then = partial(self._ranker.rank, query, self.chooser)
         return trouble
 
     def cancel(self) -> str:
@@ -224,6 +217,7 @@ class EverythingController:
         """Stop what is under way, and keep nothing that was not written; return words for what was written in part."""
         self._finder.stop()
         self._ranker.stop()
+        self.shaper.stop()
         self._then, self.chooser.locked = None, False
         return self._stack.stop()
 
@@ -241,6 +235,10 @@ class EverythingController:
             return ""
         if self._is_running:
             return everything_messages.RUNNING
+        if self.shaper.running:
+            # What was chosen last is what is written, and it is seen before.
+            self._then = partial(self._accept_made, image)
+            return ""
         if selection is None and self._settings.tempo == "batch":
             return self.make(image, None)
         if found is None or selection is None:
@@ -294,19 +292,29 @@ class EverythingController:
             self.notified.emit(Status("attention", findings.words))
         else:
             self._take(findings)
-            found, stack = findings.words, findings.stack
-            if stack is not None and len(findings.results) < stack.axis.size:
-                found = everything_messages.kept_at_limit(findings.count, len(findings.results), stack.axis)
-            if then is None:
-                self.notified.emit(Status("idle", found))
-            elif trouble := then():
-                self.notified.emit(Status("attention", f"{found} {trouble}"))
-            else:
-                self.changed.emit()  # a notice would hide what goes on
+            self._go_on(then, findings.words)
 
     def _take(self, findings: Findings) -> None:
         """Let the person choose; who began to prompt an object during a long search goes on with that."""
         self.chooser.take(findings, select=findings.stack is None or self._live.reading.empty)
+        self.shaper.follow()  # another clean-up may have been chosen meanwhile
+
+    def _on_shaper_ended(self, outcome: str | BaseException) -> None:
+        then, self._then = self._then, None
+        if isinstance(outcome, BaseException):
+            self._live.fail(outcome)
+            self.changed.emit()
+        else:
+            self._go_on(then, outcome)
+
+    def _go_on(self, then: Callable[[], str] | None, words: str) -> None:
+        """Do what was asked for meanwhile, if anything; else say what came of the work."""
+        if then is not None and (trouble := then()):
+            self.notified.emit(Status("attention", " ".join(filter(None, (words, trouble)))))
+        elif then is None and words:
+            self.notified.emit(Status("idle", words))
+        else:
+            self.changed.emit()  # a notice would hide what goes on
 
     def _on_stack_ended(self, outcome: Status | BaseException | str) -> None:
         if isinstance(outcome, Status):
@@ -320,25 +328,13 @@ class EverythingController:
         else:
             self.notified.emit(Status("attention", outcome))
 
-    def _begin_ranking(self, query: ObjectQuery | None) -> str:
-        """Begin to rank what was found; return what the person should know."""
-        if (found := self.chooser.found) is None:
-            return everything_messages.NOTHING_HERE
-        query = query or self.chooser.examples()
-        if query is None:
-            return everything_messages.PICK_FIRST
-        self._ranker.start(query, found.findings.results, found.match)
-        return ""
-
     def _on_ranker_ended(self, match: Match | BaseException) -> None:
         if isinstance(match, BaseException):
             self._live.fail(match)
             self.changed.emit()
             return
         self.chooser.rank(match)
-        count, best = int((match.scores >= match.threshold).sum()), float(match.scores.max())
-        text = everything_messages.matching(count, len(match.scores), match.by, best)
-        self.notified.emit(Status("idle" if count else "attention", text))
+        self.notified.emit(Status("idle" if match.count else "attention", match.words))
 
     def _on_chooser_lost(self) -> None:
         if stopped := self.stop():

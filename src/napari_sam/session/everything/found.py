@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from napari_sam.automatic.proposals import ProposalFilter
     from napari_sam.planes.source import PlaneIndex
     from napari_sam.session.everything.ranking.match import Match
-    from napari_sam.session.everything.search import Findings
+    from napari_sam.session.everything.search import Findings, SearchResult
 
 
 class FoundObjects:
@@ -35,14 +35,11 @@ class FoundObjects:
         stack = findings.stack
         if stack is not None and (before := self.at(stack.plane.source.view)) is not None:
             before.mark_again(stack.marks)
-        tables = [result.table for result in findings.results if len(result.table)]
-        self.largest = max(int(table.area.max()) for table in tables)
+        self.largest = 0
         """Area of the largest object, data pixels."""
-        self.intensities = (
-            min(float(table.intensity.min()) for table in tables),
-            max(float(table.intensity.max()) for table in tables),
-        )
+        self.intensities = (0.0, 0.0)
         """Least and largest mean intensity of the objects."""
+        self._measure()
 
     def __len__(self) -> int:
         return self.findings.count
@@ -56,6 +53,23 @@ class FoundObjects:
     def wanted(self) -> int:
         """Objects of all planes that the filter leaves or that were kept by hand; see `ProposalSelection.wanted`."""
         return sum(selection.wanted for selection in self._planes.values())
+
+    def reshape(self, result: SearchResult) -> None:
+        """Take the objects of a plane after another clean-up."""
+        self._planes[result.request.source.view].reshape(result)
+        self._measure()
+
+    def _measure(self) -> None:
+        """Note what sliders go through; of no object, that stays as it is."""
+        tables = [plane.result.table for plane in self.planes]
+        areas = [table.area[table.area > 0] for table in tables]
+        intensities = [table.intensity[table.area > 0] for table in tables]
+        if any(map(len, areas)):
+            self.largest = max(int(area.max()) for area in areas if len(area))
+            self.intensities = (
+                min(float(mean.min()) for mean in intensities if len(mean)),
+                max(float(mean.max()) for mean in intensities if len(mean)),
+            )
 
     def at(self, view: PlaneIndex | None) -> ProposalSelection | None:
         """Return the objects of a plane; None where none were looked for."""

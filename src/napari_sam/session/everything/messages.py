@@ -104,6 +104,16 @@ def found(count: int) -> str:
     return f"{_objects(count)} found."
 
 
+def emptied(count: int) -> str:
+    """Say that a clean-up leaves nothing of some objects."""
+    return f"{_objects(count)} left out: the clean-up leaves nothing of {'it' if count == 1 else 'them'}."
+
+
+def shaping(count: int) -> str:
+    """Say that objects are being cleaned up."""
+    return f"Cleaning up {_objects(count)}."
+
+
 def loading_text_model(name: str) -> str:
     """Say that a text model is being loaded, or downloaded before that."""
     return f"Loading the text model {name}."

@@ -62,7 +62,9 @@ def plane_request(
         return part
     (top, left), (bottom, right) = part
     shape = bottom - top, right - left
-    return SearchRequest(settings.model, settings.device, source, (top, left), shape, scope.mode)
+    request = SearchRequest(settings.model, settings.device, source, (top, left), shape, scope.mode)
+    # Each plane of a stack is shown and linked as it was found.
+    return request if scope.where == "stack" else request.shaped_for(settings.shaping)
 
 
 def prompted_request(
@@ -93,7 +95,8 @@ def prompted_request(
     prompted = read(source.view, start, shape)
     if isinstance(prompted, str):
         return prompted
-    return SearchRequest(settings.model, settings.device, source, start, shape, "prompts", prompted)
+    request = SearchRequest(settings.model, settings.device, source, start, shape, "prompts", prompted, settings.level)
+    return request.shaped_for(settings.shaping)
 
 
 def choose_part(active: ActiveImage, live: LivePrediction, plane: tuple[int, int], where: SearchPlace) -> Part | str:

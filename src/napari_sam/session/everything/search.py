@@ -12,6 +12,7 @@ from napari_sam.automatic.everything import find_proposals
 from napari_sam.automatic.proposals import ProposalTable
 from napari_sam.automatic.settings import dense_settings_for, grid_settings_for
 from napari_sam.automatic.tiles import TilePlan, find_in_tile
+from napari_sam.inference.shaping import UNSHAPED
 from napari_sam.planes.crop import Crop
 from napari_sam.session.everything import messages as everything_messages
 from napari_sam.session.everything.prompted import messages as prompted_messages
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from napari_sam.automatic.proposals import Proposal, ProposalFilter
     from napari_sam.automatic.settings import DenseSettings, GridSettings
     from napari_sam.inference.request import EngineFactory, EngineLike
+    from napari_sam.inference.shaping import MaskShaping
+    from napari_sam.inference.shaping.levels import Level
     from napari_sam.masks import BoxedMask
     from napari_sam.planes.plane import Plane
     from napari_sam.planes.source import PlaneSource
@@ -71,6 +74,10 @@ class SearchRequest:
         "prompts": the person says it.
     prompted : PromptSource or None
         What the person says, with the mode "prompts".
+    level : {"best", "whole", "part", "subpart"}
+        Which candidate an object of a single point is.
+    shaping : MaskShaping
+        What becomes of the masks; see `shaped_for`.
     """
 
     model: str
@@ -80,6 +87,17 @@ class SearchRequest:
     shape: tuple[int, int]
     mode: SearchMode = "auto"
     prompted: PromptSource | None = None
+    level: Level = "best"
+    shaping: MaskShaping = UNSHAPED
+
+    def shaped_for(self, chosen: MaskShaping) -> SearchRequest:
+        """Ask for what the person chose to become of masks, as far as that can be had here.
+
+        How further clicks go on says nothing of many objects, and there is another threshold only where logits are
+        kept, which is of what somebody prompted.
+        """
+        threshold = 0.0 if self.prompted is None else chosen.threshold
+        return replace(self, shaping=replace(chosen, correction="off", threshold=threshold))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,13 +136,15 @@ class SearchResult:
     request : SearchRequest
         Where they were looked for.
     table : ProposalTable
-        The objects, on the pixels of that part.
+        The objects, on the pixels of that part, as they are to be shown and written.
     chosen : ProposalFilter
         Which of them are good, as far as the model knows.
     descriptors : Descriptors or None
         What tells the objects apart, a row for each of the table, if it was noted while the plane was encoded.
     objects : tuple of PromptedObject
         What the person asked for, in the order that `Proposal.asked` counts in.
+    given : ProposalTable or None
+        The same objects as they were found, where `table` is what the clean-up makes of them.
     """
 
     request: SearchRequest
@@ -132,6 +152,20 @@ class SearchResult:
     chosen: ProposalFilter
     descriptors: Descriptors | None = None
     objects: tuple[PromptedObject, ...] = ()
+    given: ProposalTable | None = None
+
+    @property
+    def as_found(self) -> SearchResult:
+        """The objects as they were found, before any clean-up."""
+        if self.given is None:
+            return self
+        return replace(self, request=replace(self.request, shaping=UNSHAPED), table=self.given, given=None)
+
+    @property
+    def emptied(self) -> int:
+        """How many good objects the clean-up leaves nothing of."""
+        found = (self.given or self.table).wanted(self.chosen)
+        return int(np.count_nonzero(found & (self.table.area == 0)))
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -169,15 +203,21 @@ class Findings:
     @property
     def words(self) -> str:
         """Say what was found."""
-        first = self.results[0] if self.results else None
-        if first is None or (prompted := first.request.prompted) is None:
-            return everything_messages.found(self.count) if self.count else everything_messages.NOTHING_HERE
-        if not self.count:
-            return prompted_messages.NOTHING_MADE
-        if prompted.replaces:
-            good = int(np.count_nonzero(first.table.wanted(first.chosen)))
-            return prompted_messages.refined(len(first.objects), good)
-        return prompted_messages.made(self.count, len(first.objects))
+        first, stack = self.results[0] if self.results else None, self.stack
+        prompted = None if first is None else first.request.prompted
+        if first is None or not self.count:
+            return everything_messages.NOTHING_HERE if prompted is None else prompted_messages.NOTHING_MADE
+        if stack is not None and len(self.results) < stack.axis.size:
+            return everything_messages.kept_at_limit(self.count, len(self.results), stack.axis)
+        if prompted is None:
+            words = everything_messages.found(self.count)
+        elif prompted.replaces:
+            good = int(np.count_nonzero(first.as_found.table.wanted(first.chosen)))
+            words = prompted_messages.refined(len(first.objects), good)
+        else:
+            words = prompted_messages.made(self.count, len(first.objects))
+        emptied = sum(result.emptied for result in self.results)
+        return f"{words} {everything_messages.emptied(emptied)}" if emptied else words
 
 
 def load_and_search(engine: EngineFactory, request: SearchRequest, progress: Progress) -> Iterator[SearchResult | None]:
@@ -186,8 +226,12 @@ def load_and_search(engine: EngineFactory, request: SearchRequest, progress: Pro
     if request.prompted is None:
         yield from search(loaded, request, progress)
         return
-    for found in answer_prompts(loaded, request.source, request.prompted, request.start, request.shape, progress):
-        yield None if found is None else SearchResult(request, found.table, found.chosen, objects=found.objects)
+    steps = answer_prompts(
+        loaded, request.source, request.prompted, request.start, request.shape, progress, request.level
+    )
+    found_as = replace(request, shaping=UNSHAPED)
+    for found in steps:
+        yield None if found is None else SearchResult(found_as, found.table, found.chosen, objects=found.objects)
 
 
 def search(
@@ -246,7 +290,7 @@ def search(
     described = (
         describe_objects(engine, plane, table, lambda _share: progress(1.0)) if describe and len(table) else None
     )
-    yield SearchResult(request, table, chosen, described)
+    yield SearchResult(replace(request, shaping=UNSHAPED), table, chosen, described)
 
 
 def read_part(request: SearchRequest, progress: Progress) -> Plane:

@@ -150,6 +150,11 @@ class ProposalSelection:
         self.result = replace(self.result, table=table, chosen=suggested)
         self.chosen, self.match = replace(self.chosen, match=match.threshold), match
 
+    def reshape(self, result: SearchResult) -> None:
+        """Take the same objects after another clean-up, from the next `update` on; what was chosen stays."""
+        table = replace(result.table, match=self.result.table.match)
+        self.result, self._wanted = replace(result, table=table, chosen=self.result.chosen), None
+
     def place_at(self, y: int, x: int) -> int | None:
         """Find the object at a pixel: the one that is shown there, or the smallest that is not."""
         if number := int(self.objects[y, x]):

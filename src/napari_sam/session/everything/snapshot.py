@@ -2,39 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_sam.session.everything import messages as everything_messages
+from napari_sam.session.everything.stack.axes import is_time, stack_axes
 from napari_sam.session.state import EverythingState
 
 if TYPE_CHECKING:
+    from napari_sam.session.everything.chooser import ObjectChooser
     from napari_sam.session.everything.found import FoundObjects
     from napari_sam.session.everything.selection import ProposalSelection
+    from napari_sam.session.viewing.active_image import ActiveImage
 
 
-def describe(
-    found: FoundObjects | None,
-    here: ProposalSelection | None,
-    axis_names: tuple[str, ...],
-    *,
-    picking: bool,
-    locked: bool,
-) -> EverythingState:
-    """Describe the objects that were found, and which of them are shown.
+def describe(chooser: ObjectChooser, active: ActiveImage, drawn: int, *, batch: bool, running: bool) -> EverythingState:
+    """Describe what the section shows: where objects can be looked for, and those that were found.
 
     Parameters
     ----------
-    found : FoundObjects or None
-        The objects; None where there are none.
-    here : ProposalSelection or None
-        Those of the plane on screen; None where none were looked for.
-    axis_names : tuple of str
-        Names of the image's data axes.
-    picking : bool
-        Whether a click keeps or drops an object.
-    locked : bool
-        Whether they are being written, so that nothing is to be chosen.
+    chooser : ObjectChooser
+        Keeps what was found.
+    active : ActiveImage
+        What is on screen.
+    drawn : int
+        How many objects what is drawn there stands for.
+    batch : bool
+        Whether each prompt is an object.
+    running : bool
+        Whether objects are being found, ranked or written.
     """
+    axes = stack_axes(active)
+    return replace(
+        _describe_found(chooser, active.axis_names),
+        axes=axes,
+        time_axes=tuple(axis.axis for axis in axes if is_time(active, axis)),
+        running=running,
+        drawn=drawn,
+        can_make=not running and batch and drawn > 0,
+        can_find=not running and active.view is not None,
+    )
+
+
+def _describe_found(chooser: ObjectChooser, axis_names: tuple[str, ...]) -> EverythingState:
+    """Describe the objects that were found, and which of them are shown."""
+    found, here, locked = chooser.found, chooser.selection, chooser.locked
     if found is None:
         return EverythingState()
     shown = (here or found.planes[0]).shown
@@ -52,7 +64,7 @@ def describe(
         ranked_by="" if found.match is None else found.match.by,
         stack=stack,
         here=here is not None and not locked,
-        picking=picking and not locked,
+        picking=chooser.is_picking and not locked,
         text=_words(found, here, axis_names),
         can_accept=here is not None and not locked and (found.wanted if stack else shown) > 0,
     )
@@ -64,6 +76,8 @@ def _words(found: FoundObjects, here: ProposalSelection | None, axis_names: tupl
     if here is not None:
         table = here.result.table
         lines.append(everything_messages.shown(here.shown, len(table), here.kept, here.dropped, here=stack is not None))
+        if emptied := here.result.emptied:
+            lines.append(everything_messages.emptied(emptied))
     elif stack is None:
         lines.append(everything_messages.elsewhere(found.planes[0].result.request.source.view.words(axis_names)))
     else:

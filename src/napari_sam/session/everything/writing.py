@@ -124,6 +124,8 @@ def _told(selection: ProposalSelection, place: int) -> dict[str, object]:
     proposal = result.table.proposals[place]
     found: dict[str, object] = {"mode": result.request.mode, "stability": proposal.stability}
     told: dict[str, object] = {"found": found, "score": proposal.score}
+    if not result.request.shaping.changes_nothing:
+        told["shaping"] = result.request.shaping.to_dict()
     if match is not None:
         found |= match.describe(place)
     if proposal.asked is not None:

@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_sam.inference.request import PlaneAnswer, PlaneRequest
+    from napari_sam.inference.shaping.levels import Level
     from napari_sam.session.labels.writer import LabelWriter
     from napari_sam.session.objects.history import HistoryStep
     from napari_sam.session.objects.tracked import TrackedObject
     from napari_sam.session.prompts.drawing import PromptContents
-    from napari_sam.session.settings import Level
 
 
 @dataclass(slots=True, eq=False)

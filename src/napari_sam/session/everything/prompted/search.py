@@ -6,12 +6,9 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from napari_sam.automatic.prompted import answer_objects
 from napari_sam.automatic.prompted.refining import LEAST_AGREEMENT, LEAST_SCORE
 from napari_sam.automatic.proposals import ProposalFilter, ProposalTable
-from napari_sam.masks import BoxedMask
 from napari_sam.planes.crop import Crop
 
 if TYPE_CHECKING:
@@ -20,6 +17,7 @@ if TYPE_CHECKING:
     from napari_sam.automatic.prompted.objects import PromptedObject
     from napari_sam.automatic.proposals import Proposal
     from napari_sam.inference.request import EngineLike
+    from napari_sam.inference.shaping.levels import Level
     from napari_sam.planes.source import PlaneSource
     from napari_sam.progress import Progress
     from napari_sam.session.everything.prompted.source import PromptSource
@@ -56,6 +54,7 @@ def answer_prompts(
     start: tuple[int, int],
     shape: tuple[int, int],
     progress: Progress,
+    level: Level = "best",
 ) -> Iterator[PromptedResult | None]:
     """Answer the prompts for many objects.
 
@@ -71,6 +70,8 @@ def answer_prompts(
         The part of the plane that is looked at: its upper left data pixel, and its height and width.
     progress : Progress
         Called with the share of the work that is done; may raise `Cancelled`.
+    level : {"best", "whole", "part", "subpart"}
+        Which candidate an object of a single point is.
 
     Yields
     ------
@@ -79,7 +80,7 @@ def answer_prompts(
     """
     objects = prompted.objects(start, source.view.shape)
     found: list[Proposal] = []
-    for some in answer_objects(engine, source, objects, progress):
+    for some in answer_objects(engine, source, objects, progress, level=level):
         found += (one for one in (_within(proposal, start, shape) for proposal in some) if one is not None)
         yield None
     corner = float(start[0]), float(start[1])
@@ -90,11 +91,5 @@ def answer_prompts(
 
 def _within(proposal: Proposal, start: tuple[int, int], shape: tuple[int, int]) -> Proposal | None:
     """Bring a proposal from the plane to the part that is looked at; None where nothing of it lies there."""
-    boxed = proposal.mask
-    low = np.clip(np.subtract(start, boxed.origin), 0, boxed.mask.shape)
-    high = np.clip(np.add(start, shape) - boxed.origin, low, boxed.mask.shape)
-    inside = BoxedMask.of(boxed.mask[low[0] : high[0], low[1] : high[1]])
-    if not inside.mask.any():
-        return None
-    top, left = (np.add(boxed.origin, low) + inside.origin - start).tolist()
-    return replace(proposal, mask=BoxedMask((top, left), inside.mask, shape))
+    inside = proposal.mask.within(start, shape)
+    return replace(proposal, mask=inside) if inside.area else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from napari_sam.session.everything import messages as everything_messages
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -55,6 +57,16 @@ class Match:
     known: Knowledge
     classes: tuple[str, ...] = ()
     numbers: NDArray[np.intp] | None = None
+
+    @property
+    def count(self) -> int:
+        """How many objects match."""
+        return int((self.scores >= self.threshold).sum())
+
+    @property
+    def words(self) -> str:
+        """Say how many objects match."""
+        return everything_messages.matching(self.count, len(self.scores), self.by, float(self.scores.max()))
 
     def class_of(self, place: int) -> str:
         """Return the class of an object, by its place in the table; "" where there is none."""

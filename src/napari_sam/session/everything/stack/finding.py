@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from napari_sam.session.everything import messages as everything_messages
 from napari_sam.session.everything.prompted import messages as prompted_messages
 from napari_sam.session.everything.runner import StepRunner
-from napari_sam.session.everything.search import Findings, StackRequest, load_and_search, search
+from napari_sam.session.everything.search import Findings, StackRequest, search
+from napari_sam.session.everything.shaping.steps import find_and_shape
 from napari_sam.session.state import Status
 
 if TYPE_CHECKING:
@@ -134,5 +135,5 @@ class ObjectFinder:
 
 
 def _plane_steps(engine: EngineFactory, request: SearchRequest, progress: Progress) -> Iterator[Findings | None]:
-    for result in load_and_search(engine, request, progress):
+    for result in find_and_shape(engine, request, progress):
         yield None if result is None else Findings((result,))
