@@ -181,3 +181,17 @@ def test_what_ends_at_a_border_may_go_on_beyond_it(start, stop, cut):
 @pytest.mark.parametrize("origin", [(0, 0), (0, 30), (36, 0), (36, 44)])
 def test_beyond_the_edge_of_the_plane_there_is_nothing(origin):
     assert not BoxedMask(origin, np.ones((4, 6), bool), (40, 50)).cut_by((0, 0), (40, 50))
+
+
+def test_a_mask_is_cut_to_a_part_of_its_plane():
+    mask = np.zeros((20, 30), bool)
+    mask[5:9, 10:16] = True
+    mask[8, 10] = False
+    boxed = BoxedMask.of(mask)
+    for start, shape in (((0, 0), (20, 30)), ((6, 12), (10, 10)), ((2, 0), (5, 12)), ((8, 11), (12, 19))):
+        part = boxed.within(start, shape)
+        expected = mask[start[0] : start[0] + shape[0], start[1] : start[1] + shape[1]]
+        np.testing.assert_array_equal(part.whole(), expected)
+        assert part.mask.any(axis=1)[[0, -1]].all() and part.mask.any(axis=0)[[0, -1]].all()
+    for start in ((9, 0), (0, 16), (12, 20), (0, 0)):
+        assert boxed.within(start, (4, 4)).mask.size == 0

@@ -8,6 +8,7 @@ import tifffile
 from napari.components import ViewerModel
 
 from napari_sam.journal import Journal, encode_mask
+from napari_sam.masks import BoxedMask
 from napari_sam.session import Session
 
 CELLS = ((24, 26), (70, 64), (30, 76))
@@ -156,6 +157,44 @@ def test_what_began_with_a_mask_and_what_was_cleaned_up_comes_out_the_same(run, 
     assert "5 of 5 answers exact" in result.stdout and "taken over" not in result.stdout
     labels[labels == 11] = 0  # nobody touched it: the journal does not know of it
     assert np.array_equal(tifffile.imread(out), labels)
+
+
+@pytest.mark.slow
+def test_a_batch_that_was_cleaned_up_comes_out_the_same(run, tmp_path, home):
+    path, viewer = tmp_path / "cells.tif", ViewerModel()
+    tifffile.imwrite(path, scene()[1], photometric="minisblack", metadata={"axes": "YX"})
+    viewer.add_image(scene()[1], name="cells", contrast_limits=(400, 5000))
+    session = Session(viewer)
+    try:
+        session.prefetch, session.level = False, "subpart"
+        session.shaping.choose(threshold=-1.0, grow=2, grey_range=(650, 9000))
+        session.use_tool("positive")
+        singles = []
+        for place in CELLS:
+            session.points.add(place)
+            session.wait(300)
+            one = session.state.candidates[session.state.selected]
+            singles.append(BoxedMask(one.origin, one.mask, (96, 100)).whole())
+            session.clear()
+        session.tempo = "batch"
+        for place in CELLS:
+            session.points.add(place)
+        session.everything.make()
+        session.wait(300)
+        session.accept()
+        session.wait(300)
+        labels = np.array(session.target.data)
+    finally:
+        session.close()
+    # Level, threshold and limits are those of single clicks.
+    for place, single in zip(CELLS, singles, strict=True):
+        assert np.array_equal(labels == labels[place], single)
+    out = tmp_path / "labels.tif"
+    result = run("journal", "replay", path, "-o", out)
+    assert result.exit_code == 0, result.output
+    assert np.array_equal(tifffile.imread(out), labels)
+    shown = run("journal", "show", "--json")
+    assert shown.stdout.count('"threshold": -1.0') == 3
 
 
 def test_an_image_of_another_shape_is_refused(run, tmp_path, home):

@@ -97,6 +97,35 @@ def test_an_input_is_never_written_over(run, predictor, image, rough):
     assert rough.read_bytes() == before
 
 
+def test_masks_are_cleaned_up_as_one_is(run, predictor, image, out, points, tmp_path):
+    options = ("--grow", "2", "--grey-range", "60,255", "--fill-holes")
+    assert run("segment", image, "-o", out, "--points", points, *options).exit_code == 0
+    for number, at in enumerate(("20,30", "40,60"), 1):
+        alone = tmp_path / f"{number}.tif"
+        assert run("segment", image, "-o", alone, "--point", at, *options).exit_code == 0
+        one = tifffile.imread(alone) > 0
+        np.testing.assert_array_equal(tifffile.imread(out) == number, one)
+        assert one.sum() > 50
+
+
+def test_what_the_clean_up_empties_is_left_out_and_counted(run, predictor, image, out, boxes, points):
+    result = run("segment", image, "-o", out, "--points", points, "--boxes", boxes, "--smallest-part", "80")
+    assert result.exit_code == 0, result.output
+    # Discs of 81 pixels, and a box of 90.
+    assert sorted(np.unique(tifffile.imread(out))) == [0, 1, 2, 3]
+    result = run("segment", image, "-o", out, "--force", "--points", points, "--boxes", boxes, "--smallest-part", "85")
+    assert "1 objects of 3 prompts, clean-up leaves nothing of 2, " in result.stdout
+    result = run("segment", image, "-o", out, "--force", "--points", points, "--smallest-part", "85")
+    assert result.exit_code == 1
+    assert "clean-up leaves nothing of 2" in result.output
+
+
+def test_labels_that_the_clean_up_empties_stay_as_they_were(run, predictor, image, out, rough):
+    result = run("segment", image, "-o", out, "--labels", rough, "--smallest-part", "85")
+    np.testing.assert_array_equal(tifffile.imread(out), tifffile.imread(rough))
+    assert "0 of 2 objects made exact, 2 left as they were, clean-up leaves nothing of 2, " in result.stdout
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from desk import SHAPE, Desk, DiscEngine
+from desk import LEFT_BUTTON, SHAPE, Desk, DiscEngine
 from fitting import cut, narrow, settle_layout
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+from scipy.ndimage import binary_fill_holes
 
+from napari_sam.inference.shaping import shape_mask
+from napari_sam.masks import BoxedMask
 from napari_sam.prompts import PointPrompt, PromptSet
 
 CENTRES = ((25, 25), (25, 80), (25, 135), (90, 50), (90, 110))
@@ -59,6 +64,38 @@ def test_five_clicks_one_key_enter_and_one_undo(open_batch):
     assert len(desk.session.points.data) == 5
     desk.press_key(Qt.Key.Key_Z, CONTROL | Qt.KeyboardModifier.ShiftModifier)
     assert sorted(np.unique(target.data)) == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_slider_of_the_clean_up_changes_all_that_is_shown_and_what_enter_writes(open_batch):
+    desk = open_batch()
+    for centre in CENTRES:
+        desk.click(centre)
+    desk.press_key(Qt.Key.Key_O)
+    asked = len(desk.engine.batches)
+    cleanup = desk.dock.cleanup
+    cleanup.expand(animate=False)
+    QApplication.processEvents()
+    drag_slider(cleanup.grow.slider, 0.35)
+    desk.settle()
+    shaping = desk.session.settings.shaping
+    assert shaping.grow < -2
+    shrunk = [shape_mask(BoxedMask.of(disc(centre)), shaping).whole() for centre in CENTRES]
+    outlines = np.asarray(desk.viewer.layers["SAM objects"].data)
+    np.testing.assert_array_equal(binary_fill_holes(outlines > 0), np.any(shrunk, axis=0))
+    desk.press_key(Qt.Key.Key_Return)
+    for number, mask in enumerate(shrunk, 1):
+        np.testing.assert_array_equal(desk.session.target.data == number, mask)
+    assert len(desk.engine.batches) == asked
+
+
+def drag_slider(bar, share: float) -> None:
+    """Drag the handle of a slider to a share of its length."""
+    y, width = bar.height() // 2, bar.width() - 16
+    begin, end = (QPoint(round(8 + width * at), y) for at in (bar.value() / bar.maximum(), share))
+    QTest.mousePress(bar, LEFT_BUTTON, pos=begin)
+    QTest.mouseMove(bar, begin + (end - begin) / 2)
+    QTest.mouseMove(bar, end)
+    QTest.mouseRelease(bar, LEFT_BUTTON, pos=end)
 
 
 def test_boxes_stay_beside_each_other_and_are_made_together(open_batch):

@@ -7,11 +7,15 @@ import pytest
 import torch
 
 from fakes import BrightnessModel, SmallCanvas
+from napari_sam.automatic.cleaning import clean_proposal
 from napari_sam.automatic.prompted import answer_objects, objects_of_labels, objects_of_prompts
 from napari_sam.cache.memory import EmbeddingCache
 from napari_sam.errors import Cancelled
 from napari_sam.inference.engine import Engine
+from napari_sam.inference.logits import KeptLogits
+from napari_sam.inference.shaping import MaskShaping
 from napari_sam.model.protocol import Decoded, PromptTensors
+from napari_sam.planes import whole
 from napari_sam.planes.plane import Plane
 from napari_sam.planes.source import PlaneSource
 from napari_sam.predictor import Predictor
@@ -156,3 +160,70 @@ def test_what_the_model_does_not_see_gives_nothing():
     labels[1001, 0:1999] = 1
     found = answers(engine_of(Small()), objects_of_labels(labels), np.zeros((2000, 2000), np.uint8))
     assert found == []
+
+
+# -- which candidate, and what is kept of it ------------------------------------------------------
+
+
+def bodies():
+    """Bodies with a kernel and a core each, so that the three candidates of a click differ."""
+    y, x = np.ogrid[:400, :500]
+    image = np.zeros((400, 500), np.uint8)
+    for cy, cx in CENTRES[::5]:
+        for radius, value in ((15, 160), (9, 225), (5, 240)):
+            image[(y - cy) ** 2 + (x - cx) ** 2 <= radius**2] = value
+    return image
+
+
+@pytest.mark.parametrize("model", [Bright, Small])
+@pytest.mark.parametrize(("level", "rank"), [("whole", 0), ("part", 1), ("subpart", 2)])
+def test_each_point_is_of_the_level_that_is_asked_for(model, level, rank):
+    points = [PointPrompt(at) for at in CENTRES[::5]]
+    source, objects = PlaneSource.of(Plane(bodies(), (0, 255))), objects_of_prompts(points)[0]
+    found = [one for lot in answer_objects(engine_of(model()), source, objects, level=level) for one in lot]
+    assert len(found) == len(points)
+    alone, chosen = engine_of(model()), 0
+    for proposal in found:
+        candidates = alone.segment(source, PromptSet((points[proposal.asked],))).candidates
+        sizes = sorted({one.area for one in candidates}, reverse=True)
+        if len(sizes) == 3:  # a crop may cut one of them off, or show two alike
+            expected = next(one for one in candidates if one.area == sizes[rank])
+            assert (proposal.score, proposal.mask.origin) == (pytest.approx(expected.score), expected.origin)
+            np.testing.assert_array_equal(proposal.mask.mask, expected.mask)
+            chosen += 1
+    assert chosen
+
+
+def test_boxes_have_no_level():
+    objects, _ = objects_of_prompts([], [BoxPrompt((5, 5), (35, 35))])
+    source = PlaneSource.of(Plane(bodies(), (0, 255)))
+    best, part = (
+        next(one for lot in answer_objects(engine_of(Bright()), source, objects, level=level) for one in lot)
+        for level in ("best", "part")
+    )
+    np.testing.assert_array_equal(best.mask.whole(), part.mask.whole())
+
+
+@pytest.mark.parametrize("model", [Bright, Small])
+@pytest.mark.parametrize("threshold", [-19.0, 15.0])
+def test_logits_that_are_kept_are_drawn_as_those_of_a_click(model, threshold):
+    points = [PointPrompt(at) for at in CENTRES[::5]]
+    source, engine = PlaneSource.of(Plane(bodies(), (0, 255))), engine_of(model())
+    shaping = MaskShaping(threshold=threshold)
+    found = [one for lot in answer_objects(engine, source, objects_of_prompts(points)[0]) for one in lot]
+    changed = 0
+    for proposal in found:
+        one = engine.segment(source, PromptSet((points[proposal.asked],)), shaping=shaping).candidates[0]
+        cleaned = clean_proposal(proposal, shaping, source, engine)
+        changed += one.area != proposal.mask.area
+        assert cleaned.origin == one.origin
+        np.testing.assert_array_equal(cleaned.mask, one.mask)
+    assert changed
+
+
+def test_only_the_logits_that_may_count_are_kept():
+    logits = np.full((60, 80), -30.0, np.float32)
+    logits[30:34, 40:45] = -19.0
+    kept = KeptLogits.of(whole((60, 80)), logits)
+    assert (kept.origin, kept.values.shape, kept.shape) == ((26, 36), (12, 13), (60, 80))
+    assert not KeptLogits.of(whole((60, 80)), np.full((60, 80), -30.0, np.float32)).values.size
