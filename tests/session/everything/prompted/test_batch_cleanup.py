@@ -233,6 +233,25 @@ def test_objects_that_are_found_without_prompts_are_cleaned_up_but_for_the_thres
     assert [record["shaping"] for record in journal(home)] == [{"grow": 2}, {"grow": 2}]
 
 
+def test_objects_are_compared_as_they_were_found_and_stay_ranked(session, image, found, described, disc):
+    image.data[disc[1]] = 120
+    image.refresh()
+    found.append(two_discs)
+    session.everything.find()
+    session.wait(60)
+    assert choose(session, grey_range=(150, 250)).shown == 1
+    session.everything.keep(0)
+    session.everything.find_like()
+    session.wait(60)
+    assert described == [2]
+    selection = session._components.everything.chooser.selection
+    match = selection.result.table.match
+    assert np.isfinite(match).all()
+    choose(session, grey_range=None)
+    np.testing.assert_array_equal(selection.result.table.match, match)
+    assert selection.chosen.match > 0
+
+
 # -- the remembered level ---------------------------------------------------------------------------
 
 

@@ -322,3 +322,14 @@ def test_labels_of_the_plane_on_screen_are_examples(sized, viewer, described):
     sized.wait(60)
     assert described == [3, 3, 3, 1]
     assert section(sized).shown == 6
+
+
+def test_a_stack_is_shown_and_linked_as_it_was_found(stack, found):
+    found.append(two_discs)
+    stack.shaping.choose(grow=2)
+    stack.everything.find("stack")
+    stack.wait(60)
+    stack.shaping.choose(grow=3)
+    stack.wait(60)
+    shown = stack._components.everything.chooser.selection.objects > 0
+    np.testing.assert_array_equal(shown, disc(*DISCS[0], 6) | disc(*DISCS[1], 6))
