@@ -55,6 +55,18 @@ def test_the_mean_of_a_colour_picture_is_that_of_its_channels():
     assert found.intensity.tolist() == [10]
 
 
+def test_other_masks_are_measured_in_the_same_order_and_empty_ones_are_not_wanted():
+    pixels = np.arange(PLANE[0] * PLANE[1], dtype=float).reshape(PLANE)
+    found = ProposalTable.of([Proposal(disc(10, 10, 8), 0.9), Proposal(disc(30, 30, 4), 0.8)], pixels)
+    empty, small = BoxedMask((0, 0), np.zeros((0, 0), bool), PLANE), disc(30, 30, 2)
+    cleaned = found.with_masks([empty, small], pixels)
+    assert cleaned.area.tolist() == [0, small.area]
+    assert cleaned.intensity[1] == pytest.approx(pixels[small.box][small.mask].mean())
+    assert cleaned.wanted(ProposalFilter()).tolist() == [False, True]
+    assert left(cleaned.selected(ProposalFilter())) == [1]
+    assert cleaned.score.tolist() == [0.9, 0.8]
+
+
 @pytest.mark.parametrize(
     ("chosen", "wanted"),
     [

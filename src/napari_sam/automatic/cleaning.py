@@ -37,8 +37,11 @@ def clean_proposal(
     """
 
     def draw(threshold: float) -> BoxedMask:
-        if proposal.logits is None or engine is None:
-            return proposal.mask
-        return proposal.logits.drawn(engine, source, threshold)
+        return proposal.mask if engine is None else drawn_again(proposal, threshold, source, engine)
 
     return cleaned(proposal.mask, draw, shaping, source)
+
+
+def drawn_again(proposal: Proposal, threshold: float, source: PlaneSource, engine: EngineLike) -> BoxedMask:
+    """Draw the mask of a proposal with another threshold, on the plane; where logits are not kept, it stays."""
+    return proposal.mask if proposal.logits is None else proposal.logits.drawn(engine, source, threshold)

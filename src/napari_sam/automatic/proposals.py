@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from math import inf, nan, pi
+from math import inf, pi
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -124,7 +124,7 @@ class ProposalTable:
         4 pi A / P^2 with the perimeter after Crofton of `skimage.measure.perimeter`: 1 for a disc, less for what is
         long or has a ragged border; never more than 1.
     intensity : numpy.ndarray, shape (n,), float64
-        Mean of the pixels inside, of their channels too; NaN where there are none.
+        Mean of the pixels inside, of their channels too; 0 where there are none.
     agreement : numpy.ndarray, shape (n,), float64
         As in `Proposal`.
     match : numpy.ndarray, shape (n,), float64, or None
@@ -299,4 +299,4 @@ def roundness(mask: NDArray[np.bool_]) -> float:
 
 def _mean(pixels: NDArray[np.generic], mask: BoxedMask) -> float:
     inside = pixels[mask.box][mask.mask]
-    return float(inside.mean(dtype=np.float64)) if inside.size else nan
+    return float(inside.mean(dtype=np.float64)) if inside.size else 0.0

@@ -144,16 +144,14 @@ class _CropView:
                 parts, plane = zip(answer.masks, answer.scores, answer.logits, strict=True), self.planner.shape
                 # As by a click: what is cut off is no choice where another is not.
                 whole = [self._answer(*one) for one in parts if not any(self.crop.cut_sides(one[0], plane))]
-                found.append(self._chosen(whole, several))
+                found.append(self._chosen(whole))
         return found
 
     def _answer(self, mask: NDArray[np.bool_], score: float, logits: NDArray[np.float32]) -> _Answer:
         return _Answer(self.crop.boxed(mask, self.planner.shape), float(score), self.crop, logits)
 
-    def _chosen(self, candidates: Sequence[_Answer], several: bool) -> _Answer:
-        """Choose the candidate of the level that is wanted, as a click does; else the best one."""
-        if not several or self.level == "best":
-            return candidates[0]
+    def _chosen(self, candidates: Sequence[_Answer]) -> _Answer:
+        """Choose the candidate of the level that is wanted, as a click does; the best one where there is none."""
         return candidates[levels_of([one.mask for one in candidates]).get(self.level, 0)]
 
     def _roughly_drawn(self, objects: Sequence[PromptedObject]) -> list[_Answer]:
@@ -174,7 +172,7 @@ class _CropView:
             _Answer(BoxedMask(best.origin, best.mask, self.planner.shape), best.score, one.crop, one.logits)
             for best, one in zip(found.candidates, found.found, strict=True)
         ]
-        return self._chosen(candidates, prompts.ambiguous)
+        return self._chosen(candidates)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

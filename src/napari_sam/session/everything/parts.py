@@ -63,8 +63,7 @@ def plane_request(
     (top, left), (bottom, right) = part
     shape = bottom - top, right - left
     request = SearchRequest(settings.model, settings.device, source, (top, left), shape, scope.mode)
-    # Each plane of a stack is shown and linked as it was found.
-    return request if scope.where == "stack" else request.shaped_for(settings.shaping)
+    return request.shaped_for(settings.shaping)
 
 
 def prompted_request(

@@ -145,6 +145,9 @@ class SearchResult:
         What the person asked for, in the order that `Proposal.asked` counts in.
     given : ProposalTable or None
         The same objects as they were found, where `table` is what the clean-up makes of them.
+    drawn : tuple of (float, tuple of BoxedMask), or None
+        Another threshold, and the masks of all objects that were drawn with it, on the plane: that takes most of the
+        time of a clean-up, and other settings change while it stays.
     """
 
     request: SearchRequest
@@ -153,6 +156,7 @@ class SearchResult:
     descriptors: Descriptors | None = None
     objects: tuple[PromptedObject, ...] = ()
     given: ProposalTable | None = None
+    drawn: tuple[float, tuple[BoxedMask, ...]] | None = None
 
     @property
     def as_found(self) -> SearchResult:

@@ -119,6 +119,18 @@ def test_another_threshold_is_drawn_from_logits_that_are_kept(batch, engine, con
     np.testing.assert_array_equal(shown(batch), (cone(DISCS[0]) > 0) | (cone(DISCS[1]) > 0))
 
 
+def test_masks_are_drawn_once_for_each_threshold(batch, engine, cones, monkeypatch):
+    make(batch)
+    drawn, draw = [], engine.masks
+    monkeypatch.setattr(engine, "masks", lambda *asked: drawn.append(asked[2]) or draw(*asked))
+    for choices in ({"threshold": 2.0}, {"grow": 1}, {"threshold": 0.0}, {"threshold": 2.0}, {"threshold": 3.0}):
+        choose(batch, **choices)
+        threshold = batch.shaping.chosen.threshold
+        expected = [shaped(cone(at) > threshold, grow=batch.shaping.chosen.grow) for at in DISCS]
+        np.testing.assert_array_equal(shown(batch), expected[0] | expected[1])
+    assert drawn == [2.0, 2.0, 3.0, 3.0]
+
+
 def test_the_threshold_is_there_from_the_start(batch, cones):
     batch.shaping.choose(threshold=2.0)
     make(batch)
@@ -237,9 +249,10 @@ def test_objects_are_compared_as_they_were_found_and_stay_ranked(session, image,
     image.data[disc[1]] = 120
     image.refresh()
     found.append(two_discs)
+    session.shaping.choose(grey_range=(150, 250))
     session.everything.find()
     session.wait(60)
-    assert choose(session, grey_range=(150, 250)).shown == 1
+    assert session.state.everything.shown == 1
     session.everything.keep(0)
     session.everything.find_like()
     session.wait(60)

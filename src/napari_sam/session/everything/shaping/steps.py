@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_sam.automatic.cleaning import clean_proposal
+from napari_sam.automatic.cleaning import clean_proposal, drawn_again
 from napari_sam.session.candidates.shaping import leaves_out_labels_of
 from napari_sam.session.everything.search import load_and_search, read_part
 
@@ -58,17 +58,24 @@ def shape_result(
     if shaping.changes_nothing or not len(table):
         yield replace(found, request=request)
         return
-    drawing = engine(request.model, request.device, progress) if shaping.threshold else None
-    plane = request.source.view.shape
+    source, threshold, rest = request.source, shaping.threshold, replace(shaping, threshold=0.0)
+    before = found.drawn[1] if found.drawn is not None and found.drawn[0] == threshold else ()
+    drawing = engine(request.model, request.device, progress) if threshold and not before else None
     # Objects that are made anew are not in their own way.
     own = request.prompted is not None and leaves_out_labels_of(shaping, request.prompted.target)
     masks: list[BoxedMask] = []
+    drawn: list[BoxedMask] = []
     for place, (proposal, label) in enumerate(zip(table.proposals, found.labels.tolist(), strict=True), 1):
-        on_plane = replace(proposal, mask=proposal.mask.shifted(request.start, plane))
-        mask = clean_proposal(on_plane, shaping.but_label(label) if own else shaping, request.source, drawing)
+        one = replace(proposal, mask=proposal.mask.shifted(request.start, source.view.shape))
+        if drawing is not None:
+            drawn.append(drawn_again(one, threshold, source, drawing))
+        if before or drawn:
+            one = replace(one, mask=before[place - 1] if before else drawn[-1])
+        mask = clean_proposal(one, rest.but_label(label) if own else rest, source)
         masks.append(mask.within(request.start, request.shape))
         if place % _TOGETHER == 0:
             progress(place / len(table))
             yield None
     pixels = read_part(request, lambda _share: progress(1.0)).pixels
-    yield replace(found, request=request, table=table.with_masks(masks, pixels), given=table)
+    kept = (threshold, tuple(drawn)) if drawn else found.drawn
+    yield replace(found, request=request, table=table.with_masks(masks, pixels), given=table, drawn=kept)
