@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
+from napari_sam.session.everything import messages as everything_messages
 from napari_sam.session.everything.found import FoundObjects
 from napari_sam.session.everything.parts import labels_there
 from napari_sam.session.everything.ranking.queries import ExamplesQuery
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
 
     from napari_sam.automatic.proposals import ProposalFilter
+    from napari_sam.masks import BoxedMask
     from napari_sam.session.everything.proposals_layer import ProposalsLayer
     from napari_sam.session.everything.ranking.match import Match
-    from napari_sam.session.everything.search import Findings, SearchResult
+    from napari_sam.session.everything.ranking.queries import ObjectQuery
+    from napari_sam.session.everything.search import Findings, SearchRequest, SearchResult
     from napari_sam.session.labels.targets import TargetLayers
     from napari_sam.session.prompts.tools import PromptTools
     from napari_sam.session.settings import SessionSettings
@@ -177,6 +180,19 @@ class ObjectChooser:
             return None
         # A copy: the person may go on painting in them meanwhile.
         return ExamplesQuery((), dropped, labels.copy(), here.result.request)
+
+    def marks_for(self, request: SearchRequest) -> tuple[tuple[BoxedMask, bool], ...]:
+        """Return what was kept or dropped by hand on the plane on screen, for another search of the same part."""
+        return () if (here := self.selection) is None else here.marks_for(request)
+
+    def to_rank(self, query: ObjectQuery | None) -> tuple[ObjectQuery, list[SearchResult], Match | None] | str:
+        """Return what is to be ranked by a query, or by examples, and an earlier ranking; words for trouble."""
+        if (found := self.found) is None:
+            return everything_messages.NOTHING_HERE
+        if (asked := query or self.examples()) is None:
+            return everything_messages.PICK_FIRST
+        # As they were found: objects are not alike because they were grown.
+        return asked, [result.as_found for result in found.findings.results], found.match
 
     def refresh(self) -> None:
         """Choose anew among what was found on the plane on screen, as the labels are now, and show that."""

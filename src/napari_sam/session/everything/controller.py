@@ -163,8 +163,7 @@ class EverythingController:
         stack: StackRequest | None = None
         if scope.where == "stack":
             # What was picked on the plane goes along.
-            here = self.chooser.selection
-            stack = stack_request(self._active, request, scope, () if here is None else here.marks_for(request))
+            stack = stack_request(self._active, request, scope, self.chooser.marks_for(request))
             if stack is None:
                 return everything_messages.NO_STACK
         return self._begin(image, request, stack)
@@ -192,9 +191,9 @@ class EverythingController:
             return everything_messages.RUNNING
         found = self.chooser.found
         if found is not None and self.chooser.is_here and (found.findings.stack or scope.where != "stack"):
-            return self._ranker.rank(query, self.chooser)
+            return self._begin_ranking(query)
         if not (trouble := self.find(image, scope)):
-            self._then = partial(self._ranker.rank, query, self.chooser)
+            self._then = partial(self._begin_ranking, query)
         return trouble
 
     def cancel(self) -> str:
@@ -252,12 +251,10 @@ class EverythingController:
         if not selection.shown:
             return everything_messages.NOTHING_TO_WRITE
         writer = self._targets.need_writer(image)
-        prompted = selection.result.request.prompted
-        if prompted is not None and prompted.target not in ("", str(writer.layer.unique_id)):
+        if selection.target not in ("", str(writer.layer.unique_id)):
             return prompted_messages.OTHER_TARGET
         writing = ObjectWriting(image, writer, self._log, self._recorder, self._settings.only_empty)
-        done = writing.write(selection, self._live.reading)
-        if done is None:
+        if (done := writing.write(selection, self._live.reading)) is None:
             return everything_messages.NOTHING_FREE
         self._worker.submit("journal", lambda _progress: self._recorder.sync())
         self.chooser.discard()
@@ -327,6 +324,13 @@ class EverythingController:
             self.changed.emit()
         else:
             self.notified.emit(Status("attention", outcome))
+
+    def _begin_ranking(self, query: ObjectQuery | None) -> str:
+        """Begin to rank what was found; return what the person should know."""
+        if isinstance(order := self.chooser.to_rank(query), str):
+            return order
+        self._ranker.start(*order)
+        return ""
 
     def _on_ranker_ended(self, match: Match | BaseException) -> None:
         if isinstance(match, BaseException):

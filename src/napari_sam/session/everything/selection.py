@@ -98,6 +98,12 @@ class ProposalSelection:
         prompted = self.result.request.prompted
         return prompted is not None and prompted.replaces
 
+    @property
+    def target(self) -> str:
+        """What names the layer that objects go back into; "" where they may go into any."""
+        prompted = self.result.request.prompted
+        return "" if prompted is None else prompted.target
+
     def update(self, labels: NDArray[np.integer[Any]] | None) -> None:
         """Choose anew.
 

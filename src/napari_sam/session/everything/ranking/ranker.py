@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_sam.session.everything import messages as everything_messages
 from napari_sam.session.everything.ranking.match import Knowledge
 from napari_sam.session.everything.ranking.tools import RankingTools
 from napari_sam.session.everything.runner import StepRunner
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
     from napari_sam.inference.request import EngineFactory
     from napari_sam.inference.worker import Worker
-    from napari_sam.session.everything.chooser import ObjectChooser
     from napari_sam.session.everything.ranking.match import Match
     from napari_sam.session.everything.ranking.queries import ObjectQuery
     from napari_sam.session.everything.search import SearchResult
@@ -57,16 +55,6 @@ class ObjectRanker:
         if not self._runner.running or not self._tools.stage:
             return None
         return Status("working", self._tools.stage, self._runner.share or None, cancellable=True)
-
-    def rank(self, query: ObjectQuery | None, chooser: ObjectChooser) -> str:
-        """Begin to rank the objects of a chooser, by what was picked if no query is given; return words for trouble."""
-        if (found := chooser.found) is None:
-            return everything_messages.NOTHING_HERE
-        if (query := query or chooser.examples()) is None:
-            return everything_messages.PICK_FIRST
-        # As they were found: objects are not alike because they were grown.
-        self.start(query, [result.as_found for result in found.findings.results], found.match)
-        return ""
 
     def start(self, query: ObjectQuery, results: Sequence[SearchResult], before: Match | None) -> None:
         """Begin to rank objects; another query that goes on is dropped.
