@@ -13,13 +13,11 @@ from __future__ import annotations
 import os
 import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.components import ViewerModel
 from scipy.ndimage import binary_dilation, binary_erosion
-from skimage import io
 from skimage.segmentation import expand_labels
 
 from napari_sam import samples
@@ -30,7 +28,6 @@ from napari_sam.session import Session
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TRUTH = Path(__file__).parents[1] / "scripts" / "fluorescence_labels.png"
 FAULTS = ("half missing", "too large", "too small", "with a neighbour")
 SMALLEST = 300
 """Pixels of a nucleus that is made wrong."""
@@ -116,7 +113,7 @@ def correct(faults: list[Fault], image: NDArray[np.integer], **options: object) 
 def main() -> None:
     """Print the table."""
     [(image, options, _kind)] = samples.fluorescence()
-    faults = make_faults(io.imread(TRUTH))
+    faults = make_faults(samples.labels_of("fluorescence"))
     before, after = [iou(fault.wrong, fault.truth) for fault in faults], correct(faults, image, **options)
     print(f"{'fault':<20}{'before':>8}{'one click':>11}")
     for fault, old, new in zip(faults, before, after, strict=True):

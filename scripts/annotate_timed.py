@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from napari_sam.session.settings import Tempo
     from napari_sam.widgets import SamDock
 
-LABELS = Path(__file__).with_name("fluorescence_labels.png")
+LABELS = Path(samples.__file__).with_name("fluorescence_labels.png")
 WINDOW = (1320, 880)  # logical pixels; fits the virtual screen
 PATIENCE = 120.0  # seconds for the slowest step: loading the model on a busy machine
 MOST_GESTURES: dict[Tempo, float] = {"careful": 2.0, "turbo": 1.0}

@@ -10,7 +10,7 @@ from labelled_squares import labelled, squares, squares_source, write_archive
 from napari_sam.errors import InputError
 from napari_sam.evaluation.dataset import image_kind
 from napari_sam.training.data.augment import disturb, random_crop, typical_size
-from napari_sam.training.data.batches import CropSource, _choose, dense_targets
+from napari_sam.training.data.batches import CropSource, choose_objects, dense_targets
 from napari_sam.training.data.bbbc038 import read_archive, split
 
 
@@ -159,8 +159,8 @@ def test_the_object_that_is_wanted_comes_first():
     labels = squares()[None].astype(np.int32)
     rng = np.random.default_rng(0)
     for wanted in range(1, 10):
-        assert _choose(rng, labels, 3, wanted)[0] == (0, wanted)
-    assert len(_choose(rng, labels, 3, 99)) == 3  # it may lie outside the crop
+        assert choose_objects(rng, labels, 3, wanted)[0] == (0, wanted)
+    assert len(choose_objects(rng, labels, 3, 99)) == 3  # it may lie outside the crop
 
 
 def test_a_whole_is_asked_for_as_often_as_all_its_parts_together():
@@ -168,5 +168,5 @@ def test_a_whole_is_asked_for_as_often_as_all_its_parts_together():
     labels[0, :50, :50] = np.arange(50)[None, :] // 10 + 1  # five parts
     labels[1, :50, :50] = 1
     rng = np.random.default_rng(0)
-    wholes = sum(_choose(rng, labels, 1)[0] == (1, 1) for _ in range(400))
+    wholes = sum(choose_objects(rng, labels, 1)[0] == (1, 1) for _ in range(400))
     assert 150 < wholes < 250

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import torch
 
 from napari_sam.checkpoints import decoders
+from napari_sam.checkpoints.adapters.base_model import apply_adapter, find_base
+from napari_sam.checkpoints.adapters.file import ADAPTER, adapter_of
 from napari_sam.checkpoints.checksums import file_digests
 from napari_sam.checkpoints.reading import read_checkpoint
 from napari_sam.checkpoints.text_weights import without_unusable_words
@@ -52,8 +54,8 @@ class LoadedModel:
     architecture : str
         "compact", "sam_vit_b", "mobile_sam", "medsam_vit_b", "sam_hq_vit_h", ...
     digest : str
-        SHA-256 of the file, in hexadecimal; where a decoder of instances is used that lies beside it, of the digests of
-        both.
+        SHA-256 of the file, in hexadecimal; where a decoder of instances is used that lies beside it, or it is an
+        adapter to another model, of the digests of both.
     notes : tuple of str
         What a person should know about it, in sentences.
     """
@@ -78,7 +80,8 @@ def load_checkpoint(
     Parameters
     ----------
     path : Path
-        A checkpoint of PyTorch (.pth, .pt) or a .safetensors file; the contents count, not the name.
+        A checkpoint of PyTorch (.pth, .pt) or a .safetensors file; the contents count, not the name. An adapter is
+        added to the model that it was taught to, which has to be on this machine.
     architecture : str or None
         What the file should be; None recognises it. MedSAM has the same weights as SAM's ViT-B and another
         preprocessing, so only this argument, or "medsam" in the file's name, tells it apart.
@@ -97,6 +100,8 @@ def load_checkpoint(
     try:
         contents, metadata = read_checkpoint(path)
         second = None
+        if metadata.get("architecture") == ADAPTER:
+            return _adapted(path, contents, metadata, architecture, device, progress)
         if metadata.get("architecture") == "compact":
             model, name, notes = _compact(path, contents, metadata, architecture, device)
         else:
@@ -106,6 +111,26 @@ def load_checkpoint(
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}. Check the disk.") from error
     return LoadedModel(cast("PromptableModel", model), name, digest, notes)
+
+
+def _adapted(
+    path: Path,
+    contents: object,
+    metadata: dict[str, str],
+    architecture: str | None,
+    device: str | torch.device,
+    progress: Progress,
+) -> LoadedModel:
+    """Load the model that an adapter was taught to, and add what it has learnt."""
+    adapter = adapter_of(path, contents, metadata)
+    row, base = find_base(adapter.origin)
+    loaded = load_checkpoint(base, architecture=row.architecture, device=device, progress=progress)
+    if architecture not in (None, loaded.architecture):
+        raise _mismatch(path, loaded.architecture, architecture)
+    apply_adapter(path, cast("nn.Module", loaded.model), adapter.tensors)
+    digest = hashlib.sha256(f"{loaded.digest} {file_digests(path, ['sha256'])['sha256']}".encode()).hexdigest()
+    note = f"{row.title}, taught on images of its user's own."
+    return LoadedModel(loaded.model, loaded.architecture, digest, (note, *loaded.notes))
 
 
 def _compact(

@@ -7,18 +7,22 @@ import os
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_sam.checkpoints import decoders, download
+from napari_sam.checkpoints.adapters.file import read_card
 from napari_sam.checkpoints.checksums import file_digests
 from napari_sam.checkpoints.container import container_problem
 from napari_sam.checkpoints.receipts import drop_receipt, read_receipt, receipts, weights_folder, write_receipt
 from napari_sam.checkpoints.registry import BUNDLED, CHECKPOINT_SUFFIXES, ModelSpec, get_model, list_models
 from napari_sam.errors import WeightsError
-from napari_sam.files import absence
+from napari_sam.files import absence, printable
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_sam.checkpoints.receipts import Receipt
     from napari_sam.checkpoints.registry import Algorithm
     from napari_sam.progress import Progress
 
@@ -52,21 +56,33 @@ def lookup(name: str) -> ModelSpec:
 def imported() -> tuple[ModelSpec, ...]:
     """Models that the person imported under names of their own, by name."""
     known = {spec.name for spec in list_models()}
-    return tuple(
-        ModelSpec(
-            name=receipt.name,
-            title=receipt.name,
-            architecture=receipt.architecture,
-            urls=(),
-            size=receipt.size,
-            sha256=receipt.sha256,
-            licence="yours",
-            domain="yours",
-            use_for=f"Imported from {receipt.source}.",
-        )
-        for receipt in receipts()
-        if receipt.name not in known
+    return tuple(_imported(receipt) for receipt in receipts() if receipt.name not in known)
+
+
+def _imported(receipt: Receipt) -> ModelSpec:
+    card = read_card(weights_folder() / receipt.file)
+    return ModelSpec(
+        name=receipt.name,
+        title=receipt.name if card is None else f"{receipt.name} (taught)",
+        architecture=receipt.architecture,
+        urls=(),
+        size=receipt.size,
+        sha256=receipt.sha256,
+        licence="yours" if card is None else printable(str(card.get("licence") or "yours"), 40),
+        domain="yours",
+        use_for=f"Imported from {receipt.source}." if card is None else _lesson(card),
     )
+
+
+def _lesson(card: Mapping[str, Any]) -> str:
+    """Say of a taught model, in a sentence, what it was taught."""
+    words = f"Taught to {printable(str(card.get('base', '?')), 40)}"
+    with suppress(KeyError, TypeError, ValueError):
+        words += f" with {int(card['objects'])} objects on {int(card['planes'])} planes"
+    with suppress(KeyError, TypeError, ValueError):
+        was, now = (float(card[part]["1 click"]) for part in ("before", "after"))
+        words += f"; one click on others: mean IoU {was:.2f} before, {now:.2f} now"
+    return f"{words}."
 
 
 def target_path(spec: ModelSpec) -> Path:

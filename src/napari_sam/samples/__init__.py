@@ -59,6 +59,27 @@ def brightfield() -> list[LayerData]:
     return _image("brightfield.png", "Cells (brightfield)", colormap="gray", contrast_limits=(40, 245))
 
 
+LABELLED = ("fluorescence", "tissue", "brightfield")
+"""Images of which there are the labels that annotators drew."""
+
+
+def labels_of(image: str) -> NDArray[np.integer[Any]]:
+    """Read what annotators drew of a sample image; 0 is background.
+
+    Parameters
+    ----------
+    image : str
+        One of `LABELLED`.
+
+    Returns
+    -------
+    numpy.ndarray, shape (H, W), uint16
+    """
+    with as_file(files("napari_sam") / "samples" / f"{image}_labels.png") as path:
+        labels: NDArray[np.integer[Any]] = io.imread(path)
+    return labels
+
+
 def nuclei_volume() -> list[LayerData]:
     """Give a synthetic volume of nuclei in fluorescence, four times as coarse along z as in the plane.
 

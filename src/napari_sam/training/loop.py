@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from napari_sam.progress import Progress
-    from napari_sam.training.data.batches import CropSource
+    from napari_sam.training.data.batches import BatchSource
     from napari_sam.training.trainable import Trainable
 
 __all__ = ["CHECKPOINT", "LOG", "SCORE", "Trainer", "TrainingConfig"]
@@ -53,7 +53,7 @@ class Trainer(Generic[NetworkT]):
     build : callable
         Makes the model, and the averaged one.
     config : TrainingConfig
-    source : CropSource
+    source : BatchSource
         Where batches come from.
     folder : Path
         Holds the checkpoint and the log; a checkpoint that is there is taken up again.
@@ -70,7 +70,7 @@ class Trainer(Generic[NetworkT]):
         self,
         build: Callable[[], Trainable[NetworkT]],
         config: TrainingConfig,
-        source: CropSource,
+        source: BatchSource,
         folder: Path,
         device: str = "cpu",
         *,

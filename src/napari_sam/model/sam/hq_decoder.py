@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_sam.model.encoders.layers import LayerNorm2d, Perceptron
+from napari_sam.model.protocol import Decoded
 from napari_sam.model.sam.mask_decoder import MASK_TOKENS, MaskDecoder, to_raster
 
 if TYPE_CHECKING:
@@ -62,6 +63,12 @@ class HQMaskDecoder(MaskDecoder):
         correction = _filtered(hq_filter, self.embedding_maskfeature(upscaled) + detail)
         best = (scores == scores.amax(1, keepdim=True))[..., None, None]
         return torch.where(best, masks + correction, masks)
+
+    def every(self, features: Features, positions: Tensor, sparse: Tensor, dense: Tensor) -> Decoded:
+        """Predict the one mask, then the three candidates."""
+        # The best of those that are asked for is corrected: both kinds have their own.
+        both = [self(features, positions, sparse, dense, multimask=several) for several in (False, True)]
+        return Decoded(torch.cat([one.logits for one in both], 1), torch.cat([one.scores for one in both], 1))
 
 
 def _filtered(filters: Tensor, image: Tensor) -> Tensor:

@@ -81,6 +81,13 @@ class MaskDecoder(nn.Module):
             Logits (B, 3 or 1, 4 g, 4 g) and predicted IoU.
         """
         wanted = slice(1, MASK_TOKENS) if multimask else slice(0, 1)
+        return self._decoded(features, positions, sparse, dense, wanted)
+
+    def every(self, features: Features, positions: Tensor, sparse: Tensor, dense: Tensor) -> Decoded:
+        """Predict the one mask, then the three candidates, as `forward` would in two calls: what training needs."""
+        return self._decoded(features, positions, sparse, dense, slice(0, MASK_TOKENS))
+
+    def _decoded(self, features: Features, positions: Tensor, sparse: Tensor, dense: Tensor, wanted: slice) -> Decoded:
         parts = [
             (self._masks(features, tokens, image, scores, wanted), scores)
             for tokens, image, scores in self._attend(features[0], positions, sparse, dense, wanted)

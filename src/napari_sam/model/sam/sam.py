@@ -145,6 +145,11 @@ class Sam(nn.Module):
         decoded: Decoded = self.mask_decoder(features, positions, sparse, dense, multimask=multimask)
         return decoded
 
+    def decode_every(self, features: Features, prompts: PromptTensors) -> Decoded:
+        """Answer B sets of prompts with all masks: logits (B, 4, 4 grid, 4 grid), the one and then the candidates."""
+        sparse, dense = self.prompt_encoder(prompts)
+        return self.mask_decoder.every(features, self.prompt_encoder.dense_positions(), sparse, dense)
+
     def decode_better(
         self, features: Features, prompts: PromptTensors, frame: Frame, least: float
     ) -> tuple[Tensor, Tensor]:

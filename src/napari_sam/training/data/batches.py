@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from napari_sam.model.protocol import Features
     from napari_sam.training.data.object_texts import ObjectTexts
     from napari_sam.training.data.pools import Pool
 
@@ -35,6 +36,7 @@ class Batch:
     Attributes
     ----------
     images : Tensor, shape (N, 3, S, S), uint8
+        Of no pixels, (N, 3, 0, 0), where `encoded` is given.
     objects : Tensor, shape (B,), int64
         The image of each object.
     masks : Tensor, shape (B, 1, S, S), float32
@@ -45,6 +47,8 @@ class Batch:
         Images all of whose objects are labelled: the dense head learns from them alone.
     texts : Tensor, shape (B, width), float32, or None
         CLIP embeddings that objects are asked for by; NaN for one that is pointed at.
+    encoded : tuple of Tensor or None
+        Features of the images, where they were computed before.
     """
 
     images: Tensor
@@ -53,6 +57,7 @@ class Batch:
     dense: Tensor
     complete: Tensor
     texts: Tensor | None = None
+    encoded: Features | None = None
 
     def to(self, device: torch.device) -> Batch:
         """Copy to a device."""
@@ -60,7 +65,15 @@ class Batch:
             part.to(device) for part in (self.images, self.objects, self.masks, self.dense, self.complete)
         )
         texts = None if self.texts is None else self.texts.to(device)
-        return Batch(images, objects, masks, dense, complete, texts)
+        encoded = None if self.encoded is None else tuple(part.to(device) for part in self.encoded)
+        return Batch(images, objects, masks, dense, complete, texts, encoded)
+
+
+class BatchSource(Protocol):
+    """Draws batches."""
+
+    def draw(self, rng: Generator, images: int, objects: int, side: int) -> Batch:
+        """Draw a batch of `images` crops of `side` pixels, at most `objects` objects of each."""
 
 
 class CropSource:
@@ -95,7 +108,7 @@ class CropSource:
         texts: list[NDArray[np.float32]] = []
         while len(pixels) < images:
             crop = self._pools[int(rng.choice(len(self._pools), p=self._shares))].crop(rng, side)
-            chosen = _choose(rng, crop.labels, objects, crop.wanted)
+            chosen = choose_objects(rng, crop.labels, objects, crop.wanted)
             if not chosen:
                 continue
             owners += [len(pixels)] * len(chosen)
@@ -118,8 +131,8 @@ class CropSource:
         )
 
 
-def _choose(rng: Generator, labels: NDArray[np.int32], count: int, wanted: int = 0) -> list[tuple[int, int]]:
-    """Level and label of some objects, neither specks nor nearly everything; first the one that is wanted."""
+def choose_objects(rng: Generator, labels: NDArray[np.int32], count: int, wanted: int = 0) -> list[tuple[int, int]]:
+    """Choose level and label of some objects, neither specks nor nearly everything; first the one that is wanted."""
     candidates: list[tuple[int, int]] = []
     chances: list[float] = []
     for index, level in enumerate(labels):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sam.training.config import TrainingConfig
-    from napari_sam.training.data.batches import CropSource
+    from napari_sam.training.data.batches import BatchSource
 
 _AHEAD = 2  # batches that each process holds ready
 _ALIGNED = 16  # bytes
@@ -53,7 +53,7 @@ class BatchPart:
     extra_rounds: int
 
 
-def draw_part(source: CropSource, config: TrainingConfig, step: int, part: int) -> BatchPart:
+def draw_part(source: BatchSource, config: TrainingConfig, step: int, part: int) -> BatchPart:
     """Draw one part of a step's batch, always the same for one seed, step and part."""
     # Of the step alone: all parts of a batch have one size.
     side = int(np.random.default_rng((config.seed, step)).choice(config.sides))
@@ -66,7 +66,7 @@ def draw_part(source: CropSource, config: TrainingConfig, step: int, part: int) 
 class _Steps(Dataset[list[_Packed]]):
     """Steps as a data set, for PyTorch's loader: item i is all parts of step i."""
 
-    def __init__(self, source: CropSource, config: TrainingConfig) -> None:
+    def __init__(self, source: BatchSource, config: TrainingConfig) -> None:
         self._source, self._config = source, config
 
     def __getitem__(self, step: int) -> list[_Packed]:
@@ -88,13 +88,13 @@ def _unpack(packed: _Packed, device: torch.device) -> BatchPart:
 
 
 def prefetched(
-    source: CropSource, config: TrainingConfig, first: int, device: torch.device
+    source: BatchSource, config: TrainingConfig, first: int, device: torch.device
 ) -> Iterator[list[BatchPart]]:
     """Yield the parts of steps `first`, `first` + 1, ... on the device, drawn ahead by `config.workers` processes.
 
     Parameters
     ----------
-    source : CropSource
+    source : BatchSource
         Goes to the processes by pickling: `SharedImages` go as the name of a file.
     config : TrainingConfig
     first : int

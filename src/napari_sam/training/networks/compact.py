@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from napari_sam.model.protocol import Features, PromptTensors
 
 _TRUNK = "encoder.trunk."
+
+# Of the encoder, what lies above the trunk, or above the stages where there is none.
+_LATE = tuple(
+    f"encoder.{part}."
+    for part in ("context", "up16", "up8", "up4", "lateral16", "lateral8", "lateral4", "out16", "out8", "out4")
+)
+_HEADS = ("decoder.", "dense.", "similarity.")
 _DENSE = 4  # the place of the dense logits in what `CompactSam.features` gives
 
 
@@ -28,6 +35,8 @@ class TrainableCompact:
         Of these sizes; default: one with random weights.
     """
 
+    canvas_side: int | None = None
+
     def __init__(self, config: CompactConfig, network: CompactSam | None = None) -> None:
         self.network = CompactSam(config) if network is None else network
         self.description = config.to_json()
@@ -35,6 +44,10 @@ class TrainableCompact:
     def is_pretrained(self, parameter: str) -> bool:
         """Tell whether a parameter is of the trunk, which has learnt from ImageNet."""
         return parameter.startswith(_TRUNK)
+
+    def is_late(self, parameter: str) -> bool:
+        """Tell whether a parameter is of what comes after the early part of the encoder."""
+        return parameter.startswith((*_HEADS, *_LATE))
 
     def features(self, images: Tensor) -> Features:
         """Encode N planes, (N, 3, H, W) uint8."""

@@ -27,6 +27,11 @@ class TrainableSam:
 
     def __init__(self, network: Sam) -> None:
         self.network = network
+        self.canvas_side: int | None = network.config.side
+
+    def is_late(self, parameter: str) -> bool:
+        """Tell whether a parameter is of what reads prompts and draws masks."""
+        return parameter.startswith(("mask_decoder.", "prompt_encoder."))
 
     def features(self, images: Tensor) -> Features:
         """Encode N planes, (N, 3, side, side) uint8, one after the other: each fills a processor or a GPU."""
@@ -39,16 +44,14 @@ class TrainableSam:
 
     def respond(self, features: Features, objects: Tensor, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
         """Answer prompts: objects of one plane with like prompts together, exactly as they are answered in use."""
-        side = self.network.config.side
-        frame = self.network.frame((side, side))
         order: list[int] = []
         found: list[tuple[Tensor, Tensor]] = []
         for rows in _alike(objects, prompts):
             plane = int(objects[rows[0]])
             own = tuple(part[plane : plane + 1] for part in features)
             told = _without_padding(prompts, torch.tensor(rows, device=objects.device))
-            answers = [self.network.decode(own, told, frame, multimask=several) for several in (False, True)]
-            found.append((torch.cat([a.logits for a in answers], 1), torch.cat([a.scores for a in answers], 1)))
+            answer = self.network.decode_every(own, told)
+            found.append((answer.logits, answer.scores))
             order += rows
         back = torch.tensor(order, device=objects.device).argsort()
         logits, scores = (torch.cat(parts)[back] for parts in zip(*found, strict=True))

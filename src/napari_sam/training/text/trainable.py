@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 
-from napari_sam.model.compact.model import CompactSam
 from napari_sam.model.text_projection import PART
-from napari_sam.training.networks.compact import TrainableCompact
-from napari_sam.training.networks.sam import TrainableSam
+from napari_sam.training.networks.adaptable import adaptable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,12 +61,7 @@ class TrainableText:
         for name, parameter in self.network.named_parameters():
             parameter.requires_grad_(learns(name, trained))
         self._all = trained == "all"
-        self._inner: TrainableCompact | TrainableSam
-        match self.network:
-            case CompactSam() as network:
-                self._inner = TrainableCompact(network.config, network)
-            case network:
-                self._inner = TrainableSam(network)
+        self._inner = adaptable(self.network)
         self.description = description_of(base, space, trained)
 
     def is_pretrained(self, parameter: str) -> bool:

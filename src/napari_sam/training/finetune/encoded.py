@@ -1,0 +1,167 @@
+"""Planes that are encoded once, in all their turns, so that every step of learning costs the decoder alone.
+
+For models whose image encoder stays as it is and takes seconds for a plane. What is computed lies in files, half as
+precise: a run that was cut, or that is repeated with more labels, does not compute it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from napari_sam.files import part_path, replacing
+from napari_sam.progress import no_progress
+from napari_sam.training.data.batches import Batch, choose_objects, dense_targets
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.random import Generator
+    from numpy.typing import NDArray
+
+    from napari_sam.model.protocol import Features, PromptableModel
+    from napari_sam.progress import Progress
+    from napari_sam.training.material import TaughtPlane
+
+TURNS = 8
+"""Of a plane by quarters, and mirrored."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPlane:
+    """A plane in one of its turns.
+
+    Attributes
+    ----------
+    plane : int
+        Place among the planes.
+    turn : int
+        0 to 7.
+    file : Path
+        Its features.
+    """
+
+    plane: int
+    turn: int
+    file: Path
+
+
+def encode_planes(
+    model: PromptableModel,
+    digest: str,
+    planes: Sequence[TaughtPlane],
+    folder: Path,
+    *,
+    seconds: float,
+    progress: Progress = no_progress,
+) -> list[EncodedPlane]:
+    """Encode every plane as it is, and as many turned ones as there is time for.
+
+    Parameters
+    ----------
+    model : PromptableModel
+        Whose encoder stays as it is.
+    digest : str
+        Of its weights: files of another model are not taken.
+    planes : sequence of TaughtPlane
+    folder : Path
+        Gets the files.
+    seconds : float
+        After which no turned plane is begun.
+    progress : Progress
+        May raise `Cancelled`; what was encoded stays.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    started, found = time.monotonic(), []
+    wanted = [(turn, index) for turn in range(TURNS) for index in range(len(planes))]
+    for done, (turn, index) in enumerate(wanted):
+        image = turned(planes[index].image, turn)
+        name = hashlib.sha256(f"{digest}{image.shape}".encode() + image.tobytes()).hexdigest()[:32]
+        file = folder / f"{name}.safetensors"
+        if not _is_whole(file):
+            if turn and time.monotonic() - started > seconds:
+                continue
+            frame = model.frame((image.shape[0], image.shape[1]))
+            with torch.inference_mode():
+                features = model.encode(model.preprocess(image, frame))
+            tensors = {str(place): part.half().cpu().contiguous() for place, part in enumerate(features)}
+            with replacing(file, part_path(file)) as part_file:
+                save_file(tensors, part_file)
+        found.append(EncodedPlane(index, turn, file))
+        progress((done + 1) / len(wanted))
+    return found
+
+
+def _is_whole(file: Path) -> bool:
+    try:
+        with safe_open(file, framework="pt") as opened:
+            return bool(opened.keys())
+    except (OSError, SafetensorError):
+        return False
+
+
+def turned(image: NDArray[Any], turn: int) -> NDArray[Any]:
+    """Turn (H, W, ...) by quarters, 0 to 3, and from 4 on mirror it before."""
+    return np.ascontiguousarray(np.rot90(image[:, ::-1] if turn >= 4 else image, turn % 4))
+
+
+class EncodedSource:
+    """Draws batches of planes that were encoded before: a `napari_sam.training.data.batches.BatchSource`.
+
+    Parameters
+    ----------
+    model : PromptableModel
+        Lays planes on its canvas.
+    planes : sequence of TaughtPlane
+    encoded : sequence of EncodedPlane
+    """
+
+    def __init__(self, model: PromptableModel, planes: Sequence[TaughtPlane], encoded: Sequence[EncodedPlane]) -> None:
+        self._model, self._planes, self._encoded = model, planes, encoded
+
+    def draw(self, rng: Generator, images: int, objects: int, side: int) -> Batch:
+        """Draw `images` planes on canvases of `side` pixels, at most `objects` objects of each."""
+        features: list[Features] = []
+        owners: list[int] = []
+        masks: list[NDArray[np.bool_]] = []
+        dense, complete = [], []
+        while len(features) < images:
+            entry = self._encoded[int(rng.integers(len(self._encoded)))]
+            plane = self._planes[entry.plane]
+            labels = self._on_canvas(turned(plane.labels, entry.turn), side)
+            chosen = choose_objects(rng, labels[None], objects)
+            if not chosen:
+                continue
+            owners += [len(features)] * len(chosen)
+            masks += [labels == label for _, label in chosen]
+            with safe_open(entry.file, framework="pt") as file:
+                features.append(tuple(file.get_tensor(str(place)).float() for place in range(len(file.keys()))))
+            dense.append(dense_targets(labels))
+            complete.append(plane.complete)
+        return Batch(
+            torch.zeros(images, 3, 0, 0, dtype=torch.uint8),
+            torch.tensor(owners),
+            torch.from_numpy(np.stack(masks)).float()[:, None],
+            torch.stack(dense),
+            torch.tensor(complete),
+            encoded=tuple(torch.cat(parts) for parts in zip(*features, strict=True)),
+        )
+
+    def _on_canvas(self, labels: NDArray[np.integer[Any]], side: int) -> NDArray[np.int32]:
+        """Bring labels where the model sees them, by the nearest pixel; beyond the plane there is background."""
+        frame = self._model.frame((labels.shape[0], labels.shape[1]))
+        rows, columns = (
+            np.minimum(((np.arange(to) + 0.5) * of / to).astype(np.intp), of - 1)
+            for of, to in zip(frame.plane, frame.content, strict=True)
+        )
+        canvas = np.zeros((side, side), np.int32)
+        canvas[: len(rows), : len(columns)] = labels[rows[:, None], columns[None]]
+        return canvas

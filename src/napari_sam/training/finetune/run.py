@@ -1,0 +1,324 @@
+"""A run of teaching: measured, taught, measured again, and kept where it is better."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+
+from napari_sam import __version__
+from napari_sam.checkpoints.adapters.base_model import apply_adapter
+from napari_sam.checkpoints.adapters.file import DOWN, Adapter, AdapterOrigin, write_adapter
+from napari_sam.errors import DeviceError, InputError
+from napari_sam.evaluation.dataset import LabelledImage
+from napari_sam.files import write_whole
+from napari_sam.progress import no_progress
+from napari_sam.training.config import TrainingConfig, usual
+from napari_sam.training.data.batches import CropSource
+from napari_sam.training.data.pools import KindSettings, ObjectPool
+from napari_sam.training.finetune.encoded import EncodedSource, encode_planes
+from napari_sam.training.finetune.measuring import measure_model, once, sample_images, searched_planes
+from napari_sam.training.finetune.pictures import draw_comparison
+from napari_sam.training.finetune.report import FinetuneReport
+from napari_sam.training.finetune.trainable import TrainableAdapter
+from napari_sam.training.finetune.verdict import MOST_LOSS, judge, loss
+from napari_sam.training.loop import Trainer
+from napari_sam.training.networks.adaptable import adaptable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from napari_sam.progress import Progress
+    from napari_sam.training.data.batches import BatchSource
+    from napari_sam.training.material import MaterialSplit, TaughtPlane
+    from napari_sam.training.networks.base import BaseModel, Network
+
+ADAPTER_FILE = "adapter.safetensors"
+REPORT = "report.json"
+_RUN, _BEFORE, _SAMPLES_BEFORE = "run.json", "before.npz", "samples-before.npz"
+
+_NEVER = 1e9  # seconds
+_STEPS = 100_000  # more than there is time for
+_RATE = 3e-3
+_OBJECTS_OF_SAM = 4
+_SAMPLED = 24  # objects of the sample images
+_WHOLE, _PARTLY = "all labelled", "some labelled"
+_STRENGTHS = (1.0, 0.6, 0.35)
+"""Of what was learnt: less of it forgets less (Wortsman et al. 2022, who mix the weights of before and after)."""
+
+_ENCODING = 0.3
+"""Share of the time that planes may be encoded in."""
+
+_MEASURING, _LEARNING = 0.12, 0.7
+"""Shares of the whole, for the bar of progress: before it is learnt, and that itself."""
+
+_LITTLE_MEMORY = ("not enough memory", "can't allocate memory", "alloc")  # what PyTorch says of a processor's
+
+
+@dataclass(frozen=True, slots=True)
+class FinetuneConfig:
+    """How to teach.
+
+    Attributes
+    ----------
+    minutes : float
+        Of learning, planes encoded ahead included; what is measured before and after takes its own time.
+    rank : int
+        Of the adapters.
+    learning_rate : float or None
+        Highest; None: what suits the model.
+    objects : int
+        Of each crop.
+    measured_objects, searched : int
+        Held-out objects that are prompted for, and planes on which all objects are searched for.
+    licence : str
+        Of what comes out, as the person chooses it.
+    keep_worse : bool
+        Keep the model in any case.
+    seed : int
+    """
+
+    minutes: float = 10.0
+    rank: int = 8
+    learning_rate: float | None = None
+    objects: int = 6
+    measured_objects: int = 60
+    searched: int = 3
+    licence: str = ""
+    keep_worse: bool = False
+    seed: int = 0
+
+
+def finetune(
+    config: FinetuneConfig,
+    base: BaseModel,
+    origin: AdapterOrigin,
+    split: MaterialSplit,
+    folder: Path,
+    *,
+    device: str = "cpu",
+    progress: Progress = no_progress,
+    tell: Callable[[str], None] | None = None,
+) -> FinetuneReport:
+    """Teach a model, or go on with a run that was cut.
+
+    Parameters
+    ----------
+    config : FinetuneConfig
+    base : BaseModel
+        Is not changed.
+    origin : AdapterOrigin
+        What the base model is.
+    split : MaterialSplit
+        What to learn from, and what to measure by.
+    folder : Path
+        Gets the checkpoints, and in the end `ADAPTER_FILE`, `REPORT` and pictures. The adapter of a model that is not
+        better is not written.
+    device : str
+        A torch device.
+    progress : Progress
+        Called with the share of the whole that is done; may raise `Cancelled`, after which the same call goes on.
+    tell : callable, optional
+        Called with words for every new stage, and after every step.
+
+    Returns
+    -------
+    FinetuneReport
+
+    Raises
+    ------
+    InputError
+        If the folder holds a run with another model or other labels.
+    DeviceError
+        If memory runs out with one plane in a step.
+    """
+    tell = tell or (lambda _words: None)
+    folder.mkdir(parents=True, exist_ok=True)
+    _claim(folder / _RUN, config, origin, split)
+    held_out = [plane.labelled for plane in split.held_out]
+    searched = searched_planes(held_out, [plane.complete for plane in split.held_out], config.searched)
+    measure = partial(measure_model, images=held_out, most_objects=config.measured_objects, searched=searched)
+    measure_samples = partial(measure_model, images=sample_images(), most_objects=_SAMPLED)
+    network = base.network.to(device)
+    tell("Measuring the model as it is")
+    before = once(folder / _BEFORE, lambda: measure(network, progress=_part(progress, 0, _MEASURING)))
+    samples_before = once(folder / _SAMPLES_BEFORE, lambda: measure_samples(network))
+    learning = _part(progress, _MEASURING, _LEARNING)
+    trainer, tensors = _learn(config, base, split.training, folder, device, learning, tell)
+    tell("Measuring what was learnt")
+    for strength in _STRENGTHS:
+        taught = copy.deepcopy(network)
+        apply_adapter(folder / ADAPTER_FILE, taught, tensors, strength)
+        samples_after = measure_samples(taught)
+        if loss(samples_before.numbers, samples_after.numbers) <= MOST_LOSS:
+            break
+    after = measure(taught, progress=_part(progress, _MEASURING + _LEARNING, 1 - _MEASURING - _LEARNING))
+    verdict = judge(before.numbers, after.numbers)
+    report = FinetuneReport(
+        base=origin.name,
+        minutes=round(trainer.seconds / 60, 2),
+        steps=trainer.step,
+        planes=len(split.training),
+        objects=sum(map(_count, split.training)),
+        split=split.words,
+        strength=strength,
+        before=before.numbers,
+        after=after.numbers,
+        samples_before=samples_before.numbers,
+        samples_after=samples_after.numbers,
+        better=verdict.better,
+        kept=verdict.better or config.keep_worse,
+        verdict=verdict.words,
+        licence=config.licence,
+        version=__version__,
+    )
+    draw_comparison(folder, held_out, before.labels, after.labels)
+    (folder / ADAPTER_FILE).unlink(missing_ok=True)
+    if report.kept:
+        write_adapter(folder / ADAPTER_FILE, Adapter(weakened(tensors, strength), origin, report.to_dict()))
+    # Last: where it is, the run is over.
+    write_whole(folder / REPORT, json.dumps(report.to_dict(), indent=2) + "\n")
+    return report
+
+
+def _part(progress: Progress, start: float, share: float) -> Progress:
+    """Tell the progress of a part as that of the whole."""
+    return lambda done: progress(start + share * done)
+
+
+def _claim(file: Path, config: FinetuneConfig, origin: AdapterOrigin, split: MaterialSplit) -> None:
+    """Write which run a folder holds, or see that it is the same.
+
+    Raises
+    ------
+    InputError
+        If it is another.
+    """
+    hasher = hashlib.sha256()
+    for plane in (*split.training, *split.held_out):
+        hasher.update(f"{plane.group}{plane.image.shape}{plane.complete}".encode())
+        hasher.update(plane.image.tobytes() + plane.labels.tobytes())
+    run = {"base": origin.sha256, "labels": hasher.hexdigest(), "rank": config.rank, "seed": config.seed}
+    if not file.exists():
+        write_whole(file, json.dumps(run))
+    elif json.loads(file.read_text(encoding="utf-8")) != run:
+        raise InputError(
+            f"{file.parent} holds a run with another model, other labels or another rank. Give another folder, or "
+            "delete this one."
+        )
+
+
+def _learn(
+    config: FinetuneConfig,
+    base: BaseModel,
+    planes: tuple[TaughtPlane, ...],
+    folder: Path,
+    device: str,
+    progress: Progress,
+    tell: Callable[[str], None],
+) -> tuple[Trainer[Network], dict[str, Tensor]]:
+    """Learn from planes, with as many at a time as memory allows; return the run, and the adapter."""
+    training = training_config(config, base.network, torch.device(device).type)
+    build = partial(TrainableAdapter, base, config.rank)
+    source, spent = _source(config, base, planes, folder, progress, tell)
+    if training.max_seconds is not None:
+        training = replace(training, max_seconds=max(1.0, training.max_seconds - spent))
+    while True:
+        trainer = Trainer(build, training, source, folder, device)
+        tell("Learning")
+        try:
+            average = trainer.run(progress, tell=tell)
+            return trainer, build().learnt(average)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not _is_for_want_of_memory(error):
+                raise
+            training = _smaller(training, device)
+            tell(f"Not enough memory: going on with {training.images} crops and {training.objects} objects at a time")
+
+
+def _source(
+    config: FinetuneConfig,
+    base: BaseModel,
+    planes: tuple[TaughtPlane, ...],
+    folder: Path,
+    progress: Progress,
+    tell: Callable[[str], None],
+) -> tuple[BatchSource, float]:
+    """Make what draws batches; return it, and the seconds that it took to encode planes ahead."""
+    if adaptable(base.network).canvas_side is not None:
+        tell("Encoding planes")
+        began, limit = time.monotonic(), _ENCODING * 60 * config.minutes
+        encoded = encode_planes(base.network, base.sha256, planes, folder / "encoded", seconds=limit, progress=progress)
+        return EncodedSource(base.network, planes, encoded), time.monotonic() - began
+    # A part of the encoder learns, too, so that crops are encoded in every step.
+    images = [LabelledImage(plane.name, _kind(plane), plane.image, plane.labels) for plane in planes]
+    kinds = {kind: [image for image in images if image.kind == kind] for kind in (_WHOLE, _PARTLY)}
+    settings = {kind: KindSettings(float(len(some)), kind == _WHOLE) for kind, some in kinds.items() if some}
+    return CropSource([(ObjectPool(images, settings), 1.0)]), 0.0
+
+
+def training_config(config: FinetuneConfig, network: Network, device_type: str) -> TrainingConfig:
+    """Return how to train: what is usual for the device, but for a short run on few images."""
+    training = replace(
+        usual(device_type),
+        steps=_STEPS,
+        max_seconds=60 * config.minutes,
+        objects=config.objects,
+        learning_rate=config.learning_rate or _RATE,
+        weight_decay=0.0,
+        warmup=20,
+        ema=0.99,
+        seed=config.seed,
+        save_every=30.0,
+        check_every=_NEVER,
+        workers=0,
+    )
+    side = adaptable(network).canvas_side
+    if side is None:
+        return training
+    # One plane fills the processor; its features do not lie about in several threads.
+    return replace(training, images=1, threads=1, objects=_OBJECTS_OF_SAM, sides=(side,), extra_rounds=1)
+
+
+def _is_for_want_of_memory(error: BaseException) -> bool:
+    ours = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return ours or any(words in str(error).lower() for words in _LITTLE_MEMORY)
+
+
+def _smaller(training: TrainingConfig, device: str) -> TrainingConfig:
+    """Halve what is worked on at a time.
+
+    Raises
+    ------
+    DeviceError
+        If it cannot be less.
+    """
+    if training.threads > 1:
+        return replace(training, threads=training.threads // 2)
+    if training.images > 1:
+        return replace(training, images=training.images // 2)
+    if training.objects > 1:
+        return replace(training, objects=training.objects // 2)
+    raise DeviceError(f"The memory of {device} is not enough to teach this model. Teach the bundled one.")
+
+
+def weakened(tensors: Mapping[str, Tensor], strength: float) -> dict[str, Tensor]:
+    """Take less of an adapter: of two factors, one is made smaller."""
+    return {name: tensor if name.endswith(DOWN) else strength * tensor for name, tensor in tensors.items()}
+
+
+def _kind(plane: TaughtPlane) -> str:
+    return _WHOLE if plane.complete else _PARTLY
+
+
+def _count(plane: TaughtPlane) -> int:
+    return len(set(plane.labels.ravel().tolist()) - {0})

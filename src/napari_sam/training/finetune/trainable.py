@@ -1,0 +1,62 @@
+"""A model with adapters, as the training loop takes it."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import TYPE_CHECKING
+
+from napari_sam.model.text_projection import PART
+from napari_sam.training.finetune.adapters import adapt, adapter_tensors
+from napari_sam.training.networks.adaptable import adaptable
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_sam.model.protocol import Features, PromptTensors
+    from napari_sam.training.networks.base import BaseModel, Network
+
+
+class TrainableAdapter:
+    """A copy of a model, with adapters: a `napari_sam.training.trainable.Trainable`.
+
+    Parameters
+    ----------
+    base : BaseModel
+        Is not changed.
+    rank : int
+        Of the adapters.
+    """
+
+    def __init__(self, base: BaseModel, rank: int) -> None:
+        self.network: Network = copy.deepcopy(base.network)
+        self._base, self._inner = base.network, adaptable(self.network)
+        # How words are taken stays as it is: nothing is said of words.
+        self.adapted = adapt(self.network, lambda name: self._inner.is_late(name) and PART not in name, rank)
+        self.description = json.dumps({"base": base.sha256, "rank": rank})
+
+    def is_pretrained(self, parameter: str) -> bool:
+        """Tell that no parameter learns at another rate than the others."""
+        return False
+
+    def features(self, images: Tensor) -> Features:
+        """Encode N planes, (N, 3, H, W) uint8."""
+        return self._inner.features(images)
+
+    def respond(self, features: Features, objects: Tensor, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
+        """Answer prompts."""
+        return self._inner.respond(features, objects, prompts)
+
+    def dense(self, features: Features) -> Tensor | None:
+        """Return the logits of the dense head, where there is one."""
+        return self._inner.dense(features)
+
+    def learnt(self, network: Network | None = None) -> dict[str, Tensor]:
+        """Give what has been learnt, as an adapter's file holds it.
+
+        Parameters
+        ----------
+        network : Network, optional
+            One with the same adapters, such as the averaged one; by default this one's.
+        """
+        return adapter_tensors(self.network if network is None else network, self.adapted, self._base)

@@ -1,0 +1,44 @@
+"""Which networks can be taught a little: what of them learns, and what it costs to encode."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from napari_sam.model.compact.model import CompactSam
+from napari_sam.training.networks.compact import TrainableCompact
+from napari_sam.training.networks.sam import TrainableSam
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_sam.model.protocol import Features, PromptTensors
+    from napari_sam.training.networks.base import Network
+
+
+class Adaptable(Protocol):
+    """A network that answers prompts, and what of it may learn."""
+
+    @property
+    def canvas_side(self) -> int | None:
+        """The side that every plane is brought to, where encoding takes seconds; None where small crops are cheap."""
+
+    def is_late(self, parameter: str) -> bool:
+        """Tell whether a parameter, by its name, comes after the costly part of the image encoder."""
+
+    def features(self, images: Tensor) -> Features:
+        """Encode N planes, (N, 3, H, W) uint8."""
+
+    def respond(self, features: Features, objects: Tensor, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
+        """Answer prompts; see `napari_sam.training.trainable.Trainable.respond`."""
+
+    def dense(self, features: Features) -> Tensor | None:
+        """Return the logits of a head that finds all objects at once; None without one."""
+
+
+def adaptable(network: Network) -> Adaptable:
+    """Take a network as one that can be taught."""
+    match network:
+        case CompactSam():
+            return TrainableCompact(network.config, network)
+        case _:
+            return TrainableSam(network)
