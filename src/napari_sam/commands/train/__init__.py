@@ -1,4 +1,4 @@
-"""``napari-sam train``: make the bundled model anew, teach a model words, and look at how a run goes."""
+"""``napari-sam train``: make the bundled model anew, teach a model images or words, and look at how a run goes."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,11 +8,16 @@ import typer
 from napari_sam.commands.common import reported
 from napari_sam.commands.options.shared import Debug
 from napari_sam.commands.train.bundled import bundled
+from napari_sam.commands.train.finetune import finetune
 from napari_sam.commands.train.text import text
 
-app = typer.Typer(no_args_is_help=True, help="Train the bundled model, teach a model words, draw the log of a run.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Train the bundled model, teach a model your own images, or words, draw the log of a run.",
+)
 
 app.command()(bundled)
+app.command()(finetune)
 app.command()(text)
 
 

@@ -35,12 +35,15 @@ class BaseModel:
         What a file of its kind has to say of itself.
     sha256 : str
         Of the file.
+    architecture : str
+        One of `napari_sam.checkpoints.registry.ARCHITECTURES`.
     """
 
     network: Network
     state: dict[str, Tensor]
     metadata: dict[str, str]
     sha256: str
+    architecture: str = ""
 
     @property
     def can_train_encoder(self) -> bool:
@@ -73,4 +76,4 @@ def read_base(path: Path, architecture: str | None = None) -> BaseModel:
     compact = isinstance(loaded.model, CompactSam)
     state = dict(cast("dict[str, Tensor]", contents)) if compact else recognise(contents).state
     kept = {name: value for name, value in metadata.items() if name in ("architecture", "config")}
-    return BaseModel(cast("Network", loaded.model), state, kept, loaded.digest)
+    return BaseModel(cast("Network", loaded.model), state, kept, loaded.digest, loaded.architecture)

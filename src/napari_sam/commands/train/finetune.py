@@ -1,0 +1,157 @@
+"""``napari-sam train finetune``: teach a model one's own images."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from napari_sam.commands.common import getting, reported, table_console
+from napari_sam.commands.options.shared import Debug, LocalDevice
+from napari_sam.commands.train.watching import stoppable, watched
+from napari_sam.errors import Cancelled, InputError, NapariSamError
+from napari_sam.progress import Progress
+
+if TYPE_CHECKING:
+    from napari_sam.checkpoints.adapters.file import AdapterOrigin
+    from napari_sam.training.finetune.report import FinetuneReport
+    from napari_sam.training.material import MaterialSplit
+    from napari_sam.training.networks.base import BaseModel
+
+
+def finetune(
+    images: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Images whose objects are labelled, or folders of them. Labels are looked for beside each image "
+            "(NAME_labels.tif and the like) and in a folder `labels`.",
+        ),
+    ] = None,
+    labels: Annotated[
+        list[Path] | None,
+        typer.Option("--labels", help="The labels of an image, where they lie elsewhere; as many as images, in order."),
+    ] = None,
+    material: Annotated[
+        Path | None,
+        typer.Option("--material", help="A folder of planes and labels that the dock has written, instead of images."),
+    ] = None,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="Folder of the run; one that holds a run that was cut goes on with it."),
+    ] = Path("taught-model"),
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="What is taught: a name of `napari-sam models list`. It is not changed.")
+    ] = "bundled",
+    name: Annotated[
+        str | None, typer.Option("--name", help="What to call the taught model, as a row of `napari-sam models list`.")
+    ] = None,
+    minutes: Annotated[float, typer.Option(min=0.05, help="Of learning; measuring takes its own time.")] = 10.0,
+    complete: Annotated[
+        bool | None,
+        typer.Option(
+            "--complete/--partial",
+            help="Whether every object is labelled, so that what is unlabelled is background. Default: told from "
+            "the labels.",
+        ),
+    ] = None,
+    planes: Annotated[int, typer.Option(min=1, help="Planes to take of each stack, at most, spread evenly.")] = 24,
+    rank: Annotated[int, typer.Option(min=1, max=64, help="Of the adapters: more learns more, and weighs more.")] = 8,
+    licence: Annotated[str, typer.Option(help="Of the taught model, such as CC-BY-4.0: goes into its card.")] = "",
+    keep_worse: Annotated[
+        bool, typer.Option("--keep-worse", help="Keep the model even if it is not better on what it has not seen.")
+    ] = False,
+    device: LocalDevice = "auto",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Tell how it goes as lines of JSON on standard output, for other programs.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Teach a model your own images; it is kept if it is better on some that it has not seen.
+
+    Ctrl-C keeps what was done, and the same command goes on.
+    """
+    with reported(debug), stoppable() as stop, _watched(output, stop, as_json=as_json) as (progress, tell):
+        from napari_sam.checkpoints.importing import import_file
+        from napari_sam.device import choose_device
+        from napari_sam.training.finetune.run import ADAPTER_FILE, FinetuneConfig
+        from napari_sam.training.finetune.run import finetune as teach
+
+        chosen = choose_device(device)
+        config = FinetuneConfig(minutes=minutes, rank=rank, licence=licence, keep_worse=keep_worse)
+        tell("Reading images")
+        split = _split(images or [], labels or [], material, complete, planes, progress)
+        tell(split.words)
+        base, origin = _base(model)
+        report = teach(config, base, origin, split, output, device=str(chosen), progress=progress, tell=tell)
+        called = None
+        if report.kept and name is not None:
+            called = import_file(output / ADAPTER_FILE, name).name
+        if as_json:
+            typer.echo(json.dumps({"report": report.to_dict(), "name": called}))
+    if not as_json:
+        _show(report, output, called)
+
+
+@contextmanager
+def _watched(
+    output: Path, stop: Callable[[], None], *, as_json: bool
+) -> Iterator[tuple[Progress, Callable[[str], None]]]:
+    """Show how a run goes, for a person or for another program."""
+    if not as_json:
+        with watched(output, stop) as shown:
+            yield shown
+        return
+
+    def progress(fraction: float, /) -> None:
+        stop()
+        typer.echo(json.dumps({"fraction": round(fraction, 4)}))
+
+    try:
+        yield progress, lambda words: typer.echo(json.dumps({"words": words}))
+    except NapariSamError as error:
+        words = "stopped" if isinstance(error, Cancelled) else "error"
+        typer.echo(json.dumps({words: str(error)}))
+        raise
+
+
+def _base(model: str) -> "tuple[BaseModel, AdapterOrigin]":
+    """Read the model, downloading it first if it is not here."""
+    from napari_sam.checkpoints.adapters.base_model import find_base
+    from napari_sam.checkpoints.adapters.file import AdapterOrigin
+    from napari_sam.checkpoints.checksums import file_digests
+    from napari_sam.checkpoints.weights import resolve
+    from napari_sam.training.networks.base import read_base
+
+    with getting(model) as progress:
+        path, row = resolve(model, progress)
+    if row is None:
+        raise InputError(
+            f"{path} is no model of `napari-sam models list`. Import it first, so that what is taught to it can be used "
+            f"later: `napari-sam models import {path} --name NAME`."
+        )
+    base = read_base(path, row.architecture)
+    origin = AdapterOrigin(file_digests(path, ["sha256"])["sha256"], row.name, base.architecture)
+    find_base(origin)  # what could not be found later must not be taught now
+    return base, origin
+
+
+def _show(report: "FinetuneReport", output: Path, name: str | None) -> None:
+    """Say how good it is, where everything is, and how to use it."""
+    from napari_sam.training.finetune.run import ADAPTER_FILE
+
+    table = Table("", "before", "after", title=f"On {report.after.get('objects', 0):.0f} objects it has not seen")
+    for measure, before, after in report.rows():
+        table.add_row(escape(measure), f"{before:.3f}", f"{after:.3f}")
+    console = table_console()
+    console.print(table)
+    console.print(escape(report.verdict))
+    if not report.kept:
+        console.print("Not kept. To keep it all the same, run the command again with --keep-worse.")
+        return
+    used = name if name is not None else str(output / ADAPTER_FILE)
+    console.print(f"Model: {escape(str(output / ADAPTER_FILE))}", soft_wrap=True)
+    console.print(f"Use it: napari-sam segment IMAGE -o labels.tif --model {escape(used)}", soft_wrap=True)
