@@ -6,11 +6,12 @@ import gc
 import threading
 import weakref
 
+import pytest
 from session_scenery import DISCS, accept
 
 from napari_sam.session import Session
 
-CYCLES = 100
+CYCLES, MANY = 25, 100
 
 
 def connections(viewer):
@@ -39,10 +40,11 @@ def worked_with(viewer, factory):
     return weakref.ref(session)
 
 
-def test_a_hundred_sessions_leave_nothing_behind(viewer, image, factory):
+@pytest.mark.parametrize("cycles", [CYCLES, pytest.param(MANY, marks=pytest.mark.long)])
+def test_sessions_leave_nothing_behind(viewer, image, factory, cycles):
     worked_with(viewer, factory)  # the target stays, as labels of the person's
     before = connections(viewer), threading.active_count(), [layer.name for layer in viewer.layers]
-    opened = [worked_with(viewer, factory) for _ in range(CYCLES)]
+    opened = [worked_with(viewer, factory) for _ in range(cycles)]
     gc.collect()
     assert [layer.name for layer in viewer.layers] == before[2]
     assert threading.active_count() <= before[1]

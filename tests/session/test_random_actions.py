@@ -24,7 +24,7 @@ from napari_sam.progress import no_progress
 # napari slices all layers once before a viewer says which axes are on screen, and warns of contours in 3D.
 pytestmark = pytest.mark.filterwarnings("ignore:Non-orthogonal slicing", "ignore:Contours are not displayed")
 
-SEEDS, ACTIONS = range(8), 2500
+SEEDS, MORE_SEEDS, ACTIONS = range(4), range(4, 8), 2500
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +39,7 @@ def pytest_generate_tests(metafunc):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", [*SEEDS, *(pytest.param(seed, marks=pytest.mark.long) for seed in MORE_SEEDS)])
 def test_a_person_who_does_anything(seed):
     assert report(seed, ACTIONS) == ""
 

@@ -39,6 +39,7 @@ def test_the_words_have_the_numbers():
     assert "0.600 -> 0.700" in words
     assert "0.300 -> 0.500" in words
     assert judge(numbers(0.6), numbers(0.5)).words.startswith("Not better")
+    assert "not known" in judge({"objects": 0.0}, {"objects": 0.0}).words
 
 
 def test_what_is_forgotten_is_the_fall_on_the_samples():

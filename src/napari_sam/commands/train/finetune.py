@@ -44,7 +44,8 @@ def finetune(
         typer.Option("--output", "-o", help="Folder of the run; one that holds a run that was cut goes on with it."),
     ] = Path("taught-model"),
     model: Annotated[
-        str, typer.Option("--model", "-m", help="What is taught: a name of `napari-sam models list`. It is not changed.")
+        str,
+        typer.Option("--model", "-m", help="What is taught: a name of `napari-sam models list`. It is not changed."),
     ] = "bundled",
     name: Annotated[
         str | None, typer.Option("--name", help="What to call the taught model, as a row of `napari-sam models list`.")
@@ -118,6 +119,41 @@ def _watched(
         raise
 
 
+def _split(
+    images: list[Path],
+    labels: list[Path],
+    material: Path | None,
+    complete: bool | None,
+    planes: int,
+    progress: Progress,
+) -> "MaterialSplit":
+    """Read what is to be learnt from, and hold a part back."""
+    from napari_sam.training.material import (
+        LabelledFile,
+        LabelledFolder,
+        MaterialSource,
+        load_material,
+        read_material,
+        split_material,
+    )
+
+    if material is not None:
+        if images or labels:
+            raise InputError("Give images, or the folder of --material, not both.")
+        return split_material(load_material(material))
+    if not images:
+        raise InputError("Give at least one image whose objects are labelled, or a folder of them.")
+    if labels and len(labels) != len(images):
+        raise InputError(
+            f"There are {len(images)} images and {len(labels)} --labels. Give one for each image, in order."
+        )
+    sources: list[MaterialSource] = [
+        (LabelledFolder if image.is_dir() else LabelledFile)(image, labels[place] if labels else None)
+        for place, image in enumerate(images)
+    ]
+    return split_material(read_material(sources, complete=complete, most_planes=planes, progress=progress))
+
+
 def _base(model: str) -> "tuple[BaseModel, AdapterOrigin]":
     """Read the model, downloading it first if it is not here."""
     from napari_sam.checkpoints.adapters.base_model import find_base
@@ -130,8 +166,8 @@ def _base(model: str) -> "tuple[BaseModel, AdapterOrigin]":
         path, row = resolve(model, progress)
     if row is None:
         raise InputError(
-            f"{path} is no model of `napari-sam models list`. Import it first, so that what is taught to it can be used "
-            f"later: `napari-sam models import {path} --name NAME`."
+            f"{path} is no model of `napari-sam models list`. Import it first, so that it is found whenever what was "
+            f"taught to it is used: `napari-sam models import {path} --name NAME`."
         )
     base = read_base(path, row.architecture)
     origin = AdapterOrigin(file_digests(path, ["sha256"])["sha256"], row.name, base.architecture)

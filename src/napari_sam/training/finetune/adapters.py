@@ -85,7 +85,11 @@ def adapt(network: nn.Module, learns: Callable[[str], bool], rank: int) -> Adapt
         owner, _, last = name.rpartition(".")
         module = network.get_submodule(owner)
         numbers = rank * (len(parameter) + parameter[0].numel()) if parameter.ndim > 1 else math.inf
-        if last == _WEIGHT and isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d) and numbers < parameter.numel():
+        if (
+            last == _WEIGHT
+            and isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)
+            and numbers < parameter.numel()
+        ):
             parametrize.register_parametrization(module, _WEIGHT, LowRank(parameter, rank))
             low_rank.append(owner)
         else:

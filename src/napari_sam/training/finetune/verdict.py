@@ -45,6 +45,8 @@ def judge(before: Mapping[str, float], after: Mapping[str, float]) -> TeachingVe
     before, after : mapping of str to float
         `napari_sam.training.finetune.measuring.Measured.numbers`.
     """
+    if not after.get("objects"):
+        return TeachingVerdict(False, "Nothing was held back to measure by: whether it is better is not known.")
     was, now = prompted_score(before), prompted_score(after)
     gain = 0.0 if math.isnan(was) or math.isnan(now) else now - was
     found = after.get("AP@50", 0.0) - before.get("AP@50", 0.0)
