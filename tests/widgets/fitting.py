@@ -5,10 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QPoint, QRect, Qt
-from qtpy.QtWidgets import QAbstractButton, QApplication, QLabel, QScrollArea, QWidget
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QScrollArea,
+    QStyle,
+    QStyleOptionComboBox,
+    QWidget,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from desk import Desk
+
+
+_CONTROLS = (QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit)
 
 
 def settle_layout() -> None:
@@ -43,6 +59,45 @@ def cut(desk: Desk) -> list[str]:
         found += [f"{_name(widget)} covers {_name(other)}" for other in _covered(widget)]
         if isinstance(widget, QLabel | QAbstractButton) and widget.text() and not _fits(widget):
             found.append(f"{widget.text()!r} is cut")
+        if isinstance(widget, _CONTROLS) and not isinstance(widget.parentWidget(), QAbstractSpinBox | QComboBox):
+            # Headings have no border.
+            least = min(widget.minimumSizeHint().height(), widget.fontMetrics().height() + 2)
+            if widget.height() < least:
+                found.append(f"{_name(widget)} is only {widget.height()} px high")
+    return found
+
+
+def cut_words(desk: Desk, names: Collection[QWidget] = (), kinds: type[QWidget] = QWidget) -> list[str]:
+    """Name the words in boxes and fields that do not fit into them: all rows of a combo box, as any may be chosen.
+
+    Parameters
+    ----------
+    desk : Desk
+        The window.
+    names : collection of QWidget
+        Combo boxes that list files, layers or models, of any length: there, only what is shown is looked at.
+    kinds : type
+        Which widgets to look at.
+    """
+    found = []
+    for widget in desk.dock.findChild(QScrollArea).widget().findChildren(kinds):
+        if not widget.isVisible():
+            continue
+        if isinstance(widget, QComboBox):
+            shown = [widget.currentText() or widget.placeholderText()]
+            texts = shown if widget in names else [*shown, *map(widget.itemText, range(widget.count()))]
+        elif isinstance(widget, QAbstractSpinBox):
+            texts = [widget.text()]
+        elif isinstance(widget, QLineEdit) and not isinstance(widget.parentWidget(), QAbstractSpinBox):
+            texts = [widget.text() or widget.placeholderText()]
+        else:
+            continue
+        advance, room = widget.fontMetrics().horizontalAdvance, _text_room(widget)
+        found += [
+            f"{text!r} takes {advance(text)} px of {room} in {widget.accessibleName() or _name(widget)!r}"
+            for text in dict.fromkeys(texts)
+            if advance(text) > room
+        ]
     return found
 
 
@@ -71,6 +126,17 @@ def _fits(widget: QLabel | QAbstractButton) -> bool:
     room = widget.contentsRect()
     metrics = widget.fontMetrics()
     return metrics.horizontalAdvance(widget.text()) + icon <= room.width() and metrics.height() <= room.height()
+
+
+def _text_room(widget: QWidget) -> int:
+    """Return the width that a combo box, a spin box or a line leaves for its text, logical pixels."""
+    if isinstance(widget, QComboBox):
+        option = QStyleOptionComboBox()
+        widget.initStyleOption(option)
+        kind, part = QStyle.ComplexControl.CC_ComboBox, QStyle.SubControl.SC_ComboBoxEditField
+        return widget.style().subControlRect(kind, option, part, widget).width() - 4
+    line = widget.lineEdit() if isinstance(widget, QAbstractSpinBox) else widget
+    return line.contentsRect().width() - 4  # Qt keeps 2 on each side
 
 
 def _name(widget: QWidget) -> str:

@@ -7,16 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from desk import LEFT_BUTTON, Desk, discs
-from fitting import cut, narrow, places, settle_layout
+from fitting import cut, cut_words, narrow, places, settle_layout
 from qtpy.QtCore import QPoint, QRect
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QScrollArea
+from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QScrollArea
 
 from napari_sam.inference.request import Candidate
 from napari_sam.session import messages
 from napari_sam.session.propagation import messages as propagation_messages
 from napari_sam.session.state import SessionState, Status
 from napari_sam.widgets.controls.action_button import ActionButton
+from napari_sam.widgets.controls.collapsible import CollapsibleSection
 from napari_sam.widgets.panels import status_panel
 
 STOPPED = "Stopped at z = 10: the answer is too uncertain. Stopped at z = 18: the answer is too uncertain."
@@ -121,6 +122,30 @@ def test_nothing_moves_and_nothing_is_cut_in_any_state(open_stack, size):
             assert seen and all(button.height() == button.sizeHint().height() for button in seen)
             first = first or places(desk)
             assert places(desk) == first, f"{name} at {width} px"
+
+
+def test_all_words_of_all_sections_fit(open_stack):
+    desk = open_stack(SIZES[1])
+    dock, sections = desk.dock, desk.dock.findChildren(CollapsibleSection)
+    for section in sections:
+        section.expand(animate=False)
+    desk.session.write_policy = "protect"
+    desk.session.shaping.choose(smallest_part=100_000, fill_holes=True, largest_hole=100_000)
+    names = {dock.source.image, dock.source.model.combo, dock.source.device, dock.target.combo}
+    names |= {dock.cleanup.limits.layer, dock.everything.source, dock.words.models.combo}
+    narrow(desk, 300)
+    assert len(sections) == 8 and all(section.isExpanded() for section in sections)
+    assert cut(desk) == []
+    # Names of models of words are cut in their middle, and the tooltip has all of them.
+    model = dock.words.models.combo
+    assert [what for what in cut_words(desk, names) if model.currentText() not in what] == []
+    for width in (226, 220):
+        narrow(desk, width)
+        assert desk.frame.width() == width
+        assert cut(desk) == []
+        for box in dock.findChildren(QComboBox):
+            assert box.currentText() in box.toolTip() and box.toolTip(), box.accessibleName()
+        assert cut_words(desk, names, kinds=QAbstractSpinBox) == []
 
 
 def test_a_long_failure_takes_the_room_that_it_needs(open_stack):

@@ -12,13 +12,17 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QCheckBox, QComboBox, QLineEdit
 
+from napari_sam.widgets.controls.collapsible import CollapsibleSection
 from napari_sam.widgets.download_offer import Download
 from napari_sam.widgets.typed_line import TypedLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-COMBOS = ("image", "model", "device", "into", "axis", "strategy", "source", "place", "mode", "link", "text_model")
+COMBOS = (
+    *("image", "model", "device", "into", "policy", "level", "axis", "strategy", "source", "place", "mode", "link"),
+    *("text_model", "correction", "exclusion", "region", "cache"),
+)
 
 
 @pytest.fixture
@@ -34,9 +38,8 @@ def open_stacks(make_napari_viewer, qtbot, engine) -> Callable[[], Desk]:
         desk.settle()
         desk.session.new_target()
         desk.session.new_target()
-        desk.dock.stack.expand(animate=False)
-        desk.dock.everything.expand(animate=False)
-        desk.dock.words.expand(animate=False)
+        for section in desk.dock.findChildren(CollapsibleSection):
+            section.expand(animate=False)
         # Only for a stack is there something to link.
         desk.dock.everything.place.setCurrentIndex(desk.dock.everything.place.count() - 1)
         desk.session.use_tool("positive")
@@ -63,20 +66,13 @@ def combo(desk: Desk, name: str) -> QComboBox:
         "mode": dock.everything.mode,
         "link": dock.everything.link,
         "text_model": dock.words.models.combo,
+        "policy": dock.target.policy,
+        "level": dock.candidates.level,
+        "correction": dock.cleanup.limits.correction,
+        "exclusion": dock.cleanup.limits.layer,
+        "region": dock.settings.region,
+        "cache": dock.settings.cache.limit,
     }[name]
-
-
-def other_boxes(desk: Desk) -> set[QComboBox]:
-    """The boxes that are not opened in these tests: in sections that are folded, or greyed out."""
-    dock = desk.dock
-    return {
-        dock.target.policy,
-        dock.candidates.level,
-        dock.cleanup.limits.correction,
-        dock.cleanup.limits.layer,
-        dock.settings.region,
-        dock.settings.cache.limit,
-    }
 
 
 def press(key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
@@ -187,7 +183,7 @@ def test_the_wheel_changes_nothing(open_stacks):
     desk = open_stacks()
     spins = desk.dock.findChildren(QAbstractSpinBox)
     boxes = desk.dock.findChildren(QComboBox)
-    assert len(spins) == 5 and set(boxes) == {*(combo(desk, name) for name in COMBOS), *other_boxes(desk)}
+    assert len(spins) == 5 and set(boxes) == {combo(desk, name) for name in COMBOS}
     before = [box.currentIndex() for box in boxes], [spin.value() for spin in spins]
     for widget in (*boxes, *spins):
         widget.setFocus(Qt.FocusReason.TabFocusReason)

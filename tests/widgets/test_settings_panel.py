@@ -10,6 +10,7 @@ from fitting import cut, narrow
 from cache.embeddings import packed
 from napari_sam.cache import settings
 from napari_sam.cache.disk import DiskStore
+from napari_sam.widgets.controls.wrapped_label import WrappedLabel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +76,14 @@ def test_a_cache_that_is_off_says_so(open_settings, monkeypatch):
     row = desk.dock.settings.cache
     assert row.words.text().startswith("Off:")
     assert not row.limit.isEnabled() and not row.clear.isEnabled()
+
+
+def test_room_is_kept_for_words_that_come_after_the_section_is_open(qtbot):
+    label = WrappedLabel()
+    qtbot.addWidget(label)
+    before = label.minimumSizeHint().height()
+    label.show_text("Embeddings: 0 bytes of 5.00 GB on disk.")
+    assert before == label.minimumSizeHint().height() > 0
 
 
 def test_nothing_is_cut_in_a_narrow_dock(open_settings):

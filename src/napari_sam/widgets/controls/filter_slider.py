@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _TICKS = 1000
 """Positions of a handle: more than the slider has pixels."""
-_NAME, _VALUE = 76, 86  # widths of the texts on both sides, logical pixels
+_NAME, _VALUE, _VALUES = 76, 56, 86  # widths of the name, and of one value or of two, logical pixels
 # napari's style draws a handle that is wider than a row of this dock is high.
 _HEIGHT = 18
 
@@ -80,7 +80,7 @@ class FilterSlider(QWidget):
         self.slider.setAccessibleName(name)
         self.slider.valueChanged.connect(self._on_slider_changed)
         self.value = QLabel()
-        self.value.setFixedWidth(_VALUE)
+        self.value.setFixedWidth(_VALUES if both else _VALUE)
         self.value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         label = QLabel(name)
         label.setFixedWidth(_NAME)

@@ -28,7 +28,9 @@ class WrappedLabel(QLabel):
     """
 
     def __init__(self, lines: int = 1, narrow_lines: int | None = None) -> None:
-        super().__init__()
+        super().__init__(" ")
+        # A label that never had a text has no height for it, either.
+        self.setText("")
         self._lines = lines
         self._narrow_lines = narrow_lines or lines
         self._text = ""

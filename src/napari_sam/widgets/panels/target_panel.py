@@ -34,7 +34,7 @@ class TargetPanel(QWidget):
         super().__init__()
         self._session = session
         self._shown_ids: tuple[int, ...] = ()
-        self.combo = NarrowCombo("A new layer, at the first accept", self.read_layers)
+        self.combo = NarrowCombo("New layer at first accept", self.read_layers)
         self.combo.setAccessibleName("Labels layer")
         self.combo.set_help("The Labels layer that accepted objects are written to.")
         self.combo.activated.connect(self._on_combo_activated)

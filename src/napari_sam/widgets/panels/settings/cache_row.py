@@ -78,10 +78,11 @@ class CacheRow(QWidget):
         grid.setHorizontalSpacing(6)
         grid.setVerticalSpacing(4)
         grid.setColumnStretch(1, 1)
-        grid.addWidget(self.words, 0, 0, 1, 3)
+        grid.addWidget(self.words, 0, 0, 1, 2)
         grid.addWidget(QLabel("At most"), 1, 0)
         grid.addWidget(self.limit, 1, 1)
-        grid.addWidget(self.clear, 1, 2)
+        # Beside the limit, it would be beyond the edge of a narrow dock.
+        grid.addWidget(self.clear, 2, 0, 1, 2)
 
     def read(self) -> None:
         """Look at the cache again."""

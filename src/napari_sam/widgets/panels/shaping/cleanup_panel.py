@@ -6,11 +6,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
 
 from napari_sam.inference.shaping import USUAL
 from napari_sam.widgets.controls.collapsible import CollapsibleSection
 from napari_sam.widgets.controls.filter_slider import FilterSlider
+from napari_sam.widgets.controls.narrow import ButtonGrid
 from napari_sam.widgets.controls.numbers.number_box import NumberBox
 from napari_sam.widgets.controls.section_button import section_button
 from napari_sam.widgets.controls.wrapped_label import WrappedLabel
@@ -84,15 +85,9 @@ class CleanupPanel(CollapsibleSection):
         self.words.show_text(_words(state))
 
     def _build(self) -> None:
-        grid = QGridLayout()
-        grid.setHorizontalSpacing(6)
-        grid.setVerticalSpacing(4)
-        grid.setColumnStretch(1, 1)
         smallest = QLabel("Drop parts below")
         smallest.setToolTip(self.smallest_part.toolTip())
-        for row, (name, box) in enumerate(((self.holes, self.largest_hole), (smallest, self.smallest_part))):
-            grid.addWidget(name, row, 0)
-            grid.addWidget(box, row, 1)
+        for box in (self.largest_hole, self.smallest_part):
             box.setSuffix(" px")
         section = QWidget()
         column = QVBoxLayout(section)
@@ -100,7 +95,8 @@ class CleanupPanel(CollapsibleSection):
         column.setSpacing(4)
         for slider in (self.threshold, self.smooth, self.grow):
             column.addWidget(slider)
-        column.addLayout(grid)
+        # Each number below its name where there is no room for it beside that.
+        column.addWidget(ButtonGrid((self.holes, self.largest_hole, smallest, self.smallest_part)))
         column.addWidget(self.parts)
         column.addWidget(self.limits)
         column.addWidget(self.words)

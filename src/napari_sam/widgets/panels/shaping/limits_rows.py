@@ -75,10 +75,12 @@ class LimitsRows(QWidget):
         grid.setHorizontalSpacing(6)
         grid.setVerticalSpacing(4)
         grid.setColumnStretch(1, 1)
-        rows = (("Further clicks", self.correction), ("Leave out", self.layer), ("", self.labels))
-        for row, (name, what) in enumerate(rows):
-            grid.addWidget(QLabel(name), row, 0)
-            grid.addWidget(what, row, 1)
+        # Its words need all of the width.
+        grid.addWidget(QLabel("Further clicks"), 0, 0, 1, 2)
+        grid.addWidget(self.correction, 1, 0, 1, 2)
+        grid.addWidget(QLabel("Leave out"), 2, 0)
+        grid.addWidget(self.layer, 2, 1)
+        grid.addWidget(self.labels, 3, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
