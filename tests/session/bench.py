@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import replace
 
 import numpy as np
 from known_answers import REFUSAL, key_of
-from label_model import LabelModel
+from label_model import LabelModel, first_by_level
 from napari.components import ViewerModel
 from napari.layers import Labels
 from stepped import SteppedWorker
@@ -21,15 +20,18 @@ from napari_sam.session import session as session_module
 SCENES = (("plane", "stack"), ("stack", "twin"), ("plane", "other"))
 """Images of a viewer; those of the same shape lie on each other."""
 SHAPES = {"plane": (32, 32), "other": (32, 32), "stack": (6, 24, 24), "twin": (6, 24, 24)}
-FORESEEN = (REFUSAL, messages.TARGET_GONE, messages.NOTHING_FREE, messages.EMPTY_MASK)
+SIDES = (1, 5)
+"""Of the fields of the two images, pixels: what is alike in small ones has branches, in large ones hardly ever."""
+FORESEEN = (REFUSAL, messages.TARGET_GONE, messages.IMAGE_GONE, messages.NOTHING_FREE, messages.EMPTY_MASK)
 """Failures that are none of the session's."""
 GREYS = np.array([0, 60, 120, 180, 240], np.uint8)
 
 
-def picture(shape, seed):
-    """Fields of a few grey values, at random; no two planes alike."""
-    coarse = np.random.default_rng(seed).integers(0, len(GREYS), [*shape[:-2], -(-shape[-2] // 5), -(-shape[-1] // 5)])
-    return np.ascontiguousarray(GREYS[coarse].repeat(5, -2).repeat(5, -1)[..., : shape[-2], : shape[-1]])
+def picture(shape, seed, side=5):
+    """Fields of a few grey values, at random, so many pixels wide and high; no two planes alike."""
+    *planes, height, width = shape
+    coarse = np.random.default_rng(seed).integers(0, len(GREYS), [*planes, -(-height // side), -(-width // side)])
+    return np.ascontiguousarray(GREYS[coarse].repeat(side, -2).repeat(side, -1)[..., :height, :width])
 
 
 class Errors(logging.Handler):
@@ -49,8 +51,8 @@ class Bench:
     def __init__(self, engine, active=0):
         self.viewer = ViewerModel()
         self.images = [
-            self.viewer.add_image(picture(SHAPES[name], seed), contrast_limits=(0, 255), name=name)
-            for seed, name in enumerate(SCENES[active % len(SCENES)])
+            self.viewer.add_image(picture(SHAPES[name], number, SIDES[number]), contrast_limits=(0, 255), name=name)
+            for number, name in enumerate(SCENES[active % len(SCENES)])
         ]
         self.engine = engine
         self.model = LabelModel()
@@ -60,6 +62,8 @@ class Bench:
         self._count = 0
         self._targets = {}
         self._skips = 0
+        self._answered = None
+        self._picked = False
         self._stopped = True
         self._failing = False
         self.session = None
@@ -74,28 +78,21 @@ class Bench:
         original, session_module.Worker = session_module.Worker, lambda post=None: self.worker
         try:
             self.session = Session(self.viewer, engine_factory=lambda *_: self.engine)
-            settings = self.session.settings
-            # The model of the labels knows candidates by their scores, and single answers: no level is remembered, and
-            # none is joined with those before it.
-            settings.shaping = replace(settings.shaping, correction="off")
-            settings.events.level.connect(self._forget_level)
         finally:
             session_module.Worker = original
         self.session.prefetch = False
         self._read = 0
         self.model.start()
+        self._levels = {self.model.level}
         self._contents = self._drawn()
         self._note()
-
-    def _forget_level(self, level):
-        if level != "best":
-            self.session.settings.level = "best"
 
     def act(self, name, number):
         """Do one thing, and look."""
         self._count += 1
         self._failing = False
         before = self._question()
+        self._levels = {self.model.level}
         getattr(self, name)(number)
         self._note()
         if self._question() != before:
@@ -200,6 +197,7 @@ class Bench:
             if accept.image in self.viewer.layers and not self.model.withdraw(accept):
                 self.model.drawn(accept.image)
         self._contents = self._drawn()
+        self._levels.add(self.model.level)
 
     def _is_fulfilled(self, accept, made):
         """Write an accept that had waited, as the rules have it; tell whether it could be."""
@@ -233,6 +231,7 @@ class Bench:
             assert steps[0] == steps[1], f"steps to undo and redo of {image.name}: {steps[0]}, expected {steps[1]}"
         if self._idle:
             assert not state.waiting, "accepted objects wait, and nothing is under way"
+        assert session.level == self.model.level, "another level is remembered than that of the object picked last"
         self._check_candidates()
         self._check_journal()
 
@@ -244,6 +243,7 @@ class Bench:
         state, preview = self.session.state, self.session._components.preview.layer
         key = self._question()
         if not state.candidates:
+            self._answered = None
             assert preview is None or not preview.data.any(), "a mask is shown that cannot be accepted"
             if self._idle:
                 assert key is None or self._stopped, "prompts have no answer, and none is under way"
@@ -253,6 +253,11 @@ class Bench:
         assert key is not None, "a candidate is acceptable, and no prompts are there"
         expected, shown = self.engine.right(key), [self._whole(candidate, key[1]) for candidate in state.candidates]
         assert np.array_equal(shown, expected), "the candidates are not the answer to the prompts"
+        if key != self._answered:
+            # An object that was written just before or after this answer came may have changed the level.
+            first = [first_by_level(expected, level) + self._skips for level in self._levels]
+            assert state.selected in [at % len(expected) for at in first], "the level says another candidate"
+            self._answered, self._picked = key, self._skips > 0
         assert preview is not None and preview in self.viewer.layers, "an acceptable candidate has no preview"
         assert np.array_equal(preview.data.reshape(key[1]), expected[state.selected]), "another mask is shown"
         index = self._index()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 
 from napari_sam.errors import InputError
 from napari_sam.geometry import longest_side_frame
@@ -12,6 +13,8 @@ from napari_sam.progress import no_progress
 from napari_sam.prompts import PromptSet
 
 RADII = (5, 3, 9)
+BRANCHES = 10
+"""Area in squares of the greatest depth of a mask that further clicks add to; see `MaskShaping.correction`."""
 REFUSAL = "The engine was told to fail."
 
 
@@ -29,7 +32,8 @@ def candidates(pixels, limits, said):
         inside = (y >= top) & (y <= bottom) & (x >= left) & (x <= right)
         seed = ((top + bottom) / 2, (left + right) / 2)
     positive = [point.position for point in said.points if point.positive]
-    seed = positive[0] if positive else seed
+    # As models do, it takes away with one click what an earlier one gave.
+    seed = positive[-1] if positive else seed
     row, column = (min(max(round(at), 0), side - 1) for at, side in zip(seed, pixels.shape, strict=True))
     alike = np.abs(pixels.astype(int) - int(pixels[row, column])) < (limits[1] - limits[0]) / 2
     masks = []
@@ -48,6 +52,34 @@ def _disc(y, x, centre, radius):
     return (y - centre[0]) ** 2 + (x - centre[1]) ** 2 <= radius * radius
 
 
+def has_branches(mask):
+    """Tell whether a mask, (h, w) bool, is that of an object with branches."""
+    depth = distance_transform_edt(np.pad(mask, 1)).max()
+    return bool(mask.any()) and mask.sum() >= BRANCHES * depth**2
+
+
+def goes_on(logits, earlier, more):
+    """Let an answer go on from an earlier one, if the person only added more to an object with branches, or only less.
+
+    Parameters
+    ----------
+    logits : numpy.ndarray
+        Of the answer, (n, h, w).
+    earlier : numpy.ndarray
+        Of the one before it, (h, w).
+    more : set of bool
+        Whether each of the clicks since then is positive; None for what is no click.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        The logits that hold then, (n, h, w); None where the answer holds as it is.
+    """
+    if len(more) != 1 or None in more or not has_branches(earlier > 0):
+        return None
+    return np.stack([np.where((one > earlier) == (True in more), one, earlier) for one in logits])
+
+
 class KnownEngine:
     """An engine that fails when it is told to, and checks that earlier answers go to the same object only."""
 
@@ -58,7 +90,10 @@ class KnownEngine:
         self.fails = False
         self.failed = {}
         """Whether the last answer to a question was a failure."""
+        self.corrections = 0
+        """How many answers went on from the one before them."""
         self._given = []
+        self._corrected = {}
 
     def embed(self, plane, progress=no_progress):
         progress(0.5)
@@ -70,17 +105,32 @@ class KnownEngine:
         progress(0.1)
         said = PromptSet(tuple(prompt for prompt in prompts if prompt is not prompts.mask))
         key = key_of(plane.pixels, plane.contrast_limits, said)
+        earlier, before = None, PromptSet()
         if prompts.mask is not None:
-            logits = prompts.mask.logits
-            *picture, before = next(key for key, given in self._given if any(np.array_equal(logits, g) for g in given))
-            assert tuple(picture) == key[:3], "an earlier answer was given with another picture"
-            assert set(before) < set(said), "an earlier answer was given with prompts that it is no answer to a part of"
+            earlier = prompts.mask.logits
+            # What takes nothing away leaves the logits as they were: then they are the answer to two questions.
+            told = [key for key, given in self._given if any(np.array_equal(earlier, one) for one in given)]
+            told = [asked for *picture, asked in told if tuple(picture) == key[:3]]
+            assert told, "an earlier answer was given with another picture"
+            before = next((asked for asked in told if set(asked) < set(said)), None)
+            assert before is not None, "an earlier answer was given with prompts that it is no answer to a part of"
         self.failed[key] = self.fails
         if self.fails:
             raise InputError(REFUSAL)
         answer = self._answer(plane, prompts, key)
-        self._given = [(key, answer.logits), *self._given][:50]
+        added = {getattr(prompt, "positive", None) for prompt in set(said) - set(before)}
+        together = None if earlier is None else goes_on(answer.logits, earlier, added)
+        self._corrected.pop(key, None)
+        if together is not None:
+            self._corrected[key] = self.masks(plane, together)
+            self.corrections += 1
+        self._given = [(key, answer.logits if together is None else together), *self._given][:50]
         return answer
+
+    def right(self, key):
+        """Return the masks that are the right answer to a question, (n, H, W) bool, best first."""
+        corrected = self._corrected.get(key)
+        return self._right(key) if corrected is None else corrected
 
 
 class PureEngine(KnownEngine):
@@ -90,14 +140,19 @@ class PureEngine(KnownEngine):
         super().__init__(SimpleNamespace(prompt_kinds=frozenset({"point", "box", "mask"})))
         self._count = 0
 
-    def right(self, key):
+    def masks(self, _plane, logits, threshold=0.0):
+        return logits > threshold
+
+    def _right(self, key):
         pixels, shape, limits, said = key
         return candidates(np.frombuffer(pixels, np.uint8).reshape(shape), limits, said)
 
     def _answer(self, _plane, _prompts, key):
-        masks = self.right(key)
+        masks = self._right(key)
         self._count += 1
-        logits = np.stack([np.full((2, 2), 3 * self._count + n, np.float32) for n in range(len(masks))])
+        # Numbered, so that each can be told from all others.
+        number = (3 * self._count + np.arange(len(masks), dtype=np.float32)) / 2**20
+        logits = np.where(masks, np.float32(8), np.float32(-8)) + number[:, None, None]
         return SimpleNamespace(masks=masks, scores=np.linspace(0.9, 0.7, len(masks), dtype=np.float32), logits=logits)
 
 
@@ -109,7 +164,10 @@ class RecordedEngine(KnownEngine):
         self._engine = engine
         self._answers = {}
 
-    def right(self, key):
+    def masks(self, plane, logits, threshold=0.0):
+        return self._engine.masks(plane, logits, threshold)
+
+    def _right(self, key):
         return self._answers[key]
 
     def embed(self, plane, progress=no_progress):

@@ -16,6 +16,43 @@ STEPS = 100
 """Steps that can be undone."""
 
 
+def levels(masks):
+    """Name the candidates of an answer by their size, as far as they differ: which is the first of each level.
+
+    Parameters
+    ----------
+    masks : numpy.ndarray
+        (n, H, W) bool, best first.
+    """
+    different = []
+    for index, mask in enumerate(masks):
+        if mask.any() and not any(alike(mask, masks[other]) for other in different):
+            different.append(index)
+    large_first = sorted(different, key=lambda index: -np.count_nonzero(masks[index]))
+    names = {2: ("whole", "subpart"), 3: ("whole", "part", "subpart")}.get(len(large_first), ())
+    return dict(zip(names, large_first, strict=False))
+
+
+def alike(one, other):
+    """Tell whether two masks are one thing seen twice."""
+    return bool(np.count_nonzero(one & other) >= 0.9 * np.count_nonzero(one | other))
+
+
+def first_by_level(masks, level):
+    """Tell which candidate is shown first to who wants a level."""
+    return levels(masks).get(level, 0)
+
+
+def level_after(masks, choice, level):
+    """Tell which level is wanted after a candidate was picked and accepted."""
+    there = levels(masks)
+    if not there:
+        return level
+    if alike(masks[choice], masks[0]):
+        return "best"
+    return next((name for name, index in there.items() if alike(masks[choice], masks[index])), level)
+
+
 @dataclass(eq=False)
 class Hand:
     """The object that was accepted last: its layer, its id, and its mask on the planes where it was accepted."""
@@ -46,9 +83,11 @@ class Accept:
     said: Any
     key: tuple
     right: Any  # tells, once it is asked, the masks that are the right answer
-    choice: int
+    choice: int  # counted from the first that is shown by the level
+    level: str
     layer: Any
     only_empty: bool
+    picked: bool = False
     again: Hand | None = None
     undecided: bool = False
     write: Write | None = None
@@ -58,9 +97,17 @@ class Accept:
         return tuple(slice(None) if at is None else at for at in self.index)
 
     @cached_property
+    def masks(self):
+        return self.right(self.key)
+
+    @property
+    def candidate(self):
+        """Which of the candidates is written."""
+        return (first_by_level(self.masks, self.level) + self.choice) % len(self.masks)
+
+    @property
     def mask(self):
-        masks = self.right(self.key)
-        return masks[self.choice % len(masks)]
+        return self.masks[self.candidate]
 
 
 @dataclass(eq=False)
@@ -92,6 +139,8 @@ class LabelModel:
     def start(self):
         """Begin a session: nothing waits, nothing can be undone, and nothing is in hand."""
         self._pasts = {}
+        self.level = "best"
+        """Which candidate is shown first."""
         self.hands = {}
         self.waiting = []
         self.unwritten = []
@@ -213,6 +262,12 @@ class LabelModel:
 
     def _write(self, accept):
         """Write an object; return it, or None when nothing can be written."""
+        hand = self._write_pixels(accept)
+        if hand is not None and accept.picked:
+            self.level = level_after(accept.masks, accept.candidate, self.level)
+        return hand
+
+    def _write_pixels(self, accept):
         if not accept.mask.any():
             return None
         array, again = self.arrays[accept.layer], accept.again

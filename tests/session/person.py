@@ -42,6 +42,13 @@ class Person(Bench):
     def click_background(self, number):
         self.click(number, positive=False)
 
+    def click_more(self, number):
+        """Correct the mask on the screen, and see what comes of it."""
+        if self.session.state.candidates and not self.session.state.asking:
+            self.click(number, positive=number % 3 > 0)
+            self._note()
+            self.rest(number)
+
     def draw_box(self, number):
         if (place := self._spot(number)) is None:
             return
@@ -97,12 +104,16 @@ class Person(Bench):
     def clear(self, _number):
         before, image = self._drawn(), self.session.image
         self.session.clear()
-        if image is not None and self._drawn() != before:
+        # Where nothing is drawn any more, prompts of an object that was not written may be back.
+        gone = any(one not in now for then, now in zip(before, self._drawn(), strict=True) for one in then)
+        if image is not None and gone:
             hand = self.model.hands.get(image)
             self.model.do(image, Step(None, hand, hand))
 
     def next_candidate(self, _number):
-        self._skips += self.session.state.asking
+        state = self.session.state
+        self._skips += state.asking
+        self._picked = self._picked or (bool(state.candidates) and not state.asking)
         self.session.next_candidate()
 
     def accept(self, _number):
@@ -111,8 +122,10 @@ class Person(Bench):
             session.accept()
             return
         said, image, target = self._said(), session.image, session.target
-        choice = self._skips if state.asking else state.selected
-        accept = Accept(image, index, said, key, self.engine.right, choice, target, state.only_empty)
+        # Presses of N before the answer count from the first that would be shown; a candidate that is seen is that.
+        choice, level = (self._skips, self.model.level) if state.asking else (state.selected, "best")
+        picked = self._skips > 0 if state.asking else self._picked
+        accept = Accept(image, index, said, key, self.engine.right, choice, level, target, state.only_empty, picked)
         if state.asking:
             accept.undecided = True
             self.model.press(accept)
@@ -190,7 +203,7 @@ class Person(Bench):
         self.engine.fails = self._stopped = self._failing = True
         self.worker.step()
         self.engine.fails = False
-        self._skips = 0
+        self._skips *= self.session.state.asking  # it may have been other work that failed
 
     # -- the viewer -------------------------------------------------------------------------------
 
@@ -321,6 +334,7 @@ class Person(Bench):
 WEIGHTS = {
     "click": 22,
     "click_background": 6,
+    "click_more": 14,
     "draw_box": 5,
     "move_point": 5,
     "move_box": 2,

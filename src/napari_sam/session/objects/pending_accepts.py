@@ -251,7 +251,7 @@ class PendingAccepts:
         if notice is None or not failed:
             return notice
         more = self._fail(failed, ask=all(accept.error is None for accept in failed))
-        return Status(notice.kind, f"{notice.text} {more}")
+        return Status(notice.kind, f"{notice.text} {more}".rstrip())
 
     def _write(self, accept: PendingAccept) -> Status | None:
         """Write one object; return what the person should know.

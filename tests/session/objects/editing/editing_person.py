@@ -7,15 +7,16 @@ after each action are compared, and pixels are let change only where the action 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 
 import numpy as np
-from bench import Errors, picture
+from bench import SIDES, Errors, picture
+from known_answers import goes_on, has_branches
 from napari.components import ViewerModel
 from napari.layers import Labels
 from stepped import SteppedWorker
 
 from fake_engine import FakeEngine
+from napari_sam.prompts import PromptSet
 from napari_sam.session import Session
 from napari_sam.session import session as session_module
 
@@ -26,17 +27,43 @@ TOGETHER = ("SAM preview", "SAM objects")
 
 
 class WatchedEngine(FakeEngine):
-    """Remembers every mask that it answers with."""
+    """Remembers every mask that it answers with, and which one is right after those before it."""
 
     def __init__(self):
         super().__init__()
         self.given = []
+        self.right = {}
+        """The right answer to prompts, where it is known what they were added to."""
+        self.corrections = 0
+        """How many answers went on from the one before them."""
+        self._told = []
 
     def predict(self, plane, prompts, **more):
-        answer = super().predict(plane, prompts, **more)
-        # As large as the plane, so that background alone may go with it.
-        answer.logits = np.where(answer.masks, 8.0, -8.0).astype(np.float32)
-        self.given += list(answer.masks)
+        # The click that came last counts most: with it, a model takes away what an earlier one gave.
+        answer = super().predict(plane, PromptSet(reversed(tuple(prompts))), **more)
+        # As large as the plane, so that background alone may go with it; no two alike.
+        logits = np.where(answer.masks, 8.0, -8.0) + len(self.asked) / 2**20
+        answer.logits = logits.astype(np.float32)
+        earlier = None if prompts.mask is None else prompts.mask.logits
+        said = PromptSet(prompt for prompt in prompts if prompt is not prompts.mask)
+        told = [asked for asked, given in self._told if any(np.array_equal(earlier, one) for one in given)]
+        before = next((asked for asked in told if set(asked) < set(said)), None)
+        together = None
+        if before is not None:
+            together = goes_on(
+                answer.logits, earlier, {getattr(one, "positive", None) for one in set(said) - set(before)}
+            )
+        if earlier is None or before is not None:
+            self.right[said] = answer.masks if together is None else together > 0
+            self.given += list(self.right[said])
+            self.corrections += together is not None
+        else:
+            # With the mask of an object that exists.
+            self.right.pop(said, None)
+            self.given += list(answer.masks)
+            if has_branches(earlier > 0):
+                self.given += [mask | (earlier > 0) for mask in answer.masks]
+        self._told = [(said, answer.logits if together is None else together), *self._told][:50]
         return answer
 
 
@@ -46,7 +73,7 @@ class EditingPerson:
     def __init__(self, scene=0):
         self.viewer, self.engine = ViewerModel(), WatchedEngine()
         shape = SHAPES[scene % len(SHAPES)]
-        self.image = self.viewer.add_image(picture(shape, scene), contrast_limits=(0, 255))
+        self.image = self.viewer.add_image(picture(shape, scene, SIDES[scene % 3 % 2]), contrast_limits=(0, 255))
         found = np.zeros(shape, np.int32)
         found[..., 2:9, 3:12], found[..., 12:20, 4:9], found[..., 5:15, 15:20] = 3, 4, 5
         self.viewer.add_labels(found, name="found")
@@ -69,8 +96,6 @@ class EditingPerson:
             session_module.Worker = original
         self.session.prefetch = False
         self.session.protected_ids = PROTECTED
-        # What is written is compared with single answers, not with what several give together.
-        self.session.settings.shaping = replace(self.session.settings.shaping, correction="off")
         self.session.target = self.viewer.layers["found"]
         self.writes.clear()
         self.session.wait()
@@ -95,8 +120,17 @@ class EditingPerson:
             was = np.zeros(now.shape, now.dtype) if was is None else was
             (rule or unchanged)(layer, was, now)
         self._note(before, after, done)
+        self._look()
         if not self.session.state.everything.found:
             self.batch[...] = False
+
+    def _look(self):
+        """Compare the candidates on the screen with the right answer."""
+        live = self.session._components.live
+        right = self.engine.right.get(live.answer.request.prompts) if live.answer is not None else None
+        if right is not None and live.start is None and live.is_answered:
+            shown = [self._shown(candidate)[self._place()] for candidate in self.session.state.candidates]
+            np.testing.assert_array_equal(shown, right)
 
     # -- what there is ----------------------------------------------------------------------------
 
