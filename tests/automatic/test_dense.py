@@ -6,7 +6,7 @@ from fake_predictor import FakePredictor, discs
 
 from counting import lines_of
 from napari_sam import automatic
-from napari_sam.automatic import QUICK, DenseSettings, segment_everything
+from napari_sam.automatic import QUICK, DenseSettings, find_proposals, segment_everything
 from napari_sam.errors import Cancelled, InputError
 from napari_sam.evaluation.average_precision import average_precision, match_counts
 from napari_sam.predictor import DenseMaps
@@ -196,3 +196,12 @@ def test_masks_alike_are_proposed_once_and_the_worst_never(group, count):
     proposals = automatic.find_proposals(predictor, predictor.embedding, DenseSettings())
     assert len(proposals) == count
     assert max(proposal.score for proposal in proposals) == 0.9
+
+
+@pytest.mark.parametrize("settings", [DenseSettings(), QUICK])
+def test_a_proposal_says_how_certainly_it_is_foreground(settings):
+    predictor = FakePredictor(TOUCHING)
+    predictor.maps = dataclasses.replace(predictor.maps, foreground=np.where(TOUCHING > 0, 0.8, 0).astype(np.float32))
+    proposals = find_proposals(predictor, predictor.embedding, settings)
+    assert len(proposals) >= 4
+    assert np.allclose([proposal.foreground for proposal in proposals], 0.8)

@@ -47,6 +47,8 @@ class Proposal:
         IoU with the rough mask that it was made of; 1 where it was made of none.
     logits : KeptLogits or None
         What its mask was drawn from, where somebody prompted it; None where that is not kept.
+    foreground : float
+        Mean probability of foreground under the mask, by the model's dense maps, 0 to 1; 1 where it has none.
     """
 
     mask: BoxedMask
@@ -58,6 +60,7 @@ class Proposal:
     asked: int | None = None
     agreement: float = 1.0
     logits: KeptLogits | None = None
+    foreground: float = 1.0
 
     @property
     def rank(self) -> float:

@@ -84,7 +84,8 @@ def _grown(labels: NDArray[np.int32], maps: DenseMaps) -> list[Proposal]:
     for label, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
         mask = labels[rows, columns] == label
         boxed = BoxedMask((rows.start, columns.start), mask, (labels.shape[0], labels.shape[1]))
-        proposals.append(Proposal(boxed, float(maps.foreground[rows, columns][mask].mean())))
+        certainty = float(maps.foreground[rows, columns][mask].mean())
+        proposals.append(Proposal(boxed, certainty, foreground=certainty))
     return proposals
 
 

@@ -80,10 +80,13 @@ def _proposals(
     """Make a proposal of each mask of an answer that is large and certain enough."""
     for place, (whole, score, logits) in enumerate(zip(answer.masks, answer.scores, answer.logits, strict=True)):
         boxed = BoxedMask.of(whole)
-        if boxed.area < settings.least_area or foreground[boxed.box][boxed.mask].mean() < settings.certainty:
+        if boxed.area < settings.least_area:
+            continue
+        certainty = float(foreground[boxed.box][boxed.mask].mean())
+        if certainty < settings.certainty:
             continue
         stability = np.count_nonzero(logits > _MARGIN) / (np.count_nonzero(logits > -_MARGIN) or 1)
-        proposal = Proposal(boxed, float(score), stability, point)
+        proposal = Proposal(boxed, float(score), stability, point, foreground=certainty)
         # The best of a point is for the person to judge; others of low rank would only be in the way.
         if place == 0 or proposal.rank >= _LEAST_RANK:
             yield proposal
