@@ -84,7 +84,8 @@ def finetune(
         chosen = choose_device(device)
         config = FinetuneConfig(minutes=minutes, rank=rank, licence=licence, keep_worse=keep_worse)
         tell("Reading images")
-        split = _split(images or [], labels or [], material, complete, planes, progress)
+        # Soon done: the bar is for what takes minutes.
+        split = _split(images or [], labels or [], material, complete, planes, lambda _share: stop())
         tell(split.words)
         base, origin = _base(model)
         report = teach(config, base, origin, split, output, device=str(chosen), progress=progress, tell=tell)
