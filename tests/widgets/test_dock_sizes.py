@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QScrollArea
 
 from napari_sam.inference.request import Candidate
 from napari_sam.session import messages
+from napari_sam.session.keys.choices import KeyChoices
 from napari_sam.session.propagation import messages as propagation_messages
 from napari_sam.session.state import SessionState, Status
 from napari_sam.widgets.controls.action_button import ActionButton
@@ -49,8 +50,13 @@ def states(state: SessionState) -> dict[str, SessionState]:
         "Enter accepts. N shows the next candidate, more clicks correct it.",
     )
 
+    keys = KeyChoices().of
+
     def at(status: Status, hint: str = "", **changes: object) -> SessionState:
-        return replace(state, status=status, hint=hint, **changes)
+        status = replace(status, text=messages.name_keys(status.text, keys))
+        if stack := changes.get("stack"):
+            changes["stack"] = replace(stack, text=messages.name_keys(stack.text, keys))
+        return replace(state, status=status, hint=messages.name_keys(hint, keys), **changes)
 
     plane = "plane z = 15"
     return {

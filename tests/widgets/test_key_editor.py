@@ -11,6 +11,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
+from napari_sam.session.actions import ACTIONS
+from napari_sam.widgets.controls.action_button import keys_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -44,6 +47,13 @@ def give_key(desk: Desk, name: str, key: Qt.Key, modifier: Qt.KeyboardModifier =
     QApplication.processEvents()
     assert not button.waiting
     return desk.dock.keys.help.text()
+
+
+def test_every_key_has_a_name_on_the_screen():
+    for action in ACTIONS.values():
+        for key in action.keys:
+            assert keys_text((key,)), key
+    assert keys_text(("Ctrl-PageDown", "Shift-Delete")) == "Ctrl+PgDown or Shift+Del"
 
 
 def test_a_new_key_is_shown_everywhere_and_works(open_keys):

@@ -71,6 +71,14 @@ def test_without_a_series_there_is_only_the_way_in(open_desk):
     assert panel.open_button.isVisible() and not panel.list.isVisible() and not panel.labels_button.isVisible()
 
 
+def test_the_first_words_name_the_key_that_holds_now(open_desk):
+    desk = open_desk()
+    words = desk.dock.series.how_far
+    assert words.text().endswith("by PgDown.")
+    desk.session.keys.choose("series_next", "F9")
+    assert words.text().endswith("by F9.")
+
+
 def test_labels_go_into_a_folder_that_is_chosen(open_desk, folder, tmp_path, monkeypatch):
     desk, panel = open_series(open_desk, folder, monkeypatch)
     there = tmp_path / "labels"

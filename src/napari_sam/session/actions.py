@@ -222,7 +222,7 @@ _TABLE = (
     Action(
         "tool_scribble",
         "Scribble",
-        "Drag along the object; X makes it a line along what does not belong to it.",
+        "Drag along the object; Flip + and − makes it a line along what does not belong to it.",  # noqa: RUF001  # a minus sign
         ("F", "Ctrl-F"),
         lambda commands: commands.use_tool("scribble"),
         _has_image,
@@ -230,7 +230,7 @@ _TABLE = (
     Action(
         "tool_lasso",
         "Lasso",
-        "Drag around the object; X cuts off what is drawn around.",
+        "Drag around the object; after Flip + and −, what is drawn around is cut off.",  # noqa: RUF001  # a minus sign
         ("Shift-F",),
         lambda commands: commands.use_tool("lasso"),
         _has_image,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,44 @@ from napari_sam.errors import NapariSamError
 from napari_sam.session.state import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from napari_sam.inference.request import Stage
+
+_KEY = re.compile(r"⟨(\w+)⟩")
+
+
+def key(action: str) -> str:
+    """Stand for the key of an action in a text, until `name_keys` puts it there: the person may choose another one.
+
+    Parameters
+    ----------
+    action : str
+        Name of the action.
+    """
+    return f"⟨{action}⟩"
+
+
+def name_keys(text: str, keys: Callable[[str], tuple[str, ...]]) -> str:
+    """Put into a text the keys that actions have now, the first of each, as napari writes it.
+
+    Parameters
+    ----------
+    text : str
+        With what `key` gave.
+    keys : callable
+        Takes the name of an action, and returns its keys; raises KeyError where there is no such action.
+    """
+
+    def named(found: re.Match[str]) -> str:
+        try:
+            return keys(found[1])[0]
+        except KeyError:
+            return found[0]  # the name of a file, for example
+
+    return _KEY.sub(named, text)
+
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -21,7 +57,10 @@ EMPTY_MASK = "This mask is empty, so there is nothing to write. Click the object
 ALL_ERASED = "All of this mask is erased, so there is nothing to write. Paint something, or undo."
 NO_BRUSH_IN_BATCH = "The brush paints one object at a time. Choose the tempo Careful or Turbo for it."
 ERASED_ONLY = "There is no mask here to erase from. Paint the object, or click it."
-NOTHING_FREE = 'Every pixel of this mask carries a label already. Switch "Empty pixels only" off to write over them.'
+NOTHING_FREE = (
+    'Every pixel of this mask carries a label already. Choose "Overwrite" in place of "Empty pixels only" '
+    "to write over them."
+)
 NO_CANDIDATE = "There is no mask to accept yet. Click an object, or draw a box around one."
 IMAGE_GONE = "The image was removed before its object was found."
 TARGET_GONE = "The labels layer was removed or changed its shape before the object was found."
@@ -29,12 +68,15 @@ CANCELLED = "Cancelled."
 NO_OLDER_STEPS = "Older steps are no longer kept."
 BACKGROUND_ONLY = "A background point alone names no object. Click the object, or draw a box around it."
 
-TURBO = "A click writes its object at once. X, and a click beside it, says first what is not to be in it."
+TURBO = (
+    f"A click writes its object at once. {key('toggle_polarity')}, and a click beside it, "
+    "says first what is not to be in it."
+)
 TURBO_NEXT = "Next object. Undo takes the last one back, with its click."
 
-BRUSH = "Paint on the mask; X erases, [ and ] change the size."
-ERASER = "Erase from the mask; X paints, [ and ] change the size."
-BRUSH_IN_TURBO = "A stroke is not written by itself: Enter accepts."
+BRUSH = f"Paint on the mask; {key('toggle_polarity')} erases, [ and ] change the size."
+ERASER = f"Erase from the mask; {key('toggle_polarity')} paints, [ and ] change the size."
+BRUSH_IN_TURBO = f"A stroke is not written by itself: {key('accept')} accepts."
 
 CUT = "The object goes on beyond what was looked at. Draw a box around all of it, or zoom out."
 
@@ -89,7 +131,7 @@ def not_written(count: int, held: int, lost: int = 0) -> str:
 
 def is_there(label: int) -> str:
     """Say that an object was clicked that is written already."""
-    return f'Object {label} is here already. Switch "Empty pixels only" off to write over it.'
+    return f'Object {label} is here already. Choose "Overwrite" in place of "Empty pixels only" to write over it.'
 
 
 def passed_over(why: str) -> str:
@@ -110,7 +152,7 @@ def prompts_left(planes: int) -> str:
     if not planes:
         return ""
     where = "1 other plane" if planes == 1 else f"{planes} other planes"
-    return f"Prompts on {where} stay. Clear all (Shift-Delete) deletes them too."
+    return f"Prompts on {where} stay. Clear all ({key('clear_all')}) deletes them too."
 
 
 def along_other_axes(plane: str) -> str:
@@ -231,8 +273,10 @@ def enter(label: int | None, *, replaces_current: bool) -> str:
         Whether that is the current object.
     """
     if label is None:
-        return "Enter accepts."
-    return f"Enter writes object {label} again (U: a new one)." if replaces_current else f"Enter: new object {label}."
+        return f"{key('accept')} accepts."
+    if replaces_current:
+        return f"{key('accept')} writes object {label} again ({key('toggle_same_object')}: a new one)."
+    return f"{key('accept')}: new object {label}."
 
 
 def hint(
@@ -279,18 +323,19 @@ def hint(
         if not prompts:
             return TURBO_NEXT if accepted else TURBO
     if candidates and joining:
-        return f"{enter} {joining} G carries it."
+        return f"{enter} {joining} {key('propagate')} carries it."
     if candidates:
         correct = "more clicks correct it" if armed else "a tool corrects it"
         if candidates > 1:
-            return f"{enter} N shows the next candidate, {correct}."
-        return f"{enter} {correct.capitalize()}{'; X for background' if armed else ''}."
+            return f"{enter} {key('next_candidate')} shows the next candidate, {correct}."
+        background = f"; {key('toggle_polarity')} for background" if armed else ""
+        return f"{enter} {correct.capitalize()}{background}."
     if prompts:
         return ""
     if not armed:
         return "Choose a tool, then click an object."
     if joining:
-        return f"{joining} Click it here too, or G carries it."
+        return f"{joining} Click it here too, or {key('propagate')} carries it."
     if accepted:
         return "Next object, or scroll to the next plane." if stack else "Next object."
-    return "Click an object. X for background."
+    return f"Click an object. {key('toggle_polarity')} for background."

@@ -141,7 +141,8 @@ class Session(ChosenSettings):
         self._worker = Worker(post)
         self._components = components = Components.make(unwrapped(viewer), self._worker, backend, self.settings, held)
         self.channels = components.active.mix
-        self._publisher = publisher = StatePublisher(components, self.events.state_changed.emit)
+        self._publisher = publisher = StatePublisher(components, self.keys.of, self.events.state_changed.emit)
+        self.keys.changed.connect(publisher.publish)
         self._listener = Listener(components, KeyBindings(self, self.keys))
         components.propagation.listen_to_removal()
         self._context = context = CommandContext(components, publisher, self._listener.connect_layers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_sam.remote.addresses import is_address
@@ -27,12 +28,20 @@ class StatePublisher:
     ----------
     components : Components
         What is described.
+    keys : callable
+        Takes the name of an action, and returns the keys that it has now.
     emit : callable
         Takes every new state.
     """
 
-    def __init__(self, components: Components, emit: Callable[[SessionState], None]) -> None:
+    def __init__(
+        self,
+        components: Components,
+        keys: Callable[[str], tuple[str, ...]],
+        emit: Callable[[SessionState], None],
+    ) -> None:
         self._components = components
+        self._keys = keys
         self._emit = emit
         self._closed = False
         self._held = 0
@@ -62,7 +71,7 @@ class StatePublisher:
         """Make the state anew, and tell if it is another one."""
         if self._closed or self._held:
             return
-        state = resolve(self._components, self.notice)
+        state = _with_keys(resolve(self._components, self.notice), self._keys)
         # Asked for after every event, most of which change nothing that panels show.
         if state != self.state:
             self.state = state
@@ -126,6 +135,14 @@ def resolve(components: Components, notice: Status | None) -> SessionState:
         recovery=components.recovery.state,
         table=components.table.state,
     )
+
+
+def _with_keys(state: SessionState, keys: Callable[[str], tuple[str, ...]]) -> SessionState:
+    """Name the keys in all that is said."""
+    status = replace(state.status, text=messages.name_keys(state.status.text, keys))
+    stack = replace(state.stack, text=messages.name_keys(state.stack.text, keys))
+    series = replace(state.series, text=messages.name_keys(state.series.text, keys))
+    return replace(state, status=status, hint=messages.name_keys(state.hint, keys), stack=stack, series=series)
 
 
 def _next_id(components: Components, replaced: TrackedObject | None) -> int | None:

@@ -207,7 +207,7 @@ def test_a_stroke_is_not_written_by_turbo(session):
     session.settings.tempo = "turbo"
     session.use_tool("brush")
     dab(session, BESIDE)
-    assert session.target is None and messages.BRUSH_IN_TURBO in session.state.hint
+    assert session.target is None and messages.name_keys(messages.BRUSH_IN_TURBO, session.keys.of) in session.state.hint
     session.accept()
     session.wait(60)
     np.testing.assert_array_equal(session.target.data == 1, around(BESIDE))

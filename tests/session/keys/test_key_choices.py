@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Labels
 from napari.utils.key_bindings import KeymapHandler, coerce_keybinding
 from session_scenery import DISCS
 
+import napari_sam.session
 from napari_sam.errors import InputError
 from napari_sam.session.actions import ACTIONS
 from napari_sam.session.keys.choices import KeyChoices
+from napari_sam.session.messages import name_keys
 from napari_sam.session.preferences.store import PreferenceStore
 
 
@@ -42,6 +50,45 @@ def test_the_new_key_acts_and_the_old_one_does_not(session, viewer):
     session.wait(60)
     press(session, viewer, "Enter")
     assert session.target.data.max() == 2
+
+
+def test_what_is_said_names_the_keys_that_hold_now(session, viewer):
+    session.use_tool("positive")
+    assert session.state.hint.endswith("X for background.")
+    session.keys.choose("toggle_polarity", "F7")
+    assert session.state.hint.endswith("F7 for background.")
+    session.keys.choose("accept", "Shift-F8")
+    session.points.add(DISCS[0])
+    session.wait(60)
+    assert session.state.hint.startswith("Shift-F8: new object 1. N shows")
+    session.keys.reset()
+    assert session.state.hint.startswith("Enter: new object 1.")
+    session.tempo = "turbo"
+    session.clear()
+    session.keys.choose("toggle_polarity", "F7")
+    assert "F7, and a click beside it" in session.state.hint
+
+
+def test_every_key_that_is_named_is_that_of_an_action():
+    named, said = set(), []
+    for module in pkgutil.walk_packages(napari_sam.session.__path__, "napari_sam.session."):
+        if module.name.endswith("messages"):
+            tree = ast.parse(inspect.getsource(importlib.import_module(module.name)))
+            documents = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+            calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+            named |= {call.args[0].value for call in calls if getattr(call.func, "id", "") == "key"}
+            texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in documents]
+            said += [text.value for text in texts if isinstance(text.value, str)]
+    assert {"accept", "cancel", "toggle_polarity"} <= named <= set(ACTIONS)
+    # What is Enter or X today may be another key tomorrow. Ctrl-E is napari's own.
+    written = [
+        text for text in said if re.search(r"(?<!%)\b(Enter|Escape|((Shift|Alt)-)?[B-HJ-Z]|Shift-Delete)\b", text)
+    ]
+    assert [text for text in written if "Ctrl-E" not in text] == []
+
+
+def test_a_name_that_looks_like_a_key_stays():
+    assert name_keys("⟨cells⟩ read. ⟨accept⟩ accepts.", KeyChoices().of) == "⟨cells⟩ read. Enter accepts."
 
 
 def test_layers_that_come_later_have_it_too(session, viewer):

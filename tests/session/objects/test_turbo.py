@@ -388,7 +388,7 @@ def test_while_objects_are_picked_no_click_is_written(session, monkeypatch):
 
 def test_the_dock_says_what_a_click_does(session):
     session.use_tool("positive")
-    assert session.state.hint == messages.TURBO
+    assert session.state.hint == messages.name_keys(messages.TURBO, session.keys.of)
     click(session, FIRST)
     session.wait()
     assert session.state.hint == messages.TURBO_NEXT

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_sam.session.messages import key
+
 if TYPE_CHECKING:
     from napari_sam.automatic.proposals import ProposalTable
     from napari_sam.session.state import StackAxis
@@ -24,9 +26,14 @@ PICK_FIRST = (
     "plane."
 )
 COMPARING_EXAMPLES = "Comparing objects with the examples."
-NOTHING_FREE = 'Every pixel carries a label already. Switch "Empty pixels only" off to write over them.'
-HINT = "Move the sliders; click an object to drop it, or to bring it back. Enter accepts what is shown."
-STACK_HINT = "Move the sliders; scroll, and click objects to drop them or to bring them back. Enter accepts all planes."
+NOTHING_FREE = (
+    'Every pixel carries a label already. Choose "Overwrite" in place of "Empty pixels only" to write over them.'
+)
+HINT = f"Move the sliders; click an object to drop it, or to bring it back. {key('accept')} accepts what is shown."
+STACK_HINT = (
+    "Move the sliders; scroll, and click objects to drop them or to bring them back. "
+    f"{key('accept')} accepts all planes."
+)
 
 
 def finding(plane: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from napari_sam.session.messages import key
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -62,7 +64,7 @@ def not_here(label: int, name: str) -> str:
 
 def goes_on(label: int) -> str:
     """Say what accept does to the current object."""
-    return f"Object {label} goes on: Enter writes it anew on this plane."
+    return f"Object {label} goes on: {key('accept')} writes it anew on this plane."
 
 
 def corrected(label: int) -> str:

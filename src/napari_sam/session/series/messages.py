@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_sam.session.messages import key
+
 if TYPE_CHECKING:
     from napari_sam.datasets.image_series import ImageSeries
 
 UNACCEPTED = (
-    "What is prompted here is not accepted yet. Enter accepts it; the same key or button once more goes on without it."
+    f"What is prompted here is not accepted yet. {key('accept')} accepts it; "
+    "the same key or button once more goes on without it."
 )
 AT_END = "This is the last image of the series."
 AT_BEGINNING = "This is the first image of the series."

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from napari_sam.session.state import SessionState
 
 
+_QT_NAMES = {"Control": "Ctrl", "PageUp": "PgUp", "PageDown": "PgDown"}
+"""Where Qt does not know a key by the name that napari has for it."""
+
+
 def keys_text(keys: tuple[str, ...], between: str = " or ") -> str:
     """Return the keys of an action as this platform writes them, such as "Ctrl+Z"; "" when there are none.
 
@@ -28,7 +32,9 @@ def keys_text(keys: tuple[str, ...], between: str = " or ") -> str:
     between : str
         What stands between two of them.
     """
-    names = (key.replace("Control", "Ctrl").replace("-", "+") for key in keys)
+    names = [key.replace("-", "+") for key in keys]
+    for napari_s, qt_s in _QT_NAMES.items():
+        names = [name.replace(napari_s, qt_s) for name in names]
     return between.join(QKeySequence(name).toString(QKeySequence.SequenceFormat.NativeText) for name in names)
 
 

@@ -11,6 +11,7 @@ from napari_sam.journal.database import SUFFIX
 from napari_sam.prompts import BoxPrompt, PointPrompt, PromptSet
 from napari_sam.session.everything import messages as everything_messages
 from napari_sam.session.everything.prompted import messages as prompted_messages
+from napari_sam.session.messages import name_keys
 
 BOXES = [[[8, 13], [8, 27], [22, 27], [22, 13]], [[33, 53], [33, 67], [47, 67], [47, 53]]]
 """Corners of a box around each disc."""
@@ -45,7 +46,7 @@ def test_points_of_a_batch_are_not_asked_for_one_by_one(batch, engine):
     assert not engine.asked
     assert not batch.state.candidates
     assert batch.state.everything.drawn == 2
-    assert batch.state.hint == prompted_messages.ready(2)
+    assert batch.state.hint == name_keys(prompted_messages.ready(2), batch.keys.of)
 
 
 def test_all_are_made_in_one_call_and_shown(batch, engine, viewer):

@@ -9,6 +9,7 @@ from session_scenery import DISCS, SHAPE
 from napari_sam.journal import read_journal
 from napari_sam.journal.database import SUFFIX
 from napari_sam.session.everything.prompted import messages as prompted_messages
+from napari_sam.session.messages import name_keys
 
 IDS = (7, 300)
 
@@ -147,4 +148,4 @@ def test_the_words_tell_how_many_stay(session, rough, scores):
     scores[(52.0, 6.0)] = scores[(52.0, 7.0)] = 0.1
     refine(session, rough)
     assert session.state.status.text == prompted_messages.refined(3, 2)
-    assert session.state.hint == prompted_messages.REFINED_HINT
+    assert session.state.hint == name_keys(prompted_messages.REFINED_HINT, session.keys.of)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from napari_sam.session.messages import key
+
 NOTHING_DRAWN = "Click objects, or draw boxes around them, first: each positive point and each box is one object."
 NOTHING_MADE = "The model finds no object at any of these prompts. Draw boxes, or choose another model."
 OTHER_TARGET = "These objects belong into the labels that they were made of. Choose that layer as the target again."
-BATCH_HINT = "Click objects, one point each, or draw a box around each. X for background."
-HINT = "Click an object to drop it, or to bring it back. Enter accepts all that is shown."
-REFINED_HINT = "Click an object to keep it as it was, or to bring it back. Enter replaces all that is shown."
+BATCH_HINT = f"Click objects, one point each, or draw a box around each. {key('toggle_polarity')} for background."
+HINT = f"Click an object to drop it, or to bring it back. {key('accept')} accepts all that is shown."
+REFINED_HINT = f"Click an object to keep it as it was, or to bring it back. {key('accept')} replaces all that is shown."
 
 
 def nothing_in(layer: str) -> str:
@@ -27,7 +29,7 @@ def lies_elsewhere(layer: str, image: str) -> str:
 
 def ready(count: int) -> str:
     """Say what can be made of what is drawn."""
-    return f"O makes {_objects(count)}, one of each prompt."
+    return f"{key('make_all')} makes {_objects(count)}, one of each prompt."
 
 
 def making(count: int, plane: str) -> str:

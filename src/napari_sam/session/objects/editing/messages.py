@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_sam.session.messages import key
+
 if TYPE_CHECKING:
     from napari_sam.session.objects.editing.pointing import GatheredClicks
+
+_ENTER, _ESCAPE = key("accept"), key("cancel")
 
 NOTHING_HERE = "There is no object here. Click one that visible labels show."
 NOT_FITTING = "Nothing was changed: the labels or the image were replaced meanwhile."
 UNCHANGED = "Nothing was changed."
-NO_OBJECT = "Point at an object, or pick one first (E, then click it)."
-PICK_HINT = "Click the object to correct. Escape leaves it."
+NO_OBJECT = f"Point at an object, or pick one first ({key('pick_object')}, then click it)."
+PICK_HINT = f"Click the object to correct. {key('cancel')} leaves it."
 CANCELLED = "Cancelled. Nothing was changed."
 
 
 def picked(label: int, layer: str, *, retargeted: bool, remembered: int) -> str:
     """Say which object is corrected now, where it is written, and that its prompts are back."""
-    text = f"Object {label} picked: clicks correct it, Enter writes it, Escape leaves it as it was."
+    text = f"Object {label} picked: clicks correct it, {_ENTER} writes it, {_ESCAPE} leaves it as it was."
     if remembered:
         text += " Its prompts are back."
     if retargeted:
@@ -63,26 +67,26 @@ def hint(gathered: GatheredClicks) -> str:
         return PICK_HINT
     if gathered.tool == "merge":
         if len(labels) > 1:
-            return f"Enter merges {_objects(labels)} into {labels[0]}. Click more, or Escape."
+            return f"{_ENTER} merges {_objects(labels)} into {labels[0]}. Click more, or {_ESCAPE}."
         return f"Click what is to become part of object {labels[0]}." if labels else "Click the object whose id stays."
     count = len(gathered.clicks)
     if gathered.enough:
-        return f"Enter splits object {labels[0]} into {len(gathered.pixels)}. Click more parts, or Escape."
+        return f"{_ENTER} splits object {labels[0]} into {len(gathered.pixels)}. Click more parts, or {_ESCAPE}."
     return f"Click the next part of object {labels[0]}." if count else "Click each part of the object once."
 
 
 def more_clicks(gathered: GatheredClicks) -> str:
     """Say what is missing to split or to merge."""
     if gathered.tool == "merge":
-        return "Click two objects or more, then press Enter."
-    return "Click two parts of the object or more, then press Enter."
+        return f"Click two objects or more, then press {_ENTER}."
+    return f"Click two parts of the object or more, then press {_ENTER}."
 
 
 def other_object(gathered: GatheredClicks) -> str:
     """Say why a click does not count."""
     if gathered.tool == "merge":
         return "Objects of two layers cannot become one. Click one of the same layer."
-    return f"That is another object. Click inside object {gathered.labels[0]}, or Escape."
+    return f"That is another object. Click inside object {gathered.labels[0]}, or {_ESCAPE}."
 
 
 def left() -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
-from napari_sam.widgets.controls.action_button import ActionButton
+from napari_sam.widgets.controls.action_button import ActionButton, keys_text
 from napari_sam.widgets.controls.collapsible import CollapsibleSection
 from napari_sam.widgets.controls.narrow import ButtonGrid
 from napari_sam.widgets.controls.section_button import section_button
@@ -78,7 +78,7 @@ class SeriesPanel(CollapsibleSection):
     def draw(self, state: SessionState) -> None:
         """Show the images, which is on screen, and which commands would do something."""
         series = state.series
-        self.how_far.show_text(series.text or "Choose a folder, and go through its images by Page Down.")
+        self.how_far.show_text(series.text or self._first_words())
         for widget in (self.list, self.skip_done, self._grid):
             widget.setVisible(bool(series.images))
         self.labels_button.setVisible(bool(series.images))
@@ -88,7 +88,14 @@ class SeriesPanel(CollapsibleSection):
         for button in self.buttons:
             button.draw(state)
 
+    def _first_words(self) -> str:
+        return f"Choose a folder, and go through its images by {keys_text(self._session.keys.of('series_next')[:1])}."
+
+    def _on_keys_changed(self) -> None:
+        self.draw(self._session.state)
+
     def _build(self) -> None:
+        self._session.keys.changed.connect(self._on_keys_changed)
         self._grid = ButtonGrid(self.buttons)
         section = QWidget()
         column = QVBoxLayout(section)
