@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from napari_sam.errors import WeightsError
 from napari_sam.files import part_path, replacing
@@ -88,6 +87,8 @@ def write_adapter(path: Path, adapter: Adapter) -> str:
         "base_architecture": adapter.origin.architecture,
         "card": json.dumps(adapter.card),
     }
+    from safetensors.torch import save  # torch comes with it, and who only reads a card has no need of that
+
     contents = save(tensors, metadata)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

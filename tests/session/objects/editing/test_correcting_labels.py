@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from skimage import io
 
 from napari_sam import samples
 from napari_sam.masks import iou
@@ -28,7 +27,7 @@ def benchmark(monkeypatch):
 
 def test_ten_wrong_nuclei_become_right_with_one_click_each(benchmark):
     [(image, options, _kind)] = samples.fluorescence()
-    faults = benchmark.make_faults(io.imread(benchmark.TRUTH))
+    faults = benchmark.make_faults(samples.labels_of("fluorescence"))
     before = np.array([iou(fault.wrong, fault.truth) for fault in faults])
     after = np.array(benchmark.correct(faults, image, **options))
     assert len(faults) == 10 and before.mean() < 0.6
