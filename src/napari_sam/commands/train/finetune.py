@@ -60,7 +60,7 @@ def finetune(
         ),
     ] = None,
     planes: Annotated[int, typer.Option(min=1, help="Planes to take of each stack, at most, spread evenly.")] = 24,
-    rank: Annotated[int, typer.Option(min=1, max=64, help="Of the adapters: more learns more, and weighs more.")] = 8,
+    rank: Annotated[int, typer.Option(min=1, max=64, help="Of the adapters: more learns more, and weighs more.")] = 16,
     licence: Annotated[str, typer.Option(help="Of the taught model, such as CC-BY-4.0: goes into its card.")] = "",
     keep_worse: Annotated[
         bool, typer.Option("--keep-worse", help="Keep the model even if it is not better on what it has not seen.")

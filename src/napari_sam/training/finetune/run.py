@@ -20,6 +20,7 @@ from napari_sam.evaluation.dataset import LabelledImage
 from napari_sam.files import write_whole
 from napari_sam.progress import no_progress
 from napari_sam.training.config import TrainingConfig, usual
+from napari_sam.training.data.augment import disturb_gently
 from napari_sam.training.data.batches import CropSource
 from napari_sam.training.data.pools import KindSettings, ObjectPool
 from napari_sam.training.finetune.encoded import EncodedSource, encode_planes
@@ -48,7 +49,8 @@ _RUN, _BEFORE, _SAMPLES_BEFORE = "run.json", "before.npz", "samples-before.npz"
 
 _NEVER = 1e9  # seconds
 _STEPS = 100_000  # more than there is time for
-_RATE = 3e-3
+_RATE = 4e-3
+_SIZES = (16.0, 96.0)  # crop pixels of an object: what the model brings an object to before it looks closely
 _OBJECTS_OF_SAM = 4
 _SAMPLED = 24  # objects of the sample images
 _WHOLE, _PARTLY = "all labelled", "some labelled"
@@ -88,7 +90,7 @@ class FinetuneConfig:
     """
 
     minutes: float = 10.0
-    rank: int = 8
+    rank: int = 16
     learning_rate: float | None = None
     objects: int = 6
     measured_objects: int = 60
@@ -263,7 +265,7 @@ def _source(
     images = [LabelledImage(plane.name, _kind(plane), plane.image, plane.labels) for plane in planes]
     kinds = {kind: [image for image in images if image.kind == kind] for kind in (_WHOLE, _PARTLY)}
     settings = {kind: KindSettings(float(len(some)), kind == _WHOLE) for kind, some in kinds.items() if some}
-    return CropSource([(ObjectPool(images, settings), 1.0)]), 0.0
+    return CropSource([(ObjectPool(images, settings, _SIZES), 1.0)], disturb=disturb_gently), 0.0
 
 
 def training_config(config: FinetuneConfig, network: Network, device_type: str) -> TrainingConfig:
