@@ -139,9 +139,9 @@ def disturb(rng: Generator, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def disturb_gently(rng: Generator, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Change contrast, sharpness and noise at random as they change from one image to the next on one microscope.
 
-    Where a model learns one kind of image in minutes, colours and contrasts that the kind never has cost time. With four
-    photographs of gravel and 150 steps, the mean IoU of one click on three others rose from .590 to .726, with `disturb`
-    to .711.
+    Where a model learns one kind of image in minutes, colours and contrasts that the kind never has cost time. With
+    four photographs of gravel and 150 steps, the mean IoU of one click on three others rose from .590 to .726, with
+    `disturb` to .711.
 
     Parameters
     ----------
