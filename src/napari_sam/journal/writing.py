@@ -140,13 +140,13 @@ class Journal:
             trouble: OSError | None = None
             # Once more, with a new file, where the old one is damaged.
             for _ in range(2):
-                tried = file_identity(self._path)
+                tried = file_identity(self.database)
                 try:
                     act(self._open())
                     return None
                 except sqlite3.Error as error:
                     self._let_go()
-                    trouble = as_os_error(error, self._path)
+                    trouble = as_os_error(error, self.database)
                     if not is_damage(error):
                         return trouble
                     try:
@@ -165,13 +165,14 @@ class Journal:
         OSError
             If that cannot be done.
         """
-        if (aside := set_aside(self._path, damaged)) is not None:
+        if (aside := set_aside(self.database, damaged)) is not None:
             self.set_aside = aside
             with suppress(sqlite3.Error):  # the copy is there, whatever becomes of this
                 salvage(aside, self._open())
 
     @property
-    def _path(self) -> Path:
+    def database(self) -> Path:
+        """Where the journal is, or would be."""
         return self._folder / f"journal{SUFFIX}"
 
     def _open(self) -> JournalDatabase:
@@ -180,8 +181,8 @@ class Journal:
             self._let_go()
         if self._database is None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._database = JournalDatabase(self._path)
-            self.path = self._path
+            self._database = JournalDatabase(self.database)
+            self.path = self.database
         return self._database
 
     def _let_go(self) -> None:

@@ -43,6 +43,9 @@ class StackActions(Protocol):
 class ManyCommands(Protocol):
     """What an action may run on many objects at once."""
 
+    def accept_confident(self) -> None:
+        """Write those of the objects that were found that can be trusted."""
+
     def make(self) -> None:
         """Make an object of each prompt that is drawn."""
 
@@ -290,6 +293,14 @@ _TABLE = (
         ("Enter", "Shift-Enter"),
         lambda commands: commands.accept(),
         lambda state: state.can_accept,
+    ),
+    Action(
+        "accept_confident",
+        "Accept confident",
+        "Write those of the objects that were found of which nine in ten would be accepted; the others stay.",
+        ("Ctrl-Enter",),
+        lambda commands: commands.everything.accept_confident(),
+        lambda state: state.everything.can_accept_confident,
     ),
     Action(
         "make_all",

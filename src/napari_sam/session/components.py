@@ -13,6 +13,9 @@ from napari_sam.session.candidates.prefetch import PlanePrefetch
 from napari_sam.session.candidates.preview import CandidatePreview
 from napari_sam.session.everything.chooser import ObjectChooser
 from napari_sam.session.everything.controller import EverythingController
+from napari_sam.session.everything.deciding.accepting import PlaneAccept
+from napari_sam.session.everything.deciding.judge import ProposalJudge
+from napari_sam.session.everything.deciding.next_plane import PlaneAdvisor
 from napari_sam.session.everything.prompted.reading import PromptSources
 from napari_sam.session.everything.proposals_layer import ProposalsLayer
 from napari_sam.session.everything.shaping.shaper import ObjectShaper
@@ -185,15 +188,18 @@ class Components:
             everything=EverythingController(
                 active,
                 live,
-                proposals,
                 chooser,
                 targets,
-                log,
-                recorder,
                 StackAccept(targets, log, recorder, settings, mute=mute, worker=worker),
                 settings,
                 PromptSources(viewer, active, live, prompts, log, is_own),
                 ObjectShaper(chooser, settings, worker=worker, backend=backend),
+                ProposalJudge(
+                    chooser,
+                    PlaneAccept(live, targets, log, recorder, settings, worker),
+                    PlaneAdvisor(active, chooser, worker=worker),
+                    worker=worker,
+                ),
                 worker=worker,
                 backend=backend,
             ),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from napari_sam.remote.addresses import is_address
 from napari_sam.session import messages
 from napari_sam.session.everything import messages as everything_messages
+from napari_sam.session.everything.deciding import messages as deciding_messages
 from napari_sam.session.everything.prompted import messages as prompted_messages
 from napari_sam.session.propagation import messages as propagation_messages
 from napari_sam.session.state import SessionState, Status
@@ -168,6 +169,8 @@ def _hint(
         return hint
     if everything.picking and everything.prompted:
         return prompted_messages.REFINED_HINT if everything.refines else prompted_messages.HINT
+    if everything.picking and everything.can_accept_confident:
+        return deciding_messages.HINT
     if everything.picking:
         return everything_messages.STACK_HINT if everything.stack else everything_messages.HINT
     if components.settings.tempo == "batch" and active.view is not None:

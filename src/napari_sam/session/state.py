@@ -175,6 +175,8 @@ class EverythingState:
         Least and largest mean intensity of the objects that were found.
     ranked_by : str
         What they were ranked by, words or examples; "" when they were not.
+    confident : int
+        Those of the plane on screen that are shown and so good that it can be promised that they would be accepted.
     stack : bool
         Whether they are those of a stack.
     here : bool
@@ -183,7 +185,7 @@ class EverythingState:
         Whether a click on the image keeps or drops an object.
     text : str
         What there is to say; "" when nothing.
-    can_find, can_make, can_accept : bool
+    can_find, can_make, can_accept, can_accept_confident : bool
         Which commands would do something; `can_make`: in the tempo "batch", with something drawn.
     """
 
@@ -200,6 +202,7 @@ class EverythingState:
     largest: int = 0
     intensities: tuple[float, float] = (0.0, 0.0)
     ranked_by: str = ""
+    confident: int = 0
     stack: bool = False
     here: bool = False
     picking: bool = False
@@ -207,6 +210,7 @@ class EverythingState:
     can_find: bool = False
     can_make: bool = False
     can_accept: bool = False
+    can_accept_confident: bool = False
 
 
 @dataclass(frozen=True, slots=True)

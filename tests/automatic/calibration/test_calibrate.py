@@ -151,3 +151,11 @@ def test_a_feature_that_is_the_same_everywhere_says_nothing():
     other = features[:1].copy()
     other[:, 2] = 0.3
     assert np.allclose(model.chances(other), model.chances(features[:1]))
+
+
+def test_many_planes_are_left_out_some_at_a_time(monkeypatch):
+    fitted, fit = [], AcceptanceModel.fit
+    monkeypatch.setattr(AcceptanceModel, "fit", lambda *data: fitted.append(len(data[1])) or fit(*data))
+    features, accepted = draw(400, 13)
+    assert calibrate(features, accepted, np.repeat(np.arange(100, 140), 10), 0.8).calibration is not None
+    assert fitted == [400] + [360] * 10

@@ -96,8 +96,9 @@ def test_the_journal_has_each_object(searched, home):
     searched.everything.accept()
     searched.wait(60)
     records = journal(home)
-    assert [record["label"] for record in records] == [1, 2]
-    for record, mask, score in zip(records, (ONE, TWO), (0.9, 0.7), strict=True):
+    assert [record["kind"] for record in records] == ["accepted", "accepted", "decided"]
+    assert [record["label"] for record in records[:2]] == [1, 2]
+    for record, mask, score in zip(records[:2], (ONE, TWO), (0.9, 0.7), strict=True):
         np.testing.assert_array_equal(decode_mask(record["mask"]), mask)
         assert record["score"] == pytest.approx(score)
         assert record["found"] == {"mode": "auto", "stability": 1.0}
@@ -119,9 +120,9 @@ def test_the_journal_is_on_the_disk_at_the_end_and_the_owner_s_thread_did_not_wa
 def test_undo_and_redo_are_in_the_journal(searched, home):
     searched.everything.accept()
     searched.undo()
-    assert (journal(home)[-1]["kind"], journal(home)[-1]["of"]) == ("withdrawn", [0, 1])
+    assert (journal(home)[-1]["kind"], journal(home)[-1]["of"]) == ("withdrawn", [0, 1, 2])
     searched.redo()
-    assert (journal(home)[-1]["kind"], journal(home)[-1]["of"]) == ("restored", [0, 1])
+    assert (journal(home)[-1]["kind"], journal(home)[-1]["of"]) == ("restored", [0, 1, 2])
 
 
 def test_after_accept_the_person_goes_on_with_the_tool_of_before(session, found, viewer):

@@ -24,6 +24,7 @@ _SLACK = 0.05  # by which planes that were left out may fall short of the promis
 _LEAST_CONFIDENT = 8  # proposals of planes that were left out that have to be confident, or nothing is known of those
 _DOUBTS = 3.0  # decisions that the plain share of acceptance counts as, beside those of the confident
 _PARTS = 5  # that the decisions of a single plane are divided into
+_MOST_PARTS = 10  # that many planes are put together in, to be left out: each takes a model
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,8 +94,9 @@ def calibrate(
 ) -> CalibrationResult:
     """Learn from decisions which proposals of other planes are confident.
 
-    The model's own chances say where the threshold is. It is then tried on each plane with a model of the others, and
-    raised until the promise holds there, too: what a model says of the planes that it was learnt from is too good.
+    The model's own chances say where the threshold is. It is then tried on each plane, or each tenth of them, with a
+    model of the others, and raised until the promise holds there, too: what a model says of the planes that it was
+    learnt from is too good.
 
     Parameters
     ----------
@@ -151,6 +153,7 @@ def _left_out(
 def _parts(planes: NDArray[np.integer]) -> Iterator[NDArray[np.bool_]]:
     numbers = np.unique(planes)
     if len(numbers) > 1:
-        yield from (planes == number for number in numbers)
+        order = np.searchsorted(numbers, planes) % _MOST_PARTS
+        yield from (order == part for part in range(min(len(numbers), _MOST_PARTS)))
     else:
         yield from (np.arange(len(planes)) % _PARTS == part for part in range(_PARTS))

@@ -16,12 +16,15 @@ from napari_sam.session.everything.selection import ProposalSelection
 from napari_sam.session.viewing.connections import Connections
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from napari.layers import Image, Layer
+    import numpy as np
+    from napari.layers import Image, Labels, Layer
+    from numpy.typing import NDArray
 
     from napari_sam.automatic.proposals import ProposalFilter
     from napari_sam.masks import BoxedMask
+    from napari_sam.planes.source import PlaneIndex
     from napari_sam.session.everything.proposals_layer import ProposalsLayer
     from napari_sam.session.everything.ranking.match import Match
     from napari_sam.session.everything.ranking.queries import ObjectQuery
@@ -112,6 +115,11 @@ class ObjectChooser:
         return self.found.at(self._active.view)
 
     @property
+    def layer(self) -> Labels | None:
+        """The layer that shows the objects; None where nothing is shown."""
+        return self._shown.layer
+
+    @property
     def is_here(self) -> bool:
         """Whether objects were looked for on the plane on screen, and are kept."""
         return self.selection is not None
@@ -146,6 +154,13 @@ class ObjectChooser:
         """Show the same objects after another clean-up; what the person chose among them stays."""
         if self.found is not None:
             self.found.reshape(result)
+            with self.mute():
+                self.refresh()
+
+    def judge(self, confident: Mapping[PlaneIndex, NDArray[np.bool_]]) -> None:
+        """Show which objects are confident."""
+        if self.found is not None:
+            self.found.judge(confident)
             with self.mute():
                 self.refresh()
 
@@ -205,7 +220,9 @@ class ObjectChooser:
         # Who replaces objects asked for these, and never for pixels of others.
         asks = self._settings.only_empty or selection.replaces
         selection.update(labels_there(self._targets, image, request) if asks else None)
-        self._shown.show_objects(image, request.source.view, request.start, selection.objects, self._above())
+        self._shown.show_objects(
+            image, request.source.view, request.start, selection.objects, self._above(), selection.confident
+        )
         if selection.pointed is not None:
             self._shown.show_pointed(selection.pointed_mask)
 

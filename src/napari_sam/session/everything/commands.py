@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
 
     from napari_sam.automatic.proposals import ProposalFilter
+    from napari_sam.journal.notes.decisions import StageCounts
     from napari_sam.session.everything.controller import EverythingController
     from napari_sam.session.everything.parts import LinkChoice, SearchPlace
     from napari_sam.session.everything.search import SearchMode
@@ -180,6 +181,34 @@ class EverythingCommands:
         # Who writes them tells of it, unless there is trouble.
         if trouble := self._controller.accept(image):
             self._context.say(trouble)
+
+    def accept_confident(self) -> None:
+        """Write the confident ones of the objects that are shown, as one step of undo; the rest stays to be chosen.
+
+        Which are confident is learnt from what was accepted, corrected and dropped before in the data set, the images
+        of one folder: so many that nine in ten would be accepted as they are.
+        """
+        with self._context.command() as image:
+            if image is not None:
+                # Who writes them tells of it, unless there is trouble.
+                if trouble := self._controller.accept_confident(image):
+                    self._context.say(trouble)
+
+    def next_to_annotate(self) -> None:
+        """Go to the plane of a stack that is best annotated next; after `find` in the whole stack.
+
+        That is a plane without objects of yours on which many proposals are doubtful, and that looks unlike those that
+        are annotated.
+        """
+        with self._context.command() as image:
+            if image is not None:
+                if trouble := self._controller.judge.advisor.start():
+                    self._context.say(trouble)
+
+    @property
+    def counts(self) -> StageCounts:
+        """How many objects of the data set came about at each stage of annotating, as of the last search."""
+        return self._controller.judge.counts
 
     def discard(self) -> None:
         """Forget what was found."""

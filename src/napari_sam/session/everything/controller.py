@@ -10,12 +10,10 @@ from psygnal import Signal
 
 from napari_sam.session.everything import messages as everything_messages
 from napari_sam.session.everything.parts import plane_request, prompted_request
-from napari_sam.session.everything.prompted import messages as prompted_messages
 from napari_sam.session.everything.ranking.ranker import ObjectRanker
 from napari_sam.session.everything.snapshot import describe
 from napari_sam.session.everything.stack.axes import stack_request
 from napari_sam.session.everything.stack.finding import ObjectFinder
-from napari_sam.session.everything.writing import ObjectWriting
 from napari_sam.session.state import Status
 from napari_sam.session.viewing.connections import Connections
 
@@ -28,17 +26,15 @@ if TYPE_CHECKING:
     from napari_sam.inference.worker import Worker
     from napari_sam.session.candidates.live import LivePrediction
     from napari_sam.session.everything.chooser import ObjectChooser
+    from napari_sam.session.everything.deciding.judge import ProposalJudge
     from napari_sam.session.everything.parts import SearchScope
     from napari_sam.session.everything.prompted.reading import PromptSources
-    from napari_sam.session.everything.proposals_layer import ProposalsLayer
     from napari_sam.session.everything.ranking.match import Match
     from napari_sam.session.everything.ranking.queries import ObjectQuery
     from napari_sam.session.everything.search import Findings, SearchRequest, StackRequest
     from napari_sam.session.everything.shaping.shaper import ObjectShaper
     from napari_sam.session.everything.stack.accepting import StackAccept
     from napari_sam.session.labels.targets import TargetLayers
-    from napari_sam.session.objects.log import ObjectLog
-    from napari_sam.session.objects.recording import ObjectRecorder
     from napari_sam.session.settings import SessionSettings
     from napari_sam.session.state import EverythingState
     from napari_sam.session.viewing.active_image import ActiveImage
@@ -51,12 +47,10 @@ class EverythingController:
     ----------
     active, live
         What is on screen, and which box is drawn there.
-    shown : ProposalsLayer
-        Shows what was found.
     chooser : ObjectChooser
         Keeps what was found, until it is written or another search is made.
-    targets, log, recorder
-        What writes and records, for undo and in the journal.
+    targets : TargetLayers
+        What objects go to.
     stack : StackAccept
         Who links and writes the objects of a stack.
     settings : SessionSettings
@@ -65,6 +59,8 @@ class EverythingController:
         Reads what many objects are prompted by.
     shaper : ObjectShaper
         Cleans up what was found.
+    judge : ProposalJudge
+        Marks which of it is confident, and writes it.
     worker, backend
         What computes.
     """
@@ -78,43 +74,39 @@ class EverythingController:
         self,
         active: ActiveImage,
         live: LivePrediction,
-        shown: ProposalsLayer,
         chooser: ObjectChooser,
         targets: TargetLayers,
-        log: ObjectLog,
-        recorder: ObjectRecorder,
         stack: StackAccept,
         settings: SessionSettings,
         sources: PromptSources,
         shaper: ObjectShaper,
+        judge: ProposalJudge,
         *,
         worker: Worker,
         backend: InferenceBackend,
     ) -> None:
         self._active = active
         self._live = live
-        self._shown = shown
         self.chooser = chooser
         """Who lets the person choose among what was found."""
         self._targets = targets
-        self._log = log
-        self._recorder = recorder
         self._stack = stack
         self._settings = settings
         self.sources = sources
         """What objects can be made of."""
         self.shaper = shaper
         """Who follows the clean-up."""
-        self._worker = worker
+        self.judge = judge
+        """Who marks confident objects."""
         self._finder = ObjectFinder(worker, backend.engine, self._on_finder_ended, self.changed.emit)
         self._ranker = ObjectRanker(worker, backend.engine, self._on_ranker_ended, self.changed.emit)
         self._then: Callable[[], str] | None = None
         self._connections = Connections()
-        self._connections.connect("chooser", chooser.changed, self.changed.emit)
+        for part in (chooser, shaper, judge, stack):
+            self._connections.connect("parts", part.changed, self.changed.emit)
         self._connections.connect("chooser", chooser.lost, self._on_chooser_lost)
-        self._connections.connect("shaper", shaper.changed, self.changed.emit)
         self._connections.connect("shaper", shaper.ended, self._on_shaper_ended)
-        self._connections.connect("stack", stack.changed, self.changed.emit)
+        self._connections.connect("judge", judge.advisor.ended, self.notified.emit)
         self._connections.connect("stack", stack.ended, self._on_stack_ended)
 
     def release(self) -> None:
@@ -135,12 +127,12 @@ class EverythingController:
     def state(self) -> EverythingState:
         """Everything that the section shows."""
         batch, drawn = self._settings.tempo == "batch", self.sources.drawn
-        return describe(self.chooser, self._active, drawn, batch=batch, running=self._is_running)
+        return describe(self.chooser, self.judge, self._active, drawn, batch=batch, running=self._is_running)
 
     @property
     def layer(self) -> Labels | None:
         """The layer that shows what was found; None where nothing is shown."""
-        return self._shown.layer
+        return self.chooser.layer
 
     @property
     def is_picking(self) -> bool:
@@ -217,6 +209,7 @@ class EverythingController:
         self._finder.stop()
         self._ranker.stop()
         self.shaper.stop()
+        self.judge.stop()
         self._then, self.chooser.locked = None, False
         return self._stack.stop()
 
@@ -248,18 +241,19 @@ class EverythingController:
             self._stack.start(image, found)
             self.chooser.locked = True
             return ""
-        if not selection.shown:
-            return everything_messages.NOTHING_TO_WRITE
-        writer = self._targets.need_writer(image)
-        if selection.target not in ("", str(writer.layer.unique_id)):
-            return prompted_messages.OTHER_TARGET
-        writing = ObjectWriting(image, writer, self._log, self._recorder, self._settings.only_empty)
-        if (done := writing.write(selection, self._live.reading)) is None:
-            return everything_messages.NOTHING_FREE
-        self._worker.submit("journal", lambda _progress: self._recorder.sync())
+        if isinstance(done := self.judge.plane.write(image, selection), str):
+            return done
         self.chooser.discard()
-        self.notified.emit(Status("idle", done))
+        self.notified.emit(done)
         return ""
+
+    def accept_confident(self, image: Image) -> str:
+        """Write the confident ones of what is shown, as one step; return why not, "" when it was done."""
+        if self._is_running or self.shaper.running:
+            return everything_messages.RUNNING
+        if isinstance(done := self.judge.accept_confident(image), Status):
+            self.notified.emit(done)
+        return "" if isinstance(done, Status) else done
 
     def _accept_made(self, image: Image) -> str:
         """Write what was made meanwhile, because accept was pressed before it was there."""
@@ -295,6 +289,7 @@ class EverythingController:
         """Let the person choose; who began to prompt an object during a long search goes on with that."""
         self.chooser.take(findings, select=findings.stack is None or self._live.reading.empty)
         self.shaper.follow()  # another clean-up may have been chosen meanwhile
+        self.judge.follow()
 
     def _on_shaper_ended(self, outcome: str | BaseException) -> None:
         then, self._then = self._then, None

@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING
 from napari_sam.session.everything.selection import ProposalSelection
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from napari_sam.automatic.proposals import ProposalFilter
     from napari_sam.planes.source import PlaneIndex
     from napari_sam.session.everything.ranking.match import Match
@@ -70,6 +75,11 @@ class FoundObjects:
                 min(float(mean.min()) for mean in intensities if len(mean)),
                 max(float(mean.max()) for mean in intensities if len(mean)),
             )
+
+    def judge(self, confident: Mapping[PlaneIndex, NDArray[np.bool_]]) -> None:
+        """Note which objects of each plane are confident."""
+        for view, selection in self._planes.items():
+            selection.confident = confident.get(view)
 
     def at(self, view: PlaneIndex | None) -> ProposalSelection | None:
         """Return the objects of a plane; None where none were looked for."""

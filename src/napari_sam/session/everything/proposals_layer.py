@@ -28,10 +28,16 @@ if TYPE_CHECKING:
     from napari_sam.masks import BoxedMask
     from napari_sam.planes.source import PlaneIndex
 
-_COLOURS = 254
-"""Colours of objects; eight bits a pixel hold them, and one more for the object that is pointed at."""
-_POINTED = 255
-_POINTED_COLOUR = (1.0, 1.0, 1.0, 1.0)
+_COLOURS = 252
+"""Colours of objects; eight bits a pixel hold them, and those below."""
+CONFIDENT, DOUBTFUL, POINTED = 253, 254, 255
+"""Values of the outlines of objects where a calibration tells them apart, and of the one that is pointed at."""
+_CONFIDENT_COLOUR, _DOUBTFUL_COLOUR, _POINTED_COLOUR = (
+    # Sky blue and orange of Okabe and Ito, which everybody tells apart, on dark tissue and on light.
+    (0.337, 0.706, 0.914, 1.0),
+    (0.902, 0.624, 0.0, 1.0),
+    (1.0, 1.0, 1.0, 1.0),
+)
 _LARGE = 400
 """Side of a plane from which on outlines are two pixels wide: it mostly has less room on the screen than pixels."""
 _CLICK = 4.0
@@ -69,6 +75,7 @@ class ProposalsLayer:
         start: tuple[int, int],
         objects: NDArray[np.int32],
         above: list[Layer | None],
+        confident: NDArray[np.bool_] | None = None,
     ) -> None:
         """Show objects in place of those that are shown.
 
@@ -84,9 +91,14 @@ class ProposalsLayer:
             Numbers of the objects, 0 for none.
         above : list of Layer or None
             Layers that stay above it.
+        confident : numpy.ndarray, shape (n,), bool, optional
+            Which of the objects 1 to n are so good that they have a colour of their own, and the others another one. By
+            default each object has one.
         """
         # Modulo: neighbours that share a colour by chance still have a contour each, unless their numbers differ by it.
-        colours = np.concatenate([[0], np.arange(int(objects.max(initial=0))) % _COLOURS + 1]).astype(np.uint8)
+        numbers = np.arange(int(objects.max(initial=0)))
+        own = numbers % _COLOURS + 1 if confident is None else np.where(confident[numbers], CONFIDENT, DOUBTFUL)
+        colours = np.concatenate([[0], own]).astype(np.uint8)
         # Not napari's own contours, which take several times as long: a slider redraws them at every move.
         self._drawn = np.where(_outlines(objects, self._width(view)), colours[objects], 0)
         if self.layer is not None and self._is_alike(view) and self._drawn.shape == self._pixels(self.layer).shape:
@@ -123,7 +135,7 @@ class ProposalsLayer:
             # A row of background around: the object is outlined at the border of its box, too.
             width = self._width(self._view)
             outline = _outlines(np.pad(mask.mask, width).astype(np.int32), width)[width:-width, width:-width]
-            pixels[mask.box][outline] = _POINTED
+            pixels[mask.box][outline] = POINTED
         _redraw(self.layer)
 
     def select(self) -> None:
@@ -217,12 +229,13 @@ def _redraw(layer: Labels) -> None:
 
 
 def _colormap() -> CyclicLabelColormap:
-    """Return a colour for each object, and one for that which is pointed at.
+    """Return a colour for each object, those of confident and doubtful ones, and one for that which is pointed at.
 
     Cyclic: napari draws a direct colormap by code that numba compiles on the GUI thread first, which freezes the window
     for seconds.
     """
     # Hues a golden section apart: those of numbers that follow each other differ most.
     hues = [number * 0.618034 % 1.0 for number in range(_COLOURS)]
-    colours = [(0.0, 0.0, 0.0, 0.0), *((*hsv_to_rgb(hue, 0.8, 1.0), 1.0) for hue in hues), _POINTED_COLOUR]
+    colours = [(0.0, 0.0, 0.0, 0.0), *((*hsv_to_rgb(hue, 0.8, 1.0), 1.0) for hue in hues)]
+    colours += [_CONFIDENT_COLOUR, _DOUBTFUL_COLOUR, _POINTED_COLOUR]
     return CyclicLabelColormap(colors=np.array(colours, dtype=np.float32), seed=0.5, background_value=0)

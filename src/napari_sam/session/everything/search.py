@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from napari_sam.automatic.calibration import measure_features
 from napari_sam.automatic.descriptors import Descriptors
 from napari_sam.automatic.everything import find_proposals
 from napari_sam.automatic.proposals import ProposalTable
@@ -145,6 +146,8 @@ class SearchResult:
         What the person asked for, in the order that `Proposal.asked` counts in.
     given : ProposalTable or None
         The same objects as they were found, where `table` is what the clean-up makes of them.
+    features : numpy.ndarray, shape (n, k), float64, or None
+        What `napari_sam.automatic.calibration` judges each by, as it was found; None for what somebody prompted.
     drawn : tuple of (float, tuple of BoxedMask), or None
         Another threshold, and the masks of all objects that were drawn with it, on the plane: that takes most of the
         time of a clean-up, and other settings change while it stays.
@@ -156,6 +159,7 @@ class SearchResult:
     descriptors: Descriptors | None = None
     objects: tuple[PromptedObject, ...] = ()
     given: ProposalTable | None = None
+    features: NDArray[np.float64] | None = None
     drawn: tuple[float, tuple[BoxedMask, ...]] | None = None
 
     @property
@@ -181,7 +185,8 @@ class SearchResult:
     def nbytes(self) -> int:
         """Bytes that are held, but for some hundred of each object."""
         masks = sum(proposal.mask.mask.nbytes for proposal in self.table.proposals)
-        return masks + (0 if self.descriptors is None else self.descriptors.values.nbytes)
+        arrays = (self.features, None if self.descriptors is None else self.descriptors.values)
+        return masks + sum(array.nbytes for array in arrays if array is not None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -294,7 +299,8 @@ def search(
     described = (
         describe_objects(engine, plane, table, lambda _share: progress(1.0)) if describe and len(table) else None
     )
-    yield SearchResult(replace(request, shaping=UNSHAPED), table, chosen, described)
+    features = measure_features(table, plane.pixels)
+    yield SearchResult(replace(request, shaping=UNSHAPED), table, chosen, described, features=features)
 
 
 def read_part(request: SearchRequest, progress: Progress) -> Plane:

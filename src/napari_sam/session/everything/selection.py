@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -16,6 +16,24 @@ if TYPE_CHECKING:
     from napari_sam.masks import BoxedMask
     from napari_sam.session.everything.ranking.match import Match
     from napari_sam.session.everything.search import SearchRequest, SearchResult
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecidedGroup:
+    """Some of the objects of a plane, written before the rest of them.
+
+    Attributes
+    ----------
+    accepted, rejected : tuple of int
+        Places of those that were written, and of those that had been dropped until then.
+    is_there : callable
+        Tells whether they are still in the labels: what was written may be undone, and done again.
+    """
+
+    accepted: tuple[int, ...]
+    rejected: tuple[int, ...]
+    is_there: Callable[[], bool]
+
 
 _SAME = 0.8
 """IoU from which a mask counts as that of an earlier search."""
@@ -41,6 +59,9 @@ class ProposalSelection:
         """Place of the object that the mouse is on."""
         self.match: Match | None = None
         """What the objects were ranked by."""
+        self.confident: NDArray[np.bool_] | None = None
+        """Which objects a calibration promises to be good, by their places in the table; None where there is none."""
+        self._groups: list[DecidedGroup] = []
         self._chosen = result.chosen
         self._marks: dict[int, bool] = {}
         self._wanted: int | None = None
@@ -72,7 +93,7 @@ class ProposalSelection:
         # Kept: asked for on every plane of a stack, after every event.
         if self._wanted is None:
             within = self.result.table.wanted(self._chosen)
-            for place, mark in self._marks.items():
+            for place, mark in self._laid_marks().items():
                 within[place] = mark
             self._wanted = int(np.count_nonzero(within))
         return self._wanted
@@ -104,6 +125,52 @@ class ProposalSelection:
         prompted = self.result.request.prompted
         return "" if prompted is None else prompted.target
 
+    @property
+    def places(self) -> NDArray[np.intp]:
+        """Places of the objects that are shown, in ascending order."""
+        return _numbers(self.objects) - 1
+
+    @property
+    def shown_confident(self) -> NDArray[np.intp]:
+        """Places of the objects that are shown and confident, in ascending order."""
+        if self.confident is None:
+            return np.array([], np.intp)
+        return np.array([place for place in self.places if self.confident[place]], np.intp)
+
+    @property
+    def rejected(self) -> tuple[int, ...]:
+        """Places of the objects that were on offer and are not wanted, but for those that were noted in a group."""
+        dropped = {place for place, mark in self._marks.items() if not mark}
+        if self.match is None:
+            # What sliders leave out, too; who looks for one kind among several rejects none.
+            offered = _numbers(self.result.table.selected(self.result.chosen)) - 1
+            wanted = self.result.table.wanted(self._chosen)
+            dropped |= {int(place) for place in offered if not wanted[place] and place not in self._marks}
+        noted = {place for group in self._written() for place in (*group.accepted, *group.rejected)}
+        return tuple(sorted(dropped - noted))
+
+    def confident_only(self) -> ProposalSelection:
+        """Return what is shown and confident, to be written by itself."""
+        part = ProposalSelection(self.result)
+        part.match, part._chosen, part._marks, part._groups = self.match, self._chosen, self._marks, self._groups
+        part.objects = np.where(np.isin(self.objects - 1, self.shown_confident), self.objects, 0).astype(np.int32)
+        part.shown = len(self.shown_confident)
+        return part
+
+    def add_group(self, group: DecidedGroup) -> None:
+        """Take objects for written, as long as that is not undone, from the next `update` on."""
+        self._groups.append(group)
+        self._wanted = None
+
+    def _written(self) -> list[DecidedGroup]:
+        """Return the groups that were written and not undone."""
+        return [group for group in self._groups if group.is_there()]
+
+    def _laid_marks(self) -> dict[int, bool]:
+        """Say which objects are laid or not whatever the filter says: those that are written are not laid again."""
+        # Asked for often, and each group looks into the labels; mostly there is none.
+        return self._marks | {place: False for group in self._written() for place in group.accepted}
+
     def update(self, labels: NDArray[np.integer[Any]] | None) -> None:
         """Choose anew.
 
@@ -115,11 +182,11 @@ class ProposalSelection:
         """
         if labels is None or not self.replaces:
             taken = None if labels is None else labels != 0
-            self.objects = self.result.table.selected(self.chosen, self._marks, taken)
+            self.objects = self.result.table.selected(self.chosen, self._laid_marks(), taken)
         else:
             ids = self.result.labels.tolist()
-            self.objects = self.result.table.selected_in_place(self.chosen, self._marks, labels, ids)
-        self.shown = int(np.count_nonzero(np.bincount(self.objects.ravel())[1:]))
+            self.objects = self.result.table.selected_in_place(self.chosen, self._laid_marks(), labels, ids)
+        self.shown, self._wanted = len(self.places), None if self._groups else self._wanted
 
     def rest(self) -> None:
         """Let go of what is shown, of which hundreds of planes would fill the memory, until the next `update`."""
@@ -167,3 +234,9 @@ class ProposalSelection:
             return number - 1
         hidden = self.result.table.at(y, x)
         return int(hidden[0]) if len(hidden) else None
+
+
+def _numbers(objects: NDArray[np.int32]) -> NDArray[np.intp]:
+    """List the numbers that are on any pixel, 0 aside."""
+    numbers = np.flatnonzero(np.bincount(objects.ravel()))
+    return numbers[numbers > 0]

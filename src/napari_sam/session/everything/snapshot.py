@@ -11,18 +11,23 @@ from napari_sam.session.state import EverythingState
 
 if TYPE_CHECKING:
     from napari_sam.session.everything.chooser import ObjectChooser
+    from napari_sam.session.everything.deciding.judge import ProposalJudge
     from napari_sam.session.everything.found import FoundObjects
     from napari_sam.session.everything.selection import ProposalSelection
     from napari_sam.session.viewing.active_image import ActiveImage
 
 
-def describe(chooser: ObjectChooser, active: ActiveImage, drawn: int, *, batch: bool, running: bool) -> EverythingState:
+def describe(
+    chooser: ObjectChooser, judge: ProposalJudge, active: ActiveImage, drawn: int, *, batch: bool, running: bool
+) -> EverythingState:
     """Describe what the section shows: where objects can be looked for, and those that were found.
 
     Parameters
     ----------
     chooser : ObjectChooser
         Keeps what was found.
+    judge : ProposalJudge
+        Knows which of it is confident.
     active : ActiveImage
         What is on screen.
     drawn : int
@@ -34,7 +39,7 @@ def describe(chooser: ObjectChooser, active: ActiveImage, drawn: int, *, batch: 
     """
     axes = stack_axes(active)
     return replace(
-        _describe_found(chooser, active.axis_names),
+        _describe_found(chooser, judge, active.axis_names),
         axes=axes,
         time_axes=tuple(axis.axis for axis in axes if is_time(active, axis)),
         running=running,
@@ -44,7 +49,7 @@ def describe(chooser: ObjectChooser, active: ActiveImage, drawn: int, *, batch: 
     )
 
 
-def _describe_found(chooser: ObjectChooser, axis_names: tuple[str, ...]) -> EverythingState:
+def _describe_found(chooser: ObjectChooser, judge: ProposalJudge, axis_names: tuple[str, ...]) -> EverythingState:
     """Describe the objects that were found, and which of them are shown."""
     found, here, locked = chooser.found, chooser.selection, chooser.locked
     if found is None:
@@ -52,6 +57,7 @@ def _describe_found(chooser: ObjectChooser, axis_names: tuple[str, ...]) -> Ever
     shown = (here or found.planes[0]).shown
     stack = found.findings.stack is not None
     prompted = found.planes[0].result.request.prompted
+    confident = 0 if here is None else len(here.shown_confident)
     return EverythingState(
         prompted=prompted is not None,
         refines=prompted is not None and prompted.replaces,
@@ -65,12 +71,14 @@ def _describe_found(chooser: ObjectChooser, axis_names: tuple[str, ...]) -> Ever
         stack=stack,
         here=here is not None and not locked,
         picking=chooser.is_picking and not locked,
-        text=_words(found, here, axis_names),
+        text=_words(found, here, axis_names, "" if here is None else judge.words(here.shown, confident)),
+        confident=confident,
+        can_accept_confident=confident > 0 and not stack and not locked,
         can_accept=here is not None and not locked and (found.wanted if stack else shown) > 0,
     )
 
 
-def _words(found: FoundObjects, here: ProposalSelection | None, axis_names: tuple[str, ...]) -> str:
+def _words(found: FoundObjects, here: ProposalSelection | None, axis_names: tuple[str, ...], promised: str) -> str:
     """Say what is shown, what there is on other planes, and what the mouse is on."""
     stack, lines = found.findings.stack, []
     if here is not None:
@@ -84,6 +92,8 @@ def _words(found: FoundObjects, here: ProposalSelection | None, axis_names: tupl
         lines.append(everything_messages.not_looked_at(stack.axis.name, len(found.planes)))
     if stack is not None:
         lines.append(everything_messages.in_stack(found.wanted, len(found), len(found.planes), stack.axis))
+    if promised:
+        lines.append(promised)
     if here is not None and (place := here.pointed) is not None:
         match = here.match
         kind = match.class_of(place) if match is not None and len(match.classes) > 1 else ""

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
 
+from napari_sam.automatic.calibration import FEATURES
 from napari_sam.automatic.laying import renumbered
+from napari_sam.journal.notes.decisions import DECIDED, decided_fields
 from napari_sam.masks import BoxedMask
 from napari_sam.prompts import PromptSet
 from napari_sam.session.everything import messages as everything_messages
 from napari_sam.session.everything.prompted import messages as prompted_messages
+from napari_sam.session.everything.selection import DecidedGroup
 from napari_sam.session.labels.pixels import full_resolution
-from napari_sam.session.objects.recording import describe
+from napari_sam.session.objects.recording import describe, describe_layer
 from napari_sam.session.viewing.feature_table import CLASS, SCORE, note_objects, read_column
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from napari.layers import Image, Labels
     from numpy.typing import NDArray
@@ -89,6 +92,8 @@ class ObjectWriting:
         entries, trouble = record_objects(
             self.image, result.request, carried, told.__getitem__, layer, ids.__getitem__, self.recorder
         )
+        carrying = {place: ids[number] for number, place in enumerate(places.tolist(), 1) if (carried == number).any()}
+        entries, trouble = self._record_decisions(selection, edit, carrying, entries, trouble)
         prompted = result.request.prompted
         if prompted is not None and prompted.drawn:
             self.log.add_made(self.image, edit, entries, reading.only({*prompted.points, *prompted.boxes}))
@@ -99,6 +104,37 @@ class ObjectWriting:
         else:
             text = everything_messages.written(len(places), ids[1], layer.name)
         return " ".join(filter(None, (text, trouble or self.writer.first_notice())))
+
+    def _record_decisions(
+        self,
+        selection: ProposalSelection,
+        edit: LabelEdit,
+        accepted: Mapping[int, int],
+        entries: tuple[int, ...],
+        trouble: str,
+    ) -> tuple[tuple[int, ...], str]:
+        """Note what was decided about proposals as a part of the step; return its entries, and trouble.
+
+        Parameters
+        ----------
+        selection, edit
+            The objects, and what was written of them.
+        accepted : mapping from int to int
+            Ids of those that were written, by their places in the table.
+        entries, trouble
+            Numbers of the entries so far, and what the person should know.
+        """
+        rejected = selection.rejected
+        told = describe_decisions(self.image, edit.layer, selection.result, accepted, rejected)
+        if told is not None:
+            entry, trouble = self.recorder.add(DECIDED, **told, on_disk=False)
+            entries = (*entries, entry)
+
+        def is_there() -> bool:
+            return edit.holding(edit.change.after) is not None
+
+        selection.add_group(DecidedGroup(tuple(accepted), rejected, is_there))
+        return entries, trouble
 
     def _write_pixels(
         self, result: SearchResult, numbers: NDArray[np.int32], places: NDArray[np.intp]
@@ -134,6 +170,40 @@ def _told(selection: ProposalSelection, place: int) -> dict[str, object]:
         if asked.rough is not None:
             found["agreement"] = proposal.agreement
     return told
+
+
+def describe_decisions(
+    image: Image, layer: Labels, result: SearchResult, accepted: Mapping[int, int], rejected: Sequence[int]
+) -> dict[str, Any] | None:
+    """Say what was decided about proposals of a plane, as the journal keeps it.
+
+    Parameters
+    ----------
+    image, layer
+        The image, and the labels that objects went to.
+    result : SearchResult
+        The proposals.
+    accepted : mapping from int to int
+        Ids of those that were accepted, by their places in the table.
+    rejected : sequence of int
+        Places of those that were not.
+
+    Returns
+    -------
+    dict or None
+        None where they were found in a way that nothing is learnt from.
+    """
+    features = result.features
+    if features is None:
+        return None
+    proposals = [(label, features[place].tolist()) for place, label in accepted.items()]
+    proposals += [(0, features[place].tolist()) for place in rejected]
+    return {
+        **describe_layer(image, layer),
+        "model": result.request.model,
+        "mode": result.request.mode,
+        **decided_fields(FEATURES, proposals, result.request.source.view.index),
+    }
 
 
 def record_objects(

@@ -68,7 +68,7 @@ def shown(session):
 
 def journal(home):
     [path] = (home / "journal").glob(f"*{SUFFIX}")
-    return read_journal(path)
+    return [record for record in read_journal(path) if record["kind"] == "accepted"]
 
 
 def test_what_is_shown_and_written_is_cleaned_up(batch, disc):

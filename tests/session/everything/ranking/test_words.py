@@ -95,7 +95,7 @@ def test_phrases_are_classes_in_features_and_journal(sized, loaded, home, viewer
     table = sized.target.features
     assert dict(zip(table["index"], table["class"], strict=True)) == {5: "large", 6: "small", 7: "small"}
     path = home / "journal" / "journal.sqlite"
-    found = [record["found"] for record in read_journal(path)]
+    found = [record["found"] for record in read_journal(path) if record["kind"] == "accepted"]
     assert [one["class"] for one in found] == ["large", "small", "small"]
     assert all(one["by"] == "large, small" and one["match"] > 0.9 for one in found)
 

@@ -47,6 +47,11 @@ class ObjectRecorder:
         return self._journal.path
 
     @property
+    def database(self) -> Path:
+        """Where the journal is, or would be, also that of other sessions."""
+        return self._journal.database
+
+    @property
     def session(self) -> str:
         """Name of the session in the journal."""
         return self._journal.session

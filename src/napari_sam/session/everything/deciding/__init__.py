@@ -1,0 +1,1 @@
+"""What the person decides about proposals: remembered, learnt from, and promised of the next plane."""

@@ -1,0 +1,56 @@
+"""What the person reads about proposals that can be trusted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_sam.journal.notes.decisions import StageCounts
+
+HINT = "Ctrl-Enter accepts the confident ones, in blue; click what you do not want. Enter accepts all that is shown."
+NONE_CONFIDENT = "No proposal here is confident. Click those that you want, and drop the others; Enter accepts them."
+NOT_IN_STACK = "Confident proposals are accepted plane by plane: find the objects of this plane, or accept the stack."
+UNSURE = "What you accepted and what you dropped are too much alike to promise anything."
+NO_STACK = "Find the objects of the whole stack first; then its planes can be compared."
+ALL_ANNOTATED = "Every plane that was looked at has objects of yours already."
+
+
+def share(promise: float) -> str:
+    """Name a share, such as "nine in ten"."""
+    return {0.8: "four in five", 0.9: "nine in ten", 0.95: "19 in 20"}.get(promise, f"{promise:.0%}")
+
+
+def promised(confident: int, shown: int, promise: float) -> str:
+    """Say how many proposals are confident, what that means, and what takes them."""
+    takes = " Ctrl-Enter takes them." if confident else ""
+    return f"{confident} of {shown} proposals are confident: {share(promise)} of these would be accepted.{takes}"
+
+
+def missing(count: int) -> str:
+    """Say how many decisions are missing."""
+    more = "1 more decision" if count == 1 else f"{count} more decisions"
+    return f"{more}, and proposals that can be trusted are marked: accept and drop some."
+
+
+def so_far(counts: StageCounts) -> str:
+    """Say how many objects came about at each stage."""
+    return (
+        f"By hand {counts.by_hand}, proposed and accepted {counts.accepted}, proposed and corrected "
+        f"{counts.corrected}, rejected {counts.rejected}."
+    )
+
+
+def left(text: str, count: int) -> str:
+    """Say what is still to be chosen among, after what was written."""
+    return f"{text} {count} left to look at." if count else text
+
+
+def all_dropped(count: int) -> str:
+    """Say that nothing is left of what was found."""
+    return f"{'1 proposal' if count == 1 else f'{count} proposals'} dropped, and nothing is left to write."
+
+
+def next_plane(plane: str, doubtful: int, of: int, novelty: float) -> str:
+    """Say why a plane is the next to annotate."""
+    looks = "looks unlike those that are annotated" if novelty >= 0.5 else "looks much like one that is annotated"
+    return f"{plane[:1].upper()}{plane[1:]}: {doubtful} of {of} proposals are doubtful, and it {looks}."
