@@ -143,7 +143,9 @@ def _with_keys(state: SessionState, keys: Callable[[str], tuple[str, ...]]) -> S
     status = replace(state.status, text=messages.name_keys(state.status.text, keys))
     stack = replace(state.stack, text=messages.name_keys(state.stack.text, keys))
     series = replace(state.series, text=messages.name_keys(state.series.text, keys))
-    return replace(state, status=status, hint=messages.name_keys(state.hint, keys), stack=stack, series=series)
+    everything = replace(state.everything, text=messages.name_keys(state.everything.text, keys))
+    hint = messages.name_keys(state.hint, keys)
+    return replace(state, status=status, hint=hint, stack=stack, series=series, everything=everything)
 
 
 def _next_id(components: Components, replaced: TrackedObject | None) -> int | None:

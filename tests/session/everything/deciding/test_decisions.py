@@ -13,10 +13,16 @@ from napari_sam.journal.notes.decisions import StageCounts
 from napari_sam.session.actions import ACTIONS
 from napari_sam.session.everything.deciding import messages as deciding_messages
 from napari_sam.session.everything.proposals_layer import CONFIDENT, DOUBTFUL
+from napari_sam.session.keys.choices import KeyChoices
+from napari_sam.session.messages import name_keys
 
 
 def section(session):
     return session.state.everything
+
+
+def words(text):
+    return name_keys(text, KeyChoices().of)
 
 
 def counts(session):
@@ -58,7 +64,8 @@ def test_the_good_ones_of_the_next_plane_are_confident(taught):
     assert (table.score[confident] > GOOD).all()
     assert section(taught).confident == len(confident)
     assert section(taught).can_accept_confident
-    assert taught.state.hint == deciding_messages.HINT
+    assert taught.state.hint == words(deciding_messages.HINT)
+    assert "Ctrl-Enter takes them" in section(taught).text
     assert f"{len(confident)} of {selection(taught).shown} proposals are confident" in section(taught).text
 
 
@@ -142,7 +149,7 @@ def test_sliders_that_leave_nothing_decide_nothing(stack):
 def test_where_nothing_is_confident_nothing_is_written_and_it_is_said(stack):
     find(stack)
     stack.everything.accept_confident()
-    assert stack.state.status.text == deciding_messages.NONE_CONFIDENT
+    assert stack.state.status.text == words(deciding_messages.NONE_CONFIDENT)
     assert stack.target is None
 
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_sam.session.messages import key
+
 if TYPE_CHECKING:
     from napari_sam.journal.notes.decisions import StageCounts
 
-HINT = "Ctrl-Enter accepts the confident ones, in blue; click what you do not want. Enter accepts all that is shown."
-NONE_CONFIDENT = "No proposal here is confident. Click those that you want, and drop the others; Enter accepts them."
+HINT = (
+    f"{key('accept_confident')} accepts the confident ones, in blue; click what you do not want. "
+    f"{key('accept')} accepts all that is shown."
+)
+NONE_CONFIDENT = f"No proposal here is confident. Click those that you do not want; {key('accept')} accepts the others."
 NOT_IN_STACK = "Confident proposals are accepted plane by plane: find the objects of this plane, or accept the stack."
 UNSURE = "What you accepted and what you dropped are too much alike to promise anything."
 NO_STACK = "Find the objects of the whole stack first; then its planes can be compared."
@@ -22,7 +27,7 @@ def share(promise: float) -> str:
 
 def promised(confident: int, shown: int, promise: float) -> str:
     """Say how many proposals are confident, what that means, and what takes them."""
-    takes = " Ctrl-Enter takes them." if confident else ""
+    takes = f" {key('accept_confident')} takes them." if confident else ""
     return f"{confident} of {shown} proposals are confident: {share(promise)} of these would be accepted.{takes}"
 
 
