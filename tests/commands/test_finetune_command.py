@@ -107,7 +107,7 @@ def test_ctrl_c_keeps_a_checkpoint_and_the_same_command_goes_on(teach, tmp_path,
     def interrupted(*arguments, tell, **options):
         def tell_and_press(words):
             tell(words)
-            if words.startswith("step 2 "):
+            if words.startswith("step 2,"):
                 signal.raise_signal(signal.SIGINT)
 
         return real(*arguments, tell=tell_and_press, **options)
@@ -129,6 +129,8 @@ def test_mistakes_are_one_line(teach, run, images, tmp_path):
         (teach(sources=()), "Give at least one image"),
         (teach("--labels", images / "i0_labels.png", "--labels", images / "i1_labels.png"), "1 images and 2 --labels"),
         (teach("--material", tmp_path), "not both"),
+        (teach("--journal", "--labels", images / "i0_labels.png"), "Give --labels, or --journal"),
+        (teach("--journal", sources=(images / "i0.png",)), "journal"),
         (teach(sources=(tmp_path / "none.png",)), "none.png"),
         (teach(model=stranger), "Import it first"),
     ):

@@ -231,6 +231,8 @@ class TestWhatLearns:
                 )
                 self.network["frozen"] = torch.nn.Linear(2, 2).requires_grad_(requires_grad=False)
 
+            saves_whole = True
+
             def is_pretrained(self, parameter):
                 return False
 

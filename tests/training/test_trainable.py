@@ -23,6 +23,8 @@ class TrainableTwoLayers:
     def __init__(self):
         self.network = TwoLayers()
 
+    saves_whole = True
+
     def is_pretrained(self, parameter):
         return parameter.startswith("old.")
 

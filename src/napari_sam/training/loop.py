@@ -221,7 +221,7 @@ class Trainer(Generic[NetworkT]):
     def _weights(self) -> dict[str, Any]:
         """Gather what a model that is shipped is made of."""
         return {
-            "average": self.average.state_dict(),
+            "average": self._kept(self.average),
             "step": self.step,
             "seconds": self.seconds,
             "crops": self.crops,
@@ -230,16 +230,25 @@ class Trainer(Generic[NetworkT]):
             "origin": self.origin,
         }
 
+    def _kept(self, network: NetworkT) -> dict[str, Tensor]:
+        """Give the weights that a checkpoint holds."""
+        state: dict[str, Tensor] = network.state_dict()
+        if self._trainable.saves_whole:
+            return state
+        learning = {name for name, tensor in self.model.named_parameters() if tensor.requires_grad}
+        return {name: tensor for name, tensor in state.items() if name in learning}
+
     def save(self) -> None:
         """Write the checkpoint; the one before stands until the new one is whole."""
-        state = self._weights() | {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        state = self._weights() | {"model": self._kept(self.model), "optimizer": self.optimizer.state_dict()}
         with replacing(self.folder / CHECKPOINT, part_path(self.folder / CHECKPOINT)) as part:
             torch.save(state, part)
 
     def _load(self) -> None:
         state: dict[str, Any] = torch.load(self.folder / CHECKPOINT, map_location=self.device, weights_only=True)
-        self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
+        whole = self._trainable.saves_whole
+        self.model.load_state_dict(state["model"], strict=whole)
+        self.average.load_state_dict(state["average"], strict=whole)
         for group in state["optimizer"]["param_groups"]:
             group["fused"] = self._fused or None  # a run may change from a processor to a GPU, and back
             group.setdefault("share", 1.0)  # of a run from before there were trunks

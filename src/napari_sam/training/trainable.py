@@ -26,6 +26,10 @@ class Trainable(Protocol[NetworkT_co]):
     def description(self) -> str:
         """All that is needed, besides weights, to build the network again: goes into the checkpoint."""
 
+    @property
+    def saves_whole(self) -> bool:
+        """Whether a checkpoint holds all weights; else those alone that learn, the others being known."""
+
     def is_pretrained(self, parameter: str) -> bool:
         """Tell whether a parameter, by its name, has learnt from other images before, and should change slowly."""
 

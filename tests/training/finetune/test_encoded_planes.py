@@ -12,7 +12,7 @@ from napari_sam.errors import Cancelled
 from napari_sam.training.config import TrainingConfig
 from napari_sam.training.finetune.encoded import TURNS, EncodedSource, encode_planes, turned
 from napari_sam.training.finetune.trainable import TrainableAdapter
-from napari_sam.training.loop import Trainer
+from napari_sam.training.loop import CHECKPOINT, Trainer
 from napari_sam.training.material import TaughtPlane
 from napari_sam.training.networks.base import BaseModel
 from sam_reference import tiny_sam
@@ -142,3 +142,22 @@ def test_the_encoder_is_not_asked_again_while_it_learns_and_stays_as_it_was(mode
     learnt = TrainableAdapter(base, 2).learnt(average)
     assert learnt
     assert all(name.startswith(("mask_decoder.", "prompt_encoder.")) for name in learnt)
+
+
+def test_what_never_changes_is_in_memory_and_on_disk_once(model, tmp_path):
+    base = BaseModel(model, {}, {}, "0" * 64, "sam_vit_b")
+    one, other = TrainableAdapter(base, 2).network, TrainableAdapter(base, 2).network
+    for (name, first), second in zip(one.named_parameters(), other.parameters(), strict=True):
+        assert (first is second) == name.startswith("image_encoder."), name
+    encoded = encode_planes(model, "a", PLANES, tmp_path / "encoded", seconds=0)
+    config = TrainingConfig(steps=2, images=1, objects=2, sides=(model.config.side,), warmup=1, save_every=1e9)
+    source = EncodedSource(model, PLANES, encoded)
+    trainer = Trainer(lambda: TrainableAdapter(base, 2), config, source, tmp_path / "run")
+    average = trainer.run()
+    saved = torch.load(tmp_path / "run" / CHECKPOINT, weights_only=True)
+    assert saved["model"].keys() == saved["average"].keys()
+    assert not any(name.startswith("image_encoder.") for name in saved["model"])
+    again = Trainer(lambda: TrainableAdapter(base, 2), config, source, tmp_path / "run")
+    assert again.step == 2
+    for name, tensor in average.state_dict().items():
+        assert torch.equal(again.average.state_dict()[name], tensor), name

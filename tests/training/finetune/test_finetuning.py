@@ -75,6 +75,7 @@ def test_a_model_that_learns_is_kept_and_works_as_it_was_measured(base, tmp_path
     assert report.after["1 click"] > report.before["1 click"] + 0.05
     assert (report.planes, report.objects, report.steps) == (2, 18, STEPS)
     assert {"Measuring the model as it is", "Learning", "Measuring what was learnt"} <= set(said)
+    assert any(words.startswith(f"step {STEPS}, ") and "of 60.0 minutes, loss " in words for words in said)
     taught = load_checkpoint(tmp_path / "run" / ADAPTER_FILE)
     again = measure_model(taught.model, [SPLIT.held_out[0].labelled], most_objects=6, searched=("c",)).numbers
     # The file is half as precise.

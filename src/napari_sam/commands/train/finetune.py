@@ -35,6 +35,10 @@ def finetune(
         list[Path] | None,
         typer.Option("--labels", help="The labels of an image, where they lie elsewhere; as many as images, in order."),
     ] = None,
+    journal: Annotated[
+        bool,
+        typer.Option("--journal", help="Take what was accepted in the dock on these images out of the journal."),
+    ] = False,
     material: Annotated[
         Path | None,
         typer.Option("--material", help="A folder of planes and labels that the dock has written, instead of images."),
@@ -85,7 +89,7 @@ def finetune(
         config = FinetuneConfig(minutes=minutes, rank=rank, licence=licence, keep_worse=keep_worse)
         tell("Reading images")
         # Soon done: the bar is for what takes minutes.
-        split = _split(images or [], labels or [], material, complete, planes, lambda _share: stop())
+        split = _split(images or [], labels or [], material, complete, planes, stop, journal=journal)
         tell(split.words)
         base, origin = _base(model)
         report = teach(config, base, origin, split, output, device=str(chosen), progress=progress, tell=tell)
@@ -126,10 +130,13 @@ def _split(
     material: Path | None,
     complete: bool | None,
     planes: int,
-    progress: Progress,
+    stop: Callable[[], None],
+    *,
+    journal: bool,
 ) -> "MaterialSplit":
     """Read what is to be learnt from, and hold a part back."""
     from napari_sam.training.material import (
+        JournalObjects,
         LabelledFile,
         LabelledFolder,
         MaterialSource,
@@ -139,7 +146,7 @@ def _split(
     )
 
     if material is not None:
-        if images or labels:
+        if images or labels or journal:
             raise InputError("Give images, or the folder of --material, not both.")
         return split_material(load_material(material))
     if not images:
@@ -148,11 +155,15 @@ def _split(
         raise InputError(
             f"There are {len(images)} images and {len(labels)} --labels. Give one for each image, in order."
         )
+    if journal and labels:
+        raise InputError("Give --labels, or --journal, not both.")
     sources: list[MaterialSource] = [
-        (LabelledFolder if image.is_dir() else LabelledFile)(image, labels[place] if labels else None)
+        JournalObjects(image)
+        if journal
+        else (LabelledFolder if image.is_dir() else LabelledFile)(image, labels[place] if labels else None)
         for place, image in enumerate(images)
     ]
-    return split_material(read_material(sources, complete=complete, most_planes=planes, progress=progress))
+    return split_material(read_material(sources, complete=complete, most_planes=planes, progress=lambda _share: stop()))
 
 
 def _base(model: str) -> "tuple[BaseModel, AdapterOrigin]":

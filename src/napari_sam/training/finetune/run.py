@@ -238,13 +238,19 @@ def _learn(
         trainer = Trainer(build, training, source, folder, device)
         tell("Learning")
         try:
-            average = trainer.run(progress, tell=tell)
+            average = trainer.run(progress, tell=partial(_tell_minutes, tell, trainer))
             return trainer, build().learnt(average)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not _is_for_want_of_memory(error):
                 raise
             training = _smaller(training, device)
             tell(f"Not enough memory: going on with {training.images} crops and {training.objects} objects at a time")
+
+
+def _tell_minutes(tell: Callable[[str], None], trainer: Trainer[Network], words: str) -> None:
+    """Count minutes in the place of steps, of which there are more than there is time for."""
+    limit = (trainer.config.max_seconds or 0.0) / 60
+    tell(f"step {trainer.step}, {trainer.seconds / 60:.1f} of {limit:.1f} minutes, {words.rpartition(', ')[2]}")
 
 
 def _source(

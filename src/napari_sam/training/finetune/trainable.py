@@ -29,11 +29,16 @@ class TrainableAdapter:
     """
 
     def __init__(self, base: BaseModel, rank: int) -> None:
-        self.network: Network = copy.deepcopy(base.network)
+        late = adaptable(base.network).is_late
+        # What never changes is in memory once, however many copies there are of what learns.
+        shared = {id(tensor): tensor for name, tensor in base.network.named_parameters() if not late(name)}
+        self.network: Network = copy.deepcopy(base.network, shared)
         self._base, self._inner = base.network, adaptable(self.network)
         # How words are taken stays as it is: nothing is said of words.
         self.adapted = adapt(self.network, lambda name: self._inner.is_late(name) and PART not in name, rank)
         self.description = json.dumps({"base": base.sha256, "rank": rank})
+
+    saves_whole = False
 
     def is_pretrained(self, parameter: str) -> bool:
         """Tell that no parameter learns at another rate than the others."""

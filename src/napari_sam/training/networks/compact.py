@@ -36,6 +36,7 @@ class TrainableCompact:
     """
 
     canvas_side: int | None = None
+    saves_whole = True
 
     def __init__(self, config: CompactConfig, network: CompactSam | None = None) -> None:
         self.network = CompactSam(config) if network is None else network

@@ -64,6 +64,8 @@ class TrainableText:
         self._inner = adaptable(self.network)
         self.description = description_of(base, space, trained)
 
+    saves_whole = True
+
     def is_pretrained(self, parameter: str) -> bool:
         """Tell whether a parameter is another than those of the projection, which alone is new."""
         return PART not in parameter
