@@ -72,6 +72,24 @@ def test_no_qt_is_a_note_only(sound, monkeypatch):
     assert "napari-sam-live[all]" in finding.text
 
 
+@pytest.mark.parametrize(
+    ("version", "python", "is_faulty"),
+    [("6.12.0", (3, 11, 7), True), ("6.11.3", (3, 11, 7), False), ("6.12.0", (3, 12, 1), False)],
+)
+def test_a_pyside_that_ends_napari_is_told_of(monkeypatch, version, python, is_faulty):
+    find_spec, known = module.importlib.util.find_spec, module._version
+    monkeypatch.setattr(
+        module.importlib.util,
+        "find_spec",
+        lambda name: name == "PySide6" if name in module._BINDINGS else find_spec(name),
+    )
+    monkeypatch.setattr(module, "_version", lambda name: version if name == "PySide6" else known(name))
+    monkeypatch.setattr(module.sys, "version_info", python)
+    finding = module._qt()
+    assert finding.text.startswith(f"PySide6 {version}")
+    assert (finding.verdict is Verdict.NOTE and "PySide6!=6.12.0" in finding.text) is is_faulty
+
+
 def test_prediction_is_made_for_real_and_judged(monkeypatch):
     import napari_sam.predictor as predictor
 

@@ -50,7 +50,8 @@ def cut(desk: Desk) -> list[str]:
     if panels.width() > scroll.viewport().width():
         found.append(f"the panels are {panels.width()} px wide, what is seen of them {scroll.viewport().width()} px")
     for widget in panels.findChildren(QWidget):
-        if not widget.isVisible():
+        # The line inside a number is Qt's, which makes it a pixel too wide in some versions; see `cut_words` for it.
+        if not widget.isVisible() or isinstance(widget.parentWidget(), QAbstractSpinBox):
             continue
         if not widget.parentWidget().rect().contains(widget.geometry()):
             found.append(f"{_name(widget)} {widget.geometry()} lies beyond {_name(widget.parentWidget())}")
@@ -59,7 +60,7 @@ def cut(desk: Desk) -> list[str]:
         found += [f"{_name(widget)} covers {_name(other)}" for other in _covered(widget)]
         if isinstance(widget, QLabel | QAbstractButton) and widget.text() and not _fits(widget):
             found.append(f"{widget.text()!r} is cut")
-        if isinstance(widget, _CONTROLS) and not isinstance(widget.parentWidget(), QAbstractSpinBox | QComboBox):
+        if isinstance(widget, _CONTROLS) and not isinstance(widget.parentWidget(), QComboBox):
             # Headings have no border.
             least = min(widget.minimumSizeHint().height(), widget.fontMetrics().height() + 2)
             if widget.height() < least:

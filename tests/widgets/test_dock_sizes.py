@@ -136,7 +136,7 @@ def test_all_words_of_all_sections_fit(open_stack):
     for section in sections:
         section.expand(animate=False)
     desk.session.write_policy = "protect"
-    desk.session.shaping.choose(smallest_part=100_000, fill_holes=True, largest_hole=100_000)
+    desk.session.shaping.choose(smallest_part=10_000, fill_holes=True, largest_hole=10_000)
     names = {dock.source.image, dock.source.model.combo, dock.source.device, dock.target.combo}
     names |= {dock.cleanup.limits.layer, dock.everything.source, dock.words.models.combo}
     narrow(desk, 300)

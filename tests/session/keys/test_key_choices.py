@@ -10,7 +10,7 @@ import re
 
 import pytest
 from napari.components import ViewerModel
-from napari.layers import Labels
+from napari.layers import Image, Labels, Points, Shapes
 from napari.utils.key_bindings import KeymapHandler, coerce_keybinding
 from session_scenery import DISCS
 
@@ -24,7 +24,9 @@ from napari_sam.session.preferences.store import PreferenceStore
 
 @pytest.fixture
 def napari_brush(monkeypatch):
-    """What napari binds on labels layers when its window opens."""
+    """What napari binds on labels layers when its window opens, and nothing else, whatever window was open before."""
+    for kind in (Points, Shapes, Image):
+        monkeypatch.setattr(kind, "class_keymap", {})
     monkeypatch.setattr(Labels, "class_keymap", {coerce_keybinding(key): lambda layer: None for key in "BL"})
     monkeypatch.setattr(ViewerModel, "class_keymap", {coerce_keybinding("Ctrl-G"): lambda viewer: None})
 

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import platform
 import shutil
+import sys
 import time
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("napari-sam-live", "napari", "npe2", "numpy", "torch", "qtpy", "safetensors", "open_clip_torch")
 _BINDINGS = ("PyQt6", "PySide6", "PyQt5")
+_FAULTY = frozenset({"6.12.0"})
+"""Versions of PySide6 that lose a reference to None with every call that returns none, which does harm before Python
+3.12."""
+_ABORTS = (
+    "This PySide6 ends napari after some minutes on Python 3.11, without a word. Run `pip install 'PySide6!=6.12.0'`, "
+    "or take PyQt6 or Python 3.12."
+)
 
 
 class Verdict(StrEnum):
@@ -122,6 +130,8 @@ def _qt() -> Finding:
             "none. The command line works without; for the window run `pip install 'napari-sam-live[all]'`.",
         )
     words = ", ".join(f"{name} {_version(name)}" for name in found)
+    if "PySide6" in found and _version("PySide6") in _FAULTY and sys.version_info < (3, 12):
+        return Finding("Qt binding", Verdict.NOTE, f"{words}. {_ABORTS}")
     chosen = os.environ.get("QT_API")
     return Finding("Qt binding", Verdict.OK, words + (f" (QT_API={chosen})" if chosen else ""))
 

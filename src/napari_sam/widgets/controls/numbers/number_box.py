@@ -13,6 +13,12 @@ from napari_sam.widgets.keyboard import focus_canvas
 if TYPE_CHECKING:
     from qtpy.QtGui import QKeyEvent, QMouseEvent, QResizeEvent, QWheelEvent
 
+_STYLE = "QSpinBox { min-width: 0px; }"  # napari's asks for more than a narrow dock has
+# Not by `setButtonSymbols`: with napari's style, some versions of Qt leave no room for the number then.
+_BARE = (
+    "QSpinBox { padding: 1px 4px; } QSpinBox::up-button, QSpinBox::down-button { width: 0px; border: none; }"
+    "QSpinBox::up-arrow, QSpinBox::down-arrow { width: 0px; height: 0px; image: none; }"
+)
 _DIGITS, _BUTTONS = 46, 40  # widths of a number and of the buttons beside it, logical pixels
 
 
@@ -32,7 +38,7 @@ class NumberBox(QSpinBox):
         self.setKeyboardTracking(False)  # a number counts when it is typed to its end
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setStyleSheet("QSpinBox { min-width: 0px; }")  # napari's asks for more than a narrow dock has
+        self.setStyleSheet(_STYLE)
 
     def show_range(self, value: int, low: int, high: int) -> None:
         """Show a number, and which others can be chosen; nothing is signalled to the outside."""
@@ -52,9 +58,9 @@ class NumberBox(QSpinBox):
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Show the two buttons where there is room for them beside the digits."""
         super().resizeEvent(event)
-        symbols = QSpinBox.ButtonSymbols
-        room = self.width() >= self.sizeHint().width()
-        self.setButtonSymbols(symbols.UpDownArrows if room else symbols.NoButtons)
+        style = _STYLE if self.width() >= self.sizeHint().width() else _STYLE + _BARE
+        if style != self.styleSheet():
+            self.setStyleSheet(style)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Take the number with Enter, or go back to the last one with Escape; either is the end of typing."""
