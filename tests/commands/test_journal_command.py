@@ -75,7 +75,8 @@ def test_all_journals_are_listed_with_date_images_and_objects(run, journal, open
     assert all(row["time"].startswith("20") for row in rows)
 
 
-def test_a_journal_that_cannot_be_read_does_not_hide_the_others(run, journal, home):
+def test_a_journal_that_cannot_be_read_does_not_hide_the_others(run, journal, home, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "1000")  # words are broken in two where a temporary folder has a long name
     journal.add(**record(square(1, 1), 1))
     (home / "journal" / "bad.jsonl").write_text("nothing\n")
     shown = run("journal", "list")
