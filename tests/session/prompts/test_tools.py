@@ -31,6 +31,7 @@ IDS = [
     "toggle_hover",
     "next_candidate",
     "accept",
+    "accept_confident",
     "make_all",
     "clear",
     "clear_all",
