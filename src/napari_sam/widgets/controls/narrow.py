@@ -208,6 +208,9 @@ class ButtonGrid(QWidget):
         super().__init__()
         self._buttons = tuple(buttons)
         self._most = columns
+        self._keeping = QTimer(self)  # ends with the grid
+        self._keeping.setSingleShot(True)
+        self._keeping.timeout.connect(self._keep_height)
         for button in self._buttons:
             button.setParent(self)
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -237,7 +240,7 @@ class ButtonGrid(QWidget):
             left = self._width_of(widths[:column]) + _GAP * (column > 0)
             button.setGeometry(left, row * (height + _GAP), widths[column], height)
         # Not now: a layout that is at work does not hear of it.
-        QTimer.singleShot(0, self._keep_height)
+        self._keeping.start()
 
     def _widths(self, width: int) -> list[int]:
         """Return the widths of the columns."""

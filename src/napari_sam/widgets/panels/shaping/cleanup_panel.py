@@ -107,8 +107,9 @@ class CleanupPanel(CollapsibleSection):
         self.grow.chosen.connect(partial(self._on_pixels_chosen, "grow"))
         self.largest_hole.valueChanged.connect(partial(self._on_value_changed, "largest_hole"))
         self.smallest_part.valueChanged.connect(partial(self._on_value_changed, "smallest_part"))
-        self.holes.clicked.connect(partial(self._on_value_changed, "fill_holes"))
-        self.parts.clicked.connect(partial(self._on_value_changed, "largest_part"))
+        # No partials: PySide6 would not hand them whether the box is checked.
+        self.holes.clicked.connect(self._on_holes_clicked)
+        self.parts.clicked.connect(self._on_parts_clicked)
 
     def _on_threshold_chosen(self, low: float, _high: float) -> None:
         self._choose(threshold=round(low, 1))
@@ -116,8 +117,14 @@ class CleanupPanel(CollapsibleSection):
     def _on_pixels_chosen(self, name: str, low: float, _high: float) -> None:
         self._choose(**{name: round(low)})
 
-    def _on_value_changed(self, name: str, value: int | bool) -> None:
+    def _on_value_changed(self, name: str, value: int) -> None:
         self._choose(**{name: value})
+
+    def _on_holes_clicked(self, checked: bool) -> None:
+        self._choose(fill_holes=checked)
+
+    def _on_parts_clicked(self, checked: bool) -> None:
+        self._choose(largest_part=checked)
 
     def _choose(self, **choices: Any) -> None:
         self._session.shaping.choose(**choices)
