@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam.inference.request import Candidate, EngineFactory
+    from napari_sam.planes.source import PlaneIndex
     from napari_sam.session.actions import Action
     from napari_sam.session.labels.targets import TargetOffer
     from napari_sam.session.state import Tool
@@ -182,6 +183,11 @@ class Session(ChosenSettings):
     def image(self, image: Image | None) -> None:
         self._components.active.choose_image(unwrapped(image))
         self._publisher.publish()
+
+    @property
+    def plane(self) -> PlaneIndex | None:
+        """The plane of the image that is on screen; None where there is none that can be segmented."""
+        return self._components.active.view
 
     @property
     def points(self) -> Points:

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFrame, QMainWindow, QScrollArea, QVBoxLayout, QWidge
 
 from napari_sam.inference.worker import Worker
 from napari_sam.session import Session
+from napari_sam.teaching import Teaching
 from napari_sam.widgets.activity import ActivityEntry
 from napari_sam.widgets.gui_thread import GuiThread, is_mouse_held
 from napari_sam.widgets.keyboard import FocusRing, leaves_dead_control, press_focused
@@ -29,6 +30,7 @@ from napari_sam.widgets.panels.shaping.cleanup_panel import CleanupPanel
 from napari_sam.widgets.panels.source_panel import SourcePanel
 from napari_sam.widgets.panels.status_panel import StatusPanel
 from napari_sam.widgets.panels.target_panel import TargetPanel
+from napari_sam.widgets.panels.teaching.teach_panel import TeachPanel
 from napari_sam.widgets.panels.words_panel import WordsPanel
 
 if TYPE_CHECKING:
@@ -44,11 +46,12 @@ if TYPE_CHECKING:
 _WIDTH = 320  # logical pixels; 300 are enough
 
 
-def _end(gui_thread: GuiThread, worker: Worker, session: Session) -> None:
+def _end(gui_thread: GuiThread, worker: Worker, teaching: Teaching, session: Session) -> None:
     """End all that is not a widget."""
     # First, so that nothing is posted any more to what is taken apart.
     gui_thread.close()
     worker.close()
+    teaching.close()
     session.close()
 
 
@@ -96,6 +99,7 @@ class SamDock(QWidget):
         self.session = Session(
             viewer, post=self._gui_thread.post, engine_factory=engine_factory, held=is_mouse_held, remember=True
         )
+        self.teaching = Teaching(self.session, self._gui_thread.post)
 
         self.source = SourcePanel(self.session, self._worker)
         self.status = StatusPanel(self.session.cancel)
@@ -110,6 +114,7 @@ class SamDock(QWidget):
         self.series = SeriesPanel(self.session)
         self.words = WordsPanel(self.session, self._worker, self.everything.scope)
         self.objects = ObjectsPanel(self.session)
+        self.teach = TeachPanel(self.session, self.teaching)
         self.settings = SettingsPanel(self.session, self._worker)
         self.keys = KeysPanel(self.session)
         self._activity = ActivityEntry(self.session.cancel)
@@ -123,7 +128,7 @@ class SamDock(QWidget):
         self.session.events.closed.connect(partial(_on_session_closed, weakref.ref(self), self._gui_thread))
         # Runs once: in `shut_down`, or else when Qt destroys the dock, or when Python collects it. The finalizer, not
         # the dock, must hold what it ends: Python takes the members of a collected dock apart in any order.
-        self._end = weakref.finalize(self, _end, self._gui_thread, self._worker, self.session)
+        self._end = weakref.finalize(self, _end, self._gui_thread, self._worker, self.teaching, self.session)
         self._end.atexit = False
         self.destroyed.connect(self._end)
         self._on_session_layers_changed()
@@ -140,6 +145,7 @@ class SamDock(QWidget):
         if self._window is not None:
             self._window.removeEventFilter(self)
         self.objects.close_wide()
+        self.teach.close_pictures()
         self._activity.close()
         self.source.model.close_activity()
         self.words.models.close_activity()
@@ -209,7 +215,7 @@ class SamDock(QWidget):
         column.setSpacing(6)
         upper = (self.source, self.status, self.recovery, self.prompt, self.candidates, self.target, self.correct)
         finding = (self.cleanup, self.stack, self.everything, self.words)
-        sections = (*finding, self.series, self.objects, self.settings, self.keys)
+        sections = (*finding, self.series, self.objects, self.teach, self.settings, self.keys)
         for panel in (*upper, *sections):
             column.addWidget(panel)
         column.addStretch(1)
@@ -239,6 +245,8 @@ class SamDock(QWidget):
             by_words = self.words.isExpanded() and bool(self.session.state.everything.ranked_by)
             section = self.words if by_words else self.everything
             self.follow_section(section, section.isExpanded())
+        if self.teach.grows:
+            self.follow_section(self.teach, self.teach.isExpanded())
 
     def _bring_into_view(self, section: CollapsibleSection) -> None:
         """Scroll so far that a section is seen as a whole, or from its head on where it is taller than the dock."""
@@ -261,6 +269,7 @@ class SamDock(QWidget):
         self.words.draw(state)
         self.objects.draw(state)
         self.series.draw(state)
+        self.teach.draw(state)
         self._activity.show(state.status)
 
     def _on_session_layers_changed(self) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Image
 
-    from napari_sam.datasets.image_series import ImageStatus
+    from napari_sam.datasets.image_series import ImageStatus, SeriesImage
     from napari_sam.session.series.controller import SeriesController
 
 
@@ -43,6 +43,11 @@ class SeriesCommands:
         self._controller = controller
         self.skip_done = True
         """Whether `next` and `previous` pass over images that are done or skipped."""
+
+    @property
+    def images(self) -> tuple[SeriesImage, ...]:
+        """The images of the series, and where their labels are; none where there is no series."""
+        return self._controller.images
 
     def open(self, source: str | Path | Sequence[str | Path], labels: str | Path | None = None) -> None:
         """Go through a folder of images, or a list of them, from the first that is not done.

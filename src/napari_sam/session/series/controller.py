@@ -23,7 +23,7 @@ from napari_sam.session.viewing.placement import placement_of
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from napari_sam.datasets.image_series import ImageSeries, ImageStatus
+    from napari_sam.datasets.image_series import ImageSeries, ImageStatus, SeriesImage
     from napari_sam.inference.backend import InferenceBackend
     from napari_sam.inference.worker import Worker
     from napari_sam.session.candidates.live import LivePrediction
@@ -94,6 +94,11 @@ class SeriesController:
         """What is made ready ahead."""
         self._connections.connect("accepts", accepts.settled, self._on_accepts_settled)
         self._connections.connect("live", live.changed, self.next_image.go_on)
+
+    @property
+    def images(self) -> tuple[SeriesImage, ...]:
+        """The images, in their order; none where there is no series."""
+        return () if self._series is None else tuple(self._series)
 
     @property
     def state(self) -> SeriesState:

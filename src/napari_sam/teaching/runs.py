@@ -1,0 +1,124 @@
+"""Runs of teaching on the disk: each has a folder, which says what it is, so that it goes on another day."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_sam.checkpoints.registry import list_models
+from napari_sam.checkpoints.weights import imported
+from napari_sam.files import home, read_small, write_whole
+from napari_sam.teaching import messages
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_FOLDER, _FILE, _LOG, _MATERIAL = "teaching", "teaching.json", "teaching.log", "material"
+# As `napari_sam.training` names them, which is not imported here: it takes torch.
+_CHECKPOINT, _REPORT, _PICTURES = "checkpoint.pt", "report.json", "before-after-*.png"
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
+_LONGEST = 48  # letters of a name that is proposed, which leaves room for a number
+
+
+@dataclass(frozen=True, slots=True)
+class TeachingRun:
+    """One run.
+
+    Attributes
+    ----------
+    name : str
+        Of the model that comes of it, and of the folder.
+    model : str
+        What is taught.
+    minutes : float
+        Of learning.
+    device : str
+        "auto", or a torch device.
+    """
+
+    name: str
+    model: str
+    minutes: float
+    device: str = "auto"
+
+    @property
+    def folder(self) -> Path:
+        """Where everything of the run is."""
+        return home() / _FOLDER / self.name
+
+    @property
+    def material(self) -> Path:
+        """Where the planes are that it learns from."""
+        return self.folder / _MATERIAL
+
+    @property
+    def log(self) -> Path:
+        """What the process wrote on standard error."""
+        return self.folder / _LOG
+
+    @property
+    def pictures(self) -> list[Path]:
+        """Pictures of before and after, in their order; none before the end."""
+        return sorted(self.folder.glob(_PICTURES))
+
+    @property
+    def resumable(self) -> bool:
+        """Whether it was cut after it had learnt something."""
+        return (self.folder / _CHECKPOINT).is_file() and not (self.folder / _REPORT).is_file()
+
+    def arguments(self, *, keep_worse: bool = False) -> list[str]:
+        """Give the arguments of ``napari-sam train finetune``."""
+        return [
+            *("--material", str(self.material), "-o", str(self.folder), "--model", self.model, "--name", self.name),
+            *("--minutes", f"{self.minutes:g}", "--device", self.device, "--json"),
+            *(["--keep-worse"] if keep_worse else []),
+        ]
+
+    def save(self) -> None:
+        """Write down what it is."""
+        about = {"name": self.name, "model": self.model, "minutes": self.minutes, "device": self.device}
+        write_whole(self.folder / _FILE, json.dumps(about, indent=1) + "\n")
+
+
+def find_resumable() -> TeachingRun | None:
+    """Find the run that was cut last; None where all came to their end. Folders that cannot be read are passed over."""
+    found = []
+    for file in (home() / _FOLDER).glob(f"*/{_FILE}"):
+        try:
+            about = json.loads(read_small(file))
+            run = TeachingRun(str(about["name"]), str(about["model"]), float(about["minutes"]), str(about["device"]))
+            if run.name == file.parent.name and run.resumable:
+                found.append(((run.folder / _CHECKPOINT).stat().st_mtime, run))
+        except (OSError, ValueError, LookupError, TypeError):
+            continue
+    return max(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def name_problem(name: str) -> str:
+    """Say why a taught model cannot have a name; "" where it can."""
+    if not _NAME.fullmatch(name):
+        return messages.no_name(name)
+    # Letters of two cases are one file on some systems.
+    return messages.taken(name) if name.lower() in _taken() else ""
+
+
+def propose_name(image: str) -> str:
+    """Make a free name for a model out of that of an image, such as "plate-7" of "plate 7.ome.tif"."""
+    stem = re.sub(r"(\.ome)?\.[A-Za-z][A-Za-z0-9]{0,5}$", "", image)
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-_")[:_LONGEST].rstrip("-_") or "taught"
+    return _free(stem, _taken())
+
+
+def _free(stem: str, taken: Sequence[str]) -> str:
+    name, number = stem, 1
+    while name.lower() in taken:
+        number += 1
+        name = f"{stem}-{number}"
+    return name
+
+
+def _taken() -> list[str]:
+    return [row.name.lower() for row in (*list_models(), *imported())]
