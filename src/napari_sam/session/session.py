@@ -190,6 +190,11 @@ class Session(ChosenSettings):
         return self._components.active.view
 
     @property
+    def axis_names(self) -> tuple[str, ...]:
+        """Names of the image's data axes, as the viewer's sliders are labelled; none without an image."""
+        return self._components.active.axis_names
+
+    @property
     def points(self) -> Points:
         """Layer of the clicks, with a feature "polarity"; made when first asked for, or set."""
         return self._layers.points

@@ -53,7 +53,7 @@ class SessionLabels:
                 contrast_limits=None if image.rgb else (float(low), float(high)),
                 gamma=1.0 if image.rgb else float(image.gamma),
                 spacing=(1.0, 1.0) if plane is None else plane.spacing,
-                axis_names=tuple(str(label) for label in image.axis_labels),
+                axis_names=session.axis_names,
             )
         shown = "" if layers is None else layers.name
         files = tuple(

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _NICE = 10
 """Below the window and other programs, above what is done only when a machine is idle."""
 
+GRACE_S = 10.0
+"""Seconds that a process has to end by itself, once it was asked to."""
+
 _QUIET = {"PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
 
 
@@ -30,8 +33,6 @@ class JsonProcess:
         The program and its arguments.
     log : Path
         Gets what it writes on standard error.
-    grace : float
-        Seconds that it has to end by itself, once it was asked to.
 
     Raises
     ------
@@ -39,8 +40,7 @@ class JsonProcess:
         If it cannot be started.
     """
 
-    def __init__(self, command: Sequence[str], log: Path, grace: float = 10.0) -> None:
-        self._grace = grace
+    def __init__(self, command: Sequence[str], log: Path) -> None:
         self._lock = threading.Lock()
         self._asked = False
         with log.open("wb") as errors:
@@ -90,7 +90,7 @@ class JsonProcess:
 
     def _end(self) -> None:
         try:
-            self._process.wait(self._grace)
+            self._process.wait(GRACE_S)
         except subprocess.TimeoutExpired:
             _kill(self._process)
             self._process.wait()
