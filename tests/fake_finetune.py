@@ -73,7 +73,7 @@ def main() -> int:
     (folder / "checkpoint.pt").write_bytes(b"learnt")
     (folder / "about.json").write_text(json.dumps(about))
     if behaviour in ("hangs", "stubborn") and not going_on:
-        say(words="step 1", fraction=0.5)
+        say(words="step 1 of 100000, loss 0.50", fraction=0.5)
         threading.Event().wait(600)
     if behaviour == "garbage":
         sys.stdout.buffer.write(GARBAGE)

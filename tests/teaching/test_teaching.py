@@ -41,7 +41,7 @@ def begin_hanging(teaching, behaviour="hangs"):
     """Teach until the program says its first words; return what the test kills."""
     behave(teaching, behaviour)
     teaching.teach("mine", 5)
-    until(lambda: teaching.state.words == "step 1", teaching)
+    until(lambda: teaching.state.words == "Learning, step 1", teaching)
 
 
 def is_alive(pid):
@@ -62,6 +62,7 @@ def test_what_is_labelled_becomes_a_model(teaching, session, home, squares):
     state = teaching.state
     assert (state.stage, state.name, state.kept) == ("done", "mine", True)
     assert state.words.startswith("Better on images that it has not seen")
+    assert state.words.endswith("Kept as mine.")
     assert state.rows[0] == ("1 click", 0.5, 0.6)
     assert next(stage for stage, *_ in seen) == "gathering"
     planes = load_material(home / "teaching" / "mine" / "material")
@@ -248,6 +249,7 @@ def test_a_model_that_is_not_better_is_kept_only_when_asked(teaching, home):
     teaching.wait(MINUTE)
     assert teaching.state.stage == "done"
     assert not teaching.state.kept
+    assert teaching.state.words.endswith("Not kept: your model is as it was.")
     teaching.use()
     assert teaching._session.model == "bundled"
     teaching.keep()

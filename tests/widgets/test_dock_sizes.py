@@ -140,7 +140,7 @@ def test_all_words_of_all_sections_fit(open_stack):
     names = {dock.source.image, dock.source.model.combo, dock.source.device, dock.target.combo}
     names |= {dock.cleanup.limits.layer, dock.everything.source, dock.words.models.combo}
     narrow(desk, 300)
-    assert len(sections) == 8 and all(section.isExpanded() for section in sections)
+    assert len(sections) == 9 and all(section.isExpanded() for section in sections)
     assert cut(desk) == []
     # Names of models of words are cut in their middle, and the tooltip has all of them.
     model = dock.words.models.combo

@@ -183,7 +183,7 @@ def test_the_wheel_changes_nothing(open_stacks):
     desk = open_stacks()
     spins = desk.dock.findChildren(QAbstractSpinBox)
     boxes = desk.dock.findChildren(QComboBox)
-    assert len(spins) == 5 and set(boxes) == {combo(desk, name) for name in COMBOS}
+    assert len(spins) == 6 and set(boxes) == {combo(desk, name) for name in COMBOS}
     before = [box.currentIndex() for box in boxes], [spin.value() for spin in spins]
     for widget in (*boxes, *spins):
         widget.setFocus(Qt.FocusReason.TabFocusReason)
@@ -220,9 +220,10 @@ def test_words_are_typed_and_the_keyboard_given_back(open_stacks):
         desk.dock.target.protected,
         desk.dock.cleanup.limits.labels,
         desk.dock.objects.classes.line,
+        desk.dock.teach.name,
     }
     # The filter of the table is the last of them; all are of one kind, which gives the keyboard back.
-    assert len(lines) == 7 and typed | others < set(lines) and all(isinstance(line, TypedLine) for line in lines)
+    assert len(lines) == 8 and typed | others < set(lines) and all(isinstance(line, TypedLine) for line in lines)
     for line in (words.words, words.negative):
         for key in (Qt.Key.Key_Escape, Qt.Key.Key_Return, Qt.Key.Key_Enter):
             line.setFocus(Qt.FocusReason.TabFocusReason)

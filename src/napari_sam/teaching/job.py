@@ -147,7 +147,7 @@ class TeachingJob:
 
     def _note(self, line: Mapping[str, Any]) -> None:
         if isinstance(words := line.get("words"), str) and not self._stopped:
-            self.words = words
+            self.words = messages.learning(words)
         if isinstance(fraction := line.get("fraction"), int | float):
             self.fraction = min(max(float(fraction), 0.0), 1.0)
 

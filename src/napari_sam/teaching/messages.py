@@ -19,11 +19,21 @@ def material(objects: int, planes: int, name: str, others: int) -> str:
     return f"{words}." if words else NO_LABELS
 
 
+def learning(words: str) -> str:
+    """Say what the program says; of its steps, only which one it is: there are as many as there is time for."""
+    return f"Learning, {words.split(' of ')[0].split(',')[0]}" if words.startswith("step ") else words
+
+
 def stopped(name: str, *, resumable: bool) -> str:
     """Say that a run was stopped, and what is left of it."""
     if resumable:
         return f"Stopped. What {name} has learnt so far is kept: Go on takes it up again."
     return "Stopped before anything was learnt. Your model is unchanged."
+
+
+def done(verdict: str, name: str, *, kept: bool) -> str:
+    """Say what came of a run."""
+    return f"{verdict} {f'Kept as {name}.' if kept else 'Not kept: your model is as it was.'}"
 
 
 def ended(code: int, last: str, folder: str, *, resumable: bool) -> str:

@@ -213,7 +213,7 @@ class Teaching:
         name = outcome.name or self._state.name
         self._show(
             stage="done",
-            words=report.verdict,
+            words=messages.done(report.verdict, name, kept=kept),
             fraction=None,
             name=name,
             report=report,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtWidgets import QSizePolicy
 from superqt import QCollapsible
 
 _ANY_HEIGHT = (1 << 24) - 1  # what Qt calls QWIDGETSIZE_MAX; not every binding has the name
@@ -21,12 +22,16 @@ class CollapsibleSection(QCollapsible):
     def __init__(self, title: str) -> None:
         super().__init__(title, expandedIcon="▾", collapsedIcon="▸")
         self.setDuration(0)  # a section that grows while one looks at it is hard to bring into view
+        # The base class allows the height of the size hint at most, by its policy and by the alignment of its layout:
+        # too little for a text that needs another line in a narrow dock.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         self.toggleButton().setStyleSheet(_STYLE)
         self.toggleButton().setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.toggleButton().setToolTip(f"Show or hide the section {title}.")
         for layout in (self.layout(), self.content().layout()):
             if layout is not None:
                 layout.setContentsMargins(0, 0, 0, 0)
+                layout.setAlignment(Qt.AlignmentFlag(0))
         # What is folded away only has no height; the Tab key would still go through it.
         self.content().setVisible(False)
         self.toggleButton().toggled.connect(self._on_toggle_button_toggled)

@@ -51,7 +51,7 @@ class TeachPanel(CollapsibleSection):
         self._stage = teaching.state.stage
         self.pictures: PicturesWindow | None = None
         """The window of pictures; None while there is none."""
-        self.source = WrappedLabel(2)
+        self.source = WrappedLabel()
         self.name = TypedLine("my-cells", "What to call the taught model in the list of models.")
         self.name.setAccessibleName("Name of the taught model")
         self.name.textEdited.connect(self._on_name_edited)
