@@ -15,6 +15,8 @@ from typing import Any
 
 BEHAVIOURS = ("better", "worse", "hangs", "stubborn", "garbage", "error", "crash", "silent")
 
+STEP = "Learning: step 1, 0.1 of 5.0 minutes"
+"""How the words of its first step are shown."""
 GARBAGE = b'\xff\xfe no JSON\n[1, 2]\n{"words": 3, "fraction": "much"}\n{"report": 5}\nnull\n{\n'
 
 
@@ -73,7 +75,7 @@ def main() -> int:
     (folder / "checkpoint.pt").write_bytes(b"learnt")
     (folder / "about.json").write_text(json.dumps(about))
     if behaviour in ("hangs", "stubborn") and not going_on:
-        say(words="step 1 of 100000, loss 0.50", fraction=0.5)
+        say(words="step 1, 0.1 of 5.0 minutes, loss 0.50", fraction=0.5)
         threading.Event().wait(600)
     if behaviour == "garbage":
         sys.stdout.buffer.write(GARBAGE)

@@ -14,7 +14,7 @@ import pytest
 import tifffile
 
 from fake_engine import FakeEngine
-from fake_finetune import behave
+from fake_finetune import STEP, behave
 from napari_sam.errors import InputError
 from napari_sam.session import Session
 from napari_sam.teaching import Teaching, messages, process
@@ -41,7 +41,7 @@ def begin_hanging(teaching, behaviour="hangs"):
     """Teach until the program says its first words; return what the test kills."""
     behave(teaching, behaviour)
     teaching.teach("mine", 5)
-    until(lambda: teaching.state.words == "Learning, step 1", teaching)
+    until(lambda: teaching.state.words == STEP, teaching)
 
 
 def is_alive(pid):

@@ -37,7 +37,7 @@ def test_a_few_seconds_of_teaching_end_with_a_report():
     assert state.report.steps > 0
     assert state.report.kept == state.kept == (state.name in [row.name for row in weights.imported()])
     assert {name for name, *_ in state.rows} >= {"1 click", "box", "sample images, 1 click"}
-    assert any(words.startswith("Learning, step ") for words in told)
+    assert any(words.startswith("Learning: step ") for words in told)
     if not state.kept:
         teaching.keep()
         teaching.wait(1800)

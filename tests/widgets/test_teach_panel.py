@@ -12,7 +12,7 @@ from qtpy.QtGui import QImage
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from fake_finetune import behave
+from fake_finetune import STEP, behave
 
 
 def teach_desk(open_desk):
@@ -74,7 +74,7 @@ def test_while_it_learns_the_window_is_free_and_cancel_stops_it(open_desk):
     panel = desk.dock.teach
     behave(desk.dock.teaching, "hangs")
     press(desk, panel.start)
-    until(desk, lambda: panel.words.text() == "Learning, step 1")
+    until(desk, lambda: panel.words.text() == STEP)
     assert panel.progress.bar.format().startswith("50 %")
     assert not panel.start.isEnabled()
     assert not panel.name.isEnabled()
@@ -95,7 +95,7 @@ def test_a_window_that_is_closed_ends_the_process(open_desk):
     panel = desk.dock.teach
     behave(desk.dock.teaching, "hangs")
     press(desk, panel.start)
-    until(desk, lambda: panel.words.text() == "Learning, step 1")
+    until(desk, lambda: panel.words.text() == STEP)
     process = desk.dock.teaching._job._process
     desk.viewer.close()
     process._process.wait(60)  # threads and widgets that stay fail the test

@@ -20,8 +20,8 @@ def material(objects: int, planes: int, name: str, others: int) -> str:
 
 
 def learning(words: str) -> str:
-    """Say what the program says; of its steps, only which one it is: there are as many as there is time for."""
-    return f"Learning, {words.split(' of ')[0].split(',')[0]}" if words.startswith("step ") else words
+    """Say what the program says; of its steps, which one it is and how long it has learnt, without the loss."""
+    return f"Learning: {words.rpartition(', ')[0]}" if words.startswith("step ") else words
 
 
 def stopped(name: str, *, resumable: bool) -> str:

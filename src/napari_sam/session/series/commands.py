@@ -47,7 +47,7 @@ class SeriesCommands:
     @property
     def images(self) -> tuple[SeriesImage, ...]:
         """The images of the series, and where their labels are; none where there is no series."""
-        return self._controller.images
+        return tuple(self._controller.series or ())
 
     def open(self, source: str | Path | Sequence[str | Path], labels: str | Path | None = None) -> None:
         """Go through a folder of images, or a list of them, from the first that is not done.

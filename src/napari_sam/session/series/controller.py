@@ -23,7 +23,7 @@ from napari_sam.session.viewing.placement import placement_of
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from napari_sam.datasets.image_series import ImageSeries, ImageStatus, SeriesImage
+    from napari_sam.datasets.image_series import ImageSeries, ImageStatus
     from napari_sam.inference.backend import InferenceBackend
     from napari_sam.inference.worker import Worker
     from napari_sam.session.candidates.live import LivePrediction
@@ -81,7 +81,8 @@ class SeriesController:
         self._mute = mute
         self._worker = worker
         self._connections = Connections()
-        self._series: ImageSeries | None = None
+        self.series: ImageSeries | None = None
+        """What is gone through; None while there is nothing."""
         self._index: int | None = None
         self._wanted: int | None = None
         self._warned: tuple[Image, int] | None = None
@@ -96,14 +97,9 @@ class SeriesController:
         self._connections.connect("live", live.changed, self.next_image.go_on)
 
     @property
-    def images(self) -> tuple[SeriesImage, ...]:
-        """The images, in their order; none where there is no series."""
-        return () if self._series is None else tuple(self._series)
-
-    @property
     def state(self) -> SeriesState:
         """What the panel shows."""
-        series = self._series
+        series = self.series
         if series is None:
             return SeriesState()
         return SeriesState(
@@ -118,25 +114,25 @@ class SeriesController:
     @property
     def status(self) -> Status | None:
         """The work under way; None when there is none that the person waits for."""
-        if self._series is None or self._wanted is None or not self._busy:
+        if self.series is None or self._wanted is None or not self._busy:
             return None
         if self._busy == "saving" and self._index is not None:
-            return Status("working", series_messages.saving(self._series[self._index].name))
-        return Status("working", series_messages.opening(self._series[self._wanted].name), cancellable=True)
+            return Status("working", series_messages.saving(self.series[self._index].name))
+        return Status("working", series_messages.opening(self.series[self._wanted].name), cancellable=True)
 
     # -- going through the series -------------------------------------------------------------------
 
     def begin(self, series: ImageSeries) -> str:
         """Go through a series, from the first image that is not done; return what the person should know."""
-        if self._series is not None and (words := self.close()):
+        if self.series is not None and (words := self.close()):
             return words
-        self._series, self._index = series, None
+        self.series, self._index = series, None
         start = series.next_open(-1)
         return self.go_to(0 if start is None else start)
 
     def go_to(self, index: int) -> str:
         """Save what is there, and open an image of the series; return what the person should know."""
-        series = self._series
+        series = self.series
         if series is None:
             return series_messages.NO_SERIES
         if not 0 <= index < len(series) or (index == self._index and self._wanted is None):
@@ -149,7 +145,7 @@ class SeriesController:
 
     def step(self, step: int, *, skip_done: bool) -> str:
         """Go to the next or the previous image; return what the person should know."""
-        series = self._series
+        series = self.series
         if series is None:
             return series_messages.NO_SERIES
         at = self._wanted if self._wanted is not None else (-1 if self._index is None else self._index)
@@ -166,9 +162,9 @@ class SeriesController:
         InputError
             If that cannot be written down.
         """
-        if self._series is not None and self._index is not None:
+        if self.series is not None and self._index is not None:
             there = self._digest or self._edits != self._saved_edits
-            self._series.mark(self._index, status or ("started" if there else "untouched"))
+            self.series.mark(self._index, status or ("started" if there else "untouched"))
             self.changed.emit()
 
     def cancel(self) -> bool:
@@ -193,13 +189,13 @@ class SeriesController:
         self._worker.cancel(_SAVE)
         self._worker.cancel(_OPEN)
         words = ""
-        if self._labels is not None and self._index is not None and self._series is not None and self._is_edited:
+        if self._labels is not None and self._index is not None and self.series is not None and self._is_edited:
             try:
-                save_labels(self._series[self._index].labels, self._labels.data, _options(self._labels), self._digest)
+                save_labels(self.series[self._index].labels, self._labels.data, _options(self._labels), self._digest)
             except (InputError, OSError, ValueError) as error:
                 words = str(error)
         self._connections.release("labels")
-        self._series = self._index = self._layer = self._labels = None
+        self.series = self._index = self._layer = self._labels = None
         self._busy, self._digest = "", ""
         self._edits = self._saved_edits = 0
         self.next_image.forget()
@@ -216,13 +212,13 @@ class SeriesController:
 
     def _go_on(self) -> None:
         """Take the next step on the way to the image that is wanted."""
-        if self._wanted is None or self._series is None or self._accepts.waiting:
+        if self._wanted is None or self.series is None or self._accepts.waiting:
             self.changed.emit()  # accepts that wait are written first, and tell when they are
             return
         if self._is_edited:
             self._save(delay=0.0)
             return
-        ready, image = self.next_image.take(self._series[self._wanted]), self._series[self._wanted]
+        ready, image = self.next_image.take(self.series[self._wanted]), self.series[self._wanted]
         if ready is not None:
             self._show(self._wanted, ready)
             return
@@ -240,12 +236,12 @@ class SeriesController:
 
     def _save(self, delay: float) -> None:
         """Write the labels of the image on screen, on the worker."""
-        if self._labels is None or self._series is None or self._index is None:
+        if self._labels is None or self.series is None or self._index is None:
             return
         if not delay:
             self._busy = "saving"
         work = partial(
-            save_labels, self._series[self._index].labels, self._labels.data, _options(self._labels), self._digest
+            save_labels, self.series[self._index].labels, self._labels.data, _options(self._labels), self._digest
         )
         done = partial(self._on_saved, self._index, self._edits)
         # `save_labels` takes the progress last.
@@ -279,9 +275,9 @@ class SeriesController:
         self._edits = self._saved_edits = 0
         self._follow_target()
         self._edits = self._saved_edits
-        if self._series is not None:
-            following = self._series.next_open(index)
-            self.next_image.prepare(None if following is None else self._series[following])
+        if self.series is not None:
+            following = self.series.next_open(index)
+            self.next_image.prepare(None if following is None else self.series[following])
         self.changed.emit()
 
     def _follow_target(self) -> None:
@@ -318,7 +314,7 @@ class SeriesController:
 
     def _on_saved(self, index: int, edits: int, result: tuple[str, bool]) -> None:
         self._busy = ""
-        series = self._series
+        series = self.series
         if series is None or index != self._index:
             return
         self._digest, written = result
