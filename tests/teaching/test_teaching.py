@@ -147,6 +147,8 @@ def test_cancel_keeps_what_was_learnt_and_it_goes_on(teaching, home):
     teaching.wait(MINUTE)
     assert teaching.state.stage == "done"
     assert teaching.state.resumable == ""
+    with pytest.raises(InputError, match="No teaching was cut"):
+        teaching.go_on()  # what is at its end is not gone on with
 
 
 def test_cancel_while_labels_are_read_leaves_nothing(teaching, home, monkeypatch):
