@@ -244,7 +244,7 @@ def test_names_are_elided_in_the_middle_and_all_else_at_its_end(open_desk):
     dock.source.device.show_rows([ComboRow("Auto: CPU (2 threads)", None)], None)
     assert dock.source.device.elided(90).startswith("Auto: CPU")
     assert dock.target.combo.currentText() == ""
-    assert dock.target.combo.elided(90).startswith("A new layer")
+    assert dock.target.combo.elided(90).startswith("New layer")
 
 
 def test_the_wheel_passes_over_combos(open_desk, qtbot):
