@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import binary_erosion
 
 from napari_sam.model.protocol import PromptTensors
 from napari_sam.training.data import simulated_prompts
@@ -30,6 +32,15 @@ def test_depth_is_the_chessboard_distance_to_the_border():
     assert depth[12, 25] == 3
     assert depth[17, 27] == depth.max() == 8
     assert depth[0, 0] == 0
+
+
+@pytest.mark.parametrize("shape", [(40, 50), (1, 5), (3, 1), (1, 1)])
+def test_depth_counts_erosions_and_the_edge_of_the_plane_is_no_border(shape):
+    region = np.random.default_rng(0).random(shape) < 0.97
+    square = np.ones((3, 3), bool)
+    eroded = [binary_erosion(region, square, iterations=n, border_value=1) for n in range(1, 12)]
+    depth = simulated_prompts.depth(torch.from_numpy(region)[None, None])[0, 0]
+    np.testing.assert_array_equal(depth, region + np.sum(eroded, axis=0))
 
 
 def test_clicks_fall_into_the_region_and_seek_its_depth():

@@ -64,7 +64,10 @@ def bundled(
         int | None, typer.Option(min=1, help="Parts of a step that a processor works on side by side. On a GPU, 1.")
     ] = None,
     bfloat16: Annotated[
-        bool | None, typer.Option("--bfloat16/--no-bfloat16", help="Compute in bfloat16. Default: on CUDA only.")
+        bool | None,
+        typer.Option(
+            "--bfloat16/--no-bfloat16", help="Compute in bfloat16. Default: on CUDA only; worth it on few processors."
+        ),
     ] = None,
     start_from: Annotated[
         Path | None,

@@ -35,9 +35,20 @@ def depth(region: Tensor) -> Tensor:
     left = region.float()
     total = left.clone()
     for _ in range(_DEEPEST - 1):
-        left = 1 - F.max_pool2d(1 - left, 3, 1, 1)
+        left = _eroded(_eroded(left, 2), 3)
         total += left
     return total
+
+
+def _eroded(region: Tensor, axis: int) -> Tensor:
+    """Take the least of each cell and its two neighbours along an axis."""
+    last = region.shape[axis] - 1
+    least = region.clone()
+    # On whole planes at once, which a processor does many times faster than a pooling window at each cell.
+    head, tail = least.narrow(axis, 0, last), least.narrow(axis, 1, last)
+    torch.minimum(head, region.narrow(axis, 1, last), out=head)
+    torch.minimum(tail, region.narrow(axis, 0, last), out=tail)
+    return least
 
 
 def draw_click(region: Tensor, generator: Generator) -> Tensor:
