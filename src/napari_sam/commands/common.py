@@ -17,7 +17,7 @@ from napari_sam.progress import Progress, no_progress
 if TYPE_CHECKING:
     from napari_sam.text.encoder import TextImageEncoder
 
-_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 _PLAIN_WIDTH = 200
 
 
@@ -38,7 +38,7 @@ def reported(debug: bool) -> Iterator[None]:
         # Where work can be taken up again, whoever raised Cancelled says so. What a KeyboardInterrupt carries is noise.
         words = str(error) if isinstance(error, Cancelled) else ""
         typer.echo(words or "Cancelled.", err=True)
-        raise typer.Exit(_INTERRUPTED) from error
+        raise typer.Exit(INTERRUPTED) from error
     except NapariSamError as error:
         if debug:
             raise

@@ -159,7 +159,8 @@ def with_wishes(
 
 
 def available_cores() -> int:
-    """Count the cores that this process may use: on a shared machine fewer than there are."""
+    """Count the cores that this process may use: on a shared machine, and beside others of ``torchrun``, fewer."""
     # Not on every system, and Python's own os.process_cpu_count comes with version 3.13.
     affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))

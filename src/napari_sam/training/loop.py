@@ -25,6 +25,7 @@ from napari_sam.training.best_checkpoint import Best
 from napari_sam.training.config import TrainingConfig
 from napari_sam.training.data.loader import BatchPart, draw_part, prefetched
 from napari_sam.training.objective import objective
+from napari_sam.training.ranks import ALONE, Ranks
 from napari_sam.training.trainable import NetworkT
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class Trainer(Generic[NetworkT]):
     origin : dict, optional
         Where data and code are from, for the model card: goes into the checkpoint. What torch can load without running
         code: numbers, words, lists and dicts.
+    ranks : Ranks
+        The processes that train together. Each has its own parts of every batch; the first one writes.
     """
 
     def __init__(
@@ -76,8 +79,10 @@ class Trainer(Generic[NetworkT]):
         *,
         start: Mapping[str, Tensor] | None = None,
         origin: dict[str, Any] | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         torch.manual_seed(config.seed)
+        self.ranks = ranks
         self.origin = origin or {}
         self.config, self.source, self.folder = config, source, folder
         self.device = torch.device(device)
@@ -95,10 +100,11 @@ class Trainer(Generic[NetworkT]):
         self.step, self.seconds, self.crops = 0, 0.0, 0
         folder.mkdir(parents=True, exist_ok=True)
         self.best = Best(folder)
-        if (folder / CHECKPOINT).exists():
+        if ranks.value(float((folder / CHECKPOINT).exists())):
             self._load()
-        else:
+        elif ranks.first:
             self.best.forget()
+        ranks.alike(self.parameters)
 
     def run(
         self,
@@ -111,7 +117,7 @@ class Trainer(Generic[NetworkT]):
         Parameters
         ----------
         progress : Progress
-            Called after every step; may raise `Cancelled`, upon which a checkpoint is written.
+            Called after every step; may raise `Cancelled`, upon which a checkpoint is written, and all processes stop.
         check : callable, optional
             Measures the averaged model now and then; its numbers go to the log. One called `SCORE` says how good
             the model is: the best is kept in a file of its own.
@@ -122,19 +128,21 @@ class Trainer(Generic[NetworkT]):
         saved = checked = started
         totals: dict[str, list[float]] = defaultdict(list)
         with _threads_kept(), ThreadPoolExecutor(self.config.threads, initializer=_one_thread) as pool:
-            feed = prefetched(self.source, self.config, self.step, self.device) if self.config.workers else None
-            while self.share < 1 and not self.exhausted:
+            feed = self._prefetched() if self.config.workers else None
+            while self._goes_on():
                 for measured in self._train_step(pool, feed):
                     for name, value in measured.items():
                         totals[name].append(value)
                 self.step += 1
-                self.seconds = before + time.monotonic() - started
+                # Of the first process: by it the rate falls, and the run ends.
+                self.seconds = self.ranks.value(before + time.monotonic() - started)
                 if tell is not None:
                     loss = totals["first"][-1] + totals["last"][-1]
                     tell(f"step {self.step} of {self.config.steps}, loss {loss:.2f}")
                 if self.step % self.config.log_every == 0:
                     self._log({name: float(np.mean(values)) for name, values in totals.items()})
                     totals.clear()
+                cancelled: Cancelled | None = None
                 try:
                     if time.monotonic() - saved > self.config.save_every:
                         self.save()
@@ -143,14 +151,28 @@ class Trainer(Generic[NetworkT]):
                         self._check(check)
                         checked = time.monotonic()
                     progress(min(1.0, self.share))
-                except Cancelled:
+                except Cancelled as error:
+                    cancelled = error
+                if self.ranks.any(cancelled is not None):
                     self.save()
-                    raise
+                    raise cancelled or Cancelled()
         self.save()
         return self.average
 
+    def _goes_on(self) -> bool:
+        """Tell whether there is another step: the first process has made the checks."""
+        return self.ranks.value(float(self.share < 1 and not self.exhausted)) > 0
+
+    def _prefetched(self) -> Iterator[list[BatchPart]]:
+        return prefetched(self.source, self.config, self.step, self.device, first_part=self._first_part)
+
+    @property
+    def _first_part(self) -> int:
+        """Number of the first part of a batch that is this process's."""
+        return self.ranks.rank * self.config.threads
+
     def _check(self, check: Callable[[NetworkT], dict[str, float]] | None) -> None:
-        if check is None:
+        if check is None or not self.ranks.first:
             return
         numbers = check(self.average)
         self._log({f"check {name}": value for name, value in numbers.items()})
@@ -176,10 +198,19 @@ class Trainer(Generic[NetworkT]):
         began = time.monotonic()
         drawn = next(feed) if feed is not None else [None] * self.config.threads
         waited = {"wait": time.monotonic() - began} if feed is not None else {}
-        parts = list(pool.map(self._gradients, range(self.config.threads), drawn))
-        self.crops += sum(crops for _, _, crops in parts)
-        for parameter, *gradients in zip(self.parameters, *(gradients for gradients, _, _ in parts), strict=True):
-            gradient = torch.stack(gradients).mean(0) if len(gradients) > 1 else gradients[0]
+        parts, error = [], None
+        try:
+            parts = list(pool.map(self._gradients, range(self.config.threads), drawn))
+        except Exception as raised:
+            # The others would wait for gradients that do not come.
+            error = raised
+        self.ranks.fail_together(error)
+        self.crops += self.ranks.count * sum(crops for _, _, crops in parts)
+        gradients = [
+            torch.stack(each).mean(0) if len(each) > 1 else each[0]
+            for each in zip(*(gradients for gradients, _, _ in parts), strict=True)
+        ]
+        for parameter, gradient in zip(self.parameters, self.ranks.average(gradients), strict=True):
             # The fused optimiser wants gradients laid out in memory as their parameters are.
             parameter.grad = torch.empty_like(parameter).copy_(gradient) if self._fused else gradient
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
@@ -193,7 +224,7 @@ class Trainer(Generic[NetworkT]):
     def _gradients(self, part: int, drawn: BatchPart | None) -> tuple[tuple[Tensor, ...], dict[str, float], int]:
         """Draw one part of this step's batch, unless it is there; return gradients, what to log, and how many crops."""
         if drawn is None:
-            drawn = draw_part(self.source, self.config, self.step, part)
+            drawn = draw_part(self.source, self.config, self.step, self._first_part + part)
         generator = torch.Generator().manual_seed(drawn.seed)
         batch = drawn.batch.to(self.device)
         # Autocast keeps each weight that it has cast, with its history or without: what is answered with gradient has
@@ -208,6 +239,8 @@ class Trainer(Generic[NetworkT]):
         return gradients, measured, len(batch.images)
 
     def _log(self, values: dict[str, float]) -> None:
+        if not self.ranks.first:
+            return
         rounded = {name: float(f"{value:.5g}") for name, value in values.items()}
         line = {"step": self.step, "seconds": round(self.seconds, 1)} | rounded
         with (self.folder / LOG).open("a", encoding="utf-8") as stream:
@@ -240,6 +273,8 @@ class Trainer(Generic[NetworkT]):
 
     def save(self) -> None:
         """Write the checkpoint; the one before stands until the new one is whole."""
+        if not self.ranks.first:
+            return
         state = self._weights() | {"model": self._kept(self.model), "optimizer": self.optimizer.state_dict()}
         with replacing(self.folder / CHECKPOINT, part_path(self.folder / CHECKPOINT)) as part:
             torch.save(state, part)

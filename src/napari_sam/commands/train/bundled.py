@@ -13,7 +13,7 @@ from rich.table import Table
 
 from napari_sam.commands.common import reported, table_console, transfer_bar
 from napari_sam.commands.options.shared import Debug, LocalDevice
-from napari_sam.commands.train.watching import stoppable, watched
+from napari_sam.commands.train.watching import stoppable, together, watched
 from napari_sam.errors import Cancelled, InputError
 
 _DOWNLOAD = "download"
@@ -92,13 +92,13 @@ def bundled(
     debug: Debug = False,
 ) -> None:
     """Train the bundled model from data to file; Ctrl-C keeps what was done, and the same command goes on."""
-    with reported(debug), stoppable() as stop:
+    with reported(debug), stoppable() as stop, together() as ranks:
         from napari_sam.device import choose_device
         from napari_sam.training.bundled.dataset import read_data
         from napari_sam.training.bundled.options import Wishes, plan
         from napari_sam.training.bundled.train import CARD, train_bundled
 
-        chosen = choose_device(device)
+        chosen = choose_device(ranks.device(str(choose_device(device))))
         wishes = Wishes(steps, hours, scenes, workers, batch, threads, bfloat16, patience, start_from)
         wishes = replace(
             wishes,
@@ -107,9 +107,10 @@ def bundled(
             held_out=None if hold_out is None else tuple(hold_out),
         )
         planned = plan(wishes, output, chosen.type)
-        archive = _archive(bbbc038, stop)
-        typer.echo(f"{'Going on' if planned.done else 'Training'} in {output}, on {chosen}.", err=True)
-        with watched(output, stop) as (progress, tell):
+        archive = ranks.first_alone(lambda: _archive(bbbc038, stop))
+        if ranks.first:
+            typer.echo(f"{'Going on' if planned.done else 'Training'} in {output}, on {chosen}.", err=True)
+        with watched(output, stop, silent=not ranks.first) as (progress, tell):
             tell("Reading images")
             data = read_data(archive, images or (), planned.config.held_out, progress)
             weights = train_bundled(
@@ -121,8 +122,10 @@ def bundled(
                 tell=tell,
                 start=planned.start,
                 origin=planned.origin,
+                ranks=ranks,
             )
-        _report(weights, output / CARD)
+        if ranks.first:
+            _report(weights, output / CARD)
 
 
 def _archive(wanted: str, stop: Callable[[], None]) -> Path:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from napari_sam.commands.common import getting, reported, table_console
 from napari_sam.commands.options.shared import Debug, LocalDevice
-from napari_sam.commands.train.watching import stoppable, watched
+from napari_sam.commands.train.watching import stoppable, together, watched
 from napari_sam.errors import Cancelled, InputError, NapariSamError
 from napari_sam.progress import Progress
 
@@ -79,36 +79,42 @@ def finetune(
 
     Ctrl-C keeps what was done, and the same command goes on.
     """
-    with reported(debug), stoppable() as stop, _watched(output, stop, as_json=as_json) as (progress, tell):
+    with (
+        reported(debug),
+        stoppable() as stop,
+        together() as ranks,
+        _watched(output, stop, as_json=as_json, silent=not ranks.first) as (progress, tell),
+    ):
         from napari_sam.checkpoints.importing import import_file
         from napari_sam.device import choose_device
         from napari_sam.training.finetune.run import ADAPTER_FILE, FinetuneConfig
         from napari_sam.training.finetune.run import finetune as teach
 
-        chosen = choose_device(device)
+        chosen = ranks.device(str(choose_device(device)))
         config = FinetuneConfig(minutes=minutes, rank=rank, licence=licence, keep_worse=keep_worse)
         tell("Reading images")
         # Soon done: the bar is for what takes minutes.
         split = _split(images or [], labels or [], material, complete, planes, stop, journal=journal)
         tell(split.words)
-        base, origin = _base(model)
-        report = teach(config, base, origin, split, output, device=str(chosen), progress=progress, tell=tell)
+        # A model that is not here is downloaded by the first process, and found by the others.
+        base, origin = ranks.in_turn(lambda: _base(model))
+        report = teach(config, base, origin, split, output, device=chosen, progress=progress, tell=tell, ranks=ranks)
         called = None
-        if report.kept and name is not None:
+        if report.kept and name is not None and ranks.first:
             called = import_file(output / ADAPTER_FILE, name).name
-        if as_json:
+        if as_json and ranks.first:
             typer.echo(json.dumps({"report": report.to_dict(), "name": called}))
-    if not as_json:
+    if not as_json and ranks.first:
         _show(report, output, called)
 
 
 @contextmanager
 def _watched(
-    output: Path, stop: Callable[[], None], *, as_json: bool
+    output: Path, stop: Callable[[], None], *, as_json: bool, silent: bool
 ) -> Iterator[tuple[Progress, Callable[[str], None]]]:
     """Show how a run goes, for a person or for another program."""
-    if not as_json:
-        with watched(output, stop) as shown:
+    if silent or not as_json:
+        with watched(output, stop, silent=silent) as shown:
             yield shown
         return
 

@@ -7,14 +7,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from napari_sam.commands.common import INTERRUPTED
 from napari_sam.errors import Cancelled
 from napari_sam.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    from napari_sam.training.ranks import Ranks
 
 _BETWEEN_LINES = 60.0  # seconds, where there is no terminal to draw a bar on
 
@@ -48,8 +53,37 @@ def stoppable() -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def watched(output: Path, stop: Callable[[], None]) -> Iterator[tuple[Progress, Callable[[str], None]]]:
-    """Show how a run goes on standard error: a bar with words, or a line now and then where nobody watches."""
+def together() -> Iterator["Ranks"]:
+    """Join the other processes that ``torchrun`` started, if it did; the first one speaks for all."""
+    from napari_sam.training.ranks import started_ranks
+
+    with started_ranks() as ranks:
+        try:
+            yield ranks
+        except Cancelled as error:
+            if ranks.first:
+                raise
+            raise typer.Exit(INTERRUPTED) from error
+
+
+@contextmanager
+def watched(
+    output: Path, stop: Callable[[], None], *, silent: bool = False
+) -> Iterator[tuple[Progress, Callable[[str], None]]]:
+    """Show how a run goes on standard error: a bar with words, or a line now and then where nobody watches.
+
+    Parameters
+    ----------
+    output : Path
+        Of the run.
+    stop : callable
+        What `stoppable` gave.
+    silent : bool
+        Show nothing: another process of the run does.
+    """
+    if silent:
+        yield lambda _fraction, /: stop(), lambda _words: None
+        return
     latest = ""
     with _shown() as (show_words, show_share):
 

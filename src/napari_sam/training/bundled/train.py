@@ -23,6 +23,7 @@ from napari_sam.training.data.pools import ObjectPool, ScenePool, TypicalPool
 from napari_sam.training.log_plot import draw_log
 from napari_sam.training.loop import CHECKPOINT, LOG, SCORE, Trainer
 from napari_sam.training.networks.compact import TrainableCompact
+from napari_sam.training.ranks import ALONE, Ranks
 from napari_sam.training.synthetic.holdout_scenes import unseen_images
 from napari_sam.training.synthetic.scene_dataset import open_bank
 
@@ -98,6 +99,7 @@ def train_bundled(
     tell: Callable[[str], None] | None = None,
     start: Mapping[str, Tensor] | Matching | None = None,
     origin: dict[str, Any] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Path:
     """Train the bundled model, or go on with a run that was cut, and export it.
 
@@ -120,6 +122,8 @@ def train_bundled(
         to go on from.
     origin : dict, optional
         More on where the run is from, for the card.
+    ranks : Ranks
+        The processes that train together, each with the same arguments.
 
     Returns
     -------
@@ -132,7 +136,8 @@ def train_bundled(
         If the memory of a GPU runs out.
     """
     tell = tell or (lambda _words: None)
-    source = _source(config, data, folder, progress, tell)
+    # One after the other: what the first one renders, the others find.
+    source = ranks.in_turn(lambda: _source(config, data, folder, progress, tell))
     facts = data.facts | {
         "commit": commit(),
         # Read back where the run goes on.
@@ -140,9 +145,11 @@ def train_bundled(
     }
     if isinstance(start, Matching):
         # A run that goes on has learnt more than what it began with.
-        start = None if (folder / CHECKPOINT).exists() else _match(config, start, source, progress, tell)
+        resuming, matching = (folder / CHECKPOINT).exists(), start
+        start = None if resuming else ranks.first_alone(lambda: _match(config, matching, source, progress, tell))
     build = partial(TrainableCompact, config.model)
-    trainer = Trainer(build, config.training, source, folder, device, start=start, origin=facts | (origin or {}))
+    facts |= origin or {}
+    trainer = Trainer(build, config.training, source, folder, device, start=start, origin=facts, ranks=ranks)
 
     def check(average: CompactSam) -> dict[str, float]:
         tell("Checking")
@@ -159,7 +166,7 @@ def train_bundled(
             f"The memory of {device} is not enough for {config.training.images} images in a step. "
             f"Run the command again with --batch {max(1, config.training.images // 2)}."
         ) from error
-    return _export_better(config, folder, data, trainer, progress, tell)
+    return ranks.first_alone(lambda: _export_better(config, folder, data, trainer, progress, tell))
 
 
 def _match(

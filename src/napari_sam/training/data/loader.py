@@ -66,11 +66,12 @@ def draw_part(source: BatchSource, config: TrainingConfig, step: int, part: int)
 class _Steps(Dataset[list[_Packed]]):
     """Steps as a data set, for PyTorch's loader: item i is all parts of step i."""
 
-    def __init__(self, source: BatchSource, config: TrainingConfig) -> None:
+    def __init__(self, source: BatchSource, config: TrainingConfig, first_part: int) -> None:
         self._source, self._config = source, config
+        self._parts = range(first_part, first_part + config.threads)
 
     def __getitem__(self, step: int) -> list[_Packed]:
-        return [_pack(draw_part(self._source, self._config, step, part)) for part in range(self._config.threads)]
+        return [_pack(draw_part(self._source, self._config, step, part)) for part in self._parts]
 
 
 def _pack(drawn: BatchPart) -> _Packed:
@@ -88,7 +89,7 @@ def _unpack(packed: _Packed, device: torch.device) -> BatchPart:
 
 
 def prefetched(
-    source: BatchSource, config: TrainingConfig, first: int, device: torch.device
+    source: BatchSource, config: TrainingConfig, first: int, device: torch.device, *, first_part: int = 0
 ) -> Iterator[list[BatchPart]]:
     """Yield the parts of steps `first`, `first` + 1, ... on the device, drawn ahead by `config.workers` processes.
 
@@ -100,12 +101,14 @@ def prefetched(
     first : int
         The step to begin with.
     device : torch.device
+    first_part : int
+        Number of the first part of each batch: several processes that train together have different ones.
     """
     # Processes that start now inherit it: Ctrl-C is for this process, which lets them go in order.
     with deaf_to_interrupts():
         loader = iter(
             DataLoader(
-                _Steps(source, config),
+                _Steps(source, config, first_part),
                 batch_size=None,  # an item is a batch already
                 sampler=range(first, config.steps),
                 num_workers=config.workers,

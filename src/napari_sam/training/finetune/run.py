@@ -24,13 +24,14 @@ from napari_sam.training.data.augment import disturb_gently
 from napari_sam.training.data.batches import CropSource
 from napari_sam.training.data.pools import KindSettings, ObjectPool
 from napari_sam.training.finetune.encoded import EncodedSource, encode_planes
-from napari_sam.training.finetune.measuring import measure_model, once, sample_images, searched_planes
+from napari_sam.training.finetune.measuring import Measured, measure_model, once, sample_images, searched_planes
 from napari_sam.training.finetune.pictures import draw_comparison
 from napari_sam.training.finetune.report import FinetuneReport
 from napari_sam.training.finetune.trainable import TrainableAdapter
 from napari_sam.training.finetune.verdict import MOST_LOSS, judge, loss
 from napari_sam.training.loop import Trainer
 from napari_sam.training.networks.adaptable import adaptable
+from napari_sam.training.ranks import ALONE, Ranks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -110,6 +111,7 @@ def finetune(
     device: str = "cpu",
     progress: Progress = no_progress,
     tell: Callable[[str], None] | None = None,
+    ranks: Ranks = ALONE,
 ) -> FinetuneReport:
     """Teach a model, or go on with a run that was cut.
 
@@ -131,6 +133,8 @@ def finetune(
         Called with the share of the whole that is done; may raise `Cancelled`, after which the same call goes on.
     tell : callable, optional
         Called with words for every new stage, and after every step.
+    ranks : Ranks
+        The processes that learn together, each with the same arguments.
 
     Returns
     -------
@@ -144,52 +148,80 @@ def finetune(
         If memory runs out with one plane in a step.
     """
     tell = tell or (lambda _words: None)
-    folder.mkdir(parents=True, exist_ok=True)
-    _claim(folder / _RUN, config, origin, split)
-    held_out = [plane.labelled for plane in split.held_out]
-    searched = searched_planes(held_out, [plane.complete for plane in split.held_out], config.searched)
-    measure = partial(measure_model, images=held_out, most_objects=config.measured_objects, searched=searched)
-    measure_samples = partial(measure_model, images=sample_images(), most_objects=_SAMPLED)
+    ranks.first_alone(lambda: _claim(folder, config, origin, split))
+    measuring = _Measuring(config, split, folder, progress)
     network = base.network.to(device)
     tell("Measuring the model as it is")
-    before = once(folder / _BEFORE, lambda: measure(network, progress=_part(progress, 0, _MEASURING)))
-    samples_before = once(folder / _SAMPLES_BEFORE, lambda: measure_samples(network))
+    before, samples_before = ranks.first_alone(lambda: measuring.before(network))
     learning = _part(progress, _MEASURING, _LEARNING)
-    trainer, tensors = _learn(config, base, split.training, folder, device, learning, tell)
-    tell("Measuring what was learnt")
-    for strength in _STRENGTHS:
-        taught = copy.deepcopy(network)
-        apply_adapter(folder / ADAPTER_FILE, taught, tensors, strength)
-        samples_after = measure_samples(taught)
-        if loss(samples_before.numbers, samples_after.numbers) <= MOST_LOSS:
-            break
-    after = measure(taught, progress=_part(progress, _MEASURING + _LEARNING, 1 - _MEASURING - _LEARNING))
-    verdict = judge(before.numbers, after.numbers)
-    report = FinetuneReport(
-        base=origin.name,
-        minutes=round(trainer.seconds / 60, 2),
-        steps=trainer.step,
-        planes=len(split.training),
-        objects=sum(map(_count, split.training)),
-        split=split.words,
-        strength=strength,
-        before=before.numbers,
-        after=after.numbers,
-        samples_before=samples_before.numbers,
-        samples_after=samples_after.numbers,
-        better=verdict.better,
-        kept=verdict.better or config.keep_worse,
-        verdict=verdict.words,
-        licence=config.licence,
-        version=__version__,
-    )
-    draw_comparison(folder, held_out, before.labels, after.labels)
-    (folder / ADAPTER_FILE).unlink(missing_ok=True)
-    if report.kept:
-        write_adapter(folder / ADAPTER_FILE, Adapter(weakened(tensors, strength), origin, report.to_dict()))
-    # Last: where it is, the run is over.
-    write_whole(folder / REPORT, json.dumps(report.to_dict(), indent=2) + "\n")
-    return report
+    trainer, tensors = _learn(config, base, split.training, folder, device, learning, tell, ranks)
+
+    def conclude() -> FinetuneReport:
+        tell("Measuring what was learnt")
+        strength, samples_after, after = measuring.after(network, tensors, samples_before)
+        verdict = judge(before.numbers, after.numbers)
+        report = FinetuneReport(
+            base=origin.name,
+            minutes=round(trainer.seconds / 60, 2),
+            steps=trainer.step,
+            planes=len(split.training),
+            objects=sum(map(_count, split.training)),
+            split=split.words,
+            strength=strength,
+            before=before.numbers,
+            after=after.numbers,
+            samples_before=samples_before.numbers,
+            samples_after=samples_after.numbers,
+            better=verdict.better,
+            kept=verdict.better or config.keep_worse,
+            verdict=verdict.words,
+            licence=config.licence,
+            version=__version__,
+        )
+        draw_comparison(folder, measuring.held_out, before.labels, after.labels)
+        (folder / ADAPTER_FILE).unlink(missing_ok=True)
+        if report.kept:
+            write_adapter(folder / ADAPTER_FILE, Adapter(weakened(tensors, strength), origin, report.to_dict()))
+        # Last: where it is, the run is over.
+        write_whole(folder / REPORT, json.dumps(report.to_dict(), indent=2) + "\n")
+        return report
+
+    return ranks.first_alone(conclude)
+
+
+class _Measuring:
+    """What a run is measured by: held-out planes, and the sample images."""
+
+    def __init__(self, config: FinetuneConfig, split: MaterialSplit, folder: Path, progress: Progress) -> None:
+        self.held_out = [plane.labelled for plane in split.held_out]
+        self._folder, self._progress = folder, progress
+        searched = searched_planes(self.held_out, [plane.complete for plane in split.held_out], config.searched)
+        self._measure = partial(
+            measure_model, images=self.held_out, most_objects=config.measured_objects, searched=searched
+        )
+
+    def before(self, network: Network) -> tuple[Measured, Measured]:
+        """Measure a model as it is, once for all parts of a run: on held-out planes, on the samples."""
+        progress = _part(self._progress, 0, _MEASURING)
+        held_out = once(self._folder / _BEFORE, lambda: self._measure(network, progress=progress))
+        return held_out, once(self._folder / _SAMPLES_BEFORE, lambda: _measure_samples(network))
+
+    def after(
+        self, network: Network, tensors: Mapping[str, Tensor], samples_before: Measured
+    ) -> tuple[float, Measured, Measured]:
+        """Take as much of what was learnt as forgets little: how much, the samples with it, held-out planes with it."""
+        for strength in _STRENGTHS:
+            taught = copy.deepcopy(network)
+            apply_adapter(self._folder / ADAPTER_FILE, taught, tensors, strength)
+            samples = _measure_samples(taught)
+            if loss(samples_before.numbers, samples.numbers) <= MOST_LOSS:
+                break
+        progress = _part(self._progress, _MEASURING + _LEARNING, 1 - _MEASURING - _LEARNING)
+        return strength, samples, self._measure(taught, progress=progress)
+
+
+def _measure_samples(network: Network) -> Measured:
+    return measure_model(network, sample_images(), most_objects=_SAMPLED)
 
 
 def _part(progress: Progress, start: float, share: float) -> Progress:
@@ -197,7 +229,7 @@ def _part(progress: Progress, start: float, share: float) -> Progress:
     return lambda done: progress(start + share * done)
 
 
-def _claim(file: Path, config: FinetuneConfig, origin: AdapterOrigin, split: MaterialSplit) -> None:
+def _claim(folder: Path, config: FinetuneConfig, origin: AdapterOrigin, split: MaterialSplit) -> None:
     """Write which run a folder holds, or see that it is the same.
 
     Raises
@@ -205,7 +237,8 @@ def _claim(file: Path, config: FinetuneConfig, origin: AdapterOrigin, split: Mat
     InputError
         If it is another.
     """
-    hasher = hashlib.sha256()
+    folder.mkdir(parents=True, exist_ok=True)
+    file, hasher = folder / _RUN, hashlib.sha256()
     for plane in (*split.training, *split.held_out):
         hasher.update(f"{plane.group}{plane.image.shape}{plane.complete}".encode())
         hasher.update(plane.image.tobytes() + plane.labels.tobytes())
@@ -214,7 +247,7 @@ def _claim(file: Path, config: FinetuneConfig, origin: AdapterOrigin, split: Mat
         write_whole(file, json.dumps(run))
     elif json.loads(file.read_text(encoding="utf-8")) != run:
         raise InputError(
-            f"{file.parent} holds a run with another model, other labels or another rank. Give another folder, or "
+            f"{folder} holds a run with another model, other labels or another rank. Give another folder, or "
             "delete this one."
         )
 
@@ -227,15 +260,17 @@ def _learn(
     device: str,
     progress: Progress,
     tell: Callable[[str], None],
+    ranks: Ranks,
 ) -> tuple[Trainer[Network], dict[str, Tensor]]:
     """Learn from planes, with as many at a time as memory allows; return the run, and the adapter."""
     training = training_config(config, base.network, torch.device(device).type)
     build = partial(TrainableAdapter, base, config.rank)
-    source, spent = _source(config, base, planes, folder, progress, tell)
+    # One after the other: what the first one encodes, the others find.
+    source, spent = ranks.in_turn(lambda: _source(config, base, planes, folder, progress, tell, ranks))
     if training.max_seconds is not None:
-        training = replace(training, max_seconds=max(1.0, training.max_seconds - spent))
+        training = replace(training, max_seconds=max(1.0, training.max_seconds - ranks.value(spent)))
     while True:
-        trainer = Trainer(build, training, source, folder, device)
+        trainer = Trainer(build, training, source, folder, device, ranks=ranks)
         tell("Learning")
         try:
             average = trainer.run(progress, tell=partial(_tell_minutes, tell, trainer))
@@ -260,11 +295,12 @@ def _source(
     folder: Path,
     progress: Progress,
     tell: Callable[[str], None],
+    ranks: Ranks,
 ) -> tuple[BatchSource, float]:
     """Make what draws batches; return it, and the seconds that it took to encode planes ahead."""
     if adaptable(base.network).canvas_side is not None:
         tell("Encoding planes")
-        began, limit = time.monotonic(), _ENCODING * 60 * config.minutes
+        began, limit = time.monotonic(), _ENCODING * 60 * config.minutes if ranks.first else 0.0
         encoded = encode_planes(base.network, base.sha256, planes, folder / "encoded", seconds=limit, progress=progress)
         return EncodedSource(base.network, planes, encoded), time.monotonic() - began
     # A part of the encoder learns, too, so that crops are encoded in every step.
