@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 import torch
 
+from napari_sam.model.encoders import products
 from napari_sam.model.sam.sam import VIT_B, VIT_H, VIT_L
 from sam_reference import TOLERANCE, largest_difference, ours_like, reference_vit, shortened
 
@@ -25,7 +26,9 @@ def test_the_widths_of_vit_l_and_h_at_reduced_depth(config) -> None:
     [(VIT_B.encoder, 480), (shortened(VIT_B.encoder), 1024)],
     ids=["every block", "the whole canvas"],
 )
-def test_vit_b(config, side) -> None:
+@pytest.mark.parametrize("by_convolution", [False, True])
+def test_vit_b(config, side, by_convolution, monkeypatch) -> None:
+    monkeypatch.setattr(products, "faster_by_convolution", lambda: by_convolution)
     # Blocks differ in nothing but whether they look at windows, so few of them are asked on all 64 x 64 tokens.
     reference = reference_vit(config, side)
     ours = ours_like(reference)

@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from napari_sam.errors import Cancelled
-from napari_sam.model.encoders import relative_attention
+from napari_sam.model.encoders import products, relative_attention
 from napari_sam.model.encoders.tiny_vit import TinyViT, fuse_batch_norms
 from napari_sam.model.encoders.vit import Block, ViTConfig
 from napari_sam.model.protocol import PromptTensors
@@ -35,19 +35,22 @@ class Watch(TorchDispatchMode):
         return result
 
 
-def test_a_global_block_never_holds_all_scores() -> None:
+@pytest.mark.parametrize("by_convolution", [False, True])
+def test_a_global_block_never_holds_all_scores(by_convolution: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "faster_by_convolution", lambda: by_convolution)
     heads, side = 4, 64
     config = ViTConfig(width=32, heads=heads, mlp_width=128)
     block = randomise(Block(config, window=side)).requires_grad_(requires_grad=False)
     tokens = torch.randn(1, side, side, config.width)
-    with Watch() as watch:
+    with torch.no_grad(), Watch() as watch:
         block(tokens)
-    assert "scaled_dot_product" in " ".join(watch.names), "the watch saw no attention"
+    sign = "_softmax" if by_convolution else "scaled_dot_product"
+    assert sign in " ".join(watch.names), "the watch saw no attention"
     assert watch.largest <= 2**22 < side**4 / 2
 
 
 @pytest.mark.parametrize(("side", "window"), [(9, 9), (9, 4), (8, 4)], ids=["global", "padded windows", "windows"])
-def test_both_rules_of_attention_agree(side: int, window: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rules_of_attention_agree(side: int, window: int, monkeypatch: pytest.MonkeyPatch) -> None:
     heads, channels = 3, 8
     qkv = torch.randn(2, side, side, 3, heads, channels, dtype=torch.float64)
     pad = torch.randn(3, heads, channels, dtype=torch.float64)
@@ -60,6 +63,10 @@ def test_both_rules_of_attention_agree(side: int, window: int, monkeypatch: pyte
         monkeypatch.setattr(relative_attention, "_SCORES_AT_ONCE", at_once)
         in_parts = relative_attention._attend_in_parts(qkv, pad, *tables)
         torch.testing.assert_close(in_parts, folded, rtol=0, atol=1e-12)
+    for at_once in (2**22, 2 * window**3, 1):
+        monkeypatch.setattr(relative_attention, "_WRITTEN_AT_ONCE", at_once)
+        by_products = relative_attention._attend_by_products(qkv, pad, *tables)
+        torch.testing.assert_close(by_products, folded, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("mobile", [False, True], ids=["vit", "mobile"])

@@ -11,7 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_TOKENS_AT_ONCE = 2048
+from napari_sam.model.encoders.products import Linear
+
+_TOKENS_AT_ONCE = 1024
 """Tokens that go through a feed-forward layer at a time on a CPU: its hidden layer then reuses warm memory."""
 
 
@@ -49,9 +51,9 @@ class FeedForward(nn.Module):
 
     def __init__(self, width: int, hidden: int, activation: type[nn.Module]) -> None:
         super().__init__()
-        self.lin1 = nn.Linear(width, hidden)
+        self.lin1 = Linear(width, hidden)
         self.act = activation()
-        self.lin2 = nn.Linear(hidden, width)
+        self.lin2 = Linear(hidden, width)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map (..., width) to (..., width)."""

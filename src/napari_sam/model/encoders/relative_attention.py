@@ -2,7 +2,7 @@
 
 The score of a query at (y, x) and a key at (i, j) is ``q . k / sqrt(d) + q . Rh[y - i] + q . Rw[x - j]`` (Li et al.,
 MViTv2, arXiv 2112.01526, equation 4). For SAM's 4096 tokens and 12 heads the matrix of all scores takes 805 MB, so
-neither rule below ever makes it.
+no rule below ever makes it.
 """
 
 from __future__ import annotations
@@ -11,11 +11,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from napari_sam.model.encoders import products
 from napari_sam.model.encoders.layers import from_windows, to_windows
 
 _SCORES_AT_ONCE = 2**22
 """Scores whose bias `_attend_in_parts` holds at a time: 16 MiB, or 1024 queries of 4096 keys. More fall out of the
 caches; fewer take more steps, between which all threads wait for each other, and that is slow on a busy machine."""
+
+
+_WRITTEN_AT_ONCE = 2**21
+"""Scores that `_attend_by_products` holds at a time: 8 MiB, twice."""
+
+_MANY_TOKENS = 1024
+"""In smaller windows the fused calls are as fast."""
 
 
 def attend(qkv: Tensor, pad: Tensor, rel_h: Tensor, rel_w: Tensor, window: int) -> Tensor:
@@ -37,7 +45,11 @@ def attend(qkv: Tensor, pad: Tensor, rel_h: Tensor, rel_w: Tensor, window: int) 
     -------
     Tensor, shape (B, H, W, heads * d)
     """
-    rule = _attend_folded if qkv.is_cuda else _attend_in_parts
+    rule = _attend_in_parts
+    if qkv.is_cuda:
+        rule = _attend_folded
+    elif window**2 >= _MANY_TOKENS and not torch.is_grad_enabled() and products.faster_by_convolution():
+        rule = _attend_by_products
     return rule(qkv, pad, _by_offset(rel_h, window), _by_offset(rel_w, window))
 
 
@@ -92,6 +104,35 @@ def _attend_some(q: Tensor, k: Tensor, v: Tensor, rel_h: Tensor, rel_w: Tensor) 
         bias = bias.flatten(4).flatten(2, 3)
         answers.append(F.scaled_dot_product_attention(q[:, :, some].flatten(2, 3), keys, values, attn_mask=bias))
     return torch.cat(answers, 2)
+
+
+def _attend_by_products(qkv: Tensor, pad: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:
+    """Write the scores of some rows of one head down, and multiply by the faster routine: for few, large windows."""
+    size, (_, height, width, _, heads, channels) = len(rel_h), qkv.shape
+    windows = torch.unflatten(to_windows(qkv.flatten(3), size, pad.flatten()), -1, pad.shape)
+    answers = qkv.new_empty(len(windows), size, size, heads, channels)
+    for window, answer in zip(windows, answers, strict=True):
+        for head in range(heads):
+            q, k, v = window[..., head, :].unbind(2)
+            answer[..., head, :] = _attend_written(q, k, v, rel_h, rel_w)
+    return from_windows(answers.flatten(3), height, width)
+
+
+def _attend_written(q: Tensor, k: Tensor, v: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:
+    """Attend among the (size, size, d) queries, keys and values of one head in one window."""
+    size, channels = len(q), q.shape[-1]
+    bias_h, bias_w = (bias[0, 0] for bias in _biases(q[None, None], rel_h, rel_w))
+    queries, keys = q * channels**-0.5, k.flatten(0, 1).contiguous()
+    values = v.flatten(0, 1).mT.contiguous()
+    rows = max(1, _WRITTEN_AT_ONCE // size**3)
+    answers = []
+    for some in (slice(top, top + rows) for top in range(0, size, rows)):
+        # Rows and columns of queries, then of keys.
+        scores = torch.unflatten(products.linear(queries[some], keys), 2, (size, size))
+        scores += bias_h[some, :, :, None]
+        scores += bias_w[some, :, None, :]
+        answers.append(products.linear(scores.flatten(2).softmax(2), values))
+    return torch.cat(answers)
 
 
 def _attend_folded(qkv: Tensor, pad: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:

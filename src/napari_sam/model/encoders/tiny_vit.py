@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_sam.model.encoders.layers import from_windows, neck, to_windows
+from napari_sam.model.encoders.products import Linear
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
@@ -215,8 +216,8 @@ class NormedFeedForward(nn.Module):
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.fc1 = nn.Linear(width, hidden)
-        self.fc2 = nn.Linear(hidden, width)
+        self.fc1 = Linear(width, hidden)
+        self.fc2 = Linear(hidden, width)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Apply to each token."""
@@ -237,8 +238,8 @@ class Attention(nn.Module):
         super().__init__()
         self.heads, self.window = heads, window
         self.norm = nn.LayerNorm(width)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
+        self.qkv = Linear(width, 3 * width)
+        self.proj = Linear(width, width)
         self.attention_biases = nn.Parameter(torch.zeros(heads, window * window))
 
     def forward(self, grid: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_sam.model.encoders.layers import FeedForward, neck
+from napari_sam.model.encoders.products import Linear
 from napari_sam.model.encoders.relative_attention import attend
 from napari_sam.progress import no_progress
 
@@ -148,8 +149,8 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int, window: int) -> None:
         super().__init__()
         self.heads, self.window = heads, window
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
+        self.qkv = Linear(width, 3 * width)
+        self.proj = Linear(width, width)
         self.rel_pos_h = nn.Parameter(torch.zeros(2 * window - 1, width // heads))
         self.rel_pos_w = nn.Parameter(torch.zeros(2 * window - 1, width // heads))
 

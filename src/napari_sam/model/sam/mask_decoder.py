@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sam.model.encoders.layers import LayerNorm2d, Perceptron
+from napari_sam.model.encoders.products import linear
 from napari_sam.model.protocol import Decoded
 from napari_sam.model.sam.two_way import SharedCells, TwoWayTransformer
 
@@ -167,7 +167,7 @@ def _quartered(pixels: Tensor, convolution: nn.ConvTranspose2d) -> Tensor:
     """Make four pixels of each, (b, n, in): (b, 4 n, out)."""
     weight = convolution.weight.permute(2, 3, 1, 0).flatten(0, 2)
     bias = None if convolution.bias is None else convolution.bias.repeat(4)
-    return torch.unflatten(F.linear(pixels, weight, bias), -1, (4, -1)).flatten(1, 2)
+    return torch.unflatten(linear(pixels, weight, bias), -1, (4, -1)).flatten(1, 2)
 
 
 def to_raster(pixels: Tensor, side: int) -> Tensor:

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sam.model.encoders.layers import FeedForward
+from napari_sam.model.encoders.products import Linear
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +169,10 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = heads
         self.scale = (inner // heads) ** -0.5
-        self.q_proj = nn.Linear(channels, inner)
-        self.k_proj = nn.Linear(channels, inner)
-        self.v_proj = nn.Linear(channels, inner)
-        self.out_proj = nn.Linear(inner, channels)
+        self.q_proj = Linear(channels, inner)
+        self.k_proj = Linear(channels, inner)
+        self.v_proj = Linear(channels, inner)
+        self.out_proj = Linear(inner, channels)
 
     def by_head(self, projected: Tensor) -> Tensor:
         """Part the heads of (B, n, inner): (B, heads, n, d)."""
