@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def cluster(folder: Any, *, processes: bool, workers: int) -> Iterator[Any]:
+def cluster(folder: Any, *, processes: bool, workers: int, **more: Any) -> Iterator[Any]:
     from distributed import LocalCluster
 
     with LocalCluster(
@@ -23,5 +23,6 @@ def cluster(folder: Any, *, processes: bool, workers: int) -> Iterator[Any]:
         local_directory=str(folder),
         memory_limit=None,
         silence_logs=50,
+        **more,
     ) as started:
         yield started

@@ -91,7 +91,7 @@ def main() -> int:
     kept = behaviour != "worse" or "--keep-worse" in sys.argv
     found = report(kept=kept, better=behaviour != "worse")
     (folder / "report.json").write_text(json.dumps(found))
-    say(report=found, name=option("--name") if kept else None)
+    say(report=found, name=option("--name") if kept and "--name" in sys.argv else None)
     return 0
 
 

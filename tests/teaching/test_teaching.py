@@ -18,7 +18,7 @@ from fake_finetune import STEP, behave
 from napari_sam.errors import InputError
 from napari_sam.session import Session
 from napari_sam.teaching import Teaching, messages, process
-from napari_sam.teaching.runs import TeachingRun, propose_name
+from napari_sam.teaching.runs import TeachingRun, find_resumable, propose_name
 from napari_sam.training.material import load_material
 
 MINUTE = 60.0
@@ -338,6 +338,28 @@ def test_only_one_model_is_taught_at_a_time(teaching):
     begin_hanging(teaching)
     with pytest.raises(InputError, match="is being taught"):
         teaching.teach("other", 1)
+
+
+def test_the_machine_that_the_session_works_with_teaches_too(teaching, session, home):
+    session.device = "tcp://lab-gpu:8786"
+    session.wait(MINUTE)
+    teaching.teach("mine", 1)
+    teaching.wait(MINUTE)
+    given = about(home)["arguments"]
+    assert given[given.index("--device") + 1] == "tcp://lab-gpu:8786"
+
+
+def test_a_run_on_another_machine_is_offered_another_day(home):
+    run = TeachingRun("mine", "bundled", 2.5, "tcp://lab-gpu:8786")
+    run.folder.mkdir(parents=True)
+    run.save()
+    assert not run.resumable
+    assert find_resumable() is None
+    (run.folder / "remote.json").write_text("{}")
+    assert run.resumable
+    assert find_resumable() == run
+    (run.folder / "report.json").write_text("{}")
+    assert find_resumable() is None
 
 
 def test_a_run_says_what_it_is(home):

@@ -90,6 +90,11 @@ def no_workers(address: str) -> str:
     return f"The scheduler at {address} has no workers. Start one: dask worker {address}"
 
 
+def lost(address: str) -> str:
+    """Say that a worker, or its scheduler, has gone."""
+    return f"The machine at {address} is not reached any more, or its worker was ended."
+
+
 def worker_failed(error: BaseException) -> str:
     """Say that a worker failed in a way that nobody foresaw."""
     return f"A worker could not do its work: {error}. Workers need napari-sam-live, in the same version as here."

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 import uuid
 import warnings
 import weakref
-from concurrent.futures import CancelledError, wait
-from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from napari_sam.errors import Cancelled, DeviceError, InputError, NapariSamError
+from napari_sam.errors import DeviceError, InputError
 from napari_sam.model.digest import code_digest
 from napari_sam.remote import cluster
+from napari_sam.remote.asking import ANSWER_S, ask_worker, present_workers
 from napari_sam.remote.worker import EncodingRequest, MachineDescription, ModelReference, describe, encode
 
 if TYPE_CHECKING:
@@ -29,15 +27,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-ANSWER_S = 5
-"""Seconds to wait for a scheduler."""
 REST_S, LONGEST_REST_S = 60.0, 3600.0
 """Seconds after a failure during which nobody is asked, and after many: a person should not wait at every plane."""
 _ATTEMPTS = 2
-_STEP_S = 0.05
-"""Seconds between two looks whether the work is still wanted."""
-_LOOK_S = 0.5
-"""Seconds between two looks whether the worker is still there."""
 
 
 class RemoteEncoder:
@@ -73,7 +65,7 @@ class RemoteEncoder:
         self._worker = ""
         self._rest = self._rests_until = 0.0
         self.notice = ""
-        if not self._workers(self._connected()):
+        if not present_workers(self._connected(), address):
             raise DeviceError(cluster.no_workers(address))
 
     @property
@@ -156,13 +148,13 @@ class RemoteEncoder:
         failure = DeviceError(cluster.no_workers(self._address))
         for _ in range(_ATTEMPTS):
             client = self._connected()
-            left = [worker for worker in self._workers(client) if worker not in asked]
+            left = [worker for worker in present_workers(client, self._address) if worker not in asked]
             if not left:
                 break
             # The one that was asked before has the model in memory.
             asked.append(self._worker if self._worker in left else left[0])
             try:
-                answer = self._wait_for(client, asked[-1], work, argument, progress)
+                answer = ask_worker(client, self._address, asked[-1], work, argument, progress)
             except DeviceError as error:
                 _log.debug("worker %s failed", asked[-1], exc_info=True)
                 failure = error
@@ -170,45 +162,6 @@ class RemoteEncoder:
                 self._worker = asked[-1]
                 return answer
         raise failure
-
-    def _wait_for(self, client: Any, worker: str, work: Callable[[Any], Any], argument: Any, progress: Progress) -> Any:
-        """Wait for what one worker does."""
-        future = client.submit(work, argument, pure=False, workers=[worker])
-        answer = asyncio.run_coroutine_threadsafe(_answer(client, future), client.loop.asyncio_loop)
-        looked = monotonic()
-        try:
-            while not wait([answer], _STEP_S).done:
-                progress(0.0)
-                # For a worker that has gone, Dask would wait for ever: nobody else may do its work.
-                if monotonic() - looked > _LOOK_S:
-                    if worker not in self._workers(client):
-                        raise DeviceError(self._lost)
-                    looked = monotonic()
-            return answer.result()
-        except (Cancelled, DeviceError):
-            raise
-        except NapariSamError as error:
-            raise DeviceError(str(error)) from error
-        except (CancelledError, asyncio.CancelledError) as error:
-            # As Dask says that the scheduler is gone.
-            raise DeviceError(self._lost) from error
-        except Exception as error:
-            raise DeviceError(cluster.worker_failed(error)) from error
-        finally:
-            answer.cancel()
-
-    @property
-    def _lost(self) -> str:
-        return f"The machine at {self._address} is not reached any more, or its worker was ended."
-
-    def _workers(self, client: Any) -> list[str]:
-        try:
-            if client.status == "running":
-                return cluster.workers_of(client, ANSWER_S)
-        # Anything may be gone by then.
-        except (OSError, AttributeError, RuntimeError) as error:
-            raise DeviceError(self._lost) from error
-        raise DeviceError(self._lost)
 
     def _connected(self) -> Any:
         """Return a client, a new one where the last has lost its scheduler."""
@@ -232,16 +185,6 @@ def _note_share(shares: dict[str, float], event: tuple[float, tuple[str, float]]
     ticket, share = event[1]
     if ticket in shares:
         shares[ticket] = share
-
-
-async def _answer(client: Any, future: Any) -> Any:
-    """Wait for a future, and bring what came of it; where nobody waits any more, let it not begin."""
-    try:
-        return await client.gather(future, asynchronous=True)
-    except asyncio.CancelledError:
-        with suppress(OSError):
-            await client.cancel([future], asynchronous=True, force=True)
-        raise
 
 
 def _close(client: Any) -> None:

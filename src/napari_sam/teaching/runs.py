@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _FOLDER, _FILE, _LOG, _MATERIAL = "teaching", "teaching.json", "teaching.log", "material"
 # As `napari_sam.training` names them, which is not imported here: it takes torch.
 _CHECKPOINT, _REPORT, _PICTURES = "checkpoint.pt", "report.json", "before-after-*.png"
+_ELSEWHERE = "remote.json"  # where another machine learns
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
 _LONGEST = 48  # letters of a name that is proposed, which leaves room for a number
 
@@ -36,7 +37,7 @@ class TeachingRun:
     minutes : float
         Of learning.
     device : str
-        "auto", or a torch device.
+        "auto", a torch device, or the address of a Dask scheduler whose worker learns.
     """
 
     name: str
@@ -67,7 +68,18 @@ class TeachingRun:
     @property
     def resumable(self) -> bool:
         """Whether it was cut after it had learnt something."""
-        return (self.folder / _CHECKPOINT).is_file() and not (self.folder / _REPORT).is_file()
+        return self._begun is not None and not (self.folder / _REPORT).is_file()
+
+    @property
+    def _begun(self) -> Path | None:
+        """The file that says that something was learnt, here or elsewhere; None where nothing was."""
+        files = (self.folder / _CHECKPOINT, self.folder / _ELSEWHERE)
+        return next((file for file in files if file.is_file()), None)
+
+    @property
+    def saved_at(self) -> float:
+        """When something was learnt last, in seconds since the epoch; 0 where nothing was."""
+        return 0.0 if self._begun is None else self._begun.stat().st_mtime
 
     def arguments(self, *, keep_worse: bool = False) -> list[str]:
         """Give the arguments of ``napari-sam train finetune``."""
@@ -91,7 +103,7 @@ def find_resumable() -> TeachingRun | None:
             about = json.loads(read_small(file))
             run = TeachingRun(str(about["name"]), str(about["model"]), float(about["minutes"]), str(about["device"]))
             if run.name == file.parent.name and run.resumable:
-                found.append(((run.folder / _CHECKPOINT).stat().st_mtime, run))
+                found.append((run.saved_at, run))
         except (OSError, ValueError, LookupError, TypeError):
             continue
     return max(found, key=lambda pair: pair[0])[1] if found else None

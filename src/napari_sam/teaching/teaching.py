@@ -115,9 +115,8 @@ class Teaching:
         self._require_rest()
         if problem := runs.name_problem(name):
             raise InputError(problem)
-        labels, device = SessionLabels.of(self._session), str(self._session.device)
-        # What has an address is a cluster, which only encodes.
-        run = TeachingRun(name, self._session.model, minutes, "auto" if ":/" in device else device)
+        labels = SessionLabels.of(self._session)
+        run = TeachingRun(name, self._session.model, minutes, str(self._session.device))
         self._begin(TeachingJob(run, self.program, labels))
 
     def go_on(self) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from napari_sam.commands.common import getting, reported, table_console
-from napari_sam.commands.options.shared import Debug, LocalDevice
+from napari_sam.commands.options.shared import Debug, Device
 from napari_sam.commands.train.watching import stoppable, together, watched
 from napari_sam.errors import Cancelled, InputError, NapariSamError
 from napari_sam.progress import Progress
@@ -19,8 +20,10 @@ from napari_sam.progress import Progress
 if TYPE_CHECKING:
     from napari_sam.checkpoints.adapters.file import AdapterOrigin
     from napari_sam.training.finetune.report import FinetuneReport
-    from napari_sam.training.material import MaterialSplit
+    from napari_sam.training.finetune.run import FinetuneConfig
+    from napari_sam.training.material import MaterialSplit, TaughtPlane
     from napari_sam.training.networks.base import BaseModel
+    from napari_sam.training.ranks import Ranks
 
 
 def finetune(
@@ -69,7 +72,7 @@ def finetune(
     keep_worse: Annotated[
         bool, typer.Option("--keep-worse", help="Keep the model even if it is not better on what it has not seen.")
     ] = False,
-    device: LocalDevice = "auto",
+    device: Device = "auto",
     as_json: Annotated[
         bool, typer.Option("--json", help="Tell how it goes as lines of JSON on standard output, for other programs.")
     ] = False,
@@ -86,19 +89,22 @@ def finetune(
         _watched(output, stop, as_json=as_json, silent=not ranks.first) as (progress, tell),
     ):
         from napari_sam.checkpoints.importing import import_file
-        from napari_sam.device import choose_device
+        from napari_sam.remote.addresses import is_address
         from napari_sam.training.finetune.run import ADAPTER_FILE, FinetuneConfig
-        from napari_sam.training.finetune.run import finetune as teach
+        from napari_sam.training.material import split_material
 
-        chosen = ranks.device(str(choose_device(device)))
         config = FinetuneConfig(minutes=minutes, rank=rank, licence=licence, keep_worse=keep_worse)
         tell("Reading images")
         # Soon done: the bar is for what takes minutes.
-        split = _split(images or [], labels or [], material, complete, planes, stop, journal=journal)
+        taught = _planes(images or [], labels or [], material, complete, planes, stop, journal=journal)
+        split = split_material(taught)
         tell(split.words)
-        # A model that is not here is downloaded by the first process, and found by the others.
-        base, origin = ranks.in_turn(lambda: _base(model))
-        report = teach(config, base, origin, split, output, device=chosen, progress=progress, tell=tell, ranks=ranks)
+        if is_address(device):
+            if ranks.count > 1:
+                raise InputError("torchrun shares out the devices of this computer. Leave one of the two out.")
+            report = _teach_elsewhere(device, config, model, taught, material, output, progress, tell)
+        else:
+            report = _teach_here(device, config, model, split, output, progress, tell, ranks)
         called = None
         if report.kept and name is not None and ranks.first:
             called = import_file(output / ADAPTER_FILE, name).name
@@ -130,7 +136,55 @@ def _watched(
         raise
 
 
-def _split(
+def _teach_here(
+    device: str,
+    config: "FinetuneConfig",
+    model: str,
+    split: "MaterialSplit",
+    output: Path,
+    progress: Progress,
+    tell: Callable[[str], None],
+    ranks: "Ranks",
+) -> "FinetuneReport":
+    from napari_sam.device import choose_device
+    from napari_sam.training.finetune.run import finetune as teach
+    from napari_sam.training.networks.base import read_base
+
+    def base() -> "tuple[BaseModel, AdapterOrigin]":
+        path, origin = _origin(model)
+        read = read_base(path, origin.architecture or None)
+        return read, replace(origin, architecture=read.architecture)
+
+    chosen = ranks.device(str(choose_device(device)))
+    # A model that is not here is downloaded by the first process, and found by the others.
+    return teach(config, *ranks.in_turn(base), split, output, device=chosen, progress=progress, tell=tell, ranks=ranks)
+
+
+def _teach_elsewhere(
+    address: str,
+    config: "FinetuneConfig",
+    model: str,
+    planes: "list[TaughtPlane]",
+    material: Path | None,
+    output: Path,
+    progress: Progress,
+    tell: Callable[[str], None],
+) -> "FinetuneReport":
+    """Send labels, and the model if need be, to the machine behind an address, and fetch what was learnt."""
+    from napari_sam.training.material import save_material
+    from napari_sam.training.remote.sending import RemoteLesson, teach_elsewhere
+
+    path, origin = _origin(model)
+    if material is None:
+        material = output / "material"
+        save_material(planes, material)
+    options = ["--minutes", f"{config.minutes:g}", "--licence", config.licence]
+    options += ["--keep-worse"] if config.keep_worse else []
+    lesson = RemoteLesson(material, origin, path, config.rank, tuple(options))
+    return teach_elsewhere(address, lesson, output, progress=progress, tell=tell)
+
+
+def _planes(
     images: list[Path],
     labels: list[Path],
     material: Path | None,
@@ -139,8 +193,8 @@ def _split(
     stop: Callable[[], None],
     *,
     journal: bool,
-) -> "MaterialSplit":
-    """Read what is to be learnt from, and hold a part back."""
+) -> "list[TaughtPlane]":
+    """Read what is to be learnt from."""
     from napari_sam.training.material import (
         JournalObjects,
         LabelledFile,
@@ -148,13 +202,12 @@ def _split(
         MaterialSource,
         load_material,
         read_material,
-        split_material,
     )
 
     if material is not None:
         if images or labels or journal:
             raise InputError("Give images, or the folder of --material, not both.")
-        return split_material(load_material(material))
+        return load_material(material)
     if not images:
         raise InputError("Give at least one image whose objects are labelled, or a folder of them.")
     if labels and len(labels) != len(images):
@@ -169,16 +222,15 @@ def _split(
         else (LabelledFolder if image.is_dir() else LabelledFile)(image, labels[place] if labels else None)
         for place, image in enumerate(images)
     ]
-    return split_material(read_material(sources, complete=complete, most_planes=planes, progress=lambda _share: stop()))
+    return read_material(sources, complete=complete, most_planes=planes, progress=lambda _share: stop())
 
 
-def _base(model: str) -> "tuple[BaseModel, AdapterOrigin]":
-    """Read the model, downloading it first if it is not here."""
+def _origin(model: str) -> "tuple[Path, AdapterOrigin]":
+    """Find the model, downloading it first if it is not here."""
     from napari_sam.checkpoints.adapters.base_model import find_base
     from napari_sam.checkpoints.adapters.file import AdapterOrigin
     from napari_sam.checkpoints.checksums import file_digests
     from napari_sam.checkpoints.weights import resolve
-    from napari_sam.training.networks.base import read_base
 
     with getting(model) as progress:
         path, row = resolve(model, progress)
@@ -187,10 +239,9 @@ def _base(model: str) -> "tuple[BaseModel, AdapterOrigin]":
             f"{path} is no model of `napari-sam models list`. Import it first, so that it is found whenever what was "
             f"taught to it is used: `napari-sam models import {path} --name NAME`."
         )
-    base = read_base(path, row.architecture)
-    origin = AdapterOrigin(file_digests(path, ["sha256"])["sha256"], row.name, base.architecture)
+    origin = AdapterOrigin(file_digests(path, ["sha256"])["sha256"], row.name, row.architecture or "")
     find_base(origin)  # what could not be found later must not be taught now
-    return base, origin
+    return path, origin
 
 
 def _show(report: "FinetuneReport", output: Path, name: str | None) -> None:
