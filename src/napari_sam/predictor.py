@@ -20,7 +20,7 @@ from napari_sam.device import choose_device, describe_device, is_out_of_memory
 from napari_sam.embedding import Embedding as Embedding
 from napari_sam.embedding import embedding_key, encode_plane
 from napari_sam.errors import DeviceError, InputError
-from napari_sam.model.protocol import DenseModel, TextPromptable
+from napari_sam.model.protocol import DenseModel, MaskDrawingModel, TextPromptable
 from napari_sam.planes.plane import Plane
 from napari_sam.progress import no_progress
 from napari_sam.prompt_tensors import prompt_tensors, require_answerable, require_kind
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from napari_sam.checkpoints.registry import ModelSpec
     from napari_sam.geometry import Frame
@@ -470,7 +471,7 @@ def draw_masks(
 
     def drawn(model: PromptableModel) -> NDArray[np.bool_]:
         given = torch.from_numpy(np.ascontiguousarray(logits, dtype=np.float32))[None].to(model.device)
-        masks: NDArray[np.bool_] = (model.upscale(given, frame)[0] > threshold).cpu().numpy()
+        masks: NDArray[np.bool_] = _masks(model, given, frame, threshold)[0]
         return masks
 
     with torch.inference_mode():
@@ -510,13 +511,23 @@ def _decoded(
     decoded = model.decode(features, prompt_tensors(sets, frame, model.device), frame, multimask=multimask)
     # Stable, so that equal scores come in the same order on every device.
     order = decoded.scores.argsort(dim=1, descending=True, stable=True)[:, :most]
-    logits = decoded.logits.take_along_dim(order[:, :, None, None], 1)
-    masks = (model.upscale(logits, frame) > 0).cpu().numpy()
+    logits = decoded.logits[torch.arange(len(order), device=order.device)[:, None], order]
+    masks = _masks(model, logits, frame)
     scores = decoded.scores.take_along_dim(order, 1).float().cpu().numpy()
     found = [Prediction(*parts) for parts in zip(masks, scores, logits.float().cpu().numpy(), strict=True)]
     return [
         _painted(_without(prediction, one.excluded), one.paint) for prediction, one in zip(found, taken, strict=True)
     ]
+
+
+def _masks(model: PromptableModel, logits: Tensor, frame: Frame, threshold: float = 0.0) -> NDArray[np.bool_]:
+    """Draw (B, n, h, w) logits on the plane: (B, n, H, W)."""
+    if isinstance(model, MaskDrawingModel):
+        drawn = model.masks(logits, frame, threshold)
+    else:
+        drawn = model.upscale(logits, frame) > threshold
+    masks: NDArray[np.bool_] = drawn.cpu().numpy()
+    return masks
 
 
 def _without(found: Prediction, excluded: NDArray[np.bool_] | None) -> Prediction:

@@ -11,7 +11,7 @@ from napari_sam.errors import WeightsError
 from napari_sam.model.compact import canvas, encoder, windows
 from napari_sam.model.compact.canvas import normalise
 from napari_sam.model.compact.model import CompactConfig, CompactSam, build_compact
-from napari_sam.model.compact.windowed_decode import look
+from napari_sam.model.compact.windowed_decode import View, look
 from napari_sam.model.protocol import PromptTensors
 
 TINY = CompactConfig(
@@ -116,7 +116,7 @@ class TestLook:
             torch.stack((nothing, torch.tensor([150.0, 70.0, 240.0, 130.0]))),
         )
         whole, quality = model.respond(features, torch.zeros(2, dtype=torch.long), prompts)
-        for index, seen in enumerate(look(model.decoder, features[:4], prompts, 256, multimask=True)):
+        for index, seen in enumerate(look(model.decoder, [View(features[:4], prompts, 256)], multimask=True)[0]):
             assert seen.corner == (0, 0)
             torch.testing.assert_close(seen.logits, whole[index], atol=1e-4, rtol=1e-4)
             torch.testing.assert_close(seen.scores, quality[index], atol=1e-4, rtol=1e-4)
@@ -125,7 +125,7 @@ class TestLook:
     def test_the_window_holds_the_click(self, model, monkeypatch, at):
         features, _frame = encoded(model, (1024, 1024))
         monkeypatch.setattr(model.decoder, "forward", constant_decoder(-1.0))
-        (seen,) = look(model.decoder, features[:4], clicks(at), 256, multimask=False)
+        ((seen,),) = look(model.decoder, [View(features[:4], clicks(at), 256)], multimask=False)
         (y, x), (height, width) = seen.corner, seen.logits.shape[1:]
         assert y <= at[1] // 4 < y + height
         assert x <= at[0] // 4 < x + width
@@ -134,14 +134,14 @@ class TestLook:
     def test_the_window_grows_while_the_mask_touches_its_edge(self, model, monkeypatch):
         features, frame = encoded(model, (900, 700))
         monkeypatch.setattr(model.decoder, "forward", constant_decoder(1.0))
-        (seen,) = look(model.decoder, features[:4], clicks((20.0, 30.0)), 256, multimask=True)
+        ((seen,),) = look(model.decoder, [View(features[:4], clicks((20.0, 30.0)), 256)], multimask=True)
         assert seen.logits.shape[1:] == (frame.canvas[0] // 4, frame.canvas[1] // 4)
 
     def test_a_box_wider_than_the_window_is_seen_whole(self, model, monkeypatch):
         features, _frame = encoded(model, (1024, 1024))
         monkeypatch.setattr(model.decoder, "forward", constant_decoder(-1.0))
         prompts = PromptTensors(torch.zeros(1, 0, 2), torch.zeros(1, 0).long(), torch.tensor([[100.0, 200, 900, 400]]))
-        (seen,) = look(model.decoder, features[:4], prompts, 256, multimask=False)
+        ((seen,),) = look(model.decoder, [View(features[:4], prompts, 256)], multimask=False)
         (y, x), (height, width) = seen.corner, seen.logits.shape[1:]
         assert y <= 50
         assert x <= 25
@@ -209,6 +209,44 @@ class TestUpscale:
             ways.append(model.upscale(logits, frame))
         torch.testing.assert_close(*ways, atol=1e-5, rtol=1e-5)
 
+    @pytest.mark.parametrize(("plane", "spacing"), [((1500, 1103), (1, 1)), ((900, 301), (1, 3)), ((128, 131), (1, 1))])
+    @pytest.mark.parametrize("threshold", [0.0, 1.3, -1.5])
+    @pytest.mark.parametrize("much", [0, 10**12])
+    def test_masks_are_where_the_logits_on_the_plane_exceed_the_threshold(
+        self, model, monkeypatch, plane, spacing, threshold, much
+    ):
+        monkeypatch.setattr(canvas, "_MUCH", much)
+        frame = model.frame(plane, spacing)
+        rows, columns = model.logits_shape(frame)
+        coarse = torch.randn(1, 3, 6, 6, generator=torch.Generator().manual_seed(0))
+        logits = torch.nn.functional.interpolate(coarse, (rows, columns), mode="bicubic")
+        logits[0, 1] = canvas.OUTSIDE  # nothing at all
+        logits[0, 2, rows // 3 :] = canvas.OUTSIDE
+        masks = model.masks(logits, frame, threshold)
+        on_plane = model.upscale(logits, frame)
+        assert masks[0, 0].any()
+        assert not masks[0, 1].any()
+        # Products over more cells round differently in the last digit.
+        certain = (on_plane - threshold).abs() > 1e-4
+        assert torch.equal(masks[certain], (on_plane > threshold)[certain])
+        assert certain.float().mean() > 0.99
+
+    def test_a_mask_is_drawn_from_the_cells_around_it_alone(self, model, monkeypatch):
+        frame = model.frame((1000, 1000))
+        logits = torch.full((1, 1, *model.logits_shape(frame)), -3.0)
+        logits[..., 100:120, 200:230] = 2.0
+        seen = []
+        interpolation = windows.interpolation
+
+        def counted(*args):
+            found = interpolation(*args)
+            seen.append(found[2].shape)
+            return found
+
+        monkeypatch.setattr(canvas, "interpolation", counted)
+        assert model.masks(logits, frame, 0.0).any()
+        assert [cells for _pixels, cells in seen] == [22, 32]
+
 
 @pytest.mark.parametrize(
     ("corner", "cell", "touching"),
@@ -227,7 +265,7 @@ class TestUpscale:
 def test_masks_touch_the_window_but_not_the_edge_of_the_canvas(corner, cell, touching):
     logits = torch.full((1, 2, 16, 16), -1.0)
     logits[0, 1, *cell] = 1
-    assert windows.touches(logits, torch.tensor([corner]), (16, 16), (32, 40)).tolist() == [touching]
+    assert windows.touches(logits, torch.tensor([corner]), (16, 16), torch.tensor([(32, 40)])).tolist() == [touching]
 
 
 class TestGlobalAttention:

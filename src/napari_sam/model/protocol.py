@@ -105,6 +105,14 @@ class PromptableModel(Protocol):
 
 
 @runtime_checkable
+class MaskDrawingModel(Protocol):
+    """A model that draws masks on the plane in less time than all of the logits there."""
+
+    def masks(self, logits: Tensor, frame: Frame, threshold: float) -> Tensor:
+        """Tell where `upscale` of the logits would be greater than the threshold: (B, n, H, W) bool."""
+
+
+@runtime_checkable
 class SelectiveModel(Protocol):
     """A model that knows how good a mask will be before it draws it."""
 

@@ -99,6 +99,25 @@ def upscaled(logits: Tensor, frame: Frame) -> Tensor:
     return full
 
 
+def masks_of(logits: Tensor, frame: Frame, threshold: float) -> Tensor:
+    """Tell where `upscaled` is greater than the threshold: (B, n, H, W) bool.
+
+    A value between cells is no greater than the greatest of them, so that only the surroundings of cells beyond the
+    threshold are looked at: a nucleus costs what a nucleus does, however large the plane.
+    """
+    masks = torch.zeros((*logits.shape[:2], *frame.plane), dtype=torch.bool, device=logits.device)
+    for plane, cells in zip(masks, logits.float(), strict=True):
+        for mask, own in zip(plane, cells, strict=True):
+            beyond = own > max(threshold, OUTSIDE)
+            rows, y, down = interpolation(beyond.any(1), frame.plane[0], frame.scale[0] / GRID)
+            columns, x, across = interpolation(beyond.any(0), frame.plane[1], frame.scale[1] / GRID)
+            if down.shape[0] * across.shape[0] < _MUCH:
+                torch.gt(down @ own[y, x] @ across.T, threshold, out=mask[rows, columns])
+            else:
+                torch.gt(_stretched(own, frame), threshold, out=mask)
+    return masks
+
+
 def _stretched(cells: Tensor, frame: Frame) -> Tensor:
     """Interpolate a whole (h, w) grid: for large areas quicker than products with matrices that are nearly empty."""
     factors = [GRID / scale for scale in frame.scale]

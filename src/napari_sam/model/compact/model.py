@@ -18,13 +18,13 @@ from napari_sam.geometry import Frame, square_pixels
 from napari_sam.model.compact import scales as compact_scales
 from napari_sam.model.compact import windows as window
 from napari_sam.model.compact.backbone import BackboneEncoder
-from napari_sam.model.compact.canvas import OUTSIDE, interpolated, magnified, normalise, upscaled
+from napari_sam.model.compact.canvas import OUTSIDE, interpolated, magnified, masks_of, normalise, upscaled
 from napari_sam.model.compact.config import CompactConfig
 from napari_sam.model.compact.decoder import MaskDecoder
 from napari_sam.model.compact.encoder import DenseHead, Encoder, SimilarityHead
 from napari_sam.model.compact.layers import COARSEST, STRIDE
 from napari_sam.model.compact.scales import GRID, TINY, rescaled
-from napari_sam.model.compact.windowed_decode import look
+from napari_sam.model.compact.windowed_decode import View, look
 from napari_sam.model.protocol import Decoded, PromptKind, PromptTensors
 from napari_sam.model.text_projection import TextProjection
 from napari_sam.progress import no_progress
@@ -217,20 +217,21 @@ class CompactSam(nn.Module):
         coarsest = 2 ** (len(levels) - 1)
         sizes = compact_scales.known_sizes(prompts)
         # A box tells the size well; an earlier answer may have been wrong, so its neighbour scale is looked at, too.
-        looks = 1 if prompts.masks is None else 2
-        wanted = [compact_scales.scales_for(size, looks, coarsest) for size in sizes]
+        most = 1 if prompts.masks is None else 2
+        wanted = [compact_scales.scales_for(size, most, coarsest) for size in sizes]
         found: list[list[ScaleCandidate]] = [[] for _ in sizes]
+        views, shown = [], []  # what to look at, and which objects at which scale that is
         for index, level in enumerate(levels):
-            rows = [row for row, scales in enumerate(wanted) if 2.0**index in scales]
+            scale = 2.0**index
+            rows = [row for row, scales in enumerate(wanted) if scale in scales]
             if rows:
-                told = rescaled(
-                    window.take(prompts, torch.tensor(rows)), 2.0**index, (level[0].shape[2], level[0].shape[3])
-                )
+                told = rescaled(window.take(prompts, torch.tensor(rows)), scale, (level[0].shape[2], level[0].shape[3]))
                 side = self.config.window
-                most = side if index + 1 < len(levels) else math.inf
-                views = look(self.decoder, level, told, side, most, multimask=multimask)
-                for row, seen in zip(rows, views, strict=True):
-                    found[row] += compact_scales.candidates(seen, 2.0**index, (0, 0), multimask=multimask)
+                views.append(View(level, told, side, side if index + 1 < len(levels) else math.inf))
+                shown.append((scale, rows))
+        for (scale, rows), looks in zip(shown, look(self.decoder, views, multimask=multimask), strict=True):
+            for row, seen in zip(rows, looks, strict=True):
+                found[row] += compact_scales.candidates(seen, scale, (0, 0), multimask=multimask)
         for row, scales in enumerate(wanted):
             one = window.take(prompts, torch.tensor([row]))
             if min(scales) < 1:
@@ -263,10 +264,11 @@ class CompactSam(nn.Module):
         pixels = features[5]
         shape = pixels.shape[2] // STRIDE, pixels.shape[3] // STRIDE
         spans = window.extents(rescaled(prompts, 1.0, shape), shape)
-        sides = window.window_sides(spans, torch.tensor([_ENLARGED * scale // STRIDE]), shape)[0]
+        shapes = torch.tensor([shape])
+        sides = window.window_sides(spans, torch.tensor([_ENLARGED * scale // STRIDE]), shapes)[0]
         (y, x), (height, width) = (
             (STRIDE * cells).tolist()
-            for cells in (window.window_corners(spans, (int(sides[0]), int(sides[1])), shape)[0], sides)
+            for cells in (window.window_corners(spans, (int(sides[0]), int(sides[1])), shapes)[0], sides)
         )
         part = pixels[:, :, y : y + height, x : x + width].float()
         part = F.interpolate(part, scale_factor=1 / scale, mode="bilinear", align_corners=False)
@@ -274,7 +276,7 @@ class CompactSam(nn.Module):
         level = (*maps, self.similarity(maps[0]))
         origin = torch.tensor([[x, y]], dtype=torch.float32)
         told = rescaled(prompts, scale, (maps[0].shape[2], maps[0].shape[3]), origin)
-        (seen,) = look(self.decoder, level, told, max(part.shape[2:]), multimask=multimask)
+        ((seen,),) = look(self.decoder, [View(level, told, max(part.shape[2:]))], multimask=multimask)
         return compact_scales.candidates(seen, scale, (y // GRID, x // GRID), multimask=multimask)
 
     def respond(self, features: Features, objects: Tensor, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
@@ -306,6 +308,10 @@ class CompactSam(nn.Module):
         Only the rows and columns that the decoder looked at are computed; the others are `OUTSIDE`.
         """
         return upscaled(logits, frame)
+
+    def masks(self, logits: Tensor, frame: Frame, threshold: float) -> Tensor:
+        """Tell where `upscale` of the logits would be greater than the threshold: (B, n, H, W) bool."""
+        return masks_of(logits, frame, threshold)
 
     def dense_maps(self, features: Features, frame: Frame, views: int = 1, progress: Progress = no_progress) -> Tensor:
         """Bring the dense logits to the plane, (3, H, W), by bilinear interpolation; then probabilities, 0 to 1.

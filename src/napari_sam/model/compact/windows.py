@@ -82,29 +82,36 @@ def centres(spans: Tensor) -> Tensor:
     return ((spans[:, :2] + spans[:, 2:]) / 2).flip(1) * STRIDE
 
 
-def window_sides(spans: Tensor, least: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Sides (B, 2) of the windows: room around the `extents`, at least `least` (B,), no larger than the canvas."""
+def window_sides(spans: Tensor, least: Tensor, shapes: Tensor) -> Tensor:
+    """Sides (B, 2) of the windows: room around the `extents`, at least `least` (B,), no larger than canvases (B, 2)."""
     wanted = torch.maximum(1.5 * (spans[:, 2:] - spans[:, :2]) + 2 * _STEP, least[:, None].float())
     # Sides go in half octaves, so that objects of about one size can be answered together.
     rounded = 2.0 ** (torch.ceil(2 * torch.log2(wanted)) / 2)
     cells = (torch.ceil(rounded / _STEP) * _STEP).long()
-    return torch.minimum(cells, torch.tensor(shape))
+    return torch.minimum(cells, shapes)
 
 
-def window_corners(spans: Tensor, size: tuple[int, int], shape: tuple[int, int]) -> Tensor:
-    """First cells (B, 2) of windows of one `size` that are centred on the `extents`, as far as the canvas allows."""
+def window_corners(spans: Tensor, size: tuple[int, int], shapes: Tensor) -> Tensor:
+    """First cells (B, 2) of windows of one `size`, centred on the `extents` as far as the canvases (B, 2) allow."""
     middle = (spans[:, :2] + spans[:, 2:]) / 2
     start = torch.round((middle - torch.tensor(size) / 2) / _STEP).long() * _STEP
-    return torch.minimum(start.clamp_min(0), torch.tensor(shape) - torch.tensor(size))
+    return torch.minimum(start.clamp_min(0), shapes - torch.tensor(size))
 
 
-def cut(maps: Tensor, corners: Tensor, size: tuple[int, int]) -> Tensor:
-    """Cut a window at each corner (B, 2) out of maps (B, C, h, w), or all out of the one map (1, C, h, w)."""
-    owners: Sequence[int] = range(len(corners)) if len(maps) > 1 else [0] * len(corners)
-    windows = [
-        maps[owner, :, y : y + size[0], x : x + size[1]] for owner, (y, x) in zip(owners, corners.tolist(), strict=True)
-    ]
+def cut(maps: Sequence[Tensor], corners: Tensor, size: tuple[int, int]) -> Tensor:
+    """Cut a window at each corner (B, 2) out of a map of its own, (C, h, w): (B, C, *size)."""
+    windows = [own[:, y : y + size[0], x : x + size[1]] for own, (y, x) in zip(maps, corners.tolist(), strict=True)]
     return torch.stack(windows).contiguous(memory_format=torch.channels_last)
+
+
+def joined(prompts: Sequence[PromptTensors]) -> PromptTensors:
+    """Put prompts of the same kinds, without masks, one after the other."""
+    if len(prompts) == 1:
+        return prompts[0]
+    points, labels = (torch.cat(parts) for parts in zip(*((p.points, p.labels) for p in prompts), strict=True))
+    boxes = [p.boxes for p in prompts if p.boxes is not None]
+    texts = [p.texts for p in prompts if p.texts is not None]
+    return PromptTensors(points, labels, torch.cat(boxes) if boxes else None, None, torch.cat(texts) if texts else None)
 
 
 def take(prompts: PromptTensors, index: Tensor) -> PromptTensors:
@@ -116,14 +123,14 @@ def take(prompts: PromptTensors, index: Tensor) -> PromptTensors:
     return PromptTensors(prompts.points[index], prompts.labels[index], boxes, masks, texts)
 
 
-def touches(logits: Tensor, corners: Tensor, size: tuple[int, int], shape: tuple[int, int]) -> Tensor:
-    """Tell which of (B, n, h, w) masks reach an edge of their window that is not one of the canvas: (B,) bool."""
+def touches(logits: Tensor, corners: Tensor, size: tuple[int, int], shapes: Tensor) -> Tensor:
+    """Tell which of (B, n, h, w) masks reach an edge of their window that is not one of their canvas: (B,) bool."""
     inside = (logits > 0).any(1).cpu()
     grows = torch.zeros(len(inside), dtype=torch.bool)
     for axis in (0, 1):
         profile = inside.any(2 - axis)
         start, stop = corners[:, axis], corners[:, axis] + size[axis]
-        grows |= (profile[:, 0] & (start > 0)) | (profile[:, -1] & (stop < shape[axis]))
+        grows |= (profile[:, 0] & (start > 0)) | (profile[:, -1] & (stop < shapes[:, axis]))
     return grows
 
 
