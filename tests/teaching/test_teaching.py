@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
+import killed_dock
 import numpy as np
 import pytest
 import tifffile
@@ -277,6 +280,29 @@ def test_a_run_that_was_cut_is_offered_another_day(teaching, session):
     later.wait(MINUTE)
     assert later.state.stage == "done"
     later.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="no signal 9")
+def test_where_the_window_is_killed_it_goes_on_after_a_restart(teaching, home):
+    path = os.pathsep.join([str(Path(killed_dock.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    window = subprocess.Popen(
+        [sys.executable, killed_dock.__file__], stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": path}, text=True
+    )
+    assert window.stdout is not None
+    assert window.stdout.readline() == "learning\n"
+    window.kill()
+    window.communicate()
+    # The program would end by itself when it says something next, as nobody listens; this one says nothing more.
+    os.kill(about(home)["pid"], signal.SIGKILL)
+    teaching.watch(True)
+    teaching.wait(MINUTE)
+    assert teaching.state.resumable == "mine"
+    assert teaching.state.words == messages.cut("mine")
+    teaching.go_on()
+    teaching.wait(MINUTE)
+    assert teaching.state.stage == "done"
+    assert about(home)["arguments"][-1] == "--json"
 
 
 def test_what_there_is_to_learn_from_is_counted_anew_after_changes(teaching, session, monkeypatch):

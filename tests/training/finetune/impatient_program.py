@@ -1,0 +1,27 @@
+"""The real `napari-sam`, but for a checkpoint and a line of the log after every step, and a short run.
+
+``python impatient_program.py train finetune ...``
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from napari_sam.__main__ import main
+from napari_sam.training.finetune import run
+
+if TYPE_CHECKING:
+    from napari_sam.training.config import TrainingConfig
+
+STEPS = 12
+_plain = run.training_config
+
+
+def impatient(*arguments: Any) -> TrainingConfig:
+    return replace(_plain(*arguments), steps=STEPS, save_every=0.0, log_every=1)
+
+
+if __name__ == "__main__":
+    run.training_config = impatient
+    main()
