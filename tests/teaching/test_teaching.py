@@ -97,6 +97,31 @@ def test_planes_are_those_of_the_axes_on_screen(teaching, viewer, home):
     assert planes[0].labels.shape == (4, 80)
 
 
+def test_channels_that_are_seen_together_are_learnt_from_as_they_are_seen(teaching, session, viewer, home, squares):
+    image = session.image
+    image.colormap = "red"
+    # Behind the objects, where the image has nothing.
+    other = viewer.add_image(
+        (np.where(squares > 0, 0, 50)).astype(np.uint8), contrast_limits=(0, 100), colormap="green", blending="additive"
+    )
+    session.image = image
+    session.channels.choose([image, other])
+    session.wait(MINUTE)
+    teaching.teach("mine", 1)
+    teaching.wait(MINUTE)
+    plane = load_material(home / "teaching" / "mine" / "material")[0]
+    inside, outside = squares[1] > 0, squares[1] == 0
+    assert (plane.image[inside] == plane.image[inside][0]).all()
+    assert plane.image[inside][0].tolist() in ([178, 0, 0], [179, 0, 0])
+    assert np.abs(plane.image[outside].astype(int) - (51, 127, 0)).max() <= 1
+    # By itself again.
+    session.channels.choose([])
+    teaching.teach("mine", 1)
+    teaching.wait(MINUTE)
+    plane = load_material(home / "teaching" / "mine" / "material")[0]
+    assert plane.image[inside][0].tolist() in ([178] * 3, [179] * 3)
+
+
 def test_the_other_images_of_a_series_are_learnt_from(viewer, tmp_path, squares, home):
     for name in ("a", "b", "c", "d"):
         tifffile.imwrite(tmp_path / f"{name}.tif", (squares[1] > 0).astype(np.uint8) * 100 + ord(name))

@@ -81,7 +81,8 @@ def _lesson(card: Mapping[str, Any]) -> str:
         words += f" with {int(card['objects'])} objects on {int(card['planes'])} planes"
     with suppress(KeyError, TypeError, ValueError):
         was, now = (float(card[part]["1 click"]) for part in ("before", "after"))
-        words += f"; one click on others: mean IoU {was:.2f} before, {now:.2f} now"
+        where = "another part of its image" if card.get("same_image") else "others"
+        words += f"; one click on {where}: mean IoU {was:.2f} before, {now:.2f} now"
     return f"{words}."
 
 

@@ -45,13 +45,16 @@ class SessionLabels:
         layers = None
         if image is not None and target is not None:
             low, high = image.contrast_limits
+            # Channels that are seen together are learnt from as they are seen: blended, in their colours.
+            blend = session.channels.blended(image)
+            plain = blend is None and not image.rgb
             layers = LayerArrays(
                 name=image.name,
-                image=image.data[0] if image.multiscale else image.data,
+                image=blend if blend is not None else image.data[0] if image.multiscale else image.data,
                 labels=target.data[0] if target.multiscale else target.data,
                 axes=None if plane is None else plane.axes,
-                contrast_limits=None if image.rgb else (float(low), float(high)),
-                gamma=1.0 if image.rgb else float(image.gamma),
+                contrast_limits=(float(low), float(high)) if plain else None,
+                gamma=float(image.gamma) if plain else 1.0,
                 spacing=(1.0, 1.0) if plane is None else plane.spacing,
                 axis_names=session.axis_names,
             )

@@ -96,6 +96,23 @@ def test_the_base_is_not_changed(base, tmp_path):
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
 
 
+def test_what_was_measured_on_a_part_of_the_image_says_so(base, tmp_path):
+    report = teach(base, tmp_path / "run", replace(SPLIT, same_image=True))
+    assert report.better
+    assert report.same_image
+    assert report.verdict.startswith("Better on a part of the image that it has not learnt from")
+    row = import_file(tmp_path / "run" / ADAPTER_FILE, "taught")
+    assert "one click on another part of its image: mean IoU" in row.use_for
+
+
+def test_a_model_that_does_not_look_is_not_kept(base, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "measure_elsewhere", lambda *_arguments, **_more: 0.9)
+    report = teach(base, tmp_path / "run")
+    assert report.after["1 click"] > report.before["1 click"] + 0.05
+    assert not report.kept
+    assert "(0.900)" in report.verdict
+
+
 def bad_split():
     training = tuple(plane(name, shuffled=True) for name in "ab")
     return replace(SPLIT, training=training)

@@ -42,6 +42,24 @@ def test_the_words_have_the_numbers():
     assert "not known" in judge({"objects": 0.0}, {"objects": 0.0}).words
 
 
+def test_what_is_as_good_on_labels_elsewhere_is_not_better():
+    before, after = numbers(0.4), numbers(0.52)
+    assert judge(before, after).better
+    assert judge(before, after, elsewhere=0.45).better
+    verdict = judge(before, after, elsewhere=0.49)
+    assert not verdict.better
+    assert verdict.words.startswith("Not better: it answers clicks and boxes as well where labels are moved")
+    assert "(0.490)" in verdict.words
+    assert "(0.520)" in verdict.words
+
+
+def test_a_part_of_one_image_is_no_other_image():
+    for now, begin in ((0.7, "Better"), (0.5, "Not better")):
+        words = judge(numbers(0.6), numbers(now), same_image=True).words
+        assert words.startswith(f"{begin} on a part of the image that it has not learnt from")
+        assert "images that it has not seen" not in words
+
+
 def test_what_is_forgotten_is_the_fall_on_the_samples():
     assert loss(numbers(0.8), numbers(0.75)) == pytest.approx(0.05)
     assert loss(numbers(0.8), numbers(0.85)) == 0

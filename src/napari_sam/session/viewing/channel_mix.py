@@ -117,18 +117,26 @@ class ChannelMix:
             As `napari_sam.session.viewing.plane_on_screen.plane_source` takes them.
         """
         alone = plane_source(image, view, version)
-        seen = self.seen_with(image)
-        if not seen:
+        channels = self._seen_channels(image)
+        if not channels:
             return alone
-        channels = tuple(found for layer in seen if (found := self._channel(image, layer)) is not None)
-        levels = (alone.data, *alone.coarser)
-        shapes = tuple(tuple(int(size) for size in level.shape[: image.ndim]) for level in levels)
+        shapes = tuple(_sides(level, image) for level in (alone.data, *alone.coarser))
         asked = shapes, tuple(channel.look for channel in channels)
         # The same object as long as nothing changed: who reads planes tells images apart by identity.
         if self._blended is None or self._blended[0] != asked:
             self._blended = asked, tuple(BlendedImage(shape, shapes[0], channels) for shape in shapes)
         data, *coarser = self._blended[1]
         return type(alone)(data, view, None, 1.0, version, tuple(coarser))
+
+    def blended(self, image: Image) -> BlendedImage | None:
+        """Return an image with those that it is seen with, at full resolution; None where it is seen by itself."""
+        channels = self._seen_channels(image)
+        shape = _sides(image.data[0] if image.multiscale else image.data, image)
+        return BlendedImage(shape, shape, channels) if channels else None
+
+    def _seen_channels(self, image: Image) -> tuple[Channel, ...]:
+        """Describe what is seen together with an image; nothing where it is seen by itself."""
+        return tuple(found for layer in self.seen_with(image) if (found := self._channel(image, layer)) is not None)
 
     def _channel(self, image: Image, layer: Image) -> Channel | None:
         """Describe how an image is shown, on the pixels of another; None where it lies at a slant."""
@@ -160,6 +168,11 @@ class ChannelMix:
         if looks != self._looks:
             self._looks = looks
             self.changed.emit()
+
+
+def _sides(data: Any, image: Image) -> tuple[int, ...]:
+    """Give the lengths of the data axes of an image, in one of its resolutions."""
+    return tuple(int(size) for size in data.shape[: image.ndim])
 
 
 def _value(layer: Image, name: str) -> Hashable:

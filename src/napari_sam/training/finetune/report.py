@@ -36,6 +36,8 @@ class FinetuneReport:
         Whether it is better on planes that were not learnt from; whether it is kept.
     verdict : str
         Why, in words.
+    same_image : bool
+        Whether it was measured on parts of the images that it learnt from: there was only one.
     licence : str
         Of the taught model, as the person chose it; "" where they did not.
     version : str
@@ -56,6 +58,7 @@ class FinetuneReport:
     better: bool
     kept: bool
     verdict: str
+    same_image: bool = False
     licence: str = ""
     version: str = ""
 

@@ -24,7 +24,14 @@ from napari_sam.training.data.augment import disturb_gently
 from napari_sam.training.data.batches import CropSource
 from napari_sam.training.data.pools import KindSettings, ObjectPool
 from napari_sam.training.finetune.encoded import EncodedSource, encode_planes
-from napari_sam.training.finetune.measuring import Measured, measure_model, once, sample_images, searched_planes
+from napari_sam.training.finetune.measuring import (
+    Measured,
+    measure_elsewhere,
+    measure_model,
+    once,
+    sample_images,
+    searched_planes,
+)
 from napari_sam.training.finetune.pictures import draw_comparison
 from napari_sam.training.finetune.report import FinetuneReport
 from napari_sam.training.finetune.trainable import TrainableAdapter
@@ -158,8 +165,11 @@ def finetune(
 
     def conclude() -> FinetuneReport:
         tell("Measuring what was learnt")
-        strength, samples_after, after = measuring.after(network, tensors, samples_before)
-        verdict = judge(before.numbers, after.numbers)
+        strength, samples_after, after, taught = measuring.after(network, tensors, samples_before)
+        verdict = judge(before.numbers, after.numbers, same_image=split.same_image)
+        if verdict.better:
+            elsewhere = measure_elsewhere(taught, measuring.held_out, most_objects=config.measured_objects)
+            verdict = judge(before.numbers, after.numbers, elsewhere=elsewhere, same_image=split.same_image)
         report = FinetuneReport(
             base=origin.name,
             minutes=round(trainer.seconds / 60, 2),
@@ -175,6 +185,7 @@ def finetune(
             better=verdict.better,
             kept=verdict.better or config.keep_worse,
             verdict=verdict.words,
+            same_image=split.same_image,
             licence=config.licence,
             version=__version__,
         )
@@ -208,8 +219,17 @@ class _Measuring:
 
     def after(
         self, network: Network, tensors: Mapping[str, Tensor], samples_before: Measured
-    ) -> tuple[float, Measured, Measured]:
-        """Take as much of what was learnt as forgets little: how much, the samples with it, held-out planes with it."""
+    ) -> tuple[float, Measured, Measured, Network]:
+        """Take as much of what was learnt as forgets little.
+
+        Returns
+        -------
+        strength : float
+            How much that is.
+        samples, held_out : Measured
+            With it.
+        taught : Network
+        """
         for strength in _STRENGTHS:
             taught = copy.deepcopy(network)
             apply_adapter(self._folder / ADAPTER_FILE, taught, tensors, strength)
@@ -217,7 +237,7 @@ class _Measuring:
             if loss(samples_before.numbers, samples.numbers) <= MOST_LOSS:
                 break
         progress = _part(self._progress, _MEASURING + _LEARNING, 1 - _MEASURING - _LEARNING)
-        return strength, samples, self._measure(taught, progress=progress)
+        return strength, samples, self._measure(taught, progress=progress), taught
 
 
 def _measure_samples(network: Network) -> Measured:

@@ -17,8 +17,15 @@ LEAST_GAIN = 0.005
 LEAST_FOUND = 0.02
 """Of AP@50, where prompts are answered as before."""
 
+LEAST_OVER_CHANCE = 0.06
+"""By which a mean over clicks and box is to be above that with labels moved to other places of the same images: a model
+that has learnt to answer with discs and filled boxes, whatever is seen, is as good there."""
+
 MOST_LOSS = 0.02
 """By which a mean over clicks and box may fall on the sample images before less of the adapter is taken."""
+
+_OTHER_IMAGES = "images that it has not seen"
+_SAME_IMAGE = "a part of the image that it has not learnt from, which says little of other images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +44,23 @@ class TeachingVerdict:
     words: str
 
 
-def judge(before: Mapping[str, float], after: Mapping[str, float]) -> TeachingVerdict:
+def judge(
+    before: Mapping[str, float],
+    after: Mapping[str, float],
+    *,
+    elsewhere: float | None = None,
+    same_image: bool = False,
+) -> TeachingVerdict:
     """Compare what a model was and what it is, on the same images.
 
     Parameters
     ----------
     before, after : mapping of str to float
         `napari_sam.training.finetune.measuring.Measured.numbers`.
+    elsewhere : float, optional
+        What the taught model has, as a mean over clicks and box, where the labels were moved to other places.
+    same_image : bool
+        Whether what was held out are parts of the images that were learnt from.
     """
     if not after.get("objects"):
         return TeachingVerdict(False, "Nothing was held back to measure by: whether it is better is not known.")
@@ -56,9 +73,15 @@ def judge(before: Mapping[str, float], after: Mapping[str, float]) -> TeachingVe
     better = gain >= LEAST_GAIN and found >= -LEAST_FOUND
     # Prompts answered as well as before, and more found by itself.
     better = better or (found >= LEAST_FOUND and gain >= -LEAST_GAIN)
-    if better:
-        return TeachingVerdict(True, f"Better on images that it has not seen: {words}.")
-    return TeachingVerdict(False, f"Not better on images that it has not seen: {words}.")
+    if better and elsewhere is not None and now - elsewhere < LEAST_OVER_CHANCE:
+        return TeachingVerdict(
+            False,
+            "Not better: it answers clicks and boxes as well where labels are moved to other places "
+            f"({elsewhere:.3f}) as where they are ({now:.3f}), so that they do not tell what is seen. Look whether "
+            "labels and images belong together.",
+        )
+    where = _SAME_IMAGE if same_image else _OTHER_IMAGES
+    return TeachingVerdict(better, f"{'Better' if better else 'Not better'} on {where}: {words}.")
 
 
 def loss(before: Mapping[str, float], after: Mapping[str, float]) -> float:
