@@ -40,6 +40,19 @@ def test_sound_machine(run, sound, read_json):
     assert "Everything is in place." in result.stdout
 
 
+def test_what_taught_models_take_is_told(run, sound, read_json, home):
+    def told():
+        report = read_json(run("doctor", "--json").stdout)
+        return next(finding["text"] for finding in report["findings"] if finding["subject"] == "teaching")
+
+    assert told() == "no models were taught in the dock"
+    folder = home / "teaching" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "teaching.json").write_text("{}")
+    (folder / "checkpoint.pt").write_bytes(b"x" * 2_499_998)
+    assert told().startswith(f"{home / 'teaching'} (1 run, 2.5 MB). Folders of runs that you do not go on with")
+
+
 def test_damaged_weights_are_broken_and_the_report_goes_on(run, sound, monkeypatch, read_json):
     def damaged(*_: object) -> str:
         raise WeightsError("bundled is damaged")

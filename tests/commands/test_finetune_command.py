@@ -15,8 +15,8 @@ from napari_sam.checkpoints import weights
 from napari_sam.checkpoints.importing import import_file
 from napari_sam.evaluation.dataset import LabelledImage
 from napari_sam.training.finetune import run as finetuning
-from napari_sam.training.finetune.run import ADAPTER_FILE, REPORT
-from napari_sam.training.loop import CHECKPOINT
+from napari_sam.training.finetune.leavings import ADAPTER_FILE, REPORT
+from napari_sam.training.loop import CHECKPOINT, LOG
 from training.labelled_squares import png
 from training.tiny import write_weights
 
@@ -50,6 +50,8 @@ def teach(run, images, tmp_path, monkeypatch):
     import_file(write_weights(tmp_path / "tiny.safetensors"), "tiny")
     monkeypatch.setattr(finetuning, "_STEPS", STEPS)
     monkeypatch.setattr(finetuning, "_RATE", 0.02)
+    # In so few steps, so small a model learns to draw, and not yet to look.
+    monkeypatch.setattr(finetuning, "measure_elsewhere", lambda *_arguments, **_more: 0.0)
     image, labels = picture(9)
     monkeypatch.setattr(finetuning, "sample_images", lambda: [LabelledImage("s", "s", image, labels)])
     usual = finetuning.usual
@@ -65,6 +67,9 @@ def teach(run, images, tmp_path, monkeypatch):
 
 
 def test_from_labelled_images_to_a_model_in_the_list(teach, run, images, tmp_path):
+    for name in ("encoded", "material"):
+        (tmp_path / "run" / name).mkdir(parents=True)
+        (tmp_path / "run" / name / "large").touch()
     result = teach("--name", "my-squares", "--licence", "CC-BY-4.0")
     assert result.exit_code == 0, result.output
     words = " ".join(result.output.split())
@@ -80,9 +85,13 @@ def test_from_labelled_images_to_a_model_in_the_list(teach, run, images, tmp_pat
     assert row.use_for.startswith("Taught to tiny with 27 objects on 3 planes")
     assert load_predictor("my-squares", "cpu").embed(picture(5)[0])
     assert "my-squares" in run("models", "list").output
+    # What was only needed to go on is gone.
+    left = {path.name for path in (tmp_path / "run").iterdir()}
+    assert left == {ADAPTER_FILE, REPORT, LOG, "run.json", "before-after-1.png"}
     # Once more: nothing is left to do, and nothing else comes out.
     again = teach("--name", "my-squares")
     assert again.exit_code == 0, again.output
+    assert "This run is at its end" in again.output
     assert json.loads((tmp_path / "run" / REPORT).read_text())["after"] == report["after"]
 
 
@@ -121,6 +130,8 @@ def test_ctrl_c_keeps_a_checkpoint_and_the_same_command_goes_on(teach, tmp_path,
     result = teach()
     assert result.exit_code == 0, result.output
     assert json.loads((tmp_path / "run" / REPORT).read_text())["steps"] == STEPS
+    # It is not in use yet, and may be gone on with.
+    assert (tmp_path / "run" / CHECKPOINT).exists()
 
 
 def test_mistakes_are_one_line(teach, run, images, tmp_path):

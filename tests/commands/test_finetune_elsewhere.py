@@ -12,7 +12,7 @@ import torch
 import fake_finetune
 from dask_cluster import cluster
 from napari_sam.checkpoints.importing import import_file
-from napari_sam.training.finetune.run import REPORT
+from napari_sam.training.finetune.leavings import REPORT
 from napari_sam.training.ranks import Ranks
 from napari_sam.training.remote import machine
 from training.labelled_squares import png, squares

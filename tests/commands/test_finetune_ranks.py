@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from napari_sam.checkpoints.importing import import_file
-from napari_sam.training.finetune.run import REPORT
+from napari_sam.training.finetune.leavings import REPORT
 from napari_sam.training.loop import CHECKPOINT
 from training.labelled_squares import png, squares
 from training.tiny import write_weights

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari_sam.checkpoints.registry import list_models
 from napari_sam.checkpoints.weights import imported
-from napari_sam.files import home, read_small, write_whole
+from napari_sam.files import home, read_small, size_on_disk, write_whole
 from napari_sam.teaching import messages
 
 if TYPE_CHECKING:
@@ -93,6 +93,12 @@ class TeachingRun:
         """Write down what it is."""
         about = {"name": self.name, "model": self.model, "minutes": self.minutes, "device": self.device}
         write_whole(self.folder / _FILE, json.dumps(about, indent=1) + "\n")
+
+
+def size_of_runs() -> tuple[Path, int, int]:
+    """Tell where runs are, how many there are, and how many bytes they take."""
+    folder = home() / _FOLDER
+    return folder, len(list(folder.glob(f"*/{_FILE}"))), size_on_disk(folder)
 
 
 def find_resumable() -> TeachingRun | None:

@@ -18,9 +18,10 @@ from napari_sam.checkpoints.loading import load_checkpoint
 from napari_sam.errors import Cancelled, DeviceError, InputError
 from napari_sam.evaluation.dataset import LabelledImage
 from napari_sam.training.finetune import measuring, run
+from napari_sam.training.finetune.leavings import ADAPTER_FILE, REPORT, clear_remains, finished_report
 from napari_sam.training.finetune.measuring import measure_model
 from napari_sam.training.finetune.report import FinetuneReport
-from napari_sam.training.finetune.run import ADAPTER_FILE, REPORT, FinetuneConfig, finetune
+from napari_sam.training.finetune.run import FinetuneConfig, finetune
 from napari_sam.training.loop import CHECKPOINT, Trainer
 from napari_sam.training.material import MaterialSplit, TaughtPlane
 from napari_sam.training.networks.base import read_base
@@ -170,6 +171,23 @@ def test_a_run_that_was_cut_goes_on_and_ends_as_one_that_was_not(base, tmp_path)
     assert again.steps == whole.steps == STEPS
     assert again.after == whole.after
     assert [line["step"] for line in log(tmp_path / "cut")] == [line["step"] for line in log(tmp_path / "whole")]
+
+
+def test_a_kept_run_of_which_nothing_else_is_left_is_not_begun_anew(base, tmp_path):
+    folder = tmp_path / "run"
+    report = teach(base, folder)
+    assert finished_report(folder) is None, "it may be gone on with"
+    clear_remains(folder)
+    assert finished_report(folder) == report
+    said = []
+    assert teach(base, folder, tell=said.append) == report
+    assert said == ["This run is at its end. To teach for longer, give another folder."]
+    assert not (folder / CHECKPOINT).exists()
+    # Of another one it is still told.
+    with pytest.raises(InputError, match="another model, other labels"):
+        teach(base, folder, replace(SPLIT, training=(plane("a"),)))
+    (folder / REPORT).write_text(json.dumps(report.to_dict() | {"kept": False}))
+    assert finished_report(folder) is None
 
 
 def test_a_folder_with_another_run_is_refused(base, tmp_path):

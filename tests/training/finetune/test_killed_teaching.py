@@ -21,7 +21,7 @@ from napari_sam.checkpoints import weights
 from napari_sam.checkpoints.importing import import_file
 from napari_sam.files import home as home_folder
 from napari_sam.journal import Journal, list_journals, read_journal
-from napari_sam.training.finetune.run import REPORT
+from napari_sam.training.finetune.leavings import REPORT
 from napari_sam.training.loop import CHECKPOINT, LOG
 
 pytestmark = [

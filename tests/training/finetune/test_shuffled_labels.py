@@ -13,7 +13,8 @@ from napari_sam.checkpoints import weights
 from napari_sam.checkpoints.adapters.file import AdapterOrigin
 from napari_sam.checkpoints.checksums import file_digests
 from napari_sam.training.finetune import run
-from napari_sam.training.finetune.run import ADAPTER_FILE, FinetuneConfig, finetune
+from napari_sam.training.finetune.leavings import ADAPTER_FILE
+from napari_sam.training.finetune.run import FinetuneConfig, finetune
 from napari_sam.training.material import TaughtPlane, split_material
 from napari_sam.training.networks.base import read_base
 

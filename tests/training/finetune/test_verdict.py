@@ -51,6 +51,9 @@ def test_what_is_as_good_on_labels_elsewhere_is_not_better():
     assert verdict.words.startswith("Not better: it answers clicks and boxes as well where labels are moved")
     assert "(0.490)" in verdict.words
     assert "(0.520)" in verdict.words
+    # What finds them without a prompt has looked.
+    assert judge(numbers(0.4, 0.1), numbers(0.52, 0.2), elsewhere=0.49).better
+    assert not judge(numbers(0.4, 0.0), numbers(0.52, 0.0), elsewhere=0.49).better
 
 
 def test_a_part_of_one_image_is_no_other_image():

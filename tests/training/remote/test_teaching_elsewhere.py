@@ -22,7 +22,7 @@ from napari_sam.checkpoints.adapters.file import AdapterOrigin
 from napari_sam.checkpoints.checksums import file_digests
 from napari_sam.checkpoints.importing import import_file
 from napari_sam.errors import Cancelled, DeviceError, InputError, NapariSamError
-from napari_sam.training.finetune.run import ADAPTER_FILE, REPORT
+from napari_sam.training.finetune.leavings import ADAPTER_FILE, REPORT
 from napari_sam.training.loop import LOG
 from napari_sam.training.material import TaughtPlane, save_material
 from napari_sam.training.remote import machine, sending
@@ -121,6 +121,8 @@ def test_a_real_run_there_comes_home(worker, lesson, tmp_path, home):
     assert told[0].startswith("Teaching on ")
     assert {"Learning", "Measuring what was learnt"} <= set(told)
     assert max(shares) == pytest.approx(1, abs=0.05)
+    # Once more: it is at its end, and nobody is asked.
+    assert teach_elsewhere("tcp://127.0.0.1:1", lesson, tmp_path / "run") == report
     assert not there(home, lesson).exists(), "what is at its end is not kept on the machine of others"
 
 

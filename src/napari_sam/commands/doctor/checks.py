@@ -79,7 +79,14 @@ def diagnose(progress: Progress = no_progress) -> tuple[Finding, ...]:
     tuple of Finding
         In the order to read them; nothing is raised for what is broken.
     """
-    findings = [*_versions(), _old_plugin(), _qt(), *_safely("devices", _devices), _folder()]
+    findings = [
+        *_versions(),
+        _old_plugin(),
+        _qt(),
+        *_safely("devices", _devices),
+        _folder(),
+        *_safely("teaching", _teaching),
+    ]
     # The bundled model even where its file is gone: that is something to report.
     present = [spec for spec in (*list_models(), *weights.imported()) if weights.find(spec) or spec.bundled]
     for done, spec in enumerate(present):
@@ -168,6 +175,17 @@ def _folder() -> Finding:
             f"{words}, which cannot be written to: models cannot be downloaded. Set {HOME_VARIABLE} to another.",
         )
     return Finding("weights folder", Verdict.OK, words)
+
+
+def _teaching() -> list[Finding]:
+    """Tell what models that were taught take; of those that are in use, little is left."""
+    from napari_sam.teaching.runs import size_of_runs
+
+    folder, count, size = size_of_runs()
+    if not count:
+        return [Finding("teaching", Verdict.OK, "no models were taught in the dock")]
+    words = f"{folder} ({count} run{'' if count == 1 else 's'}, {format_bytes(size)})"
+    return [Finding("teaching", Verdict.OK, f"{words}. Folders of runs that you do not go on with may be deleted")]
 
 
 def _part(progress: Progress, done: int, count: int) -> Progress:

@@ -90,7 +90,8 @@ def finetune(
     ):
         from napari_sam.checkpoints.importing import import_file
         from napari_sam.remote.addresses import is_address
-        from napari_sam.training.finetune.run import ADAPTER_FILE, FinetuneConfig
+        from napari_sam.training.finetune.leavings import ADAPTER_FILE, clear_remains
+        from napari_sam.training.finetune.run import FinetuneConfig
         from napari_sam.training.material import split_material
 
         config = FinetuneConfig(minutes=minutes, rank=rank, licence=licence, keep_worse=keep_worse)
@@ -108,6 +109,7 @@ def finetune(
         called = None
         if report.kept and name is not None and ranks.first:
             called = import_file(output / ADAPTER_FILE, name).name
+            clear_remains(output)
         if as_json and ranks.first:
             typer.echo(json.dumps({"report": report.to_dict(), "name": called}))
     if not as_json and ranks.first:
@@ -171,12 +173,13 @@ def _teach_elsewhere(
     tell: Callable[[str], None],
 ) -> "FinetuneReport":
     """Send labels, and the model if need be, to the machine behind an address, and fetch what was learnt."""
+    from napari_sam.training.finetune.leavings import MATERIAL
     from napari_sam.training.material import save_material
     from napari_sam.training.remote.sending import RemoteLesson, teach_elsewhere
 
     path, origin = _origin(model)
     if material is None:
-        material = output / "material"
+        material = output / MATERIAL
         save_material(planes, material)
     options = ["--minutes", f"{config.minutes:g}", "--licence", config.licence]
     options += ["--keep-worse"] if config.keep_worse else []
@@ -246,7 +249,7 @@ def _origin(model: str) -> "tuple[Path, AdapterOrigin]":
 
 def _show(report: "FinetuneReport", output: Path, name: str | None) -> None:
     """Say how good it is, where everything is, and how to use it."""
-    from napari_sam.training.finetune.run import ADAPTER_FILE
+    from napari_sam.training.finetune.leavings import ADAPTER_FILE
 
     table = Table("", "before", "after", title=f"On {report.after.get('objects', 0):.0f} objects it has not seen")
     for measure, before, after in report.rows():

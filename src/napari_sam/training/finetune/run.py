@@ -24,6 +24,14 @@ from napari_sam.training.data.augment import disturb_gently
 from napari_sam.training.data.batches import CropSource
 from napari_sam.training.data.pools import KindSettings, ObjectPool
 from napari_sam.training.finetune.encoded import EncodedSource, encode_planes
+from napari_sam.training.finetune.leavings import (
+    ADAPTER_FILE,
+    BEFORE,
+    ENCODED,
+    REPORT,
+    SAMPLES_BEFORE,
+    finished_report,
+)
 from napari_sam.training.finetune.measuring import (
     Measured,
     measure_elsewhere,
@@ -51,9 +59,7 @@ if TYPE_CHECKING:
     from napari_sam.training.material import MaterialSplit, TaughtPlane
     from napari_sam.training.networks.base import BaseModel, Network
 
-ADAPTER_FILE = "adapter.safetensors"
-REPORT = "report.json"
-_RUN, _BEFORE, _SAMPLES_BEFORE = "run.json", "before.npz", "samples-before.npz"
+_RUN = "run.json"
 
 _NEVER = 1e9  # seconds
 _STEPS = 100_000  # more than there is time for
@@ -155,7 +161,9 @@ def finetune(
         If memory runs out with one plane in a step.
     """
     tell = tell or (lambda _words: None)
-    ranks.first_alone(lambda: _claim(folder, config, origin, split))
+    if (done := ranks.first_alone(lambda: _claim(folder, config, origin, split))) is not None:
+        tell("This run is at its end. To teach for longer, give another folder.")
+        return done
     measuring = _Measuring(config, split, folder, progress)
     network = base.network.to(device)
     tell("Measuring the model as it is")
@@ -214,8 +222,8 @@ class _Measuring:
     def before(self, network: Network) -> tuple[Measured, Measured]:
         """Measure a model as it is, once for all parts of a run: on held-out planes, on the samples."""
         progress = _part(self._progress, 0, _MEASURING)
-        held_out = once(self._folder / _BEFORE, lambda: self._measure(network, progress=progress))
-        return held_out, once(self._folder / _SAMPLES_BEFORE, lambda: _measure_samples(network))
+        held_out = once(self._folder / BEFORE, lambda: self._measure(network, progress=progress))
+        return held_out, once(self._folder / SAMPLES_BEFORE, lambda: _measure_samples(network))
 
     def after(
         self, network: Network, tensors: Mapping[str, Tensor], samples_before: Measured
@@ -249,8 +257,8 @@ def _part(progress: Progress, start: float, share: float) -> Progress:
     return lambda done: progress(start + share * done)
 
 
-def _claim(folder: Path, config: FinetuneConfig, origin: AdapterOrigin, split: MaterialSplit) -> None:
-    """Write which run a folder holds, or see that it is the same.
+def _claim(folder: Path, config: FinetuneConfig, origin: AdapterOrigin, split: MaterialSplit) -> FinetuneReport | None:
+    """Write which run a folder holds, or see that it is the same; return its report where it is at its end.
 
     Raises
     ------
@@ -270,6 +278,7 @@ def _claim(folder: Path, config: FinetuneConfig, origin: AdapterOrigin, split: M
             f"{folder} holds a run with another model, other labels or another rank. Give another folder, or "
             "delete this one."
         )
+    return finished_report(folder)
 
 
 def _learn(
@@ -321,7 +330,7 @@ def _source(
     if adaptable(base.network).canvas_side is not None:
         tell("Encoding planes")
         began, limit = time.monotonic(), _ENCODING * 60 * config.minutes if ranks.first else 0.0
-        encoded = encode_planes(base.network, base.sha256, planes, folder / "encoded", seconds=limit, progress=progress)
+        encoded = encode_planes(base.network, base.sha256, planes, folder / ENCODED, seconds=limit, progress=progress)
         return EncodedSource(base.network, planes, encoded), time.monotonic() - began
     # A part of the encoder learns, too, so that crops are encoded in every step.
     images = [LabelledImage(plane.name, _kind(plane), plane.image, plane.labels) for plane in planes]

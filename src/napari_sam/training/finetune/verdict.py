@@ -73,7 +73,9 @@ def judge(
     better = gain >= LEAST_GAIN and found >= -LEAST_FOUND
     # Prompts answered as well as before, and more found by itself.
     better = better or (found >= LEAST_FOUND and gain >= -LEAST_GAIN)
-    if better and elsewhere is not None and now - elsewhere < LEAST_OVER_CHANCE:
+    # What finds objects by itself has seen them.
+    blind = elsewhere is not None and now - elsewhere < LEAST_OVER_CHANCE and after.get("AP@50", 0.0) < LEAST_FOUND
+    if better and blind:
         return TeachingVerdict(
             False,
             "Not better: it answers clicks and boxes as well where labels are moved to other places "

@@ -30,7 +30,7 @@ from napari_sam.files import home, read_small, write_whole
 from napari_sam.io.reading import require
 from napari_sam.model.digest import code_digest
 from napari_sam.remote.cluster import EXTRA
-from napari_sam.training.finetune.run import ADAPTER_FILE, REPORT
+from napari_sam.training.finetune.leavings import ADAPTER_FILE, REPORT
 from napari_sam.training.loop import LOG
 
 if TYPE_CHECKING:

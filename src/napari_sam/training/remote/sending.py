@@ -17,8 +17,8 @@ from napari_sam.model.digest import code_digest
 from napari_sam.progress import no_progress
 from napari_sam.remote import cluster
 from napari_sam.remote.asking import ANSWER_S, WorkerLostError, ask_worker, present_workers
+from napari_sam.training.finetune.leavings import REPORT, finished_report
 from napari_sam.training.finetune.report import FinetuneReport
-from napari_sam.training.finetune.run import REPORT
 from napari_sam.training.material.storing import INDEX_FILE
 from napari_sam.training.remote import machine
 from napari_sam.training.remote.machine import FilePart, TeachingMachine, TeachingOrder
@@ -117,6 +117,8 @@ def teach_elsewhere(
     """
     folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, address, lesson.key)
+    if (done := finished_report(folder)) is not None:
+        return done
     run = _RemoteRun(address, lesson, folder, progress, tell or (lambda _words: None))
     with run:
         for _ in range(_RETRIES):
