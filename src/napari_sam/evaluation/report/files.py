@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, TypeAlias
 
 from napari_sam.errors import InputError
+from napari_sam.evaluation.report.markdown import markdown_table
 from napari_sam.evaluation.report.tables import tables
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_sam.evaluation.accuracy import AccuracyReport
-    from napari_sam.evaluation.report.tables import Table, TableRow
 
 NUMBERS = "accuracy.json"
 OBJECTS = "objects.csv"
@@ -110,27 +110,10 @@ def to_markdown(report: AccuracyReport, pictures: Sequence[str] = ()) -> str:
     lines += [f"- {name}: {value}" for name, value in report.settings.items() if value not in (None, False)]
     lines += ["", "In brackets: 95 % interval of the mean, by drawing the images anew.", ""]
     for table in tables(report):
-        lines += [f"## {table.title}", "", *_markdown_table(table), ""]
+        lines += [f"## {table.title}", "", *markdown_table(table), ""]
     notes = [*report.notes, *(note for model in report.models for note in model.notes)]
     if notes:
         lines += ["## Notes", "", *(f"- {note}" for note in notes), ""]
     for picture in pictures:
         lines += [f"![{picture.removesuffix('.png').replace('-', ' ')}]({picture})", ""]
     return "\n".join(lines)
-
-
-def _markdown_table(table: Table) -> Iterator[str]:
-    titles = (*table.heads, *table.columns)
-    yield _markdown_row(titles)
-    yield _markdown_row(("---",) * len(titles))
-    for row in table.rows:
-        yield _markdown_row((*row.heads, *_with_intervals(row)))
-
-
-def _with_intervals(row: TableRow) -> Iterator[str]:
-    for value, interval in zip(row.values, row.intervals, strict=True):
-        yield f"{value} ({interval})" if interval else value
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

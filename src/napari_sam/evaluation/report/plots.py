@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from napari_sam.evaluation.scores import ObjectScore
 
 # Okabe and Ito (2008): told apart by colour-blind people. Their yellow is too pale for a line on white.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999", "#5d3a9b")
-_MARKERS = "osD^vPX<>"
-_INK = "#333333"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999", "#5d3a9b")
+MARKERS = "osD^vPX<>"
+INK = "#333333"
 _FAINT = "#d9d9d9"
 _DPI = 150
 _MOST_SERIES = 12
@@ -103,10 +103,10 @@ def _series(report: AccuracyReport) -> list[Series]:
 
 def _style(index: int) -> dict[str, Any]:
     """Choose how the line with this number looks; the first, which is often the sum of the others, is black."""
-    turn, number = divmod(index - 1, len(_COLOURS))
+    turn, number = divmod(index - 1, len(COLOURS))
     return {
-        "color": _INK if index == 0 else _COLOURS[number],
-        "marker": _MARKERS[index % len(_MARKERS)],
+        "color": INK if index == 0 else COLOURS[number],
+        "marker": MARKERS[index % len(MARKERS)],
         "linestyle": "--" if turn > 0 else "-",
     }
 
@@ -119,7 +119,7 @@ def draw_clicks(series: Sequence[Series]) -> Figure | None:
         return None
     columns = min(4, math.ceil(math.sqrt(len(shown))))
     rows = math.ceil(len(shown) / columns)
-    figure = _figure(1.2 + 2.6 * columns, 0.9 + 2.4 * rows)
+    figure = empty_figure(1.2 + 2.6 * columns, 0.9 + 2.4 * rows)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes, (one, curves) in zip(grid.flat, shown, strict=False):
         clicks = np.arange(1, curves.shape[1] + 1)
@@ -127,7 +127,7 @@ def draw_clicks(series: Sequence[Series]) -> Figure | None:
         mean = curves.mean(0)
         axes.fill_between(clicks, low, high, color=one.colour, alpha=0.2, linewidth=0)
         axes.plot(clicks, mean, color=one.colour, marker="o", markersize=4)
-        axes.set_title(f"{_short(one.name)}\n{_count(len(curves), 'object')}", fontsize=9, color=_INK)
+        axes.set_title(f"{_short(one.name)}\n{_count(len(curves), 'object')}", fontsize=9, color=INK)
         axes.annotate(
             f"{mean[-1]:.2f}",
             (clicks[-1], mean[-1]),
@@ -135,22 +135,22 @@ def draw_clicks(series: Sequence[Series]) -> Figure | None:
             textcoords="offset points",
             ha="center",
             fontsize=8,
-            color=_INK,
+            color=INK,
         )
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.set_xlim(0.6, len(clicks) + 0.4)
         axes.set_ylim(0, 1)
-        _plain(axes)
+        plain_axes(axes)
     for axes in grid.flat[len(shown) :]:
         axes.remove()
     for column in range(columns):  # where the last row is short, the panel above it carries the numbers
         lowest = [axes for axes in grid[:, column] if axes.figure is not None][-1]
         lowest.tick_params(labelbottom=True)
-    figure.supxlabel("Clicks", fontsize=10, color=_INK)
+    figure.supxlabel("Clicks", fontsize=10, color=INK)
     figure.supylabel(
         "IoU: mean, and middle half" if rows == 1 else "IoU: mean, and the middle half of the objects",
         fontsize=10,
-        color=_INK,
+        color=INK,
     )
     return figure
 
@@ -160,7 +160,7 @@ def draw_boxes(series: Sequence[Series]) -> Figure | None:
     shown = [one for one in series if one.whole and any(score.box is not None for score in one.scores)]
     if not shown:
         return None
-    figure = _figure(6.4, 3.8)
+    figure = empty_figure(6.4, 3.8)
     axes = figure.subplots()
     edges = np.linspace(0, 1, 41).tolist()
     for one in shown:
@@ -176,7 +176,7 @@ def draw_boxes(series: Sequence[Series]) -> Figure | None:
     axes.set_xlabel("IoU with a tight box (dashed: mean)")
     axes.set_ylabel("Objects, %")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), frameon=False, fontsize=9)  # wherever bars are, not on them
-    _plain(axes)
+    plain_axes(axes)
     return figure
 
 
@@ -189,7 +189,7 @@ def draw_calibration(series: Sequence[Series]) -> Figure | None:
             shown.append((one, predicted, calibration(predicted, measured)))
     if not shown:
         return None
-    figure = _figure(5.2, 5.8)
+    figure = empty_figure(5.2, 5.8)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     upper.plot((0, 1), (0, 1), color="#999999", linestyle=":", linewidth=1.2, label="perfect estimate")
     edges = np.linspace(0, 1, BINS + 1).tolist()
@@ -204,8 +204,8 @@ def draw_calibration(series: Sequence[Series]) -> Figure | None:
     lower.set_ylabel("Answers, %")
     lower.set_xlabel("IoU that the model predicts, mean of each tenth")
     upper.legend(loc="upper left", frameon=False, fontsize=9)
-    _plain(upper)
-    _plain(lower)
+    plain_axes(upper)
+    plain_axes(lower)
     return figure
 
 
@@ -214,7 +214,7 @@ def draw_precision(series: Sequence[Series]) -> Figure | None:
     shown = [one for one in series if len(one.precision)]
     if not shown:
         return None
-    figure = _figure(7.2, 4.0)
+    figure = empty_figure(7.2, 4.0)
     axes = figure.subplots()
     for one in shown:
         mean = one.precision.mean(0)
@@ -226,7 +226,7 @@ def draw_precision(series: Sequence[Series]) -> Figure | None:
     axes.set_xlabel("IoU from which an object counts as found")
     axes.set_ylabel("Average precision")
     axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=9)
-    _plain(axes)
+    plain_axes(axes)
     return figure
 
 
@@ -238,17 +238,18 @@ def _short(name: str) -> str:
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..."
 
 
-def _figure(width: float, height: float) -> Figure:
+def empty_figure(width: float, height: float) -> Figure:
+    """Make a figure, in inches."""
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     # Without pyplot, which would choose a backend, and keep the figure.
     FigureCanvasAgg(figure)
     return figure
 
 
-def _plain(axes: Axes) -> None:
+def plain_axes(axes: Axes) -> None:
     """Take away what says nothing."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color=_FAINT, linewidth=0.6)
     # The grid must not cross what was measured.
     axes.set_axisbelow(True)
-    axes.tick_params(colors=_INK, labelsize=9)
+    axes.tick_params(colors=INK, labelsize=9)
