@@ -318,7 +318,7 @@ def test_where_the_window_is_killed_it_goes_on_after_a_restart(teaching, home):
     assert window.stdout.readline() == "learning\n"
     window.kill()
     window.communicate()
-    # The program would end by itself when it says something next, as nobody listens; this one says nothing more.
+    # The real program saves and ends when it says something next, as nobody listens; this one says nothing more.
     os.kill(about(home)["pid"], signal.SIGKILL)
     teaching.watch(True)
     teaching.wait(MINUTE)

@@ -1,10 +1,11 @@
 """The real `napari-sam`, but for a checkpoint and a line of the log after every step, and a short run.
 
-``python impatient_program.py train finetune ...``
+``python impatient_program.py train finetune ...``; SAVE_EVERY, a variable, has the seconds between checkpoints.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ _plain = run.training_config
 
 
 def impatient(*arguments: Any) -> TrainingConfig:
-    return replace(_plain(*arguments), steps=STEPS, save_every=0.0, log_every=1)
+    return replace(_plain(*arguments), steps=STEPS, save_every=float(os.environ.get("SAVE_EVERY", "0")), log_every=1)
 
 
 if __name__ == "__main__":

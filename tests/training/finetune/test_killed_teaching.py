@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -92,6 +93,33 @@ def test_killed_in_the_middle_it_goes_on_from_the_checkpoint(tmp_path, home):
     assert all("taught" in name for name in after.keys() - before.keys())
     (path,) = {one.path for one in list_journals(home_folder() / "journal")}
     assert [record["label"] for record in read_journal(path)] == [7]
+
+
+def test_where_nobody_listens_any_more_it_saves_and_ends(tmp_path):
+    torch.manual_seed(0)
+    import_file(write_weights(tmp_path / "tiny.safetensors"), "tiny")
+    command = [sys.executable, impatient_program.__file__, "train", "finetune", str(images(tmp_path / "images"))]
+    command += ["--model", "tiny", "-o", str(tmp_path / "run"), "--device", "cpu", "--json"]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # No checkpoint by the clock.
+        env=os.environ | {"SAVE_EVERY": "1e9"},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stdout:
+            if json.loads(line).get("words", "").startswith("step "):
+                break
+        assert not (tmp_path / "run" / CHECKPOINT).exists()
+        process.stdout.close()
+        said = process.stderr.read()
+        assert process.wait(PATIENCE) == 130, said
+    assert "Traceback" not in said
+    assert 1 <= torch.load(tmp_path / "run" / CHECKPOINT, weights_only=True)["step"] < STEPS
+    assert not (tmp_path / "run" / REPORT).exists()
 
 
 def log_lines(folder):

@@ -1,6 +1,8 @@
 """``napari-sam train finetune``: teach a model one's own images."""
 
 import json
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -111,7 +113,7 @@ def finetune(
             called = import_file(output / ADAPTER_FILE, name).name
             clear_remains(output)
         if as_json and ranks.first:
-            typer.echo(json.dumps({"report": report.to_dict(), "name": called}))
+            _said(report=report.to_dict(), name=called)
     if not as_json and ranks.first:
         _show(report, output, called)
 
@@ -128,14 +130,29 @@ def _watched(
 
     def progress(fraction: float, /) -> None:
         stop()
-        typer.echo(json.dumps({"fraction": round(fraction, 4)}))
+        if not _said(fraction=round(fraction, 4)):
+            # The window that listened was killed: what was learnt is saved, as with a Ctrl-C.
+            raise Cancelled("Nobody listens any more.")
+
+    def tell(words: str) -> None:
+        _said(words=words)
 
     try:
-        yield progress, lambda words: typer.echo(json.dumps({"words": words}))
+        yield progress, tell
     except NapariSamError as error:
-        words = "stopped" if isinstance(error, Cancelled) else "error"
-        typer.echo(json.dumps({words: str(error)}))
+        _said(**{"stopped" if isinstance(error, Cancelled) else "error": str(error)})
         raise
+
+
+def _said(**line: object) -> bool:
+    """Write a line of JSON; tell whether there is somebody who could read it."""
+    try:
+        typer.echo(json.dumps(line))
+    except BrokenPipeError:
+        # What Python writes at its end would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
 
 
 def _teach_here(
