@@ -6,7 +6,14 @@ import torch
 
 from fakes import BrightnessModel, blob
 from napari_sam import BoxPrompt, MaskPrompt, PointPrompt
-from napari_sam.device import available_devices, choose_device, describe_device, is_out_of_memory
+from napari_sam.device import (
+    available_devices,
+    choose_device,
+    describe_device,
+    devices_without_code,
+    has_code_for,
+    is_out_of_memory,
+)
 from napari_sam.errors import Cancelled, ConflictError, DeviceError, InputError
 from napari_sam.planes.plane import Plane
 from napari_sam.predictor import Predictor, draw_masks, load_predictor
@@ -192,6 +199,66 @@ def test_devices():
     for name in ("warp", "cuda:99", "meta"):
         with pytest.raises(DeviceError, match="There is no device"):
             choose_device(name)
+
+
+class DeviceWithoutCode(FullDevice):
+    """A GPU for which torch was built without code."""
+
+    def encode(self, pixels, progress=lambda _: None):
+        if not self.moved:
+            raise RuntimeError("CUDA error: no kernel image is available for execution on the device")
+        return super().encode(pixels, progress)
+
+
+@pytest.mark.usefixtures("named_xpu")
+def test_a_device_without_code_falls_back_to_the_cpu_and_says_so():
+    predictor = Predictor(DeviceWithoutCode(), "digest", name="Fake")
+    with pytest.warns(RuntimeWarning, match="now runs on the CPU"):
+        predictor.embed(blob())
+    assert "XPU (Arc) is a device that the installed PyTorch has no code for" in predictor.notice
+    with pytest.raises(DeviceError, match=r'no code for\..* choose device "cpu"'):
+        Predictor(DeviceWithoutCode(), "digest", fall_back=False).embed(blob())
+
+
+@pytest.mark.parametrize(
+    ("capability", "built", "runs"),
+    [
+        ((8, 6), ["sm_75", "sm_80", "sm_90"], True),
+        ((9, 0), ["sm_75", "sm_80"], False),
+        ((7, 5), ["sm_80", "compute_80"], False),
+        ((12, 0), ["sm_80", "compute_90"], True),
+        ((12, 1), ["sm_90a", "sm_120"], True),
+        ((6, 1), ["sm_70", "sm_75"], False),
+        ((9, 0), ["gfx90a", "gfx1100"], True),
+    ],
+    ids=["later minor", "later major", "earlier", "translated", "with letters", "too old", "AMD's are not judged"],
+)
+def test_a_gpu_is_used_if_torch_has_code_for_it(capability, built, runs, monkeypatch):
+    for name, answer in (
+        ("is_available", True),
+        ("device_count", 1),
+        ("get_device_capability", capability),
+        ("get_arch_list", built),
+        ("get_device_name", "GTX 1080"),
+    ):
+        monkeypatch.setattr(torch.cuda, name, lambda *_args, answer=answer: answer)
+    assert has_code_for(0) is runs
+    assert ("cuda" in available_devices()) is runs
+    assert choose_device("auto").type == "cuda" if runs else choose_device("auto").type != "cuda"
+    if runs:
+        assert choose_device("cuda").type == "cuda"
+        assert not devices_without_code()
+    else:
+        assert "no code for GTX 1080" in devices_without_code()
+        with pytest.raises(DeviceError, match="no code for GTX 1080"):
+            choose_device("cuda")
+
+
+def test_with_a_gpu_that_is_not_supported_the_bundled_model_says_why_it_runs_on_the_cpu(monkeypatch):
+    monkeypatch.setattr("napari_sam.predictor.devices_without_code", lambda: "no code for GTX 1080")
+    monkeypatch.setattr("napari_sam.predictor.choose_device", lambda _name: torch.device("cpu"))
+    assert load_predictor("bundled").notice == "no code for GTX 1080"
+    assert not load_predictor("bundled", device="cpu").notice
 
 
 def test_out_of_memory_is_told_from_other_errors():

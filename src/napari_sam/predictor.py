@@ -16,7 +16,13 @@ import numpy as np
 import torch
 
 from napari_sam._conflict import refuse_conflict
-from napari_sam.device import choose_device, describe_device, is_out_of_memory
+from napari_sam.device import (
+    choose_device,
+    describe_device,
+    devices_without_code,
+    has_no_code,
+    is_out_of_memory,
+)
 from napari_sam.embedding import Embedding as Embedding
 from napari_sam.embedding import embedding_key, encode_plane
 from napari_sam.errors import DeviceError, InputError
@@ -109,7 +115,9 @@ class Predictor:
     notes : tuple of str
         What a person should know about the checkpoint.
     encoder : RemoteEncoder, optional
-        Encodes planes on another machine. Where it cannot, they are encoded here, with a warning.
+        Encodes planes on another machine; where it cannot, they are encoded here, with a warning.
+    notice : str
+        What a person should know about the device.
     """
 
     def __init__(
@@ -121,20 +129,19 @@ class Predictor:
         fall_back: bool = True,
         notes: tuple[str, ...] = (),
         encoder: RemoteEncoder | None = None,
+        notice: str = "",
     ) -> None:
         self._model = model
         self._encoder = encoder
         self._fall_back = fall_back
         self._lock = threading.RLock()
-        self.weights = weights
-        self.name = name
-        self.notes = notes
-        self._full = ""
+        self.weights, self.name, self.notes = weights, name, notes
+        self._fallen = notice
 
     @property
     def notice(self) -> str:
         """What the person should know, such as a fall-back to the CPU; "" when there is nothing."""
-        return " ".join(filter(None, ("" if self._encoder is None else self._encoder.notice, self._full)))
+        return " ".join(filter(None, ("" if self._encoder is None else self._encoder.notice, self._fallen)))
 
     @property
     def device(self) -> torch.device:
@@ -255,8 +262,8 @@ class Predictor:
         DeviceError
             If the device's memory runs out and there is no falling back.
         """
-        given = PromptSet.of(prompts)
         _require_weights(embedding, self)
+        given = PromptSet.of(prompts)
         taken = self._taken(given, embedding.frame)
         return self._decode(embedding, [taken], given.ambiguous if multimask is None else multimask)[0]
 
@@ -335,10 +342,10 @@ class Predictor:
         return self.compute(embedding, partial(_dense, views=views, progress=progress, name=self.name))
 
     def compute(self, embedding: Embedding, work: Callable[[PromptableModel, Features, Frame], R]) -> R:
-        """Have a function compute with the model on an embedded plane, in turn with all other calls.
+        """Have a function compute with the model, and the features and the frame of a plane, in turn with other calls.
 
-        `work` gets the model, and the features and the frame of the plane; it is called again on the CPU where the
-        device's memory runs out. Returns what it returns; raises what it raises, and errors as `predict`.
+        It is called again on the CPU where the device cannot. Gives what it returns; raises what it raises, and errors
+        as `predict`.
         """
         _require_weights(embedding, self)
 
@@ -373,22 +380,20 @@ class Predictor:
         require_kind(kind, self.prompt_kinds, self.name)
 
     def run(self, work: Callable[[PromptableModel], R]) -> R:
-        """Do some work with the model, in turn with all other calls; on the CPU if the device's memory runs out."""
+        """Do some work with the model, in turn with all other calls; on the CPU if the device cannot do it."""
         with self._lock:
             try:
                 return work(self._model)
             except RuntimeError as error:
-                if not is_out_of_memory(error) or self.device.type == "cpu":
+                words = _unfit(self.device, error)
+                if not words:
                     raise
-                words = describe_device(self.device)
                 if not self._fall_back:
-                    raise DeviceError(
-                        f'{words} ran out of memory. Close other programs that use it, or choose device "cpu".'
-                    ) from error
+                    raise DeviceError(f'{words}. Close other programs that use it, or choose device "cpu".') from error
             # Outside the except block, so that the traceback no longer holds the tensors that filled the memory.
             _move_to_cpu(self._model, self.name, words)
-            self._full = f"{words} ran out of memory: {self.name} now runs on the CPU, which is slower."
-            warnings.warn(self._full, RuntimeWarning, stacklevel=3)
+            self._fallen = f"{words}: {self.name} now runs on the CPU, which is slower."
+            warnings.warn(self._fallen, RuntimeWarning, stacklevel=3)
             return work(self._model)
 
 
@@ -444,6 +449,7 @@ def load_predictor(
         fall_back=device == "auto" or encoder is not None,
         notes=loaded.notes + _missing_decoder(spec),
         encoder=encoder,
+        notice=devices_without_code() if device == "auto" and chosen.type == "cpu" else "",
     )
 
 
@@ -555,10 +561,21 @@ def _dense(
     return DenseMaps(*model.dense_maps(features, frame, views, progress).float().cpu().numpy())
 
 
+def _unfit(device: torch.device, error: RuntimeError) -> str:
+    """Say in words why a device cannot do some work that another may; "" if the error has nothing to do with it."""
+    if device.type == "cpu":
+        return ""
+    if is_out_of_memory(error):
+        return f"{describe_device(device)} ran out of memory"
+    if has_no_code(error):
+        return f"{describe_device(device)} is a device that the installed PyTorch has no code for"
+    return ""
+
+
 def _move_to_cpu(model: PromptableModel, name: str, words: str) -> None:
-    """Move a model off a device whose memory is full; `words` name the device."""
+    """Move a model off a device that cannot run it; `words` say which, and why."""
     if not isinstance(model, torch.nn.Module):
-        raise DeviceError(f"{words} ran out of memory, and {name} cannot be moved to the CPU.")
+        raise DeviceError(f"{words}, and {name} cannot be moved to the CPU.")
     kind = model.device.type
     model.to("cpu")
     # Else the memory would stay with this process, though other programs need it.

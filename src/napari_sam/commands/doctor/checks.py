@@ -153,11 +153,13 @@ def _version(package: str) -> str:
 def _devices() -> list[Finding]:
     import torch
 
-    from napari_sam.device import available_devices, describe_device
+    from napari_sam.device import available_devices, describe_device, devices_without_code
 
     names = available_devices()
     findings = [Finding(f"device {name}", Verdict.OK, describe_device(torch.device(name))) for name in names]
-    if names == ("cpu",):
+    if without := devices_without_code():
+        findings.append(Finding("GPU", Verdict.NOTE, without))
+    elif names == ("cpu",):
         text = "no GPU that torch can use. Large models take seconds for a plane; the bundled one does not need it."
         findings.append(Finding("GPU", Verdict.NOTE, text))
     return findings
