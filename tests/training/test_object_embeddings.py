@@ -243,7 +243,7 @@ class TestWhatLearns:
                 logits = self.network["used"](features[0][objects])
                 return logits, logits.mean((2, 3)).sigmoid()
 
-            def dense(self, features):
+            def dense(self, features, windows):
                 return None
 
         config = replace(SHORT, weight_decay=0.0)

@@ -35,7 +35,7 @@ class TrainableTwoLayers:
         logits = self.network.new(features[0][objects])
         return logits, logits.mean((2, 3)).sigmoid()
 
-    def dense(self, features):
+    def dense(self, features, windows):
         return None
 
 

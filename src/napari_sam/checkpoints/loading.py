@@ -127,10 +127,22 @@ def _adapted(
     loaded = load_checkpoint(base, architecture=row.architecture, device=device, progress=progress)
     if architecture not in (None, loaded.architecture):
         raise _mismatch(path, loaded.architecture, architecture)
-    apply_adapter(path, cast("nn.Module", loaded.model), adapter.tensors)
+    tensors, faults = _for_decoder_there(adapter.tensors, loaded.model, row.title)
+    apply_adapter(path, cast("nn.Module", loaded.model), tensors)
     digest = hashlib.sha256(f"{loaded.digest} {file_digests(path, ['sha256'])['sha256']}".encode()).hexdigest()
     note = f"{row.title}, taught on images of its user's own."
-    return LoadedModel(loaded.model, loaded.architecture, digest, (note, *loaded.notes))
+    return LoadedModel(loaded.model, loaded.architecture, digest, (note, *loaded.notes, *faults))
+
+
+def _for_decoder_there(
+    tensors: dict[str, Tensor], model: object, title: str
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Leave out what a decoder of instances has learnt, where that is a file of its own which is not here."""
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(PART)}
+    if isinstance(model, DenseSam) or len(kept) == len(tensors):
+        return tensors, ()
+    # Prompts are answered without it.
+    return kept, (f"It was also taught to find objects by micro-sam's decoder, which {title} has not here.",)
 
 
 def _compact(

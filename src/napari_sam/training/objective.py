@@ -51,8 +51,9 @@ def objective(
     logits, scores = model.respond(features, batch.objects, prompts)
     last, last_iou = answer_loss(logits, scores, truth, torch.zeros_like(ambiguous))
     loss, measured = first + last, {"first": first.item(), "last": last.item()}
-    if (everything := model.dense(features)) is not None:
-        # Only of images in which every object is labelled: elsewhere, background may be an object.
+    # Only of images in which every object is labelled: elsewhere, background may be an object.
+    everything = model.dense(features, batch.windows) if batch.complete.any() else None
+    if everything is not None:
         dense = dense_loss(everything[batch.complete], batch.dense[batch.complete])
         loss, measured["dense"] = loss + dense_weight * dense, dense.item()
     shown = {"click": first_iou[ambiguous, 0], "box": first_iou[boxed, 0], "corrected": last_iou[:, 0]}

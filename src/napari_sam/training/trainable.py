@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from torch import nn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from napari_sam.model.protocol import Features, PromptTensors
@@ -56,5 +58,18 @@ class Trainable(Protocol[NetworkT_co]):
             Predicted IoU.
         """
 
-    def dense(self, features: Features) -> Tensor | None:
-        """Return the logits of a head that finds all objects at once, (N, 3, H / 4, W / 4); None without one."""
+    def dense(self, features: Features, windows: Sequence[tuple[slice, slice]] | None) -> Tensor | None:
+        """Return the logits of a head that finds all objects at once; None without one, or where it does not learn.
+
+        Parameters
+        ----------
+        features : tuple of Tensor
+            What `features` gave.
+        windows : sequence of (slice, slice) or None
+            See `napari_sam.training.data.batches.Batch`.
+
+        Returns
+        -------
+        Tensor, shape (N, 3, H / 4, W / 4), or None
+            Of the windows alone, where there are some.
+        """

@@ -42,13 +42,16 @@ class Batch:
     masks : Tensor, shape (B, 1, S, S), float32
         1 inside the object.
     dense : Tensor, shape (N, 3, S / 4, S / 4), float32
-        Targets of the dense head.
+        Targets of the dense head; of the windows alone, where there are some.
     complete : Tensor, shape (N,), bool
         Images all of whose objects are labelled: the dense head learns from them alone.
     texts : Tensor, shape (B, width), float32, or None
         CLIP embeddings that objects are asked for by; NaN for one that is pointed at.
     encoded : tuple of Tensor or None
         Features of the images, where they were computed before.
+    windows : tuple of (slice, slice) or None
+        Of each image the part that the dense head learns from, rows and columns of its logits; None: all of it. They
+        are of one size, and of whole cells of features of stride 16.
     """
 
     images: Tensor
@@ -58,6 +61,7 @@ class Batch:
     complete: Tensor
     texts: Tensor | None = None
     encoded: Features | None = None
+    windows: tuple[tuple[slice, slice], ...] | None = None
 
     def to(self, device: torch.device) -> Batch:
         """Copy to a device."""
@@ -66,7 +70,7 @@ class Batch:
         )
         texts = None if self.texts is None else self.texts.to(device)
         encoded = None if self.encoded is None else tuple(part.to(device) for part in self.encoded)
-        return Batch(images, objects, masks, dense, complete, texts, encoded)
+        return Batch(images, objects, masks, dense, complete, texts, encoded, self.windows)
 
 
 class BatchSource(Protocol):

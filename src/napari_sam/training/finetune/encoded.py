@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.random import Generator
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from napari_sam.model.protocol import Features, PromptableModel
     from napari_sam.progress import Progress
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 TURNS = 8
 """Of a plane by quarters, and mirrored."""
+
+_DENSE_STRIDE = 4  # pixels for each of the dense logits, along each axis
+_CELL = 4  # of them for each cell of the features
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +126,27 @@ class EncodedSource:
         Lays planes on its canvas.
     planes : sequence of TaughtPlane
     encoded : sequence of EncodedPlane
+    window : int, optional
+        Side of the part of each plane that the dense head learns from, cells of its logits; default: all of it.
     """
 
-    def __init__(self, model: PromptableModel, planes: Sequence[TaughtPlane], encoded: Sequence[EncodedPlane]) -> None:
-        self._model, self._planes, self._encoded = model, planes, encoded
+    def __init__(
+        self,
+        model: PromptableModel,
+        planes: Sequence[TaughtPlane],
+        encoded: Sequence[EncodedPlane],
+        window: int | None = None,
+    ) -> None:
+        self._model, self._planes, self._encoded, self._window = model, planes, encoded, window
 
     def draw(self, rng: Generator, images: int, objects: int, side: int) -> Batch:
         """Draw `images` planes on canvases of `side` pixels, at most `objects` objects of each."""
         features: list[Features] = []
         owners: list[int] = []
         masks: list[NDArray[np.bool_]] = []
-        dense, complete = [], []
+        dense: list[Tensor] = []
+        windows: list[tuple[slice, slice]] = []
+        complete = []
         while len(features) < images:
             entry = self._encoded[int(rng.integers(len(self._encoded)))]
             plane = self._planes[entry.plane]
@@ -144,7 +158,12 @@ class EncodedSource:
             masks += [labels == label for _, label in chosen]
             with safe_open(entry.file, framework="pt") as file:
                 features.append(tuple(file.get_tensor(str(place)).float() for place in range(len(file.keys()))))
-            dense.append(dense_targets(labels))
+            targets = dense_targets(labels)
+            if self._window is not None:
+                rows, columns = _window(rng, labels == chosen[0][1], self._window)
+                targets = targets[:, rows, columns]
+                windows.append((rows, columns))
+            dense.append(targets)
             complete.append(plane.complete)
         return Batch(
             torch.zeros(images, 3, 0, 0, dtype=torch.uint8),
@@ -153,6 +172,7 @@ class EncodedSource:
             torch.stack(dense),
             torch.tensor(complete),
             encoded=tuple(torch.cat(parts) for parts in zip(*features, strict=True)),
+            windows=tuple(windows) or None,
         )
 
     def _on_canvas(self, labels: NDArray[np.integer[Any]], side: int) -> NDArray[np.int32]:
@@ -165,3 +185,16 @@ class EncodedSource:
         canvas = np.zeros((side, side), np.int32)
         canvas[: len(rows), : len(columns)] = labels[rows[:, None], columns[None]]
         return canvas
+
+
+def _window(rng: Generator, mask: NDArray[np.bool_], side: int) -> tuple[slice, slice]:
+    """Draw a square of dense logits around a pixel of an object, on whole cells of the features."""
+    pixels = np.flatnonzero(mask)
+    pixel = pixels[rng.integers(len(pixels))]
+    found = []
+    for at, of in zip(np.unravel_index(pixel, mask.shape), mask.shape, strict=True):
+        # The object may be anywhere in the window, so that its surroundings are seen on all sides.
+        start = at // _DENSE_STRIDE - rng.integers(side)
+        start = int(np.clip(start, 0, of // _DENSE_STRIDE - side)) // _CELL * _CELL
+        found.append(slice(start, start + side))
+    return found[0], found[1]

@@ -327,11 +327,12 @@ def _source(
     ranks: Ranks,
 ) -> tuple[BatchSource, float]:
     """Make what draws batches; return it, and the seconds that it took to encode planes ahead."""
-    if adaptable(base.network).canvas_side is not None:
+    learner = adaptable(base.network)
+    if learner.canvas_side is not None:
         tell("Encoding planes")
         began, limit = time.monotonic(), _ENCODING * 60 * config.minutes if ranks.first else 0.0
         encoded = encode_planes(base.network, base.sha256, planes, folder / ENCODED, seconds=limit, progress=progress)
-        return EncodedSource(base.network, planes, encoded), time.monotonic() - began
+        return EncodedSource(base.network, planes, encoded, learner.window), time.monotonic() - began
     # A part of the encoder learns, too, so that crops are encoded in every step.
     images = [LabelledImage(plane.name, _kind(plane), plane.image, plane.labels) for plane in planes]
     kinds = {kind: [image for image in images if image.kind == kind] for kind in (_WHOLE, _PARTLY)}

@@ -11,6 +11,8 @@ from napari_sam.training.finetune.adapters import adapt, adapter_tensors
 from napari_sam.training.networks.adaptable import adaptable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from napari_sam.model.protocol import Features, PromptTensors
@@ -52,9 +54,9 @@ class TrainableAdapter:
         """Answer prompts."""
         return self._inner.respond(features, objects, prompts)
 
-    def dense(self, features: Features) -> Tensor | None:
+    def dense(self, features: Features, windows: Sequence[tuple[slice, slice]] | None) -> Tensor | None:
         """Return the logits of the dense head, where there is one."""
-        return self._inner.dense(features)
+        return self._inner.dense(features, windows)
 
     def learnt(self, network: Network | None = None) -> dict[str, Tensor]:
         """Give what has been learnt, as an adapter's file holds it.

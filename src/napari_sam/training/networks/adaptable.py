@@ -9,6 +9,8 @@ from napari_sam.training.networks.compact import TrainableCompact
 from napari_sam.training.networks.sam import TrainableSam
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from napari_sam.model.protocol import Features, PromptTensors
@@ -22,6 +24,10 @@ class Adaptable(Protocol):
     def canvas_side(self) -> int | None:
         """The side that every plane is brought to, where encoding takes seconds; None where small crops are cheap."""
 
+    @property
+    def window(self) -> int | None:
+        """Side of the part of a plane that the dense head learns from in a step, in its logits; None: the whole."""
+
     def is_late(self, parameter: str) -> bool:
         """Tell whether a parameter, by its name, comes after the costly part of the image encoder."""
 
@@ -31,8 +37,8 @@ class Adaptable(Protocol):
     def respond(self, features: Features, objects: Tensor, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
         """Answer prompts; see `napari_sam.training.trainable.Trainable.respond`."""
 
-    def dense(self, features: Features) -> Tensor | None:
-        """Return the logits of a head that finds all objects at once; None without one."""
+    def dense(self, features: Features, windows: Sequence[tuple[slice, slice]] | None) -> Tensor | None:
+        """Find all objects at once; see `napari_sam.training.trainable.Trainable.dense`."""
 
 
 def adaptable(network: Network) -> Adaptable:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from napari_sam.model.compact.canvas import normalise
 from napari_sam.model.compact.model import CompactSam
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from napari_sam.model.compact.config import CompactConfig
@@ -36,6 +40,7 @@ class TrainableCompact:
     """
 
     canvas_side: int | None = None
+    window: int | None = None
     saves_whole = True
 
     def __init__(self, config: CompactConfig, network: CompactSam | None = None) -> None:
@@ -58,6 +63,9 @@ class TrainableCompact:
         """Answer prompts; see `CompactSam.respond`."""
         return self.network.respond(features, objects, prompts)
 
-    def dense(self, features: Features) -> Tensor:
-        """Return the logits of the dense head, (N, 3, H / 4, W / 4)."""
-        return features[_DENSE]
+    def dense(self, features: Features, windows: Sequence[tuple[slice, slice]] | None) -> Tensor:
+        """Return the logits of the dense head, (N, 3, H / 4, W / 4), or those of windows."""
+        logits = features[_DENSE]
+        if windows is None:
+            return logits
+        return torch.stack([own[:, rows, columns] for own, (rows, columns) in zip(logits, windows, strict=True)])

@@ -6,15 +6,23 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 
 from napari_sam.model.protocol import PromptTensors
+from napari_sam.model.sam.instance_decoder import PART, DenseSam
 from napari_sam.model.text_projection import given
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from torch import Tensor
 
     from napari_sam.model.protocol import Features
     from napari_sam.model.sam.sam import Sam
+
+_WINDOW = 12  # cells of the embedding that the decoder of instances learns from in a step, along each axis
+_AROUND = 2  # cells on each side that it sees as well: its borders are then no borders
+_LOGITS, _FINE = 4, 16  # dense logits, and maps of the decoder, for a cell of the embedding, along each axis
 
 
 class TrainableSam:
@@ -28,10 +36,13 @@ class TrainableSam:
     def __init__(self, network: Sam) -> None:
         self.network = network
         self.canvas_side: int | None = network.config.side
+        # The decoder of instances draws at full resolution: of a whole plane, that is 100 times a mask's work.
+        dense = isinstance(network, DenseSam)
+        self.window = _LOGITS * min(_WINDOW, network.config.grid) if dense else None
 
     def is_late(self, parameter: str) -> bool:
-        """Tell whether a parameter is of what reads prompts and draws masks."""
-        return parameter.startswith(("mask_decoder.", "prompt_encoder."))
+        """Tell whether a parameter is of what reads prompts and draws masks, or finds all objects at once."""
+        return parameter.startswith(("mask_decoder.", "prompt_encoder.", PART))
 
     def features(self, images: Tensor) -> Features:
         """Encode N planes, (N, 3, side, side) uint8, one after the other: each fills a processor or a GPU."""
@@ -57,8 +68,33 @@ class TrainableSam:
         logits, scores = (torch.cat(parts)[back] for parts in zip(*found, strict=True))
         return logits, scores
 
-    def dense(self, features: Features) -> None:
-        """Return None: what some SAMs have beside them is not trained here."""
+    def dense(self, features: Features, windows: Sequence[tuple[slice, slice]] | None) -> Tensor | None:
+        """Return the logits of micro-sam's decoder, where there is one that learns, at a quarter of its resolution."""
+        if not isinstance(self.network, DenseSam):
+            return None
+        decoder = self.network.instance_decoder
+        if not any(parameter.requires_grad for parameter in decoder.parameters()):
+            return None
+        grid = self.network.config.grid
+        whole = (slice(0, _LOGITS * grid),) * 2
+        return torch.cat(
+            [
+                _decoded(decoder, embedding[None], rows, columns)
+                for embedding, (rows, columns) in zip(features[0], windows or [whole] * len(features[0]), strict=True)
+            ]
+        )
+
+
+def _decoded(decoder: Callable[[Tensor], Tensor], embedding: Tensor, rows: slice, columns: slice) -> Tensor:
+    """Decode a part of an embedding, (1, C, g, g); what is around it is seen, too, as far as it matters."""
+    grid = embedding.shape[-1]
+    seen = [
+        (max(0, side.start // _LOGITS - _AROUND), min(grid, side.stop // _LOGITS + _AROUND)) for side in (rows, columns)
+    ]
+    (top, bottom), (left, right) = seen
+    logits = F.avg_pool2d(decoder(embedding[..., top:bottom, left:right]), _FINE // _LOGITS)
+    y, x = rows.start - _LOGITS * top, columns.start - _LOGITS * left
+    return logits[..., y : y + rows.stop - rows.start, x : x + columns.stop - columns.start]
 
 
 def _alike(objects: Tensor, prompts: PromptTensors) -> list[list[int]]:

@@ -13,6 +13,8 @@ from napari_sam.model.text_projection import PART
 from napari_sam.training.networks.adaptable import adaptable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from napari_sam.model.protocol import Features, PromptTensors
@@ -79,6 +81,6 @@ class TrainableText:
         """Answer prompts."""
         return self._inner.respond(features, objects, prompts)
 
-    def dense(self, features: Features) -> Tensor | None:
+    def dense(self, features: Features, windows: Sequence[tuple[slice, slice]] | None) -> Tensor | None:
         """Return the logits of the dense head, where it learns."""
-        return self._inner.dense(features) if self._all else None
+        return self._inner.dense(features, windows) if self._all else None
