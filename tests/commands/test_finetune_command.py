@@ -13,6 +13,7 @@ import torch
 from napari_sam import load_predictor
 from napari_sam.checkpoints import weights
 from napari_sam.checkpoints.importing import import_file
+from napari_sam.errors import InputError
 from napari_sam.evaluation.dataset import LabelledImage
 from napari_sam.training.finetune import run as finetuning
 from napari_sam.training.finetune.leavings import ADAPTER_FILE, REPORT
@@ -148,3 +149,19 @@ def test_mistakes_are_one_line(teach, run, images, tmp_path):
         assert result.exit_code == 1, result.output
         assert words in " ".join(result.output.split())
     assert not (tmp_path / "run" / ADAPTER_FILE).exists()
+
+
+def test_the_embeddings_that_a_person_has_are_used(teach, tmp_path, monkeypatch):
+    given = []
+
+    def take(*_arguments, cache, **_more):
+        given.append(cache)
+        raise InputError("Enough.")
+
+    monkeypatch.setattr(finetuning, "finetune", take)
+    monkeypatch.setenv("NAPARI_SAM_CACHE", str(tmp_path / "cache"))
+    assert teach().exit_code == 1
+    monkeypatch.setenv("NAPARI_SAM_CACHE", "off")
+    assert teach().exit_code == 1
+    assert given[0].folder == tmp_path / "cache"
+    assert given[1] is None

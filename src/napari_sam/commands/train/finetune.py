@@ -165,6 +165,8 @@ def _teach_here(
     tell: Callable[[str], None],
     ranks: "Ranks",
 ) -> "FinetuneReport":
+    from napari_sam.cache import settings
+    from napari_sam.cache.disk import DiskStore
     from napari_sam.device import choose_device
     from napari_sam.training.finetune.run import finetune as teach
     from napari_sam.training.networks.base import read_base
@@ -176,7 +178,19 @@ def _teach_here(
 
     chosen = ranks.device(str(choose_device(device)))
     # A model that is not here is downloaded by the first process, and found by the others.
-    return teach(config, *ranks.in_turn(base), split, output, device=chosen, progress=progress, tell=tell, ranks=ranks)
+    place = settings.folder()
+    cache = None if place is None else DiskStore(place)
+    return teach(
+        config,
+        *ranks.in_turn(base),
+        split,
+        output,
+        device=chosen,
+        progress=progress,
+        tell=tell,
+        ranks=ranks,
+        cache=cache,
+    )
 
 
 def _teach_elsewhere(

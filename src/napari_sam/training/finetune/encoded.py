@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from napari_sam.model.protocol import Features, PromptableModel
     from napari_sam.progress import Progress
+    from napari_sam.training.finetune.known import KnownEmbeddings
     from napari_sam.training.material import TaughtPlane
 
 TURNS = 8
@@ -65,6 +66,7 @@ def encode_planes(
     folder: Path,
     *,
     seconds: float,
+    known: KnownEmbeddings | None = None,
     progress: Progress = no_progress,
 ) -> list[EncodedPlane]:
     """Encode every plane as it is, and as many turned ones as there is time for.
@@ -80,6 +82,8 @@ def encode_planes(
         Gets the files.
     seconds : float
         After which no turned plane is begun.
+    known : KnownEmbeddings, optional
+        Where planes as they are may be found. Of turned ones nobody has made any.
     progress : Progress
         May raise `Cancelled`; what was encoded stays.
     """
@@ -93,9 +97,11 @@ def encode_planes(
         if not _is_whole(file):
             if turn and time.monotonic() - started > seconds:
                 continue
-            frame = model.frame((image.shape[0], image.shape[1]))
-            with torch.inference_mode():
-                features = model.encode(model.preprocess(image, frame))
+            features = known.features(model, image) if known is not None and not turn else None
+            if features is None:
+                frame = model.frame((image.shape[0], image.shape[1]))
+                with torch.inference_mode():
+                    features = model.encode(model.preprocess(image, frame))
             tensors = {str(place): part.half().cpu().contiguous() for place, part in enumerate(features)}
             with replacing(file, part_path(file)) as part_file:
                 save_file(tensors, part_file)

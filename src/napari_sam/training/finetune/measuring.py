@@ -19,6 +19,7 @@ from napari_sam.evaluation.metrics import object_measures
 from napari_sam.files import part_path, replacing
 from napari_sam.predictor import Predictor
 from napari_sam.progress import no_progress
+from napari_sam.training.finetune.known import KnowingPredictor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from napari_sam.model.protocol import PromptableModel
     from napari_sam.predictor import Embedding
     from napari_sam.progress import Progress
+    from napari_sam.training.finetune.known import KnownEmbeddings
 
 MEASURES = ("1 click", "3 clicks", "box", "AP@50", "AP")
 """What is measured, in the order of tables. Of a model that finds nothing by itself, the last two are missing."""
@@ -62,6 +64,7 @@ def measure_model(
     *,
     most_objects: int,
     searched: Sequence[str] = (),
+    known: KnownEmbeddings | None = None,
     progress: Progress = no_progress,
 ) -> Measured:
     """Measure a model on labelled planes.
@@ -74,11 +77,13 @@ def measure_model(
         For clicks and boxes, of all images together; as many of each.
     searched : sequence of str
         Names of images on which to search for all objects, if the model can.
+    known : KnownEmbeddings, optional
+        By the model's image encoder: what is there is not encoded again, and what is encoded is kept there.
     progress : Progress
         May raise `Cancelled`.
     """
     # No falling back on the processor when memory runs out: that would move the model away from its training.
-    predictor = Predictor(model, "unsaved", fall_back=False)
+    predictor = Predictor(model, "unsaved", fall_back=False) if known is None else KnowingPredictor(model, known)
     precision: list[NDArray[np.float64]] = []
     labels: dict[str, NDArray[np.integer[Any]]] = {}
 
@@ -96,7 +101,13 @@ def measure_model(
     return Measured({name: round(value, 4) for name, value in numbers.items()}, labels)
 
 
-def measure_elsewhere(model: PromptableModel, images: Sequence[LabelledImage], *, most_objects: int) -> float:
+def measure_elsewhere(
+    model: PromptableModel,
+    images: Sequence[LabelledImage],
+    *,
+    most_objects: int,
+    known: KnownEmbeddings | None = None,
+) -> float:
     """Measure a model where the labels of planes were moved to other places: what it has without looking.
 
     Returns
@@ -107,7 +118,7 @@ def measure_elsewhere(model: PromptableModel, images: Sequence[LabelledImage], *
     scores = []
     for down, right in _MOVES:
         moved = [replace(image, labels=_rolled(image.labels, down, right)) for image in images]
-        scores.append(prompted_score(measure_model(model, moved, most_objects=most_objects).numbers))
+        scores.append(prompted_score(measure_model(model, moved, most_objects=most_objects, known=known).numbers))
     return float(np.mean(scores))
 
 

@@ -24,6 +24,7 @@ from napari_sam.training.data.augment import disturb_gently
 from napari_sam.training.data.batches import CropSource
 from napari_sam.training.data.pools import KindSettings, ObjectPool
 from napari_sam.training.finetune.encoded import EncodedSource, encode_planes
+from napari_sam.training.finetune.known import KnownEmbeddings
 from napari_sam.training.finetune.leavings import (
     ADAPTER_FILE,
     BEFORE,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from napari_sam.cache.disk import DiskStore
     from napari_sam.progress import Progress
     from napari_sam.training.data.batches import BatchSource
     from napari_sam.training.material import MaterialSplit, TaughtPlane
@@ -125,6 +127,7 @@ def finetune(
     progress: Progress = no_progress,
     tell: Callable[[str], None] | None = None,
     ranks: Ranks = ALONE,
+    cache: DiskStore | None = None,
 ) -> FinetuneReport:
     """Teach a model, or go on with a run that was cut.
 
@@ -148,6 +151,9 @@ def finetune(
         Called with words for every new stage, and after every step.
     ranks : Ranks
         The processes that learn together, each with the same arguments.
+    cache : DiskStore, optional
+        The person's embeddings. They are used where they are those of the model and of planes that it learns from or
+        is measured on; nothing is written there.
 
     Returns
     -------
@@ -164,20 +170,22 @@ def finetune(
     if (done := ranks.first_alone(lambda: _claim(folder, config, origin, split))) is not None:
         tell("This run is at its end. To teach for longer, give another folder.")
         return done
-    measuring = _Measuring(config, split, folder, progress)
+    known = None if adaptable(base.network).canvas_side is None else KnownEmbeddings(base.sha256, cache)
+    measuring = _Measuring(config, split, folder, progress, known)
     network = base.network.to(device)
     tell("Measuring the model as it is")
     before, samples_before = ranks.first_alone(lambda: measuring.before(network))
     learning = _part(progress, _MEASURING, _LEARNING)
-    trainer, tensors = _learn(config, base, split.training, folder, device, learning, tell, ranks)
+    trainer, tensors = _learn(config, base, split.training, folder, device, learning, tell, ranks, known)
 
     def conclude() -> FinetuneReport:
         tell("Measuring what was learnt")
         strength, samples_after, after, taught = measuring.after(network, tensors, samples_before)
         verdict = judge(before.numbers, after.numbers, same_image=split.same_image)
         if verdict.better:
-            elsewhere = measure_elsewhere(taught, measuring.held_out, most_objects=config.measured_objects)
-            verdict = judge(before.numbers, after.numbers, elsewhere=elsewhere, same_image=split.same_image)
+            verdict = judge(
+                before.numbers, after.numbers, elsewhere=measuring.elsewhere(taught), same_image=split.same_image
+            )
         report = FinetuneReport(
             base=origin.name,
             minutes=round(trainer.seconds / 60, 2),
@@ -211,19 +219,26 @@ def finetune(
 class _Measuring:
     """What a run is measured by: held-out planes, and the sample images."""
 
-    def __init__(self, config: FinetuneConfig, split: MaterialSplit, folder: Path, progress: Progress) -> None:
+    def __init__(
+        self,
+        config: FinetuneConfig,
+        split: MaterialSplit,
+        folder: Path,
+        progress: Progress,
+        known: KnownEmbeddings | None,
+    ) -> None:
         self.held_out = [plane.labelled for plane in split.held_out]
         self._folder, self._progress = folder, progress
+        self._most, self._known = config.measured_objects, known
         searched = searched_planes(self.held_out, [plane.complete for plane in split.held_out], config.searched)
-        self._measure = partial(
-            measure_model, images=self.held_out, most_objects=config.measured_objects, searched=searched
-        )
+        self._measure = partial(measure_model, images=self.held_out, most_objects=self._most, searched=searched)
+        self._samples = partial(measure_model, images=sample_images(), most_objects=_SAMPLED)
 
     def before(self, network: Network) -> tuple[Measured, Measured]:
         """Measure a model as it is, once for all parts of a run: on held-out planes, on the samples."""
         progress = _part(self._progress, 0, _MEASURING)
-        held_out = once(self._folder / BEFORE, lambda: self._measure(network, progress=progress))
-        return held_out, once(self._folder / SAMPLES_BEFORE, lambda: _measure_samples(network))
+        held_out = once(self._folder / BEFORE, lambda: self._measure(network, known=self._known, progress=progress))
+        return held_out, once(self._folder / SAMPLES_BEFORE, lambda: self._samples(network, known=self._known))
 
     def after(
         self, network: Network, tensors: Mapping[str, Tensor], samples_before: Measured
@@ -241,15 +256,15 @@ class _Measuring:
         for strength in _STRENGTHS:
             taught = copy.deepcopy(network)
             apply_adapter(self._folder / ADAPTER_FILE, taught, tensors, strength)
-            samples = _measure_samples(taught)
+            samples = self._samples(taught, known=self._known)
             if loss(samples_before.numbers, samples.numbers) <= MOST_LOSS:
                 break
         progress = _part(self._progress, _MEASURING + _LEARNING, 1 - _MEASURING - _LEARNING)
-        return strength, samples, self._measure(taught, progress=progress), taught
+        return strength, samples, self._measure(taught, known=self._known, progress=progress), taught
 
-
-def _measure_samples(network: Network) -> Measured:
-    return measure_model(network, sample_images(), most_objects=_SAMPLED)
+    def elsewhere(self, taught: Network) -> float:
+        """Measure what a model has without looking."""
+        return measure_elsewhere(taught, self.held_out, most_objects=self._most, known=self._known)
 
 
 def _part(progress: Progress, start: float, share: float) -> Progress:
@@ -290,12 +305,13 @@ def _learn(
     progress: Progress,
     tell: Callable[[str], None],
     ranks: Ranks,
+    known: KnownEmbeddings | None,
 ) -> tuple[Trainer[Network], dict[str, Tensor]]:
     """Learn from planes, with as many at a time as memory allows; return the run, and the adapter."""
     training = training_config(config, base.network, torch.device(device).type)
     build = partial(TrainableAdapter, base, config.rank)
     # One after the other: what the first one encodes, the others find.
-    source, spent = ranks.in_turn(lambda: _source(config, base, planes, folder, progress, tell, ranks))
+    source, spent = ranks.in_turn(lambda: _source(config, base, planes, folder, progress, tell, ranks, known))
     if training.max_seconds is not None:
         training = replace(training, max_seconds=max(1.0, training.max_seconds - ranks.value(spent)))
     while True:
@@ -325,13 +341,16 @@ def _source(
     progress: Progress,
     tell: Callable[[str], None],
     ranks: Ranks,
+    known: KnownEmbeddings | None,
 ) -> tuple[BatchSource, float]:
     """Make what draws batches; return it, and the seconds that it took to encode planes ahead."""
     learner = adaptable(base.network)
     if learner.canvas_side is not None:
         tell("Encoding planes")
         began, limit = time.monotonic(), _ENCODING * 60 * config.minutes if ranks.first else 0.0
-        encoded = encode_planes(base.network, base.sha256, planes, folder / ENCODED, seconds=limit, progress=progress)
+        encoded = encode_planes(
+            base.network, base.sha256, planes, folder / ENCODED, seconds=limit, known=known, progress=progress
+        )
         return EncodedSource(base.network, planes, encoded, learner.window), time.monotonic() - began
     # A part of the encoder learns, too, so that crops are encoded in every step.
     images = [LabelledImage(plane.name, _kind(plane), plane.image, plane.labels) for plane in planes]
