@@ -52,6 +52,8 @@ def base(tmp_path):
 def _short(monkeypatch):
     """Steps are counted, not minutes, and what is forgotten is measured on one small image."""
     monkeypatch.setattr(run, "_STEPS", STEPS)
+    monkeypatch.setattr(run, "_SCENES", 3)
+    monkeypatch.setattr(run, "_SCENE_SIDE", 64)
     sample = plane("sample").labelled
     monkeypatch.setattr(run, "sample_images", lambda: [LabelledImage("s", "s", sample.image, sample.labels)])
     usual = run.usual
@@ -117,6 +119,21 @@ def test_a_model_that_does_not_look_is_not_kept(base, tmp_path, monkeypatch):
 def bad_split():
     training = tuple(plane(name, shuffled=True) for name in "ab")
     return replace(SPLIT, training=training)
+
+
+def test_a_fifth_of_the_crops_are_of_scenes_that_the_model_learnt_from(base, tmp_path, monkeypatch):
+    drawn = {"ObjectPool": 0, "ScenePool": 0}
+    for name in drawn:
+
+        class Counted(getattr(run, name)):
+            def crop(self, rng, side, _name=name):
+                drawn[_name] += 1
+                return super().crop(rng, side)
+
+        monkeypatch.setattr(run, name, Counted)
+    teach(base, tmp_path / "run")
+    assert sum(drawn.values()) >= STEPS
+    assert 0.05 < drawn["ScenePool"] / sum(drawn.values()) < 0.4
 
 
 def test_a_worse_model_is_not_kept_unless_the_person_insists(base, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from napari_sam import __version__
@@ -22,7 +23,7 @@ from napari_sam.progress import no_progress
 from napari_sam.training.config import TrainingConfig, usual
 from napari_sam.training.data.augment import disturb_gently
 from napari_sam.training.data.batches import CropSource
-from napari_sam.training.data.pools import KindSettings, ObjectPool
+from napari_sam.training.data.pools import KindSettings, ObjectPool, ScenePool
 from napari_sam.training.finetune.encoded import EncodedSource, encode_planes
 from napari_sam.training.finetune.known import KnownEmbeddings
 from napari_sam.training.finetune.leavings import (
@@ -48,6 +49,8 @@ from napari_sam.training.finetune.verdict import MOST_LOSS, judge, loss
 from napari_sam.training.loop import Trainer
 from napari_sam.training.networks.adaptable import adaptable
 from napari_sam.training.ranks import ALONE, Ranks
+from napari_sam.training.synthetic.scene_dataset import SceneBank
+from napari_sam.training.synthetic.scenes import draw_scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,6 +75,11 @@ _SAMPLED = 24  # objects of the sample images
 _WHOLE, _PARTLY = "all labelled", "some labelled"
 _STRENGTHS = (1.0, 0.6, 0.35)
 """Of what was learnt: less of it forgets less (Wortsman et al. 2022, who mix the weights of before and after)."""
+
+_REHEARSED = 0.2
+"""Share of crops that are of synthetic scenes, so that what was learnt from others is not forgotten (Robins 1995)."""
+
+_SCENES, _SCENE_SIDE = 96, 256  # pixels
 
 _ENCODING = 0.3
 """Share of the time that planes may be encoded in."""
@@ -356,7 +364,16 @@ def _source(
     images = [LabelledImage(plane.name, _kind(plane), plane.image, plane.labels) for plane in planes]
     kinds = {kind: [image for image in images if image.kind == kind] for kind in (_WHOLE, _PARTLY)}
     settings = {kind: KindSettings(float(len(some)), kind == _WHOLE) for kind, some in kinds.items() if some}
-    return CropSource([(ObjectPool(images, settings, _SIZES), 1.0)], disturb=disturb_gently), 0.0
+    taught, rehearsed = ObjectPool(images, settings, _SIZES), ScenePool(_scenes(config.seed))
+    return CropSource([(taught, 1 - _REHEARSED), (rehearsed, _REHEARSED)], disturb=disturb_gently), 0.0
+
+
+def _scenes(seed: int) -> SceneBank:
+    """Render a few of the scenes that the bundled model learnt from."""
+    images, labels = zip(
+        *(draw_scene(np.random.default_rng((seed, index)), _SCENE_SIDE) for index in range(_SCENES)), strict=True
+    )
+    return SceneBank((np.stack(images),), (np.stack(labels),))
 
 
 def training_config(config: FinetuneConfig, network: Network, device_type: str) -> TrainingConfig:
