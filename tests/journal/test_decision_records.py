@@ -73,6 +73,45 @@ def test_what_is_done_to_an_object_later_changes_the_verdict(journal):
     assert read(journal).counts == StageCounts(accepted=1, corrected=1, rejected=1)
 
 
+def opened_again(name="cells", layer="again"):
+    """Name the labels layer that saved labels of an image were opened in."""
+    where = target(name)
+    return where | {"identity": where["identity"] | {"layer": f"{layer} {name}"}, "target": f"{name}.tif labels"}
+
+
+def test_what_is_done_in_another_layer_later_changes_the_verdict(journal):
+    decide(journal, [1, 2, 3])
+    write(journal, 1, found=False, where=opened_again())
+    write(journal, 2, "erased", where=opened_again())
+    assert read(journal).counts == StageCounts(accepted=1, corrected=1, rejected=1)
+    write(journal, 3, found=False, where=opened_again(layer="once more"))
+    write(journal, 1, "erased", where=opened_again(layer="once more"))
+    assert read(journal).counts == StageCounts(corrected=1, rejected=2)
+
+
+def test_new_objects_of_another_layer_are_no_corrections(journal):
+    decide(journal, [1, 2])
+    decide(journal, [1], where=opened_again())
+    again = opened_again(layer="once more")
+    journal.add("accepted", **again, label=2, plane={"index": [None, None]}, asked={"replaces": False})
+    assert read(journal).counts == StageCounts(by_hand=1, accepted=3, missed=1)
+
+
+def test_two_layers_that_are_drawn_in_in_turns_are_two(journal):
+    other = opened_again(layer="nuclei")
+    write(journal, 9, found=False, where=other)
+    decide(journal, [1, 2])
+    write(journal, 1, found=False, where=other)
+    assert read(journal).counts == StageCounts(by_hand=2, accepted=2, missed=2)
+
+
+def test_what_is_painted_on_counts_as_corrected(journal):
+    decide(journal, [1, 2, 3])
+    journal.add("painted", **target(), plane={"index": [None, None]}, labels=[1, 2, 70], gone=[2])
+    journal.add("painted", **target(), plane={"index": [None, None]}, labels="all")
+    assert read(journal).counts == StageCounts(accepted=1, corrected=1, rejected=1)
+
+
 def test_a_correction_that_is_undone_is_none(journal):
     decide(journal, [1])
     number = write(journal, 1, found=False)

@@ -16,6 +16,7 @@ from napari_sam.session.everything.controller import EverythingController
 from napari_sam.session.everything.deciding.accepting import PlaneAccept
 from napari_sam.session.everything.deciding.judge import ProposalJudge
 from napari_sam.session.everything.deciding.next_plane import PlaneAdvisor
+from napari_sam.session.everything.deciding.painting import PaintNotes
 from napari_sam.session.everything.prompted.reading import PromptSources
 from napari_sam.session.everything.proposals_layer import ProposalsLayer
 from napari_sam.session.everything.shaping.shaper import ObjectShaper
@@ -70,6 +71,7 @@ class Components:
     same_object: SameObject
     log: ObjectLog
     recorder: ObjectRecorder
+    painting: PaintNotes
     channels: ChannelCheck
     accepts: PendingAccepts
     propagation: PropagationController
@@ -156,6 +158,7 @@ class Components:
             same_object=same_object,
             log=log,
             recorder=recorder,
+            painting=PaintNotes(active, targets, recorder, mute, worker),
             channels=ChannelCheck(viewer),
             accepts=accepts,
             propagation=PropagationController(
@@ -224,6 +227,7 @@ class Components:
         self.editing.release()
         self.recovery.release()
         self.table.release()
+        self.painting.release()
         self.live.release()
         # Before the prompt layers are given back: those that hold prompts again stay in the viewer.
         unwritten = self.accepts.release()

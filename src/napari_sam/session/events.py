@@ -123,6 +123,7 @@ class Listener:
             self.layers_changed.emit()
         components.current.connect_layer()
         components.table.connect_layer()
+        components.painting.connect_layer()
 
     def _connect_layer(
         self, group: str, layer: Layer | None, names: tuple[str, ...], slot: Callable[..., None]

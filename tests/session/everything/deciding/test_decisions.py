@@ -207,6 +207,26 @@ def test_an_object_that_is_corrected_or_deleted_later_counts_as_that(stack, view
     assert counts(stack) == StageCounts(accepted=good, rejected=60 - good)
 
 
+def test_an_object_of_a_group_that_is_painted_on_later_counts_as_corrected(taught):
+    before = counts(taught)
+    confident = len(selection(taught).shown_confident)
+    taught.everything.accept_confident()
+    layer = taught.target
+    first = int(layer.data[2][layer.data[2] > 0].min())
+    for label, value in ((first, first), (first + 1, 0)):
+        inside = np.argwhere(layer.data[2] == label)
+        layer.selected_label = value
+        layer.brush_size = 1 if value else 30
+        layer.paint((2, *(inside[0] - 2 if value else inside.mean(axis=0))), value)
+    taught.wait(60)
+    after = counts(taught)
+    erased = sum(label not in layer.data[2] for label in range(first, first + confident))
+    assert erased >= 1
+    assert after.rejected == before.rejected + erased
+    assert after.corrected > before.corrected
+    assert after.accepted + after.corrected + after.rejected == before.decided + confident
+
+
 def test_objects_drawn_by_hand_are_counted_and_missed_where_everything_was_run(stack, viewer):
     annotate(stack, viewer, 0)
     stack.everything.discard()
