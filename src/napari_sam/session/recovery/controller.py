@@ -132,7 +132,7 @@ class RecoveryController:
         found = self.offer(image)
         if found is None or self._restorer is not None:
             return messages.NOTHING
-        self._restorer = LayerRestorer(image, found, self._empty_writer(image), self._log, self._recorder)
+        self._restorer = LayerRestorer(image, found, self._writer(image, found), self._log, self._recorder)
         self._next(self._restorer)
         return ""
 
@@ -144,10 +144,11 @@ class RecoveryController:
         self._restorer = None
         return messages.CANCELLED
 
-    def _empty_writer(self, image: Image) -> LabelWriter:
-        """Return what writes into the target, if it is empty; else into a new layer."""
+    def _writer(self, image: Image, found: LookupResult) -> LabelWriter:
+        """Return what writes into the target, if it is empty or went part of the way; else into a new layer."""
         writer = self._targets.find_writer(image)
-        return writer if writer is not None and writer.known_label == 1 else self._targets.add_layer(image)
+        fits = writer is not None and (writer.known_label == 1 or _lacks_newest(writer.layer, found.samples))
+        return writer if writer is not None and fits else self._targets.add_layer(image)
 
     def _is_carried(self, image: Image, found: LookupResult) -> bool:
         """Tell whether a labels layer of the viewer carries the objects that were written last."""
@@ -231,7 +232,24 @@ class RecoveryController:
 
 
 def _carries(layer: Labels, samples: tuple[tuple[tuple[int, ...], int], ...]) -> bool:
-    """Tell whether a layer carries nearly all of some objects: the person may have changed one or two by hand."""
+    """Tell whether a layer carries nearly all of some objects: the person may have changed one or two by hand.
+
+    The newest is among them: it is what labels lack that were saved a little before the end.
+    """
+    there = [at == label for at, (_place, label) in zip(_labels_at(layer, samples), samples, strict=True)]
+    return bool(there) and there[-1] and sum(there) >= 0.8 * len(there)
+
+
+def _lacks_newest(layer: Labels, samples: tuple[tuple[tuple[int, ...], int], ...]) -> bool:
+    """Tell whether a layer carries some objects up to one, and nothing where the later ones were."""
+    there = _labels_at(layer, samples)
+    known = next(
+        (count for count, (at, (_place, label)) in enumerate(zip(there, samples, strict=True)) if at != label), 0
+    )
+    return known > 0 and not any(there[known:])
+
+
+def _labels_at(layer: Labels, samples: tuple[tuple[tuple[int, ...], int], ...]) -> list[int]:
+    """Read the labels at the places of some objects."""
     data: Any = full_resolution(layer)
-    there = sum(int(np.asarray(data[place])) == label for place, label in samples)
-    return bool(samples) and there >= 0.8 * len(samples)
+    return [int(np.asarray(data[place])) for place, _label in samples]

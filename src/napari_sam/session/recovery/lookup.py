@@ -62,7 +62,7 @@ class LookupResult:
     contents : LayerContents or None
         What it held.
     samples : tuple of (tuple of int, int)
-        A pixel of each of the objects that were written last, and the id that it carried.
+        A pixel of each of the objects that were written last, oldest first, and the id that it carried.
     """
 
     pixels: str

@@ -41,7 +41,7 @@ class LayerRestorer:
     found : LookupResult
         What is restored.
     writer : LabelWriter
-        Writes into the target, which is empty.
+        Writes into the target, which is empty or carries the objects up to one.
     log, recorder
         What keeps the step, for undo, and the records.
     """
