@@ -157,8 +157,8 @@ def test_a_worse_model_is_not_kept_unless_the_person_insists(base, tmp_path, mon
     assert load_checkpoint(tmp_path / "run" / ADAPTER_FILE)
 
 
-def test_less_of_it_is_taken_where_all_of_it_forgets(base, tmp_path, monkeypatch):
-    falls = iter([0.9, 0.5, 0.89, 0.88])  # before; with all, with some, with little
+def test_less_of_it_is_taken_where_much_of_it_forgets(base, tmp_path, monkeypatch):
+    falls = iter([0.9, 0.5, 0.89, 0.88])  # before; with much, with some, with little
 
     def measure(model, images, **more):
         found = measuring.measure_model(model, images, **more)
@@ -168,7 +168,7 @@ def test_less_of_it_is_taken_where_all_of_it_forgets(base, tmp_path, monkeypatch
 
     monkeypatch.setattr(run, "measure_model", measure)
     report = teach(base, tmp_path / "run")
-    assert report.strength == 0.6
+    assert report.strength == 0.45
     assert report.samples_after["box"] == 0.89
 
 
