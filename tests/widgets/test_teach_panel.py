@@ -15,13 +15,18 @@ from qtpy.QtWidgets import QApplication
 from fake_finetune import STEP, behave
 
 
-def teach_desk(open_desk):
-    """Open a window with two accepted objects, a third one painted, and the Teach section open."""
-    desk = open_desk()
+def label_three(desk):
+    """Accept two objects, and paint a third one."""
     for place in (LEFT, RIGHT):
         desk.click(place)
         desk.press_key(Qt.Key.Key_Return)
     desk.session.target.data_setitem((np.array([3, 3, 4, 4]), np.array([5, 6, 5, 6])), 9)
+
+
+def teach_desk(open_desk):
+    """Open a window with three objects, and the Teach section open."""
+    desk = open_desk()
+    label_three(desk)
     panel = desk.dock.teach
     behave(desk.dock.teaching, "better")
     fold = panel.toggleButton()
@@ -67,6 +72,23 @@ def test_teach_and_use_it(open_desk, home):
     assert desk.session.model == "discs"
     assert desk.engine.loaded[-1][0] == "discs"
     assert not panel.use.isEnabled()
+
+
+def test_its_key_unfolds_the_section_and_teaches(open_desk, home):
+    desk = open_desk()
+    panel = desk.dock.teach
+    desk.press_key(Qt.Key.Key_T, Qt.KeyboardModifier.ShiftModifier)
+    assert not panel.isExpanded()  # nothing is labelled
+    label_three(desk)
+    behave(desk.dock.teaching, "hangs")
+    desk.press_key(Qt.Key.Key_T, Qt.KeyboardModifier.ShiftModifier)
+    until(desk, lambda: panel.words.text() == STEP)
+    assert panel.isExpanded() and stage(desk) == "running"
+    started = (home / "teaching" / "discs" / "about.json").read_text()
+    desk.press_key(Qt.Key.Key_T, Qt.KeyboardModifier.ShiftModifier)  # goes on as it did
+    assert stage(desk) == "running" and (home / "teaching" / "discs" / "about.json").read_text() == started
+    press(desk, panel.progress.cancel_button)
+    until(desk, lambda: stage(desk) == "stopped")
 
 
 def test_while_it_learns_the_window_is_free_and_cancel_stops_it(open_desk):

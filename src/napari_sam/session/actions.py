@@ -128,6 +128,9 @@ class Commands(Protocol):
     def redo(self) -> None:
         """Do again what was undone last."""
 
+    def teach(self) -> None:
+        """Have the model taught what is labelled."""
+
     def cancel(self) -> None:
         """Stop the work that is under way."""
 
@@ -186,6 +189,10 @@ def _has_plane(state: SessionState) -> bool:
 
 def _has_target(state: SessionState) -> bool:
     return state.table.has_target
+
+
+def _can_teach(state: SessionState) -> bool:
+    return state.table.has_target or any(status in ("started", "done") for _name, status in state.series.images)
 
 
 def _choose_class(number: int, commands: Commands) -> None:
@@ -489,6 +496,14 @@ _TABLE = (
         ("Alt-PageDown",),
         lambda commands: commands.series.skip(),
         _has_series_image,
+    ),
+    Action(
+        "teach",
+        "Teach",
+        "Teach the model in use what is labelled, for as long as the section Teach says, beside your work.",
+        ("Shift-T",),
+        lambda commands: commands.teach(),
+        _can_teach,
     ),
     Action(
         "cancel",

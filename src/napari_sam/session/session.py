@@ -61,6 +61,8 @@ class SessionEvents(SignalGroup):
     """The layers of the viewer, or the choice of image or target, changed."""
     selection_lost = Signal()
     """The layer that was selected was deleted: napari selects another one, which the person did not choose."""
+    teaching_wanted = Signal()
+    """The person wants the model to be taught what is labelled: the dock does that."""
     closed = Signal()
     """The session ended."""
 
@@ -278,6 +280,10 @@ class Session(ChosenSettings):
         is the next object's. Where an object cannot be written, the status says why, and its prompts stay or come back.
         """
         self._commands.accept()
+
+    def teach(self) -> None:
+        """Ask for the model to be taught what is labelled: `events.teaching_wanted`."""
+        self.events.teaching_wanted.emit()
 
     def clear(self) -> None:
         """Delete what is drawn on this plane, and start over; the status tells what stays on others."""

@@ -125,6 +125,7 @@ class SamDock(QWidget):
         self.session.events.state_changed.connect(self._on_session_state_changed)
         self.session.events.layers_changed.connect(self._on_session_layers_changed)
         self.session.events.selection_lost.connect(self._on_session_selection_lost)
+        self.session.events.teaching_wanted.connect(self._on_teaching_wanted)
         self.session.events.closed.connect(partial(_on_session_closed, weakref.ref(self), self._gui_thread))
         # Runs once: in `shut_down`, or else when Qt destroys the dock, or when Python collects it. The finalizer, not
         # the dock, must hold what it ends: Python takes the members of a collected dock apart in any order.
@@ -142,6 +143,7 @@ class SamDock(QWidget):
         self.session.events.state_changed.disconnect(self._on_session_state_changed)
         self.session.events.layers_changed.disconnect(self._on_session_layers_changed)
         self.session.events.selection_lost.disconnect(self._on_session_selection_lost)
+        self.session.events.teaching_wanted.disconnect(self._on_teaching_wanted)
         if self._window is not None:
             self._window.removeEventFilter(self)
         self.objects.close_wide()
@@ -286,6 +288,10 @@ class SamDock(QWidget):
 
     def _on_session_selection_lost(self) -> None:
         self._arm_later()
+
+    def _on_teaching_wanted(self) -> None:
+        self.teach.begin()
+        self.follow_section(self.teach, True)
 
     def _arm_later(self) -> None:
         """Select a tool, as who opens an image wants to click; napari first selects what it will.

@@ -55,6 +55,7 @@ IDS = [
     "series_next",
     "series_previous",
     "series_skip",
+    "teach",
     "cancel",
 ]
 

@@ -92,6 +92,13 @@ class TeachPanel(CollapsibleSection):
         taught = self._teaching.state
         self.use.setEnabled(taught.kept and state.model != taught.name)
 
+    def begin(self) -> None:
+        """Unfold the section, and press its button; while a model is being taught, or has no name, only show that."""
+        self.expand(animate=False)
+        self._propose()
+        if not self._teaching.state.busy and not self.problem.text():
+            self._on_start_clicked()
+
     def close_pictures(self) -> None:
         """Close the window of pictures, if it is open."""
         if self.pictures is not None:
