@@ -15,6 +15,7 @@ from napari_sam.checkpoints import weights
 from napari_sam.checkpoints.importing import import_file
 from napari_sam.errors import InputError
 from napari_sam.evaluation.dataset import LabelledImage
+from napari_sam.training.finetune import learning
 from napari_sam.training.finetune import run as finetuning
 from napari_sam.training.finetune.leavings import ADAPTER_FILE, REPORT
 from napari_sam.training.loop import CHECKPOINT, LOG
@@ -49,15 +50,15 @@ def images(tmp_path):
 def teach(run, images, tmp_path, monkeypatch):
     torch.manual_seed(0)
     import_file(write_weights(tmp_path / "tiny.safetensors"), "tiny")
-    monkeypatch.setattr(finetuning, "_STEPS", STEPS)
-    monkeypatch.setattr(finetuning, "_RATE", 0.02)
+    monkeypatch.setattr(learning, "_STEPS", STEPS)
+    monkeypatch.setattr(learning, "_RATE", 0.02)
     # In so few steps, so small a model learns to draw, and not yet to look.
     monkeypatch.setattr(finetuning, "measure_elsewhere", lambda *_arguments, **_more: 0.0)
     image, labels = picture(9)
     monkeypatch.setattr(finetuning, "sample_images", lambda: [LabelledImage("s", "s", image, labels)])
-    usual = finetuning.usual
+    usual = learning.usual
     monkeypatch.setattr(
-        finetuning, "usual", lambda kind: replace(usual(kind), images=1, threads=1, sides=(64,), extra_rounds=0)
+        learning, "usual", lambda kind: replace(usual(kind), images=1, threads=1, sides=(64,), extra_rounds=0)
     )
 
     def call(*more, sources=(images,), model="tiny"):

@@ -28,7 +28,7 @@ def objective(
     measured : dict of str to float
         Losses, and mean IoU of the single mask after a click, after a box, after words and at the end, for the log.
     """
-    features = model.features(batch.images) if batch.encoded is None else batch.encoded
+    features = model.features(batch.images) if batch.encoded is None else model.resume(batch.encoded)
     # The truth is drawn at twice the resolution of the logits; simulated prompts are read from cells of theirs.
     truth = torch.nn.functional.avg_pool2d(batch.masks, 2)
     prompts = first_prompts(truth, generator)

@@ -38,6 +38,9 @@ class Trainable(Protocol[NetworkT_co]):
     def features(self, images: Tensor) -> Features:
         """Encode N planes, (N, 3, H, W) uint8."""
 
+    def resume(self, encoded: Features) -> Features:
+        """Give the features of planes of which something was computed before; see `Batch.encoded`."""
+
     def respond(self, features: Features, objects: Tensor, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
         """Answer prompts.
 

@@ -17,11 +17,12 @@ from napari_sam.checkpoints.importing import import_file
 from napari_sam.checkpoints.loading import load_checkpoint
 from napari_sam.errors import Cancelled, DeviceError, InputError
 from napari_sam.evaluation.dataset import LabelledImage
-from napari_sam.training.finetune import measuring, run
+from napari_sam.training.finetune import learning, measuring, run
+from napari_sam.training.finetune.learning import FinetuneConfig
 from napari_sam.training.finetune.leavings import ADAPTER_FILE, REPORT, clear_remains, finished_report
 from napari_sam.training.finetune.measuring import measure_model
 from napari_sam.training.finetune.report import FinetuneReport
-from napari_sam.training.finetune.run import FinetuneConfig, finetune
+from napari_sam.training.finetune.run import finetune
 from napari_sam.training.loop import CHECKPOINT, Trainer
 from napari_sam.training.material import MaterialSplit, TaughtPlane
 from napari_sam.training.networks.base import read_base
@@ -51,14 +52,16 @@ def base(tmp_path):
 @pytest.fixture(autouse=True)
 def _short(monkeypatch):
     """Steps are counted, not minutes, and what is forgotten is measured on one small image."""
-    monkeypatch.setattr(run, "_STEPS", STEPS)
-    monkeypatch.setattr(run, "_SCENES", 3)
-    monkeypatch.setattr(run, "_SCENE_SIDE", 64)
+    monkeypatch.setattr(learning, "_STEPS", STEPS)
+    monkeypatch.setattr(learning, "_SCENES", 3)
+    monkeypatch.setattr(learning, "_SCENE_SIDE", 64)
     sample = plane("sample").labelled
     monkeypatch.setattr(run, "sample_images", lambda: [LabelledImage("s", "s", sample.image, sample.labels)])
-    usual = run.usual
+    usual = learning.usual
     monkeypatch.setattr(
-        run, "usual", lambda kind: replace(usual(kind), images=1, threads=1, sides=(64,), extra_rounds=0, objects=3)
+        learning,
+        "usual",
+        lambda kind: replace(usual(kind), images=1, threads=1, sides=(64,), extra_rounds=0, objects=3),
     )
 
 

@@ -20,9 +20,11 @@ from napari_sam.evaluation.dataset import LabelledImage
 from napari_sam.model.sam.instance_decoder import PART, DenseSam, InstanceDecoder
 from napari_sam.training.config import TrainingConfig
 from napari_sam.training.data.batches import dense_targets
-from napari_sam.training.finetune import run
+from napari_sam.training.finetune import learning, run
 from napari_sam.training.finetune.encoded import EncodedSource, encode_planes, turned
-from napari_sam.training.finetune.run import ADAPTER_FILE, FinetuneConfig, finetune
+from napari_sam.training.finetune.learning import FinetuneConfig
+from napari_sam.training.finetune.leavings import ADAPTER_FILE
+from napari_sam.training.finetune.run import finetune
 from napari_sam.training.finetune.trainable import TrainableAdapter
 from napari_sam.training.loop import Trainer
 from napari_sam.training.material import MaterialSplit, TaughtPlane
@@ -139,7 +141,7 @@ def test_windows_lie_on_objects_and_their_targets_are_the_planes_own(base, tmp_p
 
 
 def test_a_run_measures_everything_before_and_after(base, checkpoint, tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "_STEPS", 4)
+    monkeypatch.setattr(learning, "_STEPS", 4)
     one = plane("s").labelled
     monkeypatch.setattr(run, "sample_images", lambda: [LabelledImage("s", "s", one.image, one.labels)])
     origin = AdapterOrigin(file_digests(checkpoint, ["sha256"])["sha256"], "joint", "sam_vit")

@@ -16,10 +16,11 @@ from napari_sam.checkpoints.checksums import file_digests
 from napari_sam.evaluation.dataset import LabelledImage
 from napari_sam.model.sam.sam import Sam
 from napari_sam.predictor import Predictor
-from napari_sam.training.finetune import run
+from napari_sam.training.finetune import learning, run
 from napari_sam.training.finetune.encoded import TURNS, encode_planes
 from napari_sam.training.finetune.known import KnowingPredictor, KnownEmbeddings
-from napari_sam.training.finetune.run import FinetuneConfig, finetune
+from napari_sam.training.finetune.learning import FinetuneConfig
+from napari_sam.training.finetune.run import finetune
 from napari_sam.training.material import MaterialSplit, TaughtPlane
 from napari_sam.training.networks.base import read_base
 from sam_reference import tiny_sam
@@ -95,8 +96,8 @@ def test_a_run_encodes_each_plane_once(tmp_path, monkeypatch, encoded):
     torch.save(tiny_sam().state_dict(), tmp_path / "vit.pt")
     base = read_base(tmp_path / "vit.pt")
     origin = AdapterOrigin(file_digests(tmp_path / "vit.pt", ["sha256"])["sha256"], "vit", "sam_vit")
-    monkeypatch.setattr(run, "_STEPS", 2)
-    monkeypatch.setattr(run, "_ENCODING", 0)
+    monkeypatch.setattr(learning, "_STEPS", 2)
+    monkeypatch.setattr(learning, "_ENCODING", 0)
     sample = plane("s", 5).labelled
     monkeypatch.setattr(run, "sample_images", lambda: [LabelledImage("s", "s", sample.image, sample.labels)])
     # As if it were better, so that it is measured where labels are moved to other places, too.

@@ -13,8 +13,9 @@ from napari_sam.checkpoints import weights
 from napari_sam.checkpoints.adapters.file import AdapterOrigin
 from napari_sam.checkpoints.checksums import file_digests
 from napari_sam.training.finetune import run
+from napari_sam.training.finetune.learning import FinetuneConfig
 from napari_sam.training.finetune.leavings import ADAPTER_FILE
-from napari_sam.training.finetune.run import FinetuneConfig, finetune
+from napari_sam.training.finetune.run import finetune
 from napari_sam.training.material import TaughtPlane, split_material
 from napari_sam.training.networks.base import read_base
 

@@ -21,8 +21,8 @@ from napari_sam.progress import Progress
 
 if TYPE_CHECKING:
     from napari_sam.checkpoints.adapters.file import AdapterOrigin
+    from napari_sam.training.finetune.learning import FinetuneConfig
     from napari_sam.training.finetune.report import FinetuneReport
-    from napari_sam.training.finetune.run import FinetuneConfig
     from napari_sam.training.material import MaterialSplit, TaughtPlane
     from napari_sam.training.networks.base import BaseModel
     from napari_sam.training.ranks import Ranks
@@ -70,6 +70,14 @@ def finetune(
     ] = None,
     planes: Annotated[int, typer.Option(min=1, help="Planes to take of each stack, at most, spread evenly.")] = 24,
     rank: Annotated[int, typer.Option(min=1, max=64, help="Of the adapters: more learns more, and weighs more.")] = 16,
+    encoder_blocks: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Last blocks of a SAM's image encoder that learn, too; of the bundled model, a part always does. "
+            "On a processor, each takes seconds a step.",
+        ),
+    ] = 0,
     licence: Annotated[str, typer.Option(help="Of the taught model, such as CC-BY-4.0: goes into its card.")] = "",
     keep_worse: Annotated[
         bool, typer.Option("--keep-worse", help="Keep the model even if it is not better on what it has not seen.")
@@ -92,11 +100,13 @@ def finetune(
     ):
         from napari_sam.checkpoints.importing import import_file
         from napari_sam.remote.addresses import is_address
+        from napari_sam.training.finetune.learning import FinetuneConfig
         from napari_sam.training.finetune.leavings import ADAPTER_FILE, clear_remains
-        from napari_sam.training.finetune.run import FinetuneConfig
         from napari_sam.training.material import split_material
 
-        config = FinetuneConfig(minutes=minutes, rank=rank, licence=licence, keep_worse=keep_worse)
+        config = FinetuneConfig(
+            minutes=minutes, rank=rank, encoder_blocks=encoder_blocks, licence=licence, keep_worse=keep_worse
+        )
         tell("Reading images")
         # Soon done: the bar is for what takes minutes.
         taught = _planes(images or [], labels or [], material, complete, planes, stop, journal=journal)
@@ -214,7 +224,7 @@ def _teach_elsewhere(
         save_material(planes, material)
     options = ["--minutes", f"{config.minutes:g}", "--licence", config.licence]
     options += ["--keep-worse"] if config.keep_worse else []
-    lesson = RemoteLesson(material, origin, path, config.rank, tuple(options))
+    lesson = RemoteLesson(material, origin, path, config.rank, tuple(options), config.encoder_blocks)
     return teach_elsewhere(address, lesson, output, progress=progress, tell=tell)
 
 

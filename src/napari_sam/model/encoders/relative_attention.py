@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from napari_sam.model.encoders import products
 from napari_sam.model.encoders.layers import from_windows, to_windows
@@ -99,11 +100,20 @@ def _attend_some(q: Tensor, k: Tensor, v: Tensor, rel_h: Tensor, rel_w: Tensor) 
     rows = max(1, _SCORES_AT_ONCE // (n * heads * size**3))
     answers = []
     for top in range(0, size, rows):
-        some = slice(top, top + rows)
-        bias = bias_h[:, :, some, :, :, None] + bias_w[:, :, some, :, None, :]
-        bias = bias.flatten(4).flatten(2, 3)
-        answers.append(F.scaled_dot_product_attention(q[:, :, some].flatten(2, 3), keys, values, attn_mask=bias))
+        own_q, own_h, own_w = (part[:, :, top : top + rows] for part in (q, bias_h, bias_w))
+        own = (own_q, own_h, own_w, keys, values)
+        if torch.is_grad_enabled() and q.requires_grad:
+            # With gradient, the scores of all rows would be kept: they are computed again instead.
+            answers.append(checkpoint(_attend_rows, *own, use_reentrant=False, preserve_rng_state=False))
+        else:
+            answers.append(_attend_rows(*own))
     return torch.cat(answers, 2)
+
+
+def _attend_rows(q: Tensor, bias_h: Tensor, bias_w: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Let (n, heads, rows, size, d) queries attend to all keys of their windows: (n, heads, rows * size, d)."""
+    bias = (bias_h[..., None] + bias_w[..., None, :]).flatten(4).flatten(2, 3)
+    return F.scaled_dot_product_attention(q.flatten(2, 3), keys, values, attn_mask=bias)
 
 
 def _attend_by_products(qkv: Tensor, pad: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ H, W) in the channels-last format.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,8 +20,6 @@ from napari_sam.model.encoders.products import Linear
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari_sam.progress import Progress
 
 
@@ -78,14 +75,41 @@ class TinyViT(nn.Module):
         early : Tensor, shape (B, widths[2], g, g)
             Features after the second stage, which SAM-HQ reads its fine detail from.
         """
+        return self.finish(*self.begin(pixels, self.depth, progress), self.depth)
+
+    def begin(self, pixels: Tensor, count: int, progress: Progress = no_progress) -> tuple[Tensor, Tensor]:
+        """Run the first `count` blocks on (B, 3, side, side); return what `finish` goes on with."""
         image = self.patch_embed(pixels.contiguous(memory_format=torch.channels_last))
-        done = itertools.count(1)
-        early = image
-        for index, stage in enumerate(self.layers):
-            image = stage(image, lambda: progress(next(done) / self.depth))
-            if index == 1:
-                early = image
+        return self._run(image, image, 0, count, progress)
+
+    def finish(self, image: Tensor, early: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Run the blocks after the first `count`, and the neck, on what `begin` gave; return what `forward` does."""
+        image, early = self._run(image, early, count, self.depth)
         return self.neck(image), early
+
+    def after(self, count: int) -> list[nn.Module]:
+        """List the modules that `finish` runs."""
+        return [*(module for _stage, modules in self._blocks()[count:] for module in modules), self.neck]
+
+    def _blocks(self) -> list[tuple[int, list[nn.Module]]]:
+        """List the blocks, each with its stage; with the last one of a stage comes the step to the next."""
+        found = []
+        for index, stage in enumerate(self.layers):
+            assert isinstance(stage, Stage)
+            *blocks, last = stage.blocks
+            found += [(index, [block]) for block in blocks] + [(index, [last, stage.downsample])]
+        return found
+
+    def _run(
+        self, image: Tensor, early: Tensor, first: int, end: int, progress: Progress = no_progress
+    ) -> tuple[Tensor, Tensor]:
+        for place, (stage, modules) in enumerate(self._blocks()[first:end], first):
+            for module in modules:
+                image = module(image)
+            if stage == 1 and len(modules) > 1:
+                early = image
+            progress((place + 1) / self.depth)
+        return image, early
 
 
 class ConvBN(nn.Sequential):
@@ -147,14 +171,6 @@ class Stage(nn.Module):
         # MobileSAM's third step, to the last stage, keeps the resolution: its output is the 64 x 64 grid of SAM.
         stride = 1 if index == len(config.widths) - 2 else 2
         self.downsample = nn.Identity() if last else Merge(width, config.widths[index + 1], stride)
-
-    def forward(self, image: Tensor, on_block: Callable[[], None]) -> Tensor:
-        """Map (B, width, H, W) to the next stage's input; `on_block` is called after each block."""
-        for block in self.blocks:
-            image = block(image)
-            on_block()
-        result: Tensor = self.downsample(image)
-        return result
 
 
 class ConvBlock(nn.Module):

@@ -67,6 +67,7 @@ class ImageEncoder(nn.Module):
         )
         self.neck = neck(config.width, channels)
         self.early_block = min(config.global_blocks)
+        self.depth = config.depth
 
     def forward(self, pixels: Tensor, progress: Progress = no_progress) -> tuple[Tensor, Tensor]:
         """Encode one image.
@@ -85,14 +86,31 @@ class ImageEncoder(nn.Module):
         early : Tensor, shape (B, width, g, g)
             Features after the first global block, which SAM-HQ reads its fine detail from.
         """
-        tokens = self.patch_embed(pixels) + self.pos_embed  # (B, g, g, width)
-        early = tokens
-        for index, block in enumerate(self.blocks):
-            tokens = block(tokens)
+        return self.finish(*self.begin(pixels, self.depth, progress), self.depth)
+
+    def begin(self, pixels: Tensor, count: int, progress: Progress = no_progress) -> tuple[Tensor, Tensor]:
+        """Run the first `count` blocks on (B, 3, side, side); return what `finish` goes on with."""
+        tokens = self.patch_embed(pixels) + self.pos_embed
+        return self._run(tokens, tokens, range(count), progress)
+
+    def finish(self, tokens: Tensor, early: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Run the blocks after the first `count`, and the neck, on what `begin` gave; return what `forward` does."""
+        tokens, early = self._run(tokens, early, range(count, self.depth))
+        return self.neck(tokens.permute(0, 3, 1, 2)), early.permute(0, 3, 1, 2)
+
+    def after(self, count: int) -> list[nn.Module]:
+        """List the modules that `finish` runs."""
+        return [*self.blocks[count:], self.neck]
+
+    def _run(
+        self, tokens: Tensor, early: Tensor, places: range, progress: Progress = no_progress
+    ) -> tuple[Tensor, Tensor]:
+        for index in places:
+            tokens = self.blocks[index](tokens)
             if index == self.early_block:
                 early = tokens
-            progress((index + 1) / len(self.blocks))
-        return self.neck(tokens.permute(0, 3, 1, 2)), early.permute(0, 3, 1, 2)
+            progress((index + 1) / self.depth)
+        return tokens, early
 
 
 class PatchEmbed(nn.Module):

@@ -48,7 +48,7 @@ class Batch:
     texts : Tensor, shape (B, width), float32, or None
         CLIP embeddings that objects are asked for by; NaN for one that is pointed at.
     encoded : tuple of Tensor or None
-        Features of the images, where they were computed before.
+        What was computed of the images before: their features, or what the encoder goes on with.
     windows : tuple of (slice, slice) or None
         Of each image the part that the dense head learns from, rows and columns of its logits; None: all of it. They
         are of one size, and of whole cells of features of stride 16.

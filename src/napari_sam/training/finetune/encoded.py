@@ -21,7 +21,7 @@ from napari_sam.progress import no_progress
 from napari_sam.training.data.batches import Batch, choose_objects, dense_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.random import Generator
@@ -67,6 +67,7 @@ def encode_planes(
     *,
     seconds: float,
     known: KnownEmbeddings | None = None,
+    begin: Callable[[Tensor], Features] | None = None,
     progress: Progress = no_progress,
 ) -> list[EncodedPlane]:
     """Encode every plane as it is, and as many turned ones as there is time for.
@@ -84,6 +85,8 @@ def encode_planes(
         After which no turned plane is begun.
     known : KnownEmbeddings, optional
         Where planes as they are may be found. Of turned ones nobody has made any.
+    begin : callable, optional
+        Computes of a plane, (1, 3, side, side) normalised, what is kept; default: its features.
     progress : Progress
         May raise `Cancelled`; what was encoded stays.
     """
@@ -101,7 +104,7 @@ def encode_planes(
             if features is None:
                 frame = model.frame((image.shape[0], image.shape[1]))
                 with torch.inference_mode():
-                    features = model.encode(model.preprocess(image, frame))
+                    features = (begin or model.encode)(model.preprocess(image, frame))
             tensors = {str(place): part.half().cpu().contiguous() for place, part in enumerate(features)}
             with replacing(file, part_path(file)) as part_file:
                 save_file(tensors, part_file)

@@ -28,27 +28,33 @@ class TrainableAdapter:
         Is not changed.
     rank : int
         Of the adapters.
+    encoder_blocks : int
+        See `napari_sam.training.networks.adaptable.adaptable`.
     """
 
-    def __init__(self, base: BaseModel, rank: int) -> None:
-        late = adaptable(base.network).is_late
+    def __init__(self, base: BaseModel, rank: int, encoder_blocks: int = 0) -> None:
+        late = adaptable(base.network, encoder_blocks).is_late
         # What never changes is in memory once, however many copies there are of what learns.
         shared = {id(tensor): tensor for name, tensor in base.network.named_parameters() if not late(name)}
         self.network: Network = copy.deepcopy(base.network, shared)
-        self._base, self._inner = base.network, adaptable(self.network)
+        self._base, self._inner = base.network, adaptable(self.network, encoder_blocks)
         # How words are taken stays as it is: nothing is said of words.
         self.adapted = adapt(self.network, lambda name: self._inner.is_late(name) and PART not in name, rank)
-        self.description = json.dumps({"base": base.sha256, "rank": rank})
+        self.description = json.dumps({"base": base.sha256, "rank": rank, "encoder_blocks": encoder_blocks})
 
     saves_whole = False
 
     def is_pretrained(self, parameter: str) -> bool:
-        """Tell that no parameter learns at another rate than the others."""
-        return False
+        """Tell whether a parameter is of an image encoder that should change slowly."""
+        return self._inner.is_pretrained(parameter)
 
     def features(self, images: Tensor) -> Features:
         """Encode N planes, (N, 3, H, W) uint8."""
         return self._inner.features(images)
+
+    def resume(self, encoded: Features) -> Features:
+        """Give the features of planes of which something was computed before."""
+        return self._inner.resume(encoded)
 
     def respond(self, features: Features, objects: Tensor, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
         """Answer prompts."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from napari_sam.errors import InputError
 from napari_sam.model.compact.model import CompactSam
 from napari_sam.training.networks.compact import TrainableCompact
 from napari_sam.training.networks.sam import TrainableSam
@@ -34,6 +35,15 @@ class Adaptable(Protocol):
     def features(self, images: Tensor) -> Features:
         """Encode N planes, (N, 3, H, W) uint8."""
 
+    def is_pretrained(self, parameter: str) -> bool:
+        """Tell whether a parameter, by its name, has learnt from many images, and should change slowly."""
+
+    def begin(self, pixels: Tensor) -> Features:
+        """Compute of a plane, (1, 3, H, W) normalised, what does not change: it can be kept."""
+
+    def resume(self, encoded: Features) -> Features:
+        """Give the features of planes out of what `begin` gave of each, with gradient."""
+
     def respond(self, features: Features, objects: Tensor, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
         """Answer prompts; see `napari_sam.training.trainable.Trainable.respond`."""
 
@@ -41,10 +51,26 @@ class Adaptable(Protocol):
         """Find all objects at once; see `napari_sam.training.trainable.Trainable.dense`."""
 
 
-def adaptable(network: Network) -> Adaptable:
-    """Take a network as one that can be taught."""
+def adaptable(network: Network, encoder_blocks: int = 0) -> Adaptable:
+    """Take a network as one that can be taught.
+
+    Parameters
+    ----------
+    network : CompactSam or Sam
+    encoder_blocks : int
+        How many of the last blocks of a SAM's image encoder learn as well.
+
+    Raises
+    ------
+    InputError
+        If it has not so many.
+    """
     match network:
         case CompactSam():
+            if encoder_blocks:
+                raise InputError("The late part of the bundled model's encoder always learns. Leave out its blocks.")
             return TrainableCompact(network.config, network)
         case _:
-            return TrainableSam(network)
+            if encoder_blocks > network.image_encoder.depth:
+                raise InputError(f"This model's image encoder has {network.image_encoder.depth} blocks. Take fewer.")
+            return TrainableSam(network, encoder_blocks)

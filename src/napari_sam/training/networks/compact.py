@@ -59,6 +59,14 @@ class TrainableCompact:
         """Encode N planes, (N, 3, H, W) uint8."""
         return self.network.features(normalise(images))
 
+    def begin(self, pixels: Tensor) -> Features:
+        """Encode a plane, (1, 3, H, W) normalised."""
+        return self.network.encode(pixels)
+
+    def resume(self, encoded: Features) -> Features:
+        """Return what was encoded."""
+        return encoded
+
     def respond(self, features: Features, objects: Tensor, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
         """Answer prompts; see `CompactSam.respond`."""
         return self.network.respond(features, objects, prompts)

@@ -31,10 +31,17 @@ class TrainableSam:
     Parameters
     ----------
     network : Sam
+    encoder_blocks : int
+        How many of the last blocks of its image encoder learn, with the neck after them; 0: nothing of it does.
     """
 
-    def __init__(self, network: Sam) -> None:
+    def __init__(self, network: Sam, encoder_blocks: int = 0) -> None:
         self.network = network
+        encoder = network.image_encoder
+        self._fixed = encoder.depth - encoder_blocks if encoder_blocks else None
+        late = [] if self._fixed is None else encoder.after(self._fixed)
+        learning = {id(parameter) for module in late for parameter in module.parameters()}
+        self._late = frozenset(name for name, parameter in network.named_parameters() if id(parameter) in learning)
         self.canvas_side: int | None = network.config.side
         # The decoder of instances draws at full resolution: of a whole plane, that is 100 times a mask's work.
         dense = isinstance(network, DenseSam)
@@ -42,7 +49,11 @@ class TrainableSam:
 
     def is_late(self, parameter: str) -> bool:
         """Tell whether a parameter is of what reads prompts and draws masks, or finds all objects at once."""
-        return parameter.startswith(("mask_decoder.", "prompt_encoder.", PART))
+        return parameter in self._late or parameter.startswith(("mask_decoder.", "prompt_encoder.", PART))
+
+    def is_pretrained(self, parameter: str) -> bool:
+        """Tell whether a parameter is of the image encoder, which has seen many more images than are taught."""
+        return parameter.startswith("image_encoder.")
 
     def features(self, images: Tensor) -> Features:
         """Encode N planes, (N, 3, side, side) uint8, one after the other: each fills a processor or a GPU."""
@@ -52,6 +63,25 @@ class TrainableSam:
         )
         seen = [self.network.encode(((image.float() - mean) / std)[None]) for image in images]
         return tuple(torch.cat(parts) for parts in zip(*seen, strict=True))
+
+    def begin(self, pixels: Tensor) -> Features:
+        """Compute of a plane what does not change: its features, or what the blocks that learn go on with."""
+        if self._fixed is None:
+            return self.network.encode(pixels)
+        tokens, early = self.network.image_encoder.begin(pixels, self._fixed)
+        # Nothing but SAM-HQ reads early features.
+        return (tokens, early) if self.network.config.high_quality else (tokens,)
+
+    def resume(self, encoded: Features) -> Features:
+        """Run the blocks that learn, plane by plane."""
+        if self._fixed is None:
+            return encoded
+        found = []
+        for row in range(len(encoded[0])):
+            own = [part[row : row + 1] for part in encoded]
+            embedding, early = self.network.image_encoder.finish(own[0], own[-1], self._fixed)
+            found.append(self.network.mask_decoder.prepare(embedding, early))
+        return tuple(torch.cat(parts) for parts in zip(*found, strict=True))
 
     def respond(self, features: Features, objects: Tensor, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
         """Answer prompts: objects of one plane with like prompts together, exactly as they are answered in use."""

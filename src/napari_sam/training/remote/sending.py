@@ -61,6 +61,8 @@ class RemoteLesson:
         Of the adapters.
     options : tuple of str
         More options of ``napari-sam train finetune``.
+    encoder_blocks : int
+        Of the image encoder that learn.
     """
 
     material: Path
@@ -68,13 +70,21 @@ class RemoteLesson:
     weights: Path
     rank: int
     options: tuple[str, ...] = ()
+    encoder_blocks: int = 0
 
     @property
     def key(self) -> str:
-        """Name of the run there: the same labels, model and rank are the same run, from wherever they are sent."""
+        """Name of the run there: the same labels, model and adapters are the same run, from wherever they are sent."""
         index = json.loads(read_small(self.material / INDEX_FILE, 1 << 26))
-        words = json.dumps([index["planes"], self.origin.sha256, self.rank], sort_keys=True)
+        adapters = [self.rank, self.encoder_blocks] if self.encoder_blocks else [self.rank]
+        words = json.dumps([index["planes"], self.origin.sha256, *adapters], sort_keys=True)
         return hashlib.sha256(words.encode()).hexdigest()[:32]
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Options of the command that say what learns."""
+        blocks = ("--encoder-blocks", str(self.encoder_blocks)) if self.encoder_blocks else ()
+        return ("--rank", str(self.rank), *blocks)
 
     @property
     def files(self) -> dict[str, Path]:
@@ -179,9 +189,7 @@ class _RemoteRun:
         self._tell(f"Teaching on {found.name}, {found.device}")
         model = self._base()
         self._send_material()
-        self._ask(
-            machine.begin, TeachingOrder(self._key, model, ("--rank", str(self._lesson.rank), *self._lesson.options))
-        )
+        self._ask(machine.begin, TeachingOrder(self._key, model, (*self._lesson.adapters, *self._lesson.options)))
         report = self._listened()
         self._fetch()
         if report.kept:

@@ -77,6 +77,10 @@ class TrainableText:
         with torch.set_grad_enabled(self._all):
             return self._inner.features(images)
 
+    def resume(self, encoded: Features) -> Features:
+        """Give the features of planes of which something was computed before."""
+        return self._inner.resume(encoded)
+
     def respond(self, features: Features, objects: Tensor, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
         """Answer prompts."""
         return self._inner.respond(features, objects, prompts)
