@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 import torch
 from labelled_squares import squares_source
 from tiny import SHORT, log
@@ -59,3 +62,21 @@ def test_what_is_pretrained_changes_slowly(tmp_path):
     }
     network = trainer.model
     assert shares[network.old.weight.shape] == SHORT.backbone_share < shares[network.new.weight.shape] == 1
+
+
+@pytest.mark.parametrize(("parts", "threads"), [(1, 2), (2, 1)])
+def test_a_single_part_has_all_threads_and_several_have_one_each(tmp_path, parts, threads):
+    seen, before = set(), torch.get_num_threads()
+
+    class Looking(TrainableTwoLayers):
+        def features(self, images):
+            seen.add(torch.get_num_threads())
+            return super().features(images)
+
+    torch.set_num_threads(2)
+    try:
+        Trainer(Looking, replace(SHORT, threads=parts, images=1), squares_source(), tmp_path).run()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert seen == {threads}

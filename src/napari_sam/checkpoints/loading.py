@@ -128,7 +128,7 @@ def _adapted(
     if architecture not in (None, loaded.architecture):
         raise _mismatch(path, loaded.architecture, architecture)
     tensors, faults = _for_decoder_there(adapter.tensors, loaded.model, row.title)
-    apply_adapter(path, cast("nn.Module", loaded.model), tensors)
+    apply_adapter(path, cast("nn.Module", loaded.model), tensors, space=adapter.space)
     digest = hashlib.sha256(f"{loaded.digest} {file_digests(path, ['sha256'])['sha256']}".encode()).hexdigest()
     note = f"{row.title}, taught on images of its user's own."
     return LoadedModel(loaded.model, loaded.architecture, digest, (note, *loaded.notes, *faults))

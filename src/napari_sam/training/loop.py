@@ -127,7 +127,7 @@ class Trainer(Generic[NetworkT]):
         before, started = self.seconds, time.monotonic()
         saved = checked = started
         totals: dict[str, list[float]] = defaultdict(list)
-        with _threads_kept(), ThreadPoolExecutor(self.config.threads, initializer=_one_thread) as pool:
+        with _threads_kept(), self._threads() as pool:
             feed = self._prefetched() if self.config.workers else None
             while self._goes_on():
                 for measured in self._train_step(pool, feed):
@@ -158,6 +158,10 @@ class Trainer(Generic[NetworkT]):
                     raise cancelled or Cancelled()
         self.save()
         return self.average
+
+    def _threads(self) -> ThreadPoolExecutor:
+        # A single part has all of the processor.
+        return ThreadPoolExecutor(self.config.threads, initializer=_one_thread if self.config.threads > 1 else None)
 
     def _goes_on(self) -> bool:
         """Tell whether there is another step: the first process has made the checks."""

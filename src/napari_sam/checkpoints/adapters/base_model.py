@@ -13,6 +13,8 @@ from napari_sam.checkpoints.registry import list_models
 from napari_sam.checkpoints.weights import find, imported
 from napari_sam.errors import WeightsError
 from napari_sam.files import printable
+from napari_sam.model.protocol import TextPromptable
+from napari_sam.model.text_projection import PART
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from napari_sam.checkpoints.adapters.file import AdapterOrigin
     from napari_sam.checkpoints.registry import ModelSpec
+    from napari_sam.model.text_projection import ClipSpace
 
 
 def find_base(origin: AdapterOrigin) -> tuple[ModelSpec, Path]:
@@ -62,7 +65,13 @@ def _recorded(row: ModelSpec) -> str | None:
     return None if receipt is None else receipt.sha256
 
 
-def apply_adapter(path: Path, model: nn.Module, tensors: Mapping[str, Tensor], strength: float = 1.0) -> None:
+def apply_adapter(
+    path: Path,
+    model: nn.Module,
+    tensors: Mapping[str, Tensor],
+    strength: float = 1.0,
+    space: ClipSpace | None = None,
+) -> None:
     """Add what an adapter has learnt to a model's weights, in place.
 
     Parameters
@@ -74,24 +83,42 @@ def apply_adapter(path: Path, model: nn.Module, tensors: Mapping[str, Tensor], s
     tensors : mapping of str to Tensor
         See the head of this module.
     strength : float
-        1 for all of it; less keeps more of what the model was.
+        1 for all of it; less keeps more of what the model was. How it takes words that it did not take before is
+        always taken whole.
+    space : ClipSpace, optional
+        The CLIP model whose words it has learnt.
 
     Raises
     ------
     WeightsError
         If they do not fit.
     """
+    new = _take_words(model, space)
     weights = dict(model.named_parameters())
     try:
         # All of them before the first is changed.
-        changes = [(weights[name], _change(name, tensors, weights[name])) for name in _changed(tensors, weights)]
+        changes = [
+            (weights[name], 1.0 if name in new else strength, _change(name, tensors, weights[name]))
+            for name in _changed(tensors, weights)
+        ]
     except ValueError as error:
         raise WeightsError(
             f"{path.name} does not fit the model that it names ({printable(str(error), 120)}). Teach it anew."
         ) from error
     with torch.no_grad():
-        for weight, change in changes:
-            weight.add_(strength * change.view_as(weight).to(weight))
+        for weight, share, change in changes:
+            weight.add_(share * change.view_as(weight).to(weight))
+
+
+def _take_words(model: nn.Module, space: ClipSpace | None) -> frozenset[str]:
+    """Add a projection of words where there is none, all of it 0; name its weights."""
+    if space is None or not isinstance(model, TextPromptable) or model.text_space is not None:
+        return frozenset()
+    model.take_words(space)
+    new = [(name, weight) for name, weight in model.named_parameters() if PART in name]
+    for _name, weight in new:
+        torch.nn.init.zeros_(weight.requires_grad_(False))
+    return frozenset(name for name, _weight in new)
 
 
 def _changed(tensors: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> list[str]:

@@ -24,10 +24,14 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from napari_sam.model.text_projection import ClipSpace
+
 UP, DOWN = ":up", ":down"
 
 ADAPTER = "adapter"
 """What the metadata of an adapter's file give as its architecture."""
+
+_WORDS = "text_prompt"  # `napari_sam.model.text_projection.METADATA`, which is not imported without torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +64,14 @@ class Adapter:
     origin : AdapterOrigin
     card : dict
         How it came to be: data, training, measures, licence.
+    space : ClipSpace or None
+        The CLIP model whose words were taught; None where none were.
     """
 
     tensors: dict[str, Tensor]
     origin: AdapterOrigin
     card: dict[str, Any]
+    space: ClipSpace | None = None
 
 
 def write_adapter(path: Path, adapter: Adapter) -> str:
@@ -87,6 +94,8 @@ def write_adapter(path: Path, adapter: Adapter) -> str:
         "base_architecture": adapter.origin.architecture,
         "card": json.dumps(adapter.card),
     }
+    if adapter.space is not None:
+        metadata[_WORDS] = adapter.space.to_json()
     from safetensors.torch import save  # torch comes with it, and who only reads a card has no need of that
 
     contents = save(tensors, metadata)
@@ -105,7 +114,7 @@ def adapter_of(path: Path, contents: object, metadata: Mapping[str, str]) -> Ada
     Raises
     ------
     WeightsError
-        If the file does not say which model it belongs to.
+        If the file does not say which model it belongs to, or to which CLIP model its words.
     """
     fields = [metadata.get(key, "") for key in ("base_sha256", "base_name", "base_architecture")]
     if not all(text and text.isprintable() for text in fields):
@@ -117,7 +126,14 @@ def adapter_of(path: Path, contents: object, metadata: Mapping[str, str]) -> Ada
         {name: tensor.float() for name, tensor in cast("dict[str, Tensor]", contents).items()},
         AdapterOrigin(*fields),
         card if isinstance(card, dict) else {},
+        _space(metadata.get(_WORDS)),
     )
+
+
+def _space(text: str | None) -> ClipSpace | None:
+    from napari_sam.model.text_projection import ClipSpace  # torch comes with it
+
+    return None if text is None else ClipSpace.from_json(text)
 
 
 def read_card(path: Path) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from rich.table import Table
 from napari_sam.commands.common import getting, reported, table_console
 from napari_sam.commands.options.shared import Debug, Device
 from napari_sam.commands.train.watching import stoppable, together, watched
+from napari_sam.commands.train.words import clip_model
 from napari_sam.errors import Cancelled, InputError, NapariSamError
 from napari_sam.progress import Progress
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from napari_sam.training.material import MaterialSplit, TaughtPlane
     from napari_sam.training.networks.base import BaseModel
     from napari_sam.training.ranks import Ranks
+    from napari_sam.training.text.embeddings import ClipModelToUse
 
 
 def finetune(
@@ -78,6 +80,15 @@ def finetune(
             "On a processor, each takes seconds a step.",
         ),
     ] = 0,
+    text: Annotated[
+        bool,
+        typer.Option(
+            "--text", help="Teach words, too: objects are asked for by what a CLIP model makes of pictures of them."
+        ),
+    ] = False,
+    clip: Annotated[
+        str, typer.Option("--clip", help="The clip model of --text: one of `napari-sam models list`, or a folder.")
+    ] = "clip-datacomp",
     licence: Annotated[str, typer.Option(help="Of the taught model, such as CC-BY-4.0: goes into its card.")] = "",
     keep_worse: Annotated[
         bool, typer.Option("--keep-worse", help="Keep the model even if it is not better on what it has not seen.")
@@ -115,9 +126,13 @@ def finetune(
         if is_address(device):
             if ranks.count > 1:
                 raise InputError("torchrun shares out the devices of this computer. Leave one of the two out.")
+            if text:
+                raise InputError("Words are taught on this computer. Leave out --text, or the address of another one.")
             report = _teach_elsewhere(device, config, model, taught, material, output, progress, tell)
         else:
-            report = _teach_here(device, config, model, split, output, progress, tell, ranks)
+            report = _teach_here(
+                device, config, model, split, output, progress, tell, ranks, clip_model(clip, device) if text else None
+            )
         called = None
         if report.kept and name is not None and ranks.first:
             called = import_file(output / ADAPTER_FILE, name).name
@@ -174,6 +189,7 @@ def _teach_here(
     progress: Progress,
     tell: Callable[[str], None],
     ranks: "Ranks",
+    clip: "ClipModelToUse | None",
 ) -> "FinetuneReport":
     from napari_sam.cache import settings
     from napari_sam.cache.disk import DiskStore
@@ -200,6 +216,7 @@ def _teach_here(
         tell=tell,
         ranks=ranks,
         cache=cache,
+        clip=clip,
     )
 
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from napari_sam.commands.common import getting, reported, text_encoder
+from napari_sam.commands.common import getting, reported
 from napari_sam.commands.options.shared import Debug, LocalDevice
 from napari_sam.commands.train.watching import stoppable, watched
+from napari_sam.commands.train.words import clip_model
 from napari_sam.errors import InputError
 
 if TYPE_CHECKING:
     from napari_sam.training.config import TrainingConfig
     from napari_sam.training.networks.base import BaseModel
-    from napari_sam.training.text.embeddings import ClipModelToUse
 
 
 def text(
@@ -86,7 +86,7 @@ def text(
             tell("Reading images")
             data = TextData.read(images, progress)
             weights = train_text(
-                config, base, data, _clip(clip, device), output, device=str(chosen), progress=progress, tell=tell
+                config, base, data, clip_model(clip, device), output, device=str(chosen), progress=progress, tell=tell
             )
         _report(weights)
 
@@ -107,13 +107,6 @@ def _training(output: Path, device_type: str, base: "BaseModel") -> "tuple[Train
 
     before = resumed(output)
     return (usual_training(device_type, base.network), False) if before is None else (before, True)
-
-
-def _clip(name: str, device: str) -> "ClipModelToUse":
-    from napari_sam.text import store
-    from napari_sam.training.text.embeddings import ClipModelToUse
-
-    return ClipModelToUse(*store.identity(store.lookup(name)), lambda: text_encoder(name, device))
 
 
 def _report(weights: Path) -> None:

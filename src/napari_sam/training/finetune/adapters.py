@@ -64,7 +64,9 @@ class AdaptedParts:
     whole: tuple[str, ...]
 
 
-def adapt(network: nn.Module, learns: Callable[[str], bool], rank: int) -> AdaptedParts:
+def adapt(
+    network: nn.Module, learns: Callable[[str], bool], rank: int, is_new: Callable[[str], bool] = lambda _name: False
+) -> AdaptedParts:
     """Freeze a network, and give adapters to a part of it.
 
     Parameters
@@ -75,6 +77,8 @@ def adapt(network: nn.Module, learns: Callable[[str], bool], rank: int) -> Adapt
         Tells of a parameter, by its name, whether it is of that part.
     rank : int
         See `LowRank`. A weight that has no more numbers than its adapter would have learns as it is.
+    is_new : callable
+        Tells of a parameter whether it has not learnt anything yet: then it learns as it is.
     """
     low_rank, whole = [], []
     for parameter in network.parameters():
@@ -89,6 +93,7 @@ def adapt(network: nn.Module, learns: Callable[[str], bool], rank: int) -> Adapt
             last == _WEIGHT
             and isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)
             and numbers < parameter.numel()
+            and not is_new(name)
         ):
             parametrize.register_parametrization(module, _WEIGHT, LowRank(parameter, rank))
             low_rank.append(owner)
@@ -108,7 +113,8 @@ def adapter_tensors(network: nn.Module, adapted: AdaptedParts, base: nn.Module) 
     adapted : AdaptedParts
         What `adapt` gave.
     base : nn.Module
-        What it was before: parameters that learn as they are are given as what is added to them.
+        What it was before: parameters that learn as they are are given as what is added to them, and new ones as
+        they are.
     """
     found: dict[str, Tensor] = {}
     for name in adapted.low_rank:
@@ -118,5 +124,5 @@ def adapter_tensors(network: nn.Module, adapted: AdaptedParts, base: nn.Module) 
         found[f"{name}.{_WEIGHT}{DOWN}"] = product.down
     before, now = dict(base.named_parameters()), dict(network.named_parameters())
     for name in adapted.whole:
-        found[name] = now[name] - before[name]
+        found[name] = now[name] - before[name] if name in before else now[name]
     return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in found.items()}

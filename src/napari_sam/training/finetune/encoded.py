@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from napari_sam.model.protocol import Features, PromptableModel
     from napari_sam.progress import Progress
+    from napari_sam.training.data.object_texts import ObjectTexts
     from napari_sam.training.finetune.known import KnownEmbeddings
     from napari_sam.training.material import TaughtPlane
 
@@ -137,6 +138,8 @@ class EncodedSource:
     encoded : sequence of EncodedPlane
     window : int, optional
         Side of the part of each plane that the dense head learns from, cells of its logits; default: all of it.
+    texts : ObjectTexts, optional
+        What stands for words, of the objects of the planes.
     """
 
     def __init__(
@@ -145,8 +148,10 @@ class EncodedSource:
         planes: Sequence[TaughtPlane],
         encoded: Sequence[EncodedPlane],
         window: int | None = None,
+        texts: ObjectTexts | None = None,
     ) -> None:
         self._model, self._planes, self._encoded, self._window = model, planes, encoded, window
+        self._texts = texts
 
     def draw(self, rng: Generator, images: int, objects: int, side: int) -> Batch:
         """Draw `images` planes on canvases of `side` pixels, at most `objects` objects of each."""
@@ -155,6 +160,7 @@ class EncodedSource:
         masks: list[NDArray[np.bool_]] = []
         dense: list[Tensor] = []
         windows: list[tuple[slice, slice]] = []
+        texts: list[NDArray[np.float32]] = []
         complete = []
         while len(features) < images:
             entry = self._encoded[int(rng.integers(len(self._encoded)))]
@@ -167,6 +173,8 @@ class EncodedSource:
             masks += [labels == label for _, label in chosen]
             with safe_open(entry.file, framework="pt") as file:
                 features.append(tuple(file.get_tensor(str(place)).float() for place in range(len(file.keys()))))
+            if self._texts is not None:
+                texts.append(self._texts.draw(rng, entry.plane, [label for _, label in chosen]))
             targets = dense_targets(labels)
             if self._window is not None:
                 rows, columns = _window(rng, labels == chosen[0][1], self._window)
@@ -180,6 +188,7 @@ class EncodedSource:
             torch.from_numpy(np.stack(masks)).float()[:, None],
             torch.stack(dense),
             torch.tensor(complete),
+            texts=torch.from_numpy(np.concatenate(texts)) if texts else None,
             encoded=tuple(torch.cat(parts) for parts in zip(*features, strict=True)),
             windows=tuple(windows) or None,
         )

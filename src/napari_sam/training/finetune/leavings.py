@@ -20,10 +20,11 @@ ADAPTER_FILE = "adapter.safetensors"
 REPORT = "report.json"
 BEFORE, SAMPLES_BEFORE = "before.npz", "samples-before.npz"
 ENCODED = "encoded"
+CLIP = "clip"
 MATERIAL = "material"
 """Folder of planes that were written for the run alone."""
 
-_ONLY_TO_GO_ON = (CHECKPOINT, BEST, BEFORE, SAMPLES_BEFORE, ENCODED, MATERIAL)
+_ONLY_TO_GO_ON = (CHECKPOINT, BEST, BEFORE, SAMPLES_BEFORE, ENCODED, CLIP, MATERIAL)
 
 
 def clear_remains(folder: Path) -> None:

@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from napari_sam.progress import Progress
     from napari_sam.training.finetune.known import KnownEmbeddings
 
-MEASURES = ("1 click", "3 clicks", "box", "AP@50", "AP")
-"""What is measured, in the order of tables. Of a model that finds nothing by itself, the last two are missing."""
+WORDS = "words"
+MEASURES = ("1 click", "3 clicks", "box", "AP@50", "AP", WORDS)
+"""What is measured, in the order of tables. Of a model that finds nothing by itself, AP is missing, and
+words where none are taught."""
 
 _CLICKS = 3
 _MOVES = ((0.37, 0.41), (0.59, 0.23))

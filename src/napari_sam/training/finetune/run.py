@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,17 +14,20 @@ from napari_sam.checkpoints.adapters.base_model import apply_adapter
 from napari_sam.checkpoints.adapters.file import DOWN, Adapter, AdapterOrigin, write_adapter
 from napari_sam.errors import InputError
 from napari_sam.files import write_whole
+from napari_sam.model.text_projection import PART
 from napari_sam.progress import no_progress
 from napari_sam.training.finetune.known import KnownEmbeddings
-from napari_sam.training.finetune.learning import FinetuneConfig, learn
+from napari_sam.training.finetune.learning import FinetuneConfig, learn, show_objects
 from napari_sam.training.finetune.leavings import (
     ADAPTER_FILE,
     BEFORE,
+    CLIP,
     REPORT,
     SAMPLES_BEFORE,
     finished_report,
 )
 from napari_sam.training.finetune.measuring import (
+    WORDS,
     Measured,
     measure_elsewhere,
     measure_model,
@@ -36,9 +40,10 @@ from napari_sam.training.finetune.report import FinetuneReport
 from napari_sam.training.finetune.verdict import MOST_LOSS, judge, loss
 from napari_sam.training.networks.adaptable import adaptable
 from napari_sam.training.ranks import ALONE, Ranks
+from napari_sam.training.text.measuring import measure_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from torch import Tensor
@@ -47,6 +52,7 @@ if TYPE_CHECKING:
     from napari_sam.progress import Progress
     from napari_sam.training.material import MaterialSplit, TaughtPlane
     from napari_sam.training.networks.base import BaseModel, Network
+    from napari_sam.training.text.embeddings import ClipModelToUse, Embedded
 
 _RUN = "run.json"
 
@@ -72,6 +78,7 @@ def finetune(
     tell: Callable[[str], None] | None = None,
     ranks: Ranks = ALONE,
     cache: DiskStore | None = None,
+    clip: ClipModelToUse | None = None,
 ) -> FinetuneReport:
     """Teach a model, or go on with a run that was cut.
 
@@ -98,6 +105,8 @@ def finetune(
     cache : DiskStore, optional
         The person's embeddings. They are used where they are those of the model and of planes that it learns from or
         is measured on; nothing is written there.
+    clip : ClipModelToUse, optional
+        The CLIP model whose words are taught, too: objects are asked for by what it makes of them.
 
     Returns
     -------
@@ -112,16 +121,21 @@ def finetune(
     """
     tell = tell or (lambda _words: None)
     learner = adaptable(base.network, config.encoder_blocks)  # refuses what cannot learn
-    if (done := ranks.first_alone(lambda: _claim(folder, config, origin, split))) is not None:
+    if (done := ranks.first_alone(lambda: _claim(folder, config, origin, split, clip))) is not None:
         tell("This run is at its end. To teach for longer, give another folder.")
         return done
     known = None if learner.canvas_side is None else KnownEmbeddings(base.sha256, cache)
-    measuring = _Measuring(config, split, folder, progress, known)
+    seen = None
+    if clip is not None:
+        tell("Showing objects to CLIP")
+        shown = [plane.labelled for plane in (*split.training, *split.held_out)]
+        seen = ranks.in_turn(lambda: show_objects(base.network, shown, clip, folder / CLIP))
+    measuring = _Measuring(config, split, folder, progress, known, seen)
     network = base.network.to(device)
     tell("Measuring the model as it is")
     before, samples_before = ranks.first_alone(lambda: measuring.before(network))
     learning = _part(progress, _MEASURING, _LEARNING)
-    trainer, tensors = learn(config, base, split.training, folder, device, learning, tell, ranks, known)
+    trainer, tensors = learn(config, base, split.training, folder, device, learning, tell, ranks, known, seen)
 
     def conclude() -> FinetuneReport:
         tell("Measuring what was learnt")
@@ -153,7 +167,9 @@ def finetune(
         draw_comparison(folder, measuring.held_out, before.labels, after.labels)
         (folder / ADAPTER_FILE).unlink(missing_ok=True)
         if report.kept:
-            write_adapter(folder / ADAPTER_FILE, Adapter(weakened(tensors, strength), origin, report.to_dict()))
+            new = {name for name in tensors if PART in name} if base.network.text_space is None else set()
+            kept = weakened(tensors, strength, new)
+            write_adapter(folder / ADAPTER_FILE, Adapter(kept, origin, report.to_dict(), measuring.space))
         # Last: where it is, the run is over.
         write_whole(folder / REPORT, json.dumps(report.to_dict(), indent=2) + "\n")
         return report
@@ -171,10 +187,13 @@ class _Measuring:
         folder: Path,
         progress: Progress,
         known: KnownEmbeddings | None,
+        seen: Embedded | None,
     ) -> None:
         self.held_out = [plane.labelled for plane in split.held_out]
         self._folder, self._progress = folder, progress
         self._most, self._known = config.measured_objects, known
+        self.space = None if seen is None else seen.space
+        self._vectors = () if seen is None else seen.vectors[len(split.training) :]
         # A model whose encoder has learnt sees planes in another way.
         self._known_after = None if config.encoder_blocks else known
         searched = searched_planes(self.held_out, [plane.complete for plane in split.held_out], config.searched)
@@ -184,7 +203,10 @@ class _Measuring:
     def before(self, network: Network) -> tuple[Measured, Measured]:
         """Measure a model as it is, once for all parts of a run: on held-out planes, on the samples."""
         progress = _part(self._progress, 0, _MEASURING)
-        held_out = once(self._folder / BEFORE, lambda: self._measure(network, known=self._known, progress=progress))
+        held_out = once(
+            self._folder / BEFORE,
+            lambda: self._with_words(network, self._measure(network, known=self._known, progress=progress)),
+        )
         return held_out, once(self._folder / SAMPLES_BEFORE, lambda: self._samples(network, known=self._known))
 
     def after(
@@ -202,12 +224,23 @@ class _Measuring:
         """
         for strength in _STRENGTHS:
             taught = copy.deepcopy(network)
-            apply_adapter(self._folder / ADAPTER_FILE, taught, tensors, strength)
+            apply_adapter(self._folder / ADAPTER_FILE, taught, tensors, strength, self.space)
             samples = self._samples(taught, known=self._known_after)
             if loss(samples_before.numbers, samples.numbers) <= MOST_LOSS:
                 break
         progress = _part(self._progress, _MEASURING + _LEARNING, 1 - _MEASURING - _LEARNING)
-        return strength, samples, self._measure(taught, known=self._known_after, progress=progress), taught
+        held_out = self._measure(taught, known=self._known_after, progress=progress)
+        return strength, samples, self._with_words(taught, held_out), taught
+
+    def _with_words(self, network: Network, measured: Measured) -> Measured:
+        """Measure what a model answers to words, too, where they are taught."""
+        if self.space is None:
+            return measured
+        # One that takes none finds nothing by them.
+        found = {WORDS: 0.0}
+        if network.text_space is not None:
+            found |= measure_words(network, self.space, self.held_out, self._vectors, self._most)
+        return replace(measured, numbers=measured.numbers | {WORDS: round(found[WORDS], 4)})
 
     def elsewhere(self, taught: Network) -> float:
         """Measure what a model has without looking."""
@@ -219,7 +252,9 @@ def _part(progress: Progress, start: float, share: float) -> Progress:
     return lambda done: progress(start + share * done)
 
 
-def _claim(folder: Path, config: FinetuneConfig, origin: AdapterOrigin, split: MaterialSplit) -> FinetuneReport | None:
+def _claim(
+    folder: Path, config: FinetuneConfig, origin: AdapterOrigin, split: MaterialSplit, clip: ClipModelToUse | None
+) -> FinetuneReport | None:
     """Write which run a folder holds, or see that it is the same; return its report where it is at its end.
 
     Raises
@@ -240,6 +275,8 @@ def _claim(folder: Path, config: FinetuneConfig, origin: AdapterOrigin, split: M
     }
     if config.encoder_blocks:
         run["encoder_blocks"] = config.encoder_blocks
+    if clip is not None:
+        run["clip"] = clip.name
     if not file.exists():
         write_whole(file, json.dumps(run))
     elif json.loads(file.read_text(encoding="utf-8")) != run:
@@ -250,9 +287,11 @@ def _claim(folder: Path, config: FinetuneConfig, origin: AdapterOrigin, split: M
     return finished_report(folder)
 
 
-def weakened(tensors: Mapping[str, Tensor], strength: float) -> dict[str, Tensor]:
-    """Take less of an adapter: of two factors, one is made smaller."""
-    return {name: tensor if name.endswith(DOWN) else strength * tensor for name, tensor in tensors.items()}
+def weakened(tensors: Mapping[str, Tensor], strength: float, new: Collection[str] = frozenset()) -> dict[str, Tensor]:
+    """Take less of an adapter: of two factors, one is made smaller; what is new is left whole."""
+    return {
+        name: tensor if name.endswith(DOWN) or name in new else strength * tensor for name, tensor in tensors.items()
+    }
 
 
 def _count(plane: TaughtPlane) -> int:

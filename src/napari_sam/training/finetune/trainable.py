@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from napari_sam.model.text_projection import PART
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sam.model.protocol import Features, PromptTensors
+    from napari_sam.model.text_projection import ClipSpace
     from napari_sam.training.networks.base import BaseModel, Network
 
 
@@ -30,17 +32,27 @@ class TrainableAdapter:
         Of the adapters.
     encoder_blocks : int
         See `napari_sam.training.networks.adaptable.adaptable`.
+    space : ClipSpace, optional
+        The CLIP model whose words it learns. Default: how it takes words, if it does, stays as it is.
     """
 
-    def __init__(self, base: BaseModel, rank: int, encoder_blocks: int = 0) -> None:
+    def __init__(self, base: BaseModel, rank: int, encoder_blocks: int = 0, space: ClipSpace | None = None) -> None:
         late = adaptable(base.network, encoder_blocks).is_late
         # What never changes is in memory once, however many copies there are of what learns.
         shared = {id(tensor): tensor for name, tensor in base.network.named_parameters() if not late(name)}
         self.network: Network = copy.deepcopy(base.network, shared)
         self._base, self._inner = base.network, adaptable(self.network, encoder_blocks)
-        # How words are taken stays as it is: nothing is said of words.
-        self.adapted = adapt(self.network, lambda name: self._inner.is_late(name) and PART not in name, rank)
-        self.description = json.dumps({"base": base.sha256, "rank": rank, "encoder_blocks": encoder_blocks})
+        takes_new = space is not None and self.network.text_space is None
+        if space is not None and takes_new:
+            self.network.take_words(space)
+        self.adapted = adapt(
+            self.network,
+            lambda name: self._inner.is_late(name) and (space is not None or PART not in name),
+            rank,
+            is_new=lambda name: takes_new and PART in name,
+        )
+        words = {} if space is None else {"clip": asdict(space)}
+        self.description = json.dumps({"base": base.sha256, "rank": rank, "encoder_blocks": encoder_blocks} | words)
 
     saves_whole = False
 

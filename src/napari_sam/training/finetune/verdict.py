@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_sam.training.finetune.measuring import prompted_score
+from napari_sam.training.finetune.measuring import WORDS, prompted_score
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,6 +73,10 @@ def judge(
     better = gain >= LEAST_GAIN and found >= -LEAST_FOUND
     # Prompts answered as well as before, and more found by itself.
     better = better or (found >= LEAST_FOUND and gain >= -LEAST_GAIN)
+    if WORDS in before and WORDS in after:
+        words += f"{'; ' if words else ''}told what it is {_change(before[WORDS], after[WORDS])}"
+        told = after[WORDS] - before[WORDS]
+        better = better or (told >= LEAST_FOUND and found >= -LEAST_FOUND and gain >= -LEAST_GAIN)
     # What finds objects by itself has seen them.
     blind = elsewhere is not None and now - elsewhere < LEAST_OVER_CHANCE and after.get("AP@50", 0.0) < LEAST_FOUND
     if better and blind:
