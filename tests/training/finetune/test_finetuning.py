@@ -128,12 +128,12 @@ def test_a_fifth_of_the_crops_are_of_scenes_that_the_model_learnt_from(base, tmp
     drawn = {"ObjectPool": 0, "ScenePool": 0}
     for name in drawn:
 
-        class Counted(getattr(run, name)):
+        class Counted(getattr(learning, name)):
             def crop(self, rng, side, _name=name):
                 drawn[_name] += 1
                 return super().crop(rng, side)
 
-        monkeypatch.setattr(run, name, Counted)
+        monkeypatch.setattr(learning, name, Counted)
     teach(base, tmp_path / "run")
     assert sum(drawn.values()) >= STEPS
     assert 0.05 < drawn["ScenePool"] / sum(drawn.values()) < 0.4
