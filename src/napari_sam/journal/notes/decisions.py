@@ -135,14 +135,17 @@ class KnownDecisions:
         Of all planes that were read.
     annotated : frozenset of str
         Planes of the image itself that carry objects, or whose proposals were all rejected, by their index in JSON.
+    proposed : frozenset of (int, int)
+        Objects that were accepted of proposals: labels layer, as `ObjectRecords.origin` has it, and id.
     """
 
     planes: tuple[PlaneDecisions, ...] = ()
     counts: StageCounts = StageCounts()
     annotated: frozenset[str] = frozenset()
+    proposed: frozenset[tuple[int, int]] = frozenset()
 
 
-def read_decisions(path: Path, image: ImageIdentity) -> KnownDecisions:
+def read_decisions(path: Path, image: ImageIdentity, most: int = _MOST_PLANES) -> KnownDecisions:
     """Read what was decided about proposals in the data set of an image.
 
     Parameters
@@ -151,6 +154,8 @@ def read_decisions(path: Path, image: ImageIdentity) -> KnownDecisions:
         The database.
     image : ImageIdentity
         The image.
+    most : int
+        Planes that are read, the newest.
 
     Raises
     ------
@@ -164,7 +169,7 @@ def read_decisions(path: Path, image: ImageIdentity) -> KnownDecisions:
         targets, marks = tuple(images), ",".join("?" * len(images))
         objects = ObjectRecords(connection, images)
         planes, proposed = [], set()
-        for number, target, plane in connection.execute(_DECIDED.format(marks), (*targets, _MOST_PLANES)).fetchall():
+        for number, target, plane in connection.execute(_DECIDED.format(marks), (*targets, most)).fetchall():
             for record in read_records(connection, "records.id = ?", (number,)).records:
                 try:
                     decisions, labels = _decisions(record, (target, plane), partial(objects.since, number))
@@ -184,7 +189,7 @@ def read_decisions(path: Path, image: ImageIdentity) -> KnownDecisions:
         sum(bool({(images[target], plane) for target, plane in there} & looked_at) for there in drawn),
     )
     annotated = {plane for target, plane in objects.planes | decided if target in own}
-    return KnownDecisions(tuple(planes), counts, frozenset(annotated))
+    return KnownDecisions(tuple(planes), counts, frozenset(annotated), frozenset(proposed))
 
 
 class ObjectRecords:
@@ -261,6 +266,11 @@ class ObjectRecords:
             if kind != "erased" and (target, label) not in proposed:
                 there.setdefault((target, label), set()).add((target, plane))
         return [planes for key, planes in there.items() if self.made_by(key) == "hand"]
+
+    def automatic(self, proposed: frozenset[tuple[int, int]]) -> int:
+        """Count the objects that are there, were found, and were decided on by nobody one by one: those of stacks."""
+        there = {(key[0], key[2]) for key, (_id, kind) in self._last.items() if kind != "erased"}
+        return sum(self.made_by(key) == "search" for key in there - proposed)
 
     def made_by(self, key: tuple[int, int]) -> Literal["hand", "search", ""]:
         """Say what made an object: a person's prompts, or a search for all; "" where only its changes are known."""
