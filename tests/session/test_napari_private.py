@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import sys
 from collections import deque
 from pathlib import Path
 
 import numpy as np
 import pytest
 import zarr
-from napari.layers import Labels, Shapes
+from napari.layers import Image, Labels, Shapes
 from napari.layers.labels import labels as napari_labels
 from napari.layers.shapes._shapes_mouse_bindings import initiate_polygon_draw
 from napari.utils._proxies import PublicOnlyProxy
@@ -345,3 +346,15 @@ def test_no_other_module_uses_private_names_of_napari():
     }
     assert len(modules) > 60
     assert used == {}, "private names belong into session/napari_private.py, with a reason, a fallback and a test"
+
+
+def test_a_layer_says_which_file_it_is_of(tmp_path, monkeypatch):
+    with napari_private.file_source(tmp_path / "cells.tif"):
+        layer = Image(np.zeros((4, 4)))
+    assert layer.source.path == str(tmp_path / "cells.tif"), (
+        "layers made within napari.layers._source.layer_source are of no file: images of a series are known by their "
+        "pixels alone"
+    )
+    monkeypatch.setitem(sys.modules, "napari.layers._source", None)
+    with napari_private.file_source(tmp_path / "cells.tif"):
+        assert Image(np.zeros((4, 4))).source.path is None

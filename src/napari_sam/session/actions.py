@@ -49,6 +49,9 @@ class ManyCommands(Protocol):
     def make(self) -> None:
         """Make an object of each prompt that is drawn."""
 
+    def next_to_annotate(self) -> None:
+        """Go to the plane of a stack that is best annotated next."""
+
 
 class TableActions(Protocol):
     """The part of `napari_sam.session.table.commands.TableCommands` that has words and keys."""
@@ -77,6 +80,9 @@ class SeriesActions(Protocol):
 
     def skip(self) -> None:
         """Leave the image out, and open the next."""
+
+    def next_to_annotate(self) -> None:
+        """Open the image that is best annotated next."""
 
 
 class Commands(Protocol):
@@ -181,6 +187,17 @@ def _has_series(state: SessionState) -> bool:
 
 def _has_series_image(state: SessionState) -> bool:
     return state.series.index is not None
+
+
+def _has_next(state: SessionState) -> bool:
+    return bool(state.series.images) or bool(state.everything.axes)
+
+
+def _next_to_annotate(commands: Commands) -> None:
+    if commands.state.series.images:
+        commands.series.next_to_annotate()
+    else:
+        commands.everything.next_to_annotate()
 
 
 def _has_plane(state: SessionState) -> bool:
@@ -504,6 +521,14 @@ _TABLE = (
         ("Shift-T",),
         lambda commands: commands.teach(),
         _can_teach,
+    ),
+    Action(
+        "next_to_annotate",
+        "Next to annotate",
+        "Go to the image of the series, or the plane of the stack, where proposals are doubtful and that looks new.",
+        ("Alt-PageUp",),
+        _next_to_annotate,
+        _has_next,
     ),
     Action(
         "cancel",

@@ -36,6 +36,7 @@ from napari_sam.session.prompts.prompt_layers import PromptLayers
 from napari_sam.session.prompts.tools import PromptTools
 from napari_sam.session.propagation.controller import PropagationController
 from napari_sam.session.recovery.controller import RecoveryController
+from napari_sam.session.series.advisor import ImageAdvisor
 from napari_sam.session.series.controller import SeriesController
 from napari_sam.session.table.controller import ObjectTable
 from napari_sam.session.viewing.active_image import ActiveImage
@@ -81,6 +82,7 @@ class Components:
     recovery: RecoveryController
     table: ObjectTable
     series: SeriesController
+    image_advisor: ImageAdvisor
     prefetch: PlanePrefetch
     hover: HoverPreview
     mute: Mute
@@ -129,6 +131,9 @@ class Components:
 
         log = ObjectLog(prompts, tools, live, current, recorder)
         accepts = PendingAccepts(viewer, active, prompts, live, targets, log, current, settings, mute=mute)
+        series = SeriesController(
+            viewer, active, prompts, live, targets, accepts, mute=mute, worker=worker, backend=backend
+        )
         marks, picker = MarksLayer(viewer), ObjectPicker(active, prompts, tools, live, preview, targets, log, current)
         operations = ObjectOperations(
             active,
@@ -208,9 +213,8 @@ class Components:
             ),
             recovery=RecoveryController(viewer, active, targets, log, recorder, mute=mute, worker=worker),
             table=ObjectTable(viewer, active, targets, settings, worker),
-            series=SeriesController(
-                viewer, active, prompts, live, targets, accepts, mute=mute, worker=worker, backend=backend
-            ),
+            series=series,
+            image_advisor=ImageAdvisor(active, settings, series, recorder, mute=mute, worker=worker, backend=backend),
             prefetch=PlanePrefetch(worker, backend, active, live, settings),
             hover=HoverPreview(viewer, active, live, tools, layers, preview, worker, backend, settings),
             mute=mute,
@@ -223,6 +227,7 @@ class Components:
         self.current.release()
         self.hover.release()
         self.everything.release()
+        self.image_advisor.stop()
         self.series.release()
         self.editing.release()
         self.recovery.release()

@@ -318,6 +318,8 @@ class Reactions:
         connect("components", components.editing.changed, publisher.publish)
         connect("components", components.series.changed, publisher.publish)
         connect("components", components.series.notified, self._on_run_notified)
+        connect("components", components.image_advisor.changed, publisher.publish)
+        connect("components", components.image_advisor.notified, self._on_run_notified)
         connect("listener", listener.layers_changed, components.series.note_target)
         connect("components", components.operations.notified, self._on_run_notified)
         connect("components", components.recovery.changed, self._on_recovery_changed)

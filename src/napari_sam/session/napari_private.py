@@ -7,17 +7,35 @@ well, and nothing fails. A test tells which of them is gone, and what for.
 from __future__ import annotations
 
 from collections import deque
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from napari.layers import Labels, Shapes
     from numpy.typing import NDArray
 
 _PAINT_FIELDS = ("slice_key", "mask", "old_values", "new_value")
+
+
+def file_source(path: Path) -> AbstractContextManager[Any]:
+    """Let layers that are made within say which file they are of, as those do that napari opens itself.
+
+    `Layer.source` is public and can only be read; the journal knows an image again by it, and the images of its folder.
+
+    Without it: layers of no file, which are known again by their pixels alone.
+    """
+    try:
+        from napari.layers._source import layer_source
+    except ImportError:
+        return nullcontext()
+    made: AbstractContextManager[Any] = layer_source(path=str(path.absolute()))
+    return made
 
 
 def undo_steps(layer: Labels) -> deque[list[Any]]:

@@ -154,7 +154,7 @@ class Session(ChosenSettings):
         self._listener.placed.connect(self._commands.accept_drawn)
         self.stack = propagation_commands(context, components, self._commands.accept_now)
         self.everything = everything_commands(context, components)
-        self.series = SeriesCommands(context, components.series)
+        self.series = SeriesCommands(context, components.series, components.image_advisor)
         self.objects = object_commands(context, components)
         self.recovery = recovery_commands(context, components)
         self.table = table_commands(context, components)

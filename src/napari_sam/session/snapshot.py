@@ -217,6 +217,7 @@ def _status(components: Components, notice: Status | None) -> Status:
         return notice
     running = (
         components.series,
+        components.image_advisor,
         components.editing,
         components.everything,
         components.propagation,

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 from napari_sam.checkpoints.registry import list_models
 from napari_sam.checkpoints.weights import imported
+from napari_sam.errors import InputError
 from napari_sam.files import home, read_small, size_on_disk, write_whole
 from napari_sam.teaching import messages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from napari_sam.training.finetune.report import FinetuneReport
 
 _FOLDER, _FILE, _LOG, _MATERIAL = "teaching", "teaching.json", "teaching.log", "material"
 # As `napari_sam.training` names them, which is not imported here: it takes torch.
@@ -113,6 +116,20 @@ def find_resumable() -> TeachingRun | None:
         except (OSError, ValueError, LookupError, TypeError):
             continue
     return max(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def last_report() -> tuple[str, FinetuneReport] | None:
+    """Read what came of the run that ended last, with its name; None where none did."""
+    # Here, as it takes torch.
+    from napari_sam.training.finetune.report import FinetuneReport
+
+    files = sorted((home() / _FOLDER).glob(f"*/{_REPORT}"), key=lambda file: file.stat().st_mtime, reverse=True)
+    for file in files:
+        try:
+            return file.parent.name, FinetuneReport.from_dict(json.loads(read_small(file)))
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, InputError):
+            continue
+    return None
 
 
 def name_problem(name: str) -> str:

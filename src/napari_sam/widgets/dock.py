@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFrame, QMainWindow, QScrollArea, QVBoxLayout, QWidge
 from napari_sam.inference.worker import Worker
 from napari_sam.session import Session
 from napari_sam.teaching import Teaching
+from napari_sam.teaching.stages import AnnotationProgress
 from napari_sam.widgets.activity import ActivityEntry
 from napari_sam.widgets.gui_thread import GuiThread, is_mouse_held
 from napari_sam.widgets.keyboard import FocusRing, leaves_dead_control, press_focused
@@ -46,12 +47,15 @@ if TYPE_CHECKING:
 _WIDTH = 320  # logical pixels; 300 are enough
 
 
-def _end(gui_thread: GuiThread, worker: Worker, teaching: Teaching, session: Session) -> None:
+def _end(
+    gui_thread: GuiThread, worker: Worker, teaching: Teaching, progress: AnnotationProgress, session: Session
+) -> None:
     """End all that is not a widget."""
     # First, so that nothing is posted any more to what is taken apart.
     gui_thread.close()
     worker.close()
     teaching.close()
+    progress.close()
     session.close()
 
 
@@ -100,6 +104,7 @@ class SamDock(QWidget):
             viewer, post=self._gui_thread.post, engine_factory=engine_factory, held=is_mouse_held, remember=True
         )
         self.teaching = Teaching(self.session, self._gui_thread.post)
+        self.progress = AnnotationProgress(self.session, self._gui_thread.post)
 
         self.source = SourcePanel(self.session, self._worker)
         self.status = StatusPanel(self.session.cancel)
@@ -114,7 +119,7 @@ class SamDock(QWidget):
         self.series = SeriesPanel(self.session)
         self.words = WordsPanel(self.session, self._worker, self.everything.scope)
         self.objects = ObjectsPanel(self.session)
-        self.teach = TeachPanel(self.session, self.teaching)
+        self.teach = TeachPanel(self.session, self.teaching, self.progress)
         self.settings = SettingsPanel(self.session, self._worker)
         self.keys = KeysPanel(self.session)
         self._activity = ActivityEntry(self.session.cancel)
@@ -129,7 +134,9 @@ class SamDock(QWidget):
         self.session.events.closed.connect(partial(_on_session_closed, weakref.ref(self), self._gui_thread))
         # Runs once: in `shut_down`, or else when Qt destroys the dock, or when Python collects it. The finalizer, not
         # the dock, must hold what it ends: Python takes the members of a collected dock apart in any order.
-        self._end = weakref.finalize(self, _end, self._gui_thread, self._worker, self.teaching, self.session)
+        self._end = weakref.finalize(
+            self, _end, self._gui_thread, self._worker, self.teaching, self.progress, self.session
+        )
         self._end.atexit = False
         self.destroyed.connect(self._end)
         self._on_session_layers_changed()
@@ -248,14 +255,16 @@ class SamDock(QWidget):
             section = self.words if by_words else self.everything
             self.follow_section(section, section.isExpanded())
         if self.teach.grows:
-            self.follow_section(self.teach, self.teach.isExpanded())
+            # What came of it stands at the end.
+            self._gui_thread.post(partial(self._bring_into_view, self.teach, to_end=True))
 
-    def _bring_into_view(self, section: CollapsibleSection) -> None:
-        """Scroll so far that a section is seen as a whole, or from its head on where it is taller than the dock."""
+    def _bring_into_view(self, section: CollapsibleSection, *, to_end: bool = False) -> None:
+        """Scroll so far that a section is seen as a whole; of one that is taller than the dock, its head or its end."""
         bar, view = self._scroll.verticalScrollBar(), self._scroll.viewport()
         if bar is not None and view is not None:
             top, bottom = section.y(), section.y() + section.height()
-            bar.setValue(min(max(bar.value(), bottom - view.height()), top))
+            least = bottom - view.height()
+            bar.setValue(max(bar.value(), least) if to_end else min(max(bar.value(), least), top))
 
     def _on_session_state_changed(self, state: SessionState) -> None:
         self.source.draw(state)

@@ -80,7 +80,7 @@ class DataSetStages:
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class _TimedStep:
     """Records that follow each other at once: the time since the one before, and the objects of each stage."""
 
     seconds: float | None
@@ -119,7 +119,7 @@ def _steps(
     objects: ObjectRecords,
     proposed: frozenset[tuple[int, int]],
     targets: tuple[int, ...],
-) -> Iterator[_Step]:
+) -> Iterator[_TimedStep]:
     """Read what was done, one step after the other."""
     known: set[tuple[int, int]] = set()
     before: tuple[int, datetime] | None = None
@@ -135,7 +135,9 @@ def _steps(
         if not at_once:
             counts = passed is not None and passed <= PAUSE_S
         written = kind == "accepted" and not undone and key is not None and counts
-        yield _Step(passed if counts else None, stage, frozenset({key}) if written and key is not None else frozenset())
+        yield _TimedStep(
+            passed if counts else None, stage, frozenset({key}) if written and key is not None else frozenset()
+        )
         if key is not None and kind == "accepted" and not undone:
             known.add(key)
         before, group = (session, now), stage if found else None
@@ -157,7 +159,7 @@ def _stage(
     return "corrected" if key in proposed and key in known else "by_hand"
 
 
-def _paces(steps: list[_Step]) -> dict[Stage, StagePace]:
+def _paces(steps: list[_TimedStep]) -> dict[Stage, StagePace]:
     """Add up objects, each once at a stage, and time."""
     found: dict[Stage, StagePace] = {}
     for stage in ("by_hand", "accepted", "corrected", "automatic"):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_sam.automatic.proposals import ProposalFilter
     from napari_sam.journal.notes.decisions import StageCounts
     from napari_sam.session.everything.controller import EverythingController
+    from napari_sam.session.everything.deciding.data_set import DataSetQuestion
     from napari_sam.session.everything.parts import LinkChoice, SearchPlace
     from napari_sam.session.everything.search import SearchMode
 
@@ -209,6 +210,15 @@ class EverythingCommands:
     def counts(self) -> StageCounts:
         """How many objects of the data set came about at each stage of annotating, as of the last search."""
         return self._controller.judge.counts
+
+    @property
+    def data_set(self) -> DataSetQuestion | None:
+        """What can be asked of the journal about the data set of the image: how far it is; None without an image.
+
+        ``session.everything.data_set.read()`` gives objects at each stage, how fast they came about, and how many
+        planes are annotated.
+        """
+        return self._controller.judge.data_set
 
     def discard(self) -> None:
         """Forget what was found."""

@@ -84,7 +84,7 @@ class NextImage:
     def _read(self, image: SeriesImage, request: PlaneRequest, progress: Progress) -> OpenedImage:
         """Read an image and encode the plane of it that will be on screen; on the inference thread."""
         opened = open_image(image, progress)
-        source = _first_plane(opened, request.source.view)
+        source = first_plane(opened, request.source.view)
         # Another window on screen is none of its business; whatever else was chosen counts.
         self._backend.prepare(replace(request, source=source, visible=None), progress)
         return opened
@@ -95,7 +95,7 @@ class NextImage:
             self._ready = opened
 
 
-def _first_plane(opened: OpenedImage, seen: PlaneIndex) -> PlaneSource:
+def first_plane(opened: OpenedImage, seen: PlaneIndex) -> PlaneSource:
     """Say which plane of an image will be on screen, and how it will be seen: the one of the same index."""
     levels = opened.data if opened.options.get("multiscale") else [opened.data]
     rgb = bool(opened.options.get("rgb"))

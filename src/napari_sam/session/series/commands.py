@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_sam.datasets.image_series import ImageStatus, SeriesImage
+    from napari_sam.session.series.advisor import ImageAdvisor
     from napari_sam.session.series.controller import SeriesController
 
 
@@ -36,10 +37,13 @@ class SeriesCommands:
         What each command is made of.
     controller : SeriesController
         Opens, saves and leaves images.
+    advisor : ImageAdvisor
+        Knows which image to annotate next.
     """
 
-    def __init__(self, context: SeriesContext, controller: SeriesController) -> None:
+    def __init__(self, context: SeriesContext, controller: SeriesController, advisor: ImageAdvisor) -> None:
         self._context = context
+        self._advisor = advisor
         self._controller = controller
         self.skip_done = True
         """Whether `next` and `previous` pass over images that are done or skipped."""
@@ -87,6 +91,16 @@ class SeriesCommands:
     def skip(self) -> None:
         """Mark the image as skipped, and open the next one that is not done."""
         self._mark_and_go("skipped")
+
+    def next_to_annotate(self) -> None:
+        """Save the labels, and open the image that is best annotated next; `Session.cancel` stops the search for it.
+
+        That is one without labels on which many proposals are doubtful, by what was accepted and dropped so far, and
+        that looks unlike those that are annotated. Up to 20 images that were not looked at yet are, spread over the
+        series.
+        """
+        with self._context.command():
+            self._context.say(self._advisor.start())
 
     def mark(self, status: ImageStatus | None) -> None:
         """Say how far the image on screen is: "done", "skipped", or None for neither."""

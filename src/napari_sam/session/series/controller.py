@@ -13,6 +13,7 @@ from napari.layers import Image, Labels
 from psygnal import Signal
 
 from napari_sam.errors import Cancelled, InputError
+from napari_sam.session.napari_private import file_source
 from napari_sam.session.series import messages as series_messages
 from napari_sam.session.series.ahead import NextImage
 from napari_sam.session.series.files import OpenedImage, open_image, save_labels
@@ -83,18 +84,19 @@ class SeriesController:
         self._connections = Connections()
         self.series: ImageSeries | None = None
         """What is gone through; None while there is nothing."""
-        self._index: int | None = None
+        self.index: int | None = None
+        """Place of the image on screen in it; None while there is none."""
         self._wanted: int | None = None
+        self._why: tuple[int | None, str] = (None, "")
         self._warned: tuple[Image, int] | None = None
         self._layer: Image | None = None
         self._labels: Labels | None = None
-        self._digest = ""
-        self._edits = self._saved_edits = 0
+        self._digest, self._edits, self._saved_edits = "", 0, 0
         self._busy: Literal["", "opening", "saving"] = ""
         self.next_image = NextImage(active, live, worker, backend)
         """What is made ready ahead."""
-        self._connections.connect("accepts", accepts.settled, self._on_accepts_settled)
-        self._connections.connect("live", live.changed, self.next_image.go_on)
+        for signal, slot in ((accepts.settled, self._on_accepts_settled), (live.changed, self.next_image.go_on)):
+            self._connections.connect("session", signal, slot)
 
     @property
     def state(self) -> SeriesState:
@@ -104,9 +106,9 @@ class SeriesController:
             return SeriesState()
         return SeriesState(
             images=tuple((image.name, image.status) for image in series),
-            index=self._index,
+            index=self.index,
             folder=str(series.folder),
-            text=series_messages.progress(series, self._index),
+            text=series_messages.progress(series, self.index, self._why),
             busy=bool(self._busy) or self._wanted is not None,
             unsaved=self._edits != self._saved_edits,
         )
@@ -116,8 +118,8 @@ class SeriesController:
         """The work under way; None when there is none that the person waits for."""
         if self.series is None or self._wanted is None or not self._busy:
             return None
-        if self._busy == "saving" and self._index is not None:
-            return Status("working", series_messages.saving(self.series[self._index].name))
+        if self._busy == "saving" and self.index is not None:
+            return Status("working", series_messages.saving(self.series[self.index].name))
         return Status("working", series_messages.opening(self.series[self._wanted].name), cancellable=True)
 
     # -- going through the series -------------------------------------------------------------------
@@ -126,20 +128,20 @@ class SeriesController:
         """Go through a series, from the first image that is not done; return what the person should know."""
         if self.series is not None and (words := self.close()):
             return words
-        self.series, self._index = series, None
+        self.series, self.index = series, None
         start = series.next_open(-1)
         return self.go_to(0 if start is None else start)
 
-    def go_to(self, index: int) -> str:
-        """Save what is there, and open an image of the series; return what the person should know."""
+    def go_to(self, index: int, why: str = "") -> str:
+        """Save what is there, and open an image, for a reason that is told beside it; return words for trouble."""
         series = self.series
         if series is None:
             return series_messages.NO_SERIES
-        if not 0 <= index < len(series) or (index == self._index and self._wanted is None):
+        if not 0 <= index < len(series) or (index == self.index and self._wanted is None):
             return ""
         if self._holds_unaccepted(index):
             return series_messages.UNACCEPTED
-        self._wanted = index
+        self._wanted, self._why = index, (index, why)
         self._go_on()
         return ""
 
@@ -148,7 +150,7 @@ class SeriesController:
         series = self.series
         if series is None:
             return series_messages.NO_SERIES
-        at = self._wanted if self._wanted is not None else (-1 if self._index is None else self._index)
+        at = self._wanted if self._wanted is not None else (-1 if self.index is None else self.index)
         to = series.next_open(at, step) if skip_done else at + step
         if to is None:
             return series_messages.ALL_DONE if not _any_open(series) else _end(step)
@@ -162,9 +164,9 @@ class SeriesController:
         InputError
             If that cannot be written down.
         """
-        if self.series is not None and self._index is not None:
+        if self.series is not None and self.index is not None:
             there = self._digest or self._edits != self._saved_edits
-            self.series.mark(self._index, status or ("started" if there else "untouched"))
+            self.series.mark(self.index, status or ("started" if there else "untouched"))
             self.changed.emit()
 
     def cancel(self) -> bool:
@@ -189,13 +191,13 @@ class SeriesController:
         self._worker.cancel(_SAVE)
         self._worker.cancel(_OPEN)
         words = ""
-        if self._labels is not None and self._index is not None and self.series is not None and self._is_edited:
+        if self._labels is not None and self.index is not None and self.series is not None and self._is_edited:
             try:
-                save_labels(self.series[self._index].labels, self._labels.data, _options(self._labels), self._digest)
+                save_labels(self.series[self.index].labels, self._labels.data, _options(self._labels), self._digest)
             except (InputError, OSError, ValueError) as error:
                 words = str(error)
         self._connections.release("labels")
-        self.series = self._index = self._layer = self._labels = None
+        self.series = self.index = self._layer = self._labels = None
         self._busy, self._digest = "", ""
         self._edits = self._saved_edits = 0
         self.next_image.forget()
@@ -236,15 +238,14 @@ class SeriesController:
 
     def _save(self, delay: float) -> None:
         """Write the labels of the image on screen, on the worker."""
-        if self._labels is None or self.series is None or self._index is None:
+        if self._labels is None or self.series is None or self.index is None:
             return
         if not delay:
             self._busy = "saving"
         work = partial(
-            save_labels, self.series[self._index].labels, self._labels.data, _options(self._labels), self._digest
+            save_labels, self.series[self.index].labels, self._labels.data, _options(self._labels), self._digest
         )
-        done = partial(self._on_saved, self._index, self._edits)
-        # `save_labels` takes the progress last.
+        done = partial(self._on_saved, self.index, self._edits)
         self._worker.submit(_SAVE, work, done, partial(self._on_failed, "save"), delay=delay)
         self.changed.emit()
 
@@ -256,7 +257,8 @@ class SeriesController:
         self._connections.release("labels")
         with self._mute():
             self._prompts.delete_drawn(self._prompts.read_everything())
-        layer = Image(opened.data, **opened.options)
+        with file_source(opened.image.path):
+            layer = Image(opened.data, **opened.options)
         # The new one first: a viewer that is empty in between forgets its sliders.
         self._viewer.layers.append(layer)
         self._viewer.layers.selection.active = layer
@@ -270,7 +272,7 @@ class SeriesController:
             self._viewer.layers.remove(one)
         if self._layer is None or layer.extent.world.tolist() != self._layer.extent.world.tolist():
             self._viewer.reset_view()
-        self._index, self._wanted, self._warned, self._busy = index, None, None, ""
+        self.index, self._wanted, self._warned, self._busy = index, None, None, ""
         self._layer, self._labels, self._digest = layer, None, opened.digest
         self._edits = self._saved_edits = 0
         self._follow_target()
@@ -315,7 +317,7 @@ class SeriesController:
     def _on_saved(self, index: int, edits: int, result: tuple[str, bool]) -> None:
         self._busy = ""
         series = self.series
-        if series is None or index != self._index:
+        if series is None or index != self.index:
             return
         self._digest, written = result
         self._saved_edits = edits

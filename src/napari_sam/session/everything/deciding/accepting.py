@@ -61,6 +61,11 @@ class PlaneAccept:
         """Where the journal is, or would be."""
         return self._recorder.database
 
+    @property
+    def records(self) -> int:
+        """How many records this session has written to the journal."""
+        return self._recorder.count
+
     def fail(self, error: BaseException) -> None:
         """Let the status say what went wrong."""
         self._live.fail(error)

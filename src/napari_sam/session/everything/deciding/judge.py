@@ -11,6 +11,7 @@ from napari_sam.automatic.calibration import PROMISE
 from napari_sam.journal.notes.decisions import ImageIdentity, StageCounts
 from napari_sam.session.everything import messages as everything_messages
 from napari_sam.session.everything.deciding import messages as deciding_messages
+from napari_sam.session.everything.deciding.data_set import DataSetQuestion
 from napari_sam.session.everything.deciding.lookup import JudgeOrder, judge
 from napari_sam.session.everything.runner import StepRunner
 from napari_sam.session.state import Status
@@ -61,6 +62,14 @@ class ProposalJudge:
     def counts(self) -> StageCounts:
         """How many objects came about at each stage, as of the last search."""
         return StageCounts() if self.judgement is None else self.judgement.known.counts
+
+    @property
+    def data_set(self) -> DataSetQuestion | None:
+        """What can be asked about the data set of the image; None where there is no image that can be segmented."""
+        active = self.advisor.active
+        if active.image is None or active.view is None:
+            return None
+        return DataSetQuestion.of(active.image, active.view, self.plane.journal, self.plane.records)
 
     def follow(self) -> None:
         """Judge what is kept; what somebody prompted is for them to judge."""

@@ -74,24 +74,43 @@ class Judgement:
 def judge(order: JudgeOrder, progress: Progress) -> Iterator[Judgement]:
     """Read what was decided in the data set of an image, and say which objects are confident."""
     progress(0.0)
-    known = KnownDecisions()
-    if order.path.is_file():
-        try:
-            known = read_decisions(order.path, order.image)
-        except InputError:
-            # The session says so itself when it cannot write to the journal; what was found is still there.
-            _log.warning("decisions could not be read from the journal", exc_info=True)
     request = order.results[0].request
-    alike = [one for one in known.planes if (one.model, one.mode, one.names) == (request.model, request.mode, FEATURES)]
-    before = accumulate((len(one.verdicts) for one in alike), initial=0)
-    alike = [one for one, count in zip(alike, before, strict=False) if count < _MOST_DECISIONS]
-    outcome = calibrate(*_table(alike), order.promise)
+    known, outcome = learn(order.path, order.image, request.model, request.mode, order.promise)
     confident = {}
     if (found := outcome.calibration) is not None:
         for result in order.results:
             if result.features is not None:
                 confident[result.request.source.view] = found.confident(result.features)
     yield Judgement(known, outcome, confident)
+
+
+def learn(
+    path: Path, image: ImageIdentity, model: str, mode: str, promise: float
+) -> tuple[KnownDecisions, CalibrationResult]:
+    """Read what was decided in the data set of an image, and learn from it what would be accepted.
+
+    Parameters
+    ----------
+    path : Path
+        Of the journal; it may not be there.
+    image : ImageIdentity
+        The image.
+    model, mode : str
+        What finds proposals, and how: others are not learnt from.
+    promise : float
+        Share of the confident objects that would be accepted.
+    """
+    known = KnownDecisions()
+    if path.is_file():
+        try:
+            known = read_decisions(path, image)
+        except InputError:
+            # The session says so itself when it cannot write to the journal; what was found is still there.
+            _log.warning("decisions could not be read from the journal", exc_info=True)
+    alike = [one for one in known.planes if (one.model, one.mode, one.names) == (model, mode, FEATURES)]
+    before = accumulate((len(one.verdicts) for one in alike), initial=0)
+    alike = [one for one, count in zip(alike, before, strict=False) if count < _MOST_DECISIONS]
+    return known, calibrate(*_table(alike), promise)
 
 
 def _table(

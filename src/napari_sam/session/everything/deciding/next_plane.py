@@ -71,7 +71,8 @@ class PlaneAdvisor:
     """A plane was gone to, or there is none; carries what to say about it."""
 
     def __init__(self, active: ActiveImage, chooser: ObjectChooser, *, worker: Worker) -> None:
-        self._active = active
+        self.active = active
+        """What is on screen."""
         self._chooser = chooser
         self._runner: StepRunner[NextPlane | str] = StepRunner(worker, "next plane", self._on_ended, lambda: None)
         self._image: weakref.ref[Image] | None = None
@@ -86,7 +87,7 @@ class PlaneAdvisor:
 
     def start(self) -> str:
         """Begin to compare planes; return why that cannot be done, "" when it can."""
-        if self._order is None or self._image is None or self._image() is not self._active.image:
+        if self._order is None or self._image is None or self._image() is not self.active.image:
             return deciding_messages.NO_STACK
         self._runner.start(partial(choose_next, self._order))
         return ""
@@ -100,10 +101,10 @@ class PlaneAdvisor:
             self.ended.emit(Status("failed", str(found)))
         elif isinstance(found, str):
             self.ended.emit(Status("idle", found))
-        elif self._image is not None and self._image() is self._active.image:
+        elif self._image is not None and self._image() is self.active.image:
             with self._chooser.mute():
-                self._active.go_to(found.view.index)
-            name = found.view.words(self._active.axis_names)
+                self.active.go_to(found.view.index)
+            name = found.view.words(self.active.axis_names)
             text = deciding_messages.next_plane(name, found.doubtful, found.of, found.ranked.novelty)
             self.ended.emit(Status("idle", text))
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_sam.session.state import SessionState
 
 _ROWS = 6  # of the list that are seen without scrolling
-_COMMANDS = ("series_previous", "series_next", "series_skip", "series_done")
+_COMMANDS = ("series_previous", "series_next", "series_skip", "series_done", "next_to_annotate")
 # A sign and a word each: the sign is seen at a glance, the word is read out.
 _SIGNS: dict[ImageStatus, tuple[str, str]] = {
     "untouched": ("○", "no labels yet"),

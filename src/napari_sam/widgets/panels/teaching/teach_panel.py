@@ -17,6 +17,7 @@ from napari_sam.widgets.controls.wrapped_label import WrappedLabel
 from napari_sam.widgets.keyboard import focus_canvas
 from napari_sam.widgets.panels.teaching.pictures_window import PicturesWindow
 from napari_sam.widgets.panels.teaching.report_table import ReportTable
+from napari_sam.widgets.panels.teaching.stages_view import StagesView
 from napari_sam.widgets.typed_line import TypedLine
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from napari_sam.session import Session
     from napari_sam.session.state import SessionState
     from napari_sam.teaching import Teaching, TeachingState
+    from napari_sam.teaching.stages import AnnotationProgress
 
 _MINUTES, _MOST = 10, 120
 
@@ -38,9 +40,11 @@ class TeachPanel(CollapsibleSection):
         Whose model is taught.
     teaching : Teaching
         What it acts on.
+    progress : AnnotationProgress
+        Knows how far the data set is.
     """
 
-    def __init__(self, session: Session, teaching: Teaching) -> None:
+    def __init__(self, session: Session, teaching: Teaching, progress: AnnotationProgress) -> None:
         super().__init__("Teach")
         self._session, self._teaching = session, teaching
         self.grows = False
@@ -51,6 +55,8 @@ class TeachPanel(CollapsibleSection):
         self._stage = teaching.state.stage
         self.pictures: PicturesWindow | None = None
         """The window of pictures; None while there is none."""
+        self._progress = progress
+        self.stages = StagesView(session, progress)
         self.source = WrappedLabel()
         self.name = TypedLine("my-cells", "What to call the taught model in the list of models.")
         self.name.setAccessibleName("Name of the taught model")
@@ -89,6 +95,7 @@ class TeachPanel(CollapsibleSection):
         image = "" if self._session.image is None else self._session.image.name
         if self.isExpanded() and image != self._proposed_for:
             self._propose()
+        self.stages.draw(state)
         taught = self._teaching.state
         self.use.setEnabled(taught.kept and state.model != taught.name)
 
@@ -118,6 +125,7 @@ class TeachPanel(CollapsibleSection):
         column = QVBoxLayout(section)
         column.setContentsMargins(4, 0, 0, 4)
         column.setSpacing(6)
+        column.addWidget(self.stages)
         column.addWidget(self.source)
         column.addLayout(grid)
         column.addWidget(self.problem)
@@ -151,6 +159,8 @@ class TeachPanel(CollapsibleSection):
         begins = state.busy and self._stage not in ("gathering", "running")
         self.grows = self.grows or state.stage != self._stage
         ended = state.stage != self._stage and not state.busy
+        if ended:
+            self._progress.refresh()
         self._stage = state.stage
         self.source.show_text(state.source)
         self.progress.setVisible(state.busy)
@@ -173,6 +183,7 @@ class TeachPanel(CollapsibleSection):
 
     def _on_section_toggled(self, expanded: bool) -> None:
         self._teaching.watch(expanded)
+        self._progress.watch(expanded)
         if expanded:
             self._propose()
 
