@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
-import sys
 from collections import deque
 from pathlib import Path
 
@@ -355,6 +354,6 @@ def test_a_layer_says_which_file_it_is_of(tmp_path, monkeypatch):
         "layers made within napari.layers._source.layer_source are of no file: images of a series are known by their "
         "pixels alone"
     )
-    monkeypatch.setitem(sys.modules, "napari.layers._source", None)
+    monkeypatch.delattr("napari.layers._source.layer_source")
     with napari_private.file_source(tmp_path / "cells.tif"):
         assert Image(np.zeros((4, 4))).source.path is None

@@ -56,6 +56,7 @@ IDS = [
     "series_previous",
     "series_skip",
     "teach",
+    "next_to_annotate",
     "cancel",
 ]
 
