@@ -128,7 +128,7 @@ class ImageSeries:
         """Count the images of a status."""
         return sum(image.status == status for image in self._images)
 
-    def next_open(self, index: int, step: int = 1) -> int | None:
+    def next_open(self, index: int, step: int = 1, *, around: bool = False) -> int | None:
         """Find the nearest image that is neither done nor skipped, going on from one; None where there is none.
 
         Parameters
@@ -137,8 +137,12 @@ class ImageSeries:
             Where to go on from; -1 or the number of images to begin at an end.
         step : {1, -1}
             Which way.
+        around : bool
+            Go on at the other end, up to the image itself.
         """
-        places = range(index + 1, len(self)) if step > 0 else range(index - 1, -1, -1)
+        places = [*range(index + 1, len(self))] if step > 0 else [*range(index - 1, -1, -1)]
+        if around:
+            places += [*range(index)] if step > 0 else [*range(len(self) - 1, index, -1)]
         return next((at for at in places if self._images[at].status not in ("done", "skipped")), None)
 
     def mark(self, index: int, status: ImageStatus) -> None:

@@ -308,6 +308,7 @@ class SessionCommands:
             taken_back = self._accepts.cancel()
             self._components.series.cancel()
             self._components.image_advisor.stop()
+            everything.judge.advisor.stop()
             recovery = self._components.recovery
             stopped = everything.cancel() or recovery.cancel() or self._propagation.stop() or messages.CANCELLED
             self._context.say(" ".join(filter(None, (stopped, taken_back))))

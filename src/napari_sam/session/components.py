@@ -205,7 +205,7 @@ class Components:
                 ProposalJudge(
                     chooser,
                     PlaneAccept(live, targets, log, recorder, settings, worker),
-                    PlaneAdvisor(active, chooser, worker=worker),
+                    PlaneAdvisor(active, live, chooser, settings, recorder, worker=worker, backend=backend),
                     worker=worker,
                 ),
                 worker=worker,

@@ -218,6 +218,7 @@ def _status(components: Components, notice: Status | None) -> Status:
     running = (
         components.series,
         components.image_advisor,
+        components.everything.judge.advisor,
         components.editing,
         components.everything,
         components.propagation,

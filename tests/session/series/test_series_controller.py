@@ -150,6 +150,22 @@ def test_done_images_are_passed_over_and_remembered(session, folder, open_sessio
     assert shown(again) == "cell3.tif" and (folder / PROGRESS_FILE).exists()
 
 
+def test_after_the_last_image_those_that_were_passed_over_come(session):
+    session.series.go_to(2)
+    session.wait(60)
+    session.series.done()
+    session.wait(60)
+    assert shown(session) == "cell4.tif"
+    session.series.next()
+    session.wait(60)
+    assert session.state.status.text == "This is the last image of the series."
+    for name in ("cell1.tif", "cell2.tif"):
+        session.series.skip()
+        session.wait(60)
+        assert shown(session) == name
+    assert session.state.series.text == "Image 2 of 4. 1 done, 2 skipped."
+
+
 def test_all_done_is_said(session):
     for _ in range(4):
         session.series.done()

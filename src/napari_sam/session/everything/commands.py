@@ -196,10 +196,11 @@ class EverythingCommands:
                     self._context.say(trouble)
 
     def next_to_annotate(self) -> None:
-        """Go to the plane of a stack that is best annotated next; after `find` in the whole stack.
+        """Go to the plane of a stack that is best annotated next; `Session.cancel` stops the search for it.
 
-        That is a plane without objects of yours on which many proposals are doubtful, and that looks unlike those that
-        are annotated.
+        That is a plane without objects of yours on which many proposals are doubtful, by what was accepted and dropped
+        so far, and that looks unlike those that are annotated. Planes are looked at until 20 without objects are known,
+        spread over the stack; after `find` in the whole stack all are.
         """
         with self._context.command() as image:
             if image is not None:

@@ -102,7 +102,7 @@ class EverythingController:
         self._ranker = ObjectRanker(worker, backend.engine, self._on_ranker_ended, self.changed.emit)
         self._then: Callable[[], str] | None = None
         self._connections = Connections()
-        for part in (chooser, shaper, judge, stack):
+        for part in (chooser, shaper, judge, judge.advisor, stack):
             self._connections.connect("parts", part.changed, self.changed.emit)
         self._connections.connect("chooser", chooser.lost, self._on_chooser_lost)
         self._connections.connect("shaper", shaper.ended, self._on_shaper_ended)

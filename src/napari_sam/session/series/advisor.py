@@ -75,6 +75,8 @@ class ImageAdvisor:
             worker, "next image", self._on_ended, self.changed.emit
         )
         self._from: tuple[object, int | None] = (None, None)
+        self._chosen: NextImageChoice | None = None
+        controller.changed.connect(self._on_series_changed)
 
     @property
     def status(self) -> Status | None:
@@ -125,8 +127,16 @@ class ImageAdvisor:
             # The person has gone on meanwhile, and is not taken away from there.
             self.notified.emit(Status("idle", found.words))
         else:
+            self._chosen = found
             with self._mute():
                 trouble = self._controller.go_to(found.place, found.words)
             if trouble:
+                self._chosen = None
                 self.notified.emit(Status("attention", trouble))
             self.changed.emit()
+
+    def _on_series_changed(self) -> None:
+        """Say why it is this image, once it is there: the section of images may be folded."""
+        if (chosen := self._chosen) is not None and chosen.place == self._controller.index:
+            self._chosen = None
+            self.notified.emit(Status("idle", chosen.words))

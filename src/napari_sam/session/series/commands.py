@@ -85,19 +85,19 @@ class SeriesCommands:
             self._context.say(self._controller.go_to(index))
 
     def done(self) -> None:
-        """Mark the image as done, and open the next one that is not."""
+        """Mark the image as done, and open the next one that is not; after the last, one that was passed over."""
         self._mark_and_go("done")
 
     def skip(self) -> None:
-        """Mark the image as skipped, and open the next one that is not done."""
+        """Mark the image as skipped, and open the next one that is not done; after the last, one passed over before."""
         self._mark_and_go("skipped")
 
     def next_to_annotate(self) -> None:
         """Save the labels, and open the image that is best annotated next; `Session.cancel` stops the search for it.
 
         That is one without labels on which many proposals are doubtful, by what was accepted and dropped so far, and
-        that looks unlike those that are annotated. Up to 20 images that were not looked at yet are, spread over the
-        series.
+        that looks unlike those that are annotated. Images are looked at until 20 without labels are known, spread over
+        the series.
         """
         with self._context.command():
             self._context.say(self._advisor.start())
@@ -119,4 +119,4 @@ class SeriesCommands:
     def _mark_and_go(self, status: ImageStatus) -> None:
         with self._context.command():
             self._controller.mark(status)
-            self._context.say(self._controller.step(1, skip_done=True))
+            self._context.say(self._controller.step(1, skip_done=True, around=True))

@@ -145,13 +145,13 @@ class SeriesController:
         self._go_on()
         return ""
 
-    def step(self, step: int, *, skip_done: bool) -> str:
-        """Go to the next or the previous image; return what the person should know."""
+    def step(self, step: int, *, skip_done: bool, around: bool = False) -> str:
+        """Go to the next or the previous image, from the end to the beginning or not; return words for trouble."""
         series = self.series
         if series is None:
             return series_messages.NO_SERIES
         at = self._wanted if self._wanted is not None else (-1 if self.index is None else self.index)
-        to = series.next_open(at, step) if skip_done else at + step
+        to = series.next_open(at, step, around=around) if skip_done else at + step
         if to is None:
             return series_messages.ALL_DONE if not _any_open(series) else _end(step)
         return self.go_to(to) if 0 <= to < len(series) else _end(step)
@@ -278,7 +278,7 @@ class SeriesController:
         self._follow_target()
         self._edits = self._saved_edits
         if self.series is not None:
-            following = self.series.next_open(index)
+            following = self.series.next_open(index, around=True)
             self.next_image.prepare(None if following is None else self.series[following])
         self.changed.emit()
 

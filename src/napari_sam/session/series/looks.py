@@ -9,6 +9,8 @@ import numpy as np
 
 from napari_sam.automatic.calibration import PlaneEvidence, rank_planes
 from napari_sam.errors import InputError
+from napari_sam.session.everything.deciding import messages as deciding_messages
+from napari_sam.session.everything.deciding.looking import MOST_ANNOTATED, MOST_OPEN, spread
 from napari_sam.session.everything.deciding.lookup import learn
 from napari_sam.session.everything.search import MOST_PIXELS, SearchRequest, search
 from napari_sam.session.series import messages as series_messages
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
     from napari_sam.journal.notes.decisions import ImageIdentity
     from napari_sam.planes.source import PlaneIndex
     from napari_sam.progress import Progress
-
-_MOST_OPEN, _MOST_ANNOTATED = 20, 10
-"""Images that are looked at for one choice, at most: of those to choose from, and of those that are annotated."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,8 +111,10 @@ def choose_next_image(
     annotated = [place for place, said in enumerate(status) if said in ("started", "done") and place not in choices]
     if order.current is not None and order.current not in annotated:
         annotated.append(order.current)
-    new = _spread([one for one in choices if _key(order, one) not in order.looks], _MOST_OPEN)
-    new += _spread([one for one in annotated if _key(order, one) not in order.looks], _MOST_ANNOTATED)
+    new: list[int] = []
+    for alike, most in ((choices, MOST_OPEN), (annotated, MOST_ANNOTATED)):
+        others = [place for place in alike if _key(order, place) not in order.looks]
+        new += spread(others, most - (len(alike) - len(others)))
     loaded = engine(order.model, order.device, progress) if new else None
     for number, place in enumerate(new):
 
@@ -167,24 +168,11 @@ def _choose(order: LookOrder, choices: Sequence[int], annotated: Sequence[int]) 
     best = rank_planes(evidence, seen)[0]
     look = looks[best.place]
     count = 0 if look is None or look.features is None else len(look.features)
-    words = series_messages.next_image(
-        order.images[best.place].name,
-        doubtful.get(best.place),
-        count,
-        best.novelty,
-        compared=len(evidence),
-        of=len(choices),
-    )
+    why = deciding_messages.why_next(order.images[best.place].name, doubtful.get(best.place), count, best.novelty)
+    words = deciding_messages.compared(why, len(evidence), len(choices), "images")
     return NextImageChoice(best.place, words)
 
 
 def _key(order: LookOrder, place: int) -> tuple[Path, int, str]:
     path = order.images[place].path
     return path, path.stat().st_mtime_ns if path.exists() else 0, order.model
-
-
-def _spread(places: Sequence[int], most: int) -> list[int]:
-    """Choose so many at most, spread over all."""
-    if len(places) <= most:
-        return list(places)
-    return [places[at] for at in np.linspace(0, len(places) - 1, most).round().astype(int).tolist()]

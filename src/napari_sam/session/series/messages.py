@@ -31,28 +31,6 @@ def saving(name: str) -> str:
     return f'Saving the labels of "{name}".'
 
 
-def next_image(name: str, doubtful: int | None, count: int, novelty: float, *, compared: int, of: int) -> str:
-    """Say why an image is the next to annotate.
-
-    Parameters
-    ----------
-    name : str
-        The image.
-    doubtful : int or None
-        How many of its proposals are doubtful; None where too little was decided to say.
-    count : int
-        How many proposals it has.
-    novelty : float
-        How unlike the annotated images it looks, 0 to 1.
-    compared, of : int
-        How many images were compared, of those that are left.
-    """
-    looks = "looks unlike those that are annotated" if novelty >= 0.5 else "looks much like one that is annotated"
-    why = f"{doubtful} of {count} proposals are doubtful, and it {looks}" if doubtful is not None else f"it {looks}"
-    few = f" {compared} of {of} images were compared." if compared < of else ""
-    return f"{name}: {why}.{few}"
-
-
 def nothing_found(name: str) -> str:
     """Say that no image that is left has any proposals."""
     return f"{name}: nothing was found on the images that are left."

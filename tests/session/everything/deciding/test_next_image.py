@@ -91,6 +91,7 @@ def test_the_doubtful_image_is_opened_with_words_for_why_and_labels_are_saved(se
         r"cell5.tif: (\d+) of 60 proposals are doubtful, and it looks much", session.state.series.text
     )
     assert int(doubtful) > 30  # of the others, 15 are bad
+    assert session.state.status.text.startswith("cell5.tif: ")  # the section may be folded
     assert len(np.unique(tifffile.imread(folder / "cell3_labels.tif"))) == 46
     session.series.previous()
     session.wait(60)
@@ -102,6 +103,18 @@ def test_images_are_looked_at_once(session, looked_at):
     assert sorted(looked_at) == [1, 2, 3, 4, 5]
     go_on(session)
     assert len(looked_at) == 5
+
+
+def test_as_many_are_looked_at_as_are_needed(session, looked_at, monkeypatch):
+    monkeypatch.setattr("napari_sam.session.series.looks.MOST_OPEN", 2)
+    go_on(session)
+    assert sorted(looked_at) == [1, 2, 5]
+    assert "2 of 4 images were compared." in session.state.series.text
+    go_on(session)
+    assert len(looked_at) == 3  # the first one, which was left as it was, and another one are known
+    monkeypatch.setattr("napari_sam.session.series.looks.MOST_OPEN", 3)
+    go_on(session)
+    assert len(looked_at) == 4
 
 
 def test_what_is_done_or_skipped_does_not_come_again(session):
@@ -131,8 +144,10 @@ def test_the_key_and_cancel(session, looked_at):
 
 
 def test_without_a_series_the_stack_is_meant(viewer, open_session, looked_at):
-    viewer.add_image(np.zeros((3, SIDE, SIDE), np.uint8))
+    viewer.add_image(np.stack([np.full((SIDE, SIDE), 10 * level, np.uint8) for level in (1, 2, 3)]))
     session = open_session()
     session.wait(60)
     ACTIONS["next_to_annotate"].run(session)
-    assert session.state.status.text.startswith("Find the objects of the whole stack first")
+    session.wait(60)
+    assert sorted(looked_at) == [1, 2, 3]
+    assert session.state.status.text.startswith("Plane ")

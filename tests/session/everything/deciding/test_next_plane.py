@@ -69,9 +69,79 @@ def test_where_all_planes_are_annotated_it_is_said(looked, viewer):
     assert looked.state.status.text == deciding_messages.ALL_ANNOTATED
 
 
-def test_without_a_search_of_the_stack_it_is_said(stack, viewer):
-    assert next_plane(stack, viewer) == 0
-    assert stack.state.status.text == deciding_messages.NO_STACK
+@pytest.fixture
+def seen(stack, found):
+    """Grey levels of the planes that were looked at, of a stack that nobody has searched as a whole."""
+    levels = []
+    find = found.pop()
+
+    def note(plane):
+        levels.append(int(plane.pixels.min()) // 10)
+        return find(plane)
+
+    found.append(note)
+    return levels
+
+
+def test_planes_are_looked_at_where_the_stack_was_not_searched(stack, viewer, seen):
+    for plane in (0, 1):
+        annotate(stack, viewer, plane)
+    assert sorted(seen) == [1, 2]
+    assert next_plane(stack, viewer) in (2, 3)
+    # Those to choose from, and those that they are compared with.
+    assert sorted(seen[2:]) == [1, 2, 3, 4]
+    assert "of 60 proposals are doubtful" in stack.state.status.text
+    assert "compared" not in stack.state.status.text
+    next_plane(stack, viewer)
+    assert len(seen) == 6
+
+
+def test_of_a_long_stack_planes_are_looked_at_that_are_spread_over_it(stack, viewer, seen, monkeypatch):
+    monkeypatch.setattr("napari_sam.session.everything.deciding.looking.MOST_OPEN", 2)
+    assert next_plane(stack, viewer) in (0, 3)
+    assert sorted(seen) == [1, 4]
+    assert stack.state.status.text.endswith("2 of 4 planes were compared.")
+    assert "doubtful" not in stack.state.status.text  # nothing was decided yet
+    next_plane(stack, viewer)
+    assert len(seen) == 2  # both are still there to choose from
+
+
+def test_a_comparison_is_cancelled(stack, viewer, seen):
+    viewer.dims.set_current_step(0, 1)
+    stack.everything.next_to_annotate()
+    assert stack.state.status.cancellable and stack.state.status.text == deciding_messages.COMPARING
+    stack.cancel()
+    stack.wait(60)
+    assert viewer.dims.current_step[0] == 1
+    assert len(seen) < 4
+
+
+def test_who_scrolls_meanwhile_is_not_taken_away(stack, viewer, seen):
+    annotate(stack, viewer, 0)
+    stack.everything.next_to_annotate()
+    viewer.dims.set_current_step(0, 1)
+    stack.wait(60)
+    assert viewer.dims.current_step[0] == 1
+    assert stack.state.status.text.startswith("Plane z = ")
+
+
+def test_another_model_looks_anew(stack, seen):
+    stack.everything.next_to_annotate()
+    stack.wait(60)
+    assert len(seen) == 4
+    stack.model = "another"
+    stack.wait(60)
+    stack.everything.next_to_annotate()
+    stack.wait(60)
+    assert len(seen) == 8
+
+
+def test_an_image_of_one_plane_has_no_next_one(viewer, open_session, planes):
+    viewer.add_image(planes[0])
+    session = open_session()
+    session.wait(60)
+    session.everything.next_to_annotate()
+    assert session.state.status.text == deciding_messages.NO_STACK
 
 
 def test_a_plane_that_looks_new_is_gone_to_before_there_are_decisions(stack, viewer):

@@ -81,7 +81,7 @@ class ProposalJudge:
         identity = ImageIdentity(str(image.unique_id), str(image.source.path or ""))
         order = JudgeOrder(self.plane.journal, identity, found.findings.results, self.promise)
         if found.findings.stack is not None:
-            self.advisor.remember(image, order)
+            self.advisor.remember(image, found.findings)
         self._runner.start(partial(judge, order))
 
     def stop(self) -> None:

@@ -16,8 +16,10 @@ HINT = (
 NONE_CONFIDENT = f"No proposal here is confident. Click those that you do not want; {key('accept')} accepts the others."
 NOT_IN_STACK = "Confident proposals are accepted plane by plane: find the objects of this plane, or accept the stack."
 UNSURE = "What you accepted and what you dropped are too much alike to promise anything."
-NO_STACK = "Find the objects of the whole stack first; then its planes can be compared."
-ALL_ANNOTATED = "Every plane that was looked at has objects of yours already."
+NO_STACK = "This image has one plane. In a stack, or in a folder of images, the next one to annotate can be found."
+COMPARING = "Comparing planes, to find the one that is best annotated next."
+ALL_ANNOTATED = "Every plane has objects of yours already."
+NOTHING_ON_OTHERS = "Nothing was found on the planes that are not annotated yet."
 
 
 def share(promise: float) -> str:
@@ -55,7 +57,26 @@ def all_dropped(count: int) -> str:
     return f"{'1 proposal' if count == 1 else f'{count} proposals'} dropped, and nothing is left to write."
 
 
-def next_plane(plane: str, doubtful: int, of: int, novelty: float) -> str:
-    """Say why a plane is the next to annotate."""
+def compared(why: str, count: int, of: int, what: str) -> str:
+    """Say, after why it is this plane or image, that not all of those that are left were compared."""
+    return f"{why} {count} of {of} {what} were compared." if count < of else why
+
+
+def why_next(name: str, doubtful: int | None, count: int, novelty: float) -> str:
+    """Say why a plane or an image is the next to annotate.
+
+    Parameters
+    ----------
+    name : str
+        The plane or the image.
+    doubtful : int or None
+        How many of its proposals are doubtful; None where too little was decided to say.
+    count : int
+        How many proposals it has.
+    novelty : float
+        How unlike those that are annotated it looks, 0 to 1.
+    """
     looks = "looks unlike those that are annotated" if novelty >= 0.5 else "looks much like one that is annotated"
-    return f"{plane[:1].upper()}{plane[1:]}: {doubtful} of {of} proposals are doubtful, and it {looks}."
+    if doubtful is None:
+        return f"{name}: it {looks}."
+    return f"{name}: {doubtful} of {count} proposals are doubtful, and it {looks}."

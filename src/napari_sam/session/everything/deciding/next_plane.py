@@ -2,141 +2,137 @@
 
 from __future__ import annotations
 
-import json
 import weakref
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 from psygnal import Signal
 
-from napari_sam.automatic.calibration import PlaneEvidence, rank_planes
+from napari_sam.automatic.calibration import PROMISE
+from napari_sam.journal.notes.decisions import ImageIdentity
 from napari_sam.session.everything.deciding import messages as deciding_messages
-from napari_sam.session.everything.deciding.lookup import judge
+from napari_sam.session.everything.deciding.looking import PlanesToCompare, SeenStack, look_and_choose, without_masks
+from napari_sam.session.everything.parts import SearchScope, plane_request
 from napari_sam.session.everything.runner import StepRunner
+from napari_sam.session.everything.stack.axes import choose_axis
 from napari_sam.session.state import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from napari.layers import Image
-    from numpy.typing import NDArray
 
-    from napari_sam.automatic.calibration import RankedPlane
+    from napari_sam.inference.backend import InferenceBackend
     from napari_sam.inference.worker import Worker
     from napari_sam.planes.source import PlaneIndex
-    from napari_sam.progress import Progress
+    from napari_sam.session.candidates.live import LivePrediction
     from napari_sam.session.everything.chooser import ObjectChooser
-    from napari_sam.session.everything.deciding.lookup import JudgeOrder
+    from napari_sam.session.everything.deciding.choosing import NextPlane
+    from napari_sam.session.everything.search import Findings
+    from napari_sam.session.objects.recording import ObjectRecorder
+    from napari_sam.session.settings import SessionSettings
     from napari_sam.session.viewing.active_image import ActiveImage
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class NextPlane:
-    """A plane to annotate.
-
-    Attributes
-    ----------
-    view : PlaneIndex
-        The plane.
-    ranked : RankedPlane
-        Why.
-    doubtful, of : int
-        How many of its proposals are doubtful.
-    """
-
-    view: PlaneIndex
-    ranked: RankedPlane
-    doubtful: int
-    of: int
-
-
 class PlaneAdvisor:
-    """Remembers what was found in a stack, and says which of its planes to annotate next.
+    """Looks at planes of a stack, and goes to the one where there is most doubt and that looks new.
 
     What was found is remembered beyond the search: the planes are annotated one by one, each after a search of its own.
+    After a search of the whole stack nothing has to be looked at.
 
     Parameters
     ----------
-    active : ActiveImage
+    active, live
         What is on screen.
     chooser : ObjectChooser
         Gives a context in which changes are the session's own.
-    worker : Worker
-        The inference thread.
+    settings : SessionSettings
+        Which model looks.
+    recorder : ObjectRecorder
+        Knows the journal.
+    worker, backend
+        What computes.
     """
 
+    changed = Signal()
+    """It came farther."""
     ended = Signal(Status)
     """A plane was gone to, or there is none; carries what to say about it."""
 
-    def __init__(self, active: ActiveImage, chooser: ObjectChooser, *, worker: Worker) -> None:
+    def __init__(
+        self,
+        active: ActiveImage,
+        live: LivePrediction,
+        chooser: ObjectChooser,
+        settings: SessionSettings,
+        recorder: ObjectRecorder,
+        *,
+        worker: Worker,
+        backend: InferenceBackend,
+    ) -> None:
         self.active = active
         """What is on screen."""
+        self._live = live
         self._chooser = chooser
-        self._runner: StepRunner[NextPlane | str] = StepRunner(worker, "next plane", self._on_ended, lambda: None)
-        self._image: weakref.ref[Image] | None = None
-        self._order: JudgeOrder | None = None
+        self._settings = settings
+        self._recorder = recorder
+        self._backend = backend
+        self._runner: StepRunner[NextPlane | str] = StepRunner(worker, "next plane", self._on_ended, self.changed.emit)
+        self._seen: SeenStack | None = None
+        self._from: tuple[Image | None, PlaneIndex | None] = (None, None)
 
-    def remember(self, image: Image, order: JudgeOrder) -> None:
-        """Remember what was found in a stack."""
-        # Masks are not needed, and take nearly all of the memory.
-        tables = [replace(result.table, proposals=()) for result in order.results]
-        results = tuple(replace(one, table=table) for one, table in zip(order.results, tables, strict=True))
-        self._image, self._order = weakref.ref(image), replace(order, results=results)
+    @property
+    def status(self) -> Status | None:
+        """The work under way; None when there is none."""
+        if not self._runner.running:
+            return None
+        return Status("working", deciding_messages.COMPARING, self._runner.share or None, cancellable=True)
+
+    def remember(self, image: Image, findings: Findings) -> None:
+        """Remember what was found in a whole stack."""
+        if findings.stack is not None and findings.results:
+            first = findings.results[0].request
+            results = [without_masks(result) for result in findings.results]
+            view = first.source.view
+            self._seen = SeenStack(weakref.ref(image), findings.stack.axis, view, first.model, results)
 
     def start(self) -> str:
         """Begin to compare planes; return why that cannot be done, "" when it can."""
-        if self._order is None or self._image is None or self._image() is not self.active.image:
-            return deciding_messages.NO_STACK
-        self._runner.start(partial(choose_next, self._order))
+        image = self.active.image
+        request = plane_request(self.active, self._live, self._settings, SearchScope())
+        if image is None or isinstance(request, str):
+            return request if isinstance(request, str) else deciding_messages.NO_STACK
+        view, seen = request.source.view, self._seen
+        if seen is None or not seen.holds(image, view, request.model):
+            if (axis := choose_axis(self.active, None)) is None:
+                return deciding_messages.NO_STACK
+            self._seen = seen = SeenStack(weakref.ref(image), axis, view, request.model, [])
+        if seen.results:
+            # What is found in another way cannot be compared.
+            request = replace(request, mode=seen.results[0].request.mode)
+        identity = ImageIdentity(str(image.unique_id), str(image.source.path or ""))
+        order = PlanesToCompare(seen, request, self._recorder.database, identity, PROMISE)
+        self._from = (image, view)
+        self._runner.start(partial(look_and_choose, order, self._backend.engine))
+        self.changed.emit()
         return ""
 
-    def stop(self) -> None:
-        """Stop at once."""
+    def stop(self) -> bool:
+        """Stop at once; tell whether planes were being compared. Those that were looked at stay known."""
+        running = self._runner.running
         self._runner.stop()
+        return running
 
     def _on_ended(self, found: NextPlane | str | BaseException) -> None:
         if isinstance(found, BaseException):
             self.ended.emit(Status("failed", str(found)))
         elif isinstance(found, str):
             self.ended.emit(Status("idle", found))
-        elif self._image is not None and self._image() is self.active.image:
-            with self._chooser.mute():
-                self.active.go_to(found.view.index)
-            name = found.view.words(self.active.axis_names)
-            text = deciding_messages.next_plane(name, found.doubtful, found.of, found.ranked.novelty)
-            self.ended.emit(Status("idle", text))
-
-
-def choose_next(order: JudgeOrder, progress: Progress) -> Iterator[NextPlane | str]:
-    """Compare the planes of a stack by what is decided by now; runs on the inference thread."""
-    for judgement in judge(order, progress):
-        views = [result.request.source.view for result in order.results]
-        wanted = [result.table.wanted(result.chosen) for result in order.results]
-        annotated = [json.dumps(list(view.index)) in judgement.known.annotated for view in views]
-        doubts: list[int | None] = [
-            int(np.count_nonzero(good & ~judgement.confident[view])) if view in judgement.confident else None
-            for view, good in zip(views, wanted, strict=True)
-        ]
-        counts = [int(np.count_nonzero(good)) for good in wanted]
-        looks = _descriptors(
-            [result.descriptors.background if result.descriptors else None for result in order.results]
-        )
-        left = [
-            PlaneEvidence(place, looks[place], None if doubt is None else doubt / max(1, counts[place]))
-            for place, doubt in enumerate(doubts)
-            if not annotated[place] and order.results[place].descriptors is not None
-        ]
-        done = [look for look, known in zip(looks, annotated, strict=True) if known and np.isfinite(look).any()]
-        if not left:
-            yield deciding_messages.ALL_ANNOTATED
-            return
-        best = rank_planes(left, done)[0]
-        yield NextPlane(views[best.place], best, doubts[best.place] or 0, counts[best.place])
-
-
-def _descriptors(found: Sequence[NDArray[np.float64] | None]) -> list[NDArray[np.float64]]:
-    """Give planes on which there is nothing to describe numbers that are not known."""
-    length = next((len(one) for one in found if one is not None), 0)
-    return [np.full(length, np.nan) if one is None else one for one in found]
+        elif self._from[0] is self.active.image:
+            # Who has scrolled on meanwhile is not taken away from there.
+            if self._from[1] == self.active.view:
+                with self._chooser.mute():
+                    self.active.go_to(found.view.index)
+            plane = found.view.words(self.active.axis_names)
+            name = f"{plane[:1].upper()}{plane[1:]}"
+            why = deciding_messages.why_next(name, found.doubtful, found.of, found.ranked.novelty)
+            self.ended.emit(Status("idle", deciding_messages.compared(why, found.compared, found.left, "planes")))
