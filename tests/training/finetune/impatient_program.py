@@ -10,13 +10,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_sam.__main__ import main
-from napari_sam.training.finetune import run
+from napari_sam.training.finetune import learning
 
 if TYPE_CHECKING:
     from napari_sam.training.config import TrainingConfig
 
 STEPS = 12
-_plain = run.training_config
+_plain = learning.training_config
 
 
 def impatient(*arguments: Any) -> TrainingConfig:
@@ -24,5 +24,5 @@ def impatient(*arguments: Any) -> TrainingConfig:
 
 
 if __name__ == "__main__":
-    run.training_config = impatient
+    learning.training_config = impatient
     main()

@@ -12,7 +12,7 @@ from napari_sam import samples
 from napari_sam.checkpoints import weights
 from napari_sam.checkpoints.adapters.file import AdapterOrigin
 from napari_sam.checkpoints.checksums import file_digests
-from napari_sam.training.finetune import run
+from napari_sam.training.finetune import learning
 from napari_sam.training.finetune.learning import FinetuneConfig
 from napari_sam.training.finetune.leavings import ADAPTER_FILE
 from napari_sam.training.finetune.run import finetune
@@ -41,9 +41,9 @@ def test_what_the_bundled_model_learns_of_misplaced_labels_is_not_kept(tmp_path,
     row = weights.lookup("bundled")
     path = weights.target_path(row)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    plain = run.training_config
+    plain = learning.training_config
 
-    monkeypatch.setattr(run, "training_config", lambda *arguments: replace(plain(*arguments), steps=steps))
+    monkeypatch.setattr(learning, "training_config", lambda *arguments: replace(plain(*arguments), steps=steps))
     base = read_base(path, row.architecture)
     origin = AdapterOrigin(file_digests(path, ["sha256"])["sha256"], row.name, base.architecture)
     config = FinetuneConfig(minutes=60, measured_objects=40, searched=1)
