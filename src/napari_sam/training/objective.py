@@ -29,6 +29,9 @@ def objective(
         Losses, and mean IoU of the single mask after a click, after a box, after words and at the end, for the log.
     """
     features = model.features(batch.images) if batch.encoded is None else model.resume(batch.encoded)
+    # Only of images in which every object is labelled: elsewhere, background may be an object. First, so that its
+    # gradient is computed last, when the memory of the others is free.
+    everything = model.dense(features, batch.windows) if batch.complete.any() else None
     # The truth is drawn at twice the resolution of the logits; simulated prompts are read from cells of theirs.
     truth = torch.nn.functional.avg_pool2d(batch.masks, 2)
     prompts = first_prompts(truth, generator)
@@ -51,8 +54,6 @@ def objective(
     logits, scores = model.respond(features, batch.objects, prompts)
     last, last_iou = answer_loss(logits, scores, truth, torch.zeros_like(ambiguous))
     loss, measured = first + last, {"first": first.item(), "last": last.item()}
-    # Only of images in which every object is labelled: elsewhere, background may be an object.
-    everything = model.dense(features, batch.windows) if batch.complete.any() else None
     if everything is not None:
         dense = dense_loss(everything[batch.complete], batch.dense[batch.complete])
         loss, measured["dense"] = loss + dense_weight * dense, dense.item()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 import torch.nn.functional as F
+from torch.utils.checkpoint import checkpoint
 
 from napari_sam.model.protocol import PromptTensors
 from napari_sam.model.sam.instance_decoder import PART, DenseSam
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     from napari_sam.model.protocol import Features
     from napari_sam.model.sam.sam import Sam
+
+T = TypeVar("T")
 
 _WINDOW = 12  # cells of the embedding that the decoder of instances learns from in a step, along each axis
 _AROUND = 2  # cells on each side that it sees as well: its borders are then no borders
@@ -79,9 +83,12 @@ class TrainableSam:
         found = []
         for row in range(len(encoded[0])):
             own = [part[row : row + 1] for part in encoded]
-            embedding, early = self.network.image_encoder.finish(own[0], own[-1], self._fixed)
-            found.append(self.network.mask_decoder.prepare(embedding, early))
+            found.append(_computed_twice(partial(self._finish, self._fixed), *own))
         return tuple(torch.cat(parts) for parts in zip(*found, strict=True))
+
+    def _finish(self, fixed: int, *encoded: Tensor) -> Features:
+        embedding, early = self.network.image_encoder.finish(encoded[0], encoded[-1], fixed)
+        return self.network.mask_decoder.prepare(embedding, early)
 
     def respond(self, features: Features, objects: Tensor, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
         """Answer prompts: objects of one plane with like prompts together, exactly as they are answered in use."""
@@ -109,10 +116,18 @@ class TrainableSam:
         whole = (slice(0, _LOGITS * grid),) * 2
         return torch.cat(
             [
-                _decoded(decoder, embedding[None], rows, columns)
+                _computed_twice(partial(_decoded, decoder, rows=rows, columns=columns), embedding[None])
                 for embedding, (rows, columns) in zip(features[0], windows or [whole] * len(features[0]), strict=True)
             ]
         )
+
+
+def _computed_twice(work: Callable[..., T], *given: Tensor) -> T:
+    """Compute with gradient, and again when it is asked for: what is kept until then is kept of one part at a time."""
+    if not torch.is_grad_enabled():
+        return work(*given)
+    result: T = checkpoint(work, *given, use_reentrant=False, preserve_rng_state=False)
+    return result
 
 
 def _decoded(decoder: Callable[[Tensor], Tensor], embedding: Tensor, rows: slice, columns: slice) -> Tensor:
