@@ -86,6 +86,8 @@ def test_contenders_take_turns_in_swapped_order_beside_the_machine(world):
     assert there == players[::-1] + players + players[::-1]
     # A new process for every first mask, with a round that does not count.
     assert world.asked_for("fresh") == VIT_B[::-1] + VIT_B + VIT_B[::-1]
+    # It takes long, and everything is warm by then.
+    assert world.asked_for("everything") == VIT_B + VIT_B[::-1]
     assert not any(world.open.values())
 
 

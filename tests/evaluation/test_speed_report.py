@@ -139,7 +139,7 @@ class TestWords:
     def test_page_says_of_a_gpu_that_was_not_there_that_it_was_not_measured(self):
         page = docs_page(made_report())
         assert "- GPU: not measured." in page
-        assert "| 2.50 | 90 % | not measured |" in page
+        assert "| 2.50 | 90 % | not measured |" in page and "| 1.50 GB | not measured |" in page
         assert "napari-sam benchmark speed --threads 2" in page
 
     def test_page_has_the_numbers_of_a_gpu(self):
