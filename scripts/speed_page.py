@@ -2,7 +2,7 @@
 
     python scripts/speed_page.py FOLDER/speed.json [--gpu FOLDER/speed.json]
 
-The numbers are kept in docs/benchmarks.json, from which a test writes the page again.
+The numbers are kept in docs/benchmarks.json, so that the page can be written again when its words change.
 """
 
 from __future__ import annotations

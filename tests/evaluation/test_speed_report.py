@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import runpy
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -162,3 +165,21 @@ class TestWords:
         assert SpeedReport.from_json(json.loads(written[1].read_text())) == report
         assert "![Times of all packages](speed.png)" in written[0].read_text()
         assert all(path.stat().st_size > 5000 for path in written[2:])
+
+
+class TestPage:
+    """What `scripts/speed_page.py` writes into the documents."""
+
+    ROOT = Path(__file__).parents[2]
+
+    def test_script_writes_page_numbers_and_plot(self, tmp_path, monkeypatch):
+        script = runpy.run_path(str(self.ROOT / "scripts" / "speed_page.py"))
+        (tmp_path / "images").mkdir()
+        (tmp_path / "speed.json").write_text(json.dumps(made_report().to_json()))
+        monkeypatch.setitem(script["main"].__globals__, "DOCS", tmp_path)
+        monkeypatch.setattr(sys, "argv", ["speed_page.py", str(tmp_path / "speed.json")])
+        script["main"]()
+        page = (tmp_path / "benchmarks.md").read_text()
+        assert page == docs_page(made_report(), None, "images/benchmarks.png")
+        assert page == script["page"](json.loads((tmp_path / "benchmarks.json").read_text()))
+        assert (tmp_path / "images" / "benchmarks.png").stat().st_size > 5000
