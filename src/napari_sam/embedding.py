@@ -11,6 +11,7 @@ import torch
 
 from napari_sam.cache.packed import PackedArray, PackedEmbedding
 from napari_sam.model.digest import code_digest
+from napari_sam.model.protocol import HalvingModel
 
 if TYPE_CHECKING:
     from napari_sam.geometry import Frame
@@ -71,11 +72,23 @@ class Embedding:
         return cls(packed.key, packed.weights, packed.frame, features)
 
 
-def embedding_key(weights: str, frame: Frame, plane: Plane) -> str:
-    """Return the key of an embedding, which names the weights, the networks, the frame and the pixels."""
+def embedding_key(weights: str, frame: Frame, plane: Plane, dtype: torch.dtype = torch.float32) -> str:
+    """Return the key of an embedding, which names the weights, the networks, the frame, the pixels and the digits."""
     # The frame names the plane's shape, which the bytes alone do not.
     parts = f"{weights}|{code_digest()}|{frame}|{plane.digest}"
+    if dtype != torch.float32:
+        parts += f"|{dtype}"
     return hashlib.blake2b(parts.encode(), digest_size=20).hexdigest()
+
+
+def plane_key(model: PromptableModel, weights: str, plane: Plane) -> str:
+    """Return the key of the embedding that a model with these weights makes of a plane, where it is now."""
+    return embedding_key(weights, model.frame(plane.shape, plane.spacing), plane, encoder_dtype(model))
+
+
+def encoder_dtype(model: PromptableModel) -> torch.dtype:
+    """Return what a model's image encoder computes in: float32, but for models that say otherwise."""
+    return model.encoder_dtype if isinstance(model, HalvingModel) else torch.float32
 
 
 def encode_plane(model: PromptableModel, plane: Plane, frame: Frame, progress: Progress) -> Features:

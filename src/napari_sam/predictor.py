@@ -24,7 +24,7 @@ from napari_sam.device import (
     is_out_of_memory,
 )
 from napari_sam.embedding import Embedding as Embedding
-from napari_sam.embedding import embedding_key, encode_plane
+from napari_sam.embedding import embedding_key, encode_plane, encoder_dtype, plane_key
 from napari_sam.errors import DeviceError, InputError
 from napari_sam.model.protocol import DenseModel, MaskDrawingModel, TextPromptable
 from napari_sam.planes.plane import Plane
@@ -153,7 +153,7 @@ class Predictor:
         """Words for the device, such as "CPU (2 threads)"; of another machine, if planes are encoded there."""
         if self._encoder is not None and not self._encoder.notice:
             return self._encoder.text
-        return describe_device(self.device)
+        return describe_device(self.device, encoder_dtype(self._model))
 
     @property
     def prompt_kinds(self) -> frozenset[PromptKind]:
@@ -224,16 +224,17 @@ class Predictor:
         """
         plane = image if isinstance(image, Plane) else Plane(image, contrast_limits, gamma, spacing)
         frame, key = self._model.frame(plane.shape, plane.spacing), self.key(plane)
-        # Without the lock: prompts on other planes are answered meanwhile.
-        packed = None if self._encoder is None else self._encoder.encode(plane, key, progress)
-        if packed is not None:
-            return Embedding.unpack(packed, self.device)
+        if self._encoder is not None:
+            # Without the lock: other planes are answered meanwhile. Digits are of the other machine's choice.
+            packed = self._encoder.encode(plane, embedding_key(self.weights, frame, plane), progress)
+            if packed is not None:
+                return Embedding.unpack(replace(packed, key=key), self.device)
         features = self.run(lambda model: encode_plane(model, plane, frame, progress))
         return Embedding(key, self.weights, frame, features)
 
     def key(self, plane: Plane) -> str:
         """Return the key that the embedding of a plane has, without computing it."""
-        return embedding_key(self.weights, self._model.frame(plane.shape, plane.spacing), plane)
+        return plane_key(self._model, self.weights, plane)
 
     def predict(
         self, embedding: Embedding, prompts: PromptSet | Iterable[Prompt], *, multimask: bool | None = None

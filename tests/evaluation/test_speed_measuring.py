@@ -10,9 +10,10 @@ from napari_sam.evaluation.speed import contenders
 from napari_sam.evaluation.speed.measuring import SpeedSettings, measure_speed
 from napari_sam.evaluation.speed.process import ContenderError
 
-SLOWER = {"sam_vit_b": 1.0, "segment-anything": 3.0, "transformers": 2.5, "bundled": 0.25}
+HALF = "sam_vit_b, half the digits"
+SLOWER = {"sam_vit_b": 1.0, HALF: 0.5, "segment-anything": 3.0, "transformers": 2.5, "bundled": 0.25}
 SECONDS = {"embed": 2.0, "predict": 0.02, "predict_many": 0.5, "everything": 8.0}
-VIT_B = ["sam_vit_b", "segment-anything", "transformers"]
+VIT_B = ["sam_vit_b", HALF, "segment-anything", "transformers"]
 
 
 class FakeProcess:
@@ -81,7 +82,7 @@ def measured(world, families=("sam_vit_b",), **options):
 
 def test_contenders_take_turns_in_swapped_order_beside_the_machine(world):
     measured(world)
-    there = [name for name, task in world.asked if task in ("embed", "rates")][:12]
+    there = [name for name, task in world.asked if task in ("embed", "rates")][:15]
     players = [*VIT_B, "machine"]
     assert there == players[::-1] + players + players[::-1]
     # A new process for every first mask, with a round that does not count.
@@ -106,6 +107,7 @@ def test_report_has_medians_ratios_shares_and_agreement(world):
     assert family.share_of_floor(family.tasks[0]) == pytest.approx(0.9)
     assert family.tasks[0].seconds["segment-anything"].count == 2
     assert {one.contender: (one.iou, one.logits) for one in family.agreements} == {
+        HALF: (1.0, 0.5),
         "segment-anything": (1.0, 2.0),
         "transformers": (1.0, 1.5),
     }
@@ -136,7 +138,7 @@ def test_quick_leaves_everything_mode_out(world):
 def test_a_package_that_is_missing_is_left_out_with_words(world, monkeypatch):
     monkeypatch.setattr(contenders, "find_spec", lambda module: None if module == "transformers" else object())
     report = measured(world)
-    assert report.families[0].contenders == ("sam_vit_b", "segment-anything")
+    assert report.families[0].contenders == ("sam_vit_b", HALF, "segment-anything")
     [note] = report.notes
     assert note.startswith("transformers is left out") and "napari-sam-live[benchmark]" in note
 
@@ -148,7 +150,7 @@ def test_one_that_fails_at_a_task_does_the_others(world):
     assert "segment-anything" not in tasks["everything, 16 x 16 points"].seconds
     assert "segment-anything" in tasks["1 point"].seconds
     assert report.notes == ("segment-anything failed at 'everything'",)
-    assert len(report.families[0].agreements) == 2
+    assert len(report.families[0].agreements) == 3
 
 
 def test_one_that_dies_is_not_asked_again(world):
@@ -156,15 +158,28 @@ def test_one_that_dies_is_not_asked_again(world):
     report = measured(world)
     tasks = {task.task: task for task in report.families[0].tasks}
     assert "segment-anything" in tasks["1 point"].seconds
-    assert list(tasks["everything, 16 x 16 points"].seconds) == ["sam_vit_b", "transformers"]
+    assert list(tasks["everything, 16 x 16 points"].seconds) == ["sam_vit_b", HALF, "transformers"]
     assert report.notes == ("segment-anything ended at 'predict_many'",)
     assert not any(world.open.values())
+
+
+def test_half_the_digits_are_left_out_with_words_where_the_device_has_none(world):
+    world.failing[HALF, "fresh"] = world.failing[HALF, "start"] = "takes no less time"
+    report = measured(world)
+    assert all(HALF not in task.seconds for task in report.families[0].tasks)
+    assert [note.partition(" at ")[0] for note in report.notes] == [f"{HALF} takes no less time"] * 2
+
+
+def test_half_the_digits_are_no_package_that_ours_is_compared_with(world):
+    task = measured(world).families[0].tasks[0]
+    assert task.seconds[HALF].median < task.seconds["sam_vit_b"].median
+    assert task.ratio("sam_vit_b") == 2.5
 
 
 def test_one_that_cannot_write_its_weights_is_left_out(world):
     world.failing["transformers", "prepare"] = "failed"
     report = measured(world)
-    assert report.families[0].contenders == ("sam_vit_b", "segment-anything")
+    assert report.families[0].contenders == ("sam_vit_b", HALF, "segment-anything")
     assert "transformers" not in world.asked_for("fresh")
 
 

@@ -164,6 +164,15 @@ class DenseModel(Protocol):
 
 
 @runtime_checkable
+class HalvingModel(Protocol):
+    """A model whose image encoder may compute in half the digits."""
+
+    @property
+    def encoder_dtype(self) -> torch.dtype:
+        """What it computes in on its device: float32, bfloat16 or float16."""
+
+
+@runtime_checkable
 class MagnifyingModel(Protocol):
     """A model that can enlarge a part of a plane out of what it keeps of it, without reading the plane again."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari_sam.checkpoints.loading import load_checkpoint
 from napari_sam.checkpoints.weights import ensure, imported, resolve
 from napari_sam.device import choose_device, describe_device, is_out_of_memory
-from napari_sam.embedding import Embedding, embedding_key, encode_plane
+from napari_sam.embedding import Embedding, embedding_key, encode_plane, encoder_dtype
 from napari_sam.errors import DeviceError, WeightsError
 from napari_sam.model.digest import code_digest
 from napari_sam.planes.plane import Plane
@@ -113,7 +113,8 @@ def describe(model: ModelReference) -> MachineDescription:
     """
     with _lock:
         loaded = _load(model)
-    return MachineDescription(platform.node(), describe_device(loaded.model.device), code_digest())
+    device = describe_device(loaded.model.device, encoder_dtype(loaded.model))
+    return MachineDescription(platform.node(), device, code_digest())
 
 
 def encode(request: EncodingRequest) -> PackedEmbedding:
@@ -138,6 +139,7 @@ def encode(request: EncodingRequest) -> PackedEmbedding:
             words = f"The machine {platform.node()} ran out of memory on {describe_device(loaded.model.device)}."
             # An error of torch may not survive the way, and its traceback would hold what filled the memory.
             raise DeviceError(words) from None
+        # In whatever digits it was made, the key is the one by which the other side knows weights and networks.
         return Embedding(embedding_key(loaded.digest, frame, plane), loaded.digest, frame, features).packed()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from napari_sam.errors import InputError
+from napari_sam.evaluation.speed.contenders import OUR_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,7 +59,7 @@ class TaskTimes:
 
     def ratio(self, ours: str) -> float | None:
         """How many times as long the fastest of the others takes, by medians; None without us or without others."""
-        others = [spread.median for name, spread in self.seconds.items() if name != ours]
+        others = [spread.median for name, spread in self.seconds.items() if name not in (ours, *OUR_NAMES)]
         return min(others) / self.seconds[ours].median if others and ours in self.seconds else None
 
 

@@ -39,6 +39,11 @@ class TinyViTConfig:
         """Channels of the early features that SAM-HQ reads."""
         return self.widths[2]
 
+    @property
+    def fits_float16(self) -> bool:
+        """Whether all that it computes stays within what float16 holds, 65504."""
+        return False
+
 
 class TinyViT(nn.Module):
     """Turn an image into an embedding, one vector for each 16 x 16 pixels.

@@ -19,6 +19,8 @@ from napari_sam.progress import no_progress
 if TYPE_CHECKING:
     from napari_sam.progress import Progress
 
+_WIDEST_IN_FLOAT16 = 1024  # channels: those of ViT-L
+
 
 @dataclass(frozen=True, slots=True)
 class ViTConfig:
@@ -41,6 +43,11 @@ class ViTConfig:
     def early_width(self) -> int:
         """Channels of the early features that SAM-HQ reads."""
         return self.width
+
+    @property
+    def fits_float16(self) -> bool:
+        """Whether all that it computes stays within what float16 holds, 65504; ViT-H's does not."""
+        return self.width <= _WIDEST_IN_FLOAT16
 
 
 class ImageEncoder(nn.Module):

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from napari_sam.geometry import longest_side_frame
 from napari_sam.model.encoders.tiny_vit import TinyViT, TinyViTConfig
 from napari_sam.model.encoders.vit import ImageEncoder, ViTConfig
+from napari_sam.model.precision import computing_in, encoder_dtype
 from napari_sam.model.sam.hq_decoder import HQMaskDecoder
 from napari_sam.model.sam.mask_decoder import MaskDecoder
 from napari_sam.model.sam.prompt_encoder import PromptEncoder
@@ -89,6 +90,11 @@ class Sam(nn.Module):
         return self.prompt_encoder.no_mask_embed.weight.device
 
     @property
+    def encoder_dtype(self) -> torch.dtype:
+        """What the image encoder computes in on this device; see `napari_sam.model.precision`."""
+        return encoder_dtype(self.device, fits_float16=self.config.encoder.fits_float16)
+
+    @property
     def text_space(self) -> ClipSpace | None:
         """The CLIP model whose embeddings it takes as words; None where it takes none."""
         projection = self.prompt_encoder.text_projection
@@ -123,12 +129,13 @@ class Sam(nn.Module):
 
         Returns
         -------
-        tuple of Tensor
+        tuple of Tensor, float32
             The embedding, (1, channels, grid, grid); with `SamConfig.high_quality` also its detail, (1, channels / 8,
             4 grid, 4 grid).
         """
-        embedding, early = self.image_encoder(pixels, progress)
-        return self.mask_decoder.prepare(embedding, early)
+        with computing_in(self.encoder_dtype, self.device):
+            embedding, early = self.image_encoder(pixels, progress)
+        return self.mask_decoder.prepare(embedding.float(), early.float())
 
     def object_map(self, features: Features) -> Tensor:
         """Give the embedding, (channels, grid, grid)."""

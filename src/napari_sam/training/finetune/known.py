@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_sam.cache.memory import EmbeddingCache
-from napari_sam.embedding import Embedding, embedding_key
+from napari_sam.embedding import Embedding, plane_key
 from napari_sam.planes.plane import Plane
 from napari_sam.predictor import Predictor
 from napari_sam.progress import no_progress
@@ -49,7 +49,7 @@ class KnownEmbeddings:
     def features(self, model: PromptableModel, image: NDArray[np.uint8]) -> Features | None:
         """Return what the encoder made of a picture, (H, W, 3), where it is known."""
         plane = Plane(image)
-        packed = self.get(embedding_key(self.weights, model.frame(plane.shape, plane.spacing), plane))
+        packed = self.get(plane_key(model, self.weights, plane))
         return None if packed is None else Embedding.unpack(packed, model.device).features
 
 

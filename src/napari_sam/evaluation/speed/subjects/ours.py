@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -102,3 +103,20 @@ class OurSam:
         if self._place.family == "bundled":
             return {"flops": counted(lambda: self.embed(image))}
         return {"flops": counted_for(self._place.family)}
+
+
+class OurHalfSam(OurSam):
+    """The same, with an image encoder that computes in half the digits."""
+
+    def load(self) -> None:
+        """Read the weights, and see to it that the encoder does."""
+        import torch
+
+        from napari_sam.embedding import encoder_dtype
+        from napari_sam.errors import InputError
+        from napari_sam.model.precision import VARIABLE
+
+        os.environ[VARIABLE] = "half"
+        super().load()
+        if self.predictor.run(encoder_dtype) == torch.float32:
+            raise InputError("half the digits would take no less time on this device")
