@@ -26,7 +26,7 @@ from napari_sam.device import (
 from napari_sam.embedding import Embedding as Embedding
 from napari_sam.embedding import embedding_key, encode_plane, encoder_dtype, plane_key
 from napari_sam.errors import DeviceError, InputError
-from napari_sam.model.protocol import DenseModel, MaskDrawingModel, TextPromptable
+from napari_sam.model.protocol import DenseModel, MaskDrawingModel, ReviewingModel, TextPromptable
 from napari_sam.planes.plane import Plane
 from napari_sam.progress import no_progress
 from napari_sam.prompt_tensors import prompt_tensors, require_answerable, require_kind
@@ -266,7 +266,8 @@ class Predictor:
         _require_weights(embedding, self)
         given = PromptSet.of(prompts)
         taken = self._taken(given, embedding.frame)
-        return self._decode(embedding, [taken], given.ambiguous if multimask is None else multimask)[0]
+        several = given.ambiguous if multimask is None else multimask
+        return self.compute(embedding, partial(_decoded, taken=[taken], multimask=several, look_over=True))[0]
 
     def predict_many(
         self,
@@ -276,7 +277,7 @@ class Predictor:
         multimask: bool = False,
         most: int | None = None,
     ) -> Iterator[Prediction]:
-        """Answer the prompts for many objects, several at a time.
+        """Answer the prompts for many objects, several at a time; unlike `predict`, without a second look at clicks.
 
         Parameters
         ----------
@@ -307,7 +308,8 @@ class Predictor:
         # Masks of full size are what takes memory, not the decoder.
         together = max(1, min(_MOST_TOGETHER, _MOST_VALUES // (height * width * (most or 3))))
         for start in range(0, len(taken), together):
-            yield from self._decode(embedding, taken[start : start + together], multimask, most)
+            some = taken[start : start + together]
+            yield from self.compute(embedding, partial(_decoded, taken=some, multimask=multimask, most=most))
 
     def mask_prompt(self, plane: Plane, mask: NDArray[np.bool_]) -> MaskPrompt:
         """Make a prompt of a mask, (H, W) bool, that was not predicted on this plane: one of a neighbouring plane, say.
@@ -357,11 +359,6 @@ class Predictor:
 
         with torch.inference_mode():
             return self.run(on_device)
-
-    def _decode(
-        self, embedding: Embedding, taken: Sequence[ModelPrompts], multimask: bool, most: int | None = None
-    ) -> list[Prediction]:
-        return self.compute(embedding, partial(_decoded, taken=taken, multimask=multimask, most=most))
 
     def _taken(self, prompts: PromptSet, frame: Frame) -> ModelPrompts:
         """Say as the model takes it what a person said, or refuse what it cannot answer."""
@@ -511,11 +508,14 @@ def _decoded(
     *,
     taken: Sequence[ModelPrompts],
     multimask: bool,
-    most: int | None,
+    most: int | None = None,
+    look_over: bool = False,
 ) -> list[Prediction]:
     """Decode, and put the candidates of each object in the order of their scores, the best `most` of them."""
-    sets = [one.prompts for one in taken]
-    decoded = model.decode(features, prompt_tensors(sets, frame, model.device), frame, multimask=multimask)
+    tensors = prompt_tensors([one.prompts for one in taken], frame, model.device)
+    decoded = model.decode(features, tensors, frame, multimask=multimask)
+    if look_over and isinstance(model, ReviewingModel):
+        decoded = model.look_over(features, tensors, frame, decoded)
     # Stable, so that equal scores come in the same order on every device.
     order = decoded.scores.argsort(dim=1, descending=True, stable=True)[:, :most]
     logits = decoded.logits[torch.arange(len(order), device=order.device)[:, None], order]

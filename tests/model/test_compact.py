@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 
@@ -13,6 +14,8 @@ from napari_sam.model.compact.canvas import normalise
 from napari_sam.model.compact.model import CompactConfig, CompactSam, build_compact
 from napari_sam.model.compact.windowed_decode import View, look
 from napari_sam.model.protocol import PromptTensors
+from napari_sam.predictor import Predictor
+from napari_sam.prompts import PointPrompt
 
 TINY = CompactConfig(
     widths=(8, 12, 16),
@@ -348,3 +351,59 @@ def test_the_offset_is_for_boxes_without_a_click(model, boxes, labels, added):
         assert seen[row].any()
         assert torch.allclose((after.logits - before.logits)[row][seen[row]], torch.tensor(float(more)), atol=1e-4)
         assert torch.equal(after.logits[row][~seen[row]], before.logits[row][~seen[row]])
+
+
+class TestLookOver:
+    """The best mask of a click is looked at once more, with itself as a prompt."""
+
+    def raised(self, model, by):
+        """Make a twin whose logits are higher: those of random weights are negative everywhere."""
+        twin = copy.deepcopy(model)
+        plain = twin.decoder.forward
+
+        def forward(*given):
+            logits, scores = plain(*given)
+            return logits + by, scores
+
+        twin.decoder.forward = forward
+        return twin
+
+    def answered(self, model, told):
+        features, frame = encoded(model, (128, 128))
+        with torch.inference_mode():
+            found = model.decode(features, told, frame, multimask=True)
+            return features, frame, found, model.look_over(features, told, frame, found)
+
+    def test_the_first_mask_is_drawn_again_from_itself_and_the_rest_stays(self, model):
+        told = clicks((40.0, 50.0))
+        model = self.raised(model, 1.7)
+        features, frame, found, over = self.answered(model, told)
+        assert (found.logits[:, 0] > 0).any(), "there is nothing to look at"
+        prompts = dataclasses.replace(told, masks=found.logits[:, :1])
+        with torch.inference_mode():
+            expected = model._answer(features, prompts, frame, multimask=False, sure=True)
+        assert torch.equal(over.logits[:, :1], expected.logits)
+        assert not torch.equal(over.logits[:, 0], found.logits[:, 0])
+        assert torch.equal(over.logits[:, 1:], found.logits[:, 1:])
+        assert torch.equal(over.scores, found.scores)
+
+    def test_where_nothing_was_found_nothing_is_looked_at(self, model):
+        _features, _frame, found, over = self.answered(self.raised(model, -30.0), clicks((40.0, 50.0)))
+        assert torch.equal(over.logits, found.logits)
+
+    @pytest.mark.parametrize(
+        "more", [{"boxes": torch.tensor([[20.0, 20, 90, 90]])}, {"masks": torch.ones(1, 1, 64, 64)}]
+    )
+    def test_boxes_and_earlier_masks_have_been_looked_at(self, model, more):
+        _features, _frame, found, over = self.answered(model, dataclasses.replace(clicks((40.0, 50.0)), **more))
+        assert over is found
+
+    def test_a_click_is_looked_over_and_many_together_are_not(self, model):
+        predictor = Predictor(self.raised(model, 1.7), "weights")
+        embedding = predictor.embed(np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8))
+        click = [PointPrompt((20.0, 30.0))]
+        one = predictor.predict(embedding, click)
+        [together] = predictor.predict_many(embedding, [click], multimask=True)
+        np.testing.assert_array_equal(one.scores, together.scores)
+        np.testing.assert_array_equal(one.logits[1:], together.logits[1:])
+        assert not np.array_equal(one.logits[0], together.logits[0])

@@ -99,6 +99,11 @@ class TestCorrect:
         logits[..., slice(*rows), slice(*columns)] = 5.0
         return logits
 
+    @pytest.fixture
+    def always_click(self, monkeypatch):
+        monkeypatch.setattr(simulated_prompts, "_AGAIN", 0.0)
+
+    @pytest.mark.usefixtures("always_click")
     def test_a_missed_half_gets_a_positive_click(self):
         for seed in range(10):
             answer = self.logits((5, 13), (10, 13))  # the left part of the square
@@ -108,6 +113,7 @@ class TestCorrect:
             assert 50 < x < 72
             assert 19 < y < 52
 
+    @pytest.mark.usefixtures("always_click")
     def test_what_is_too_much_gets_a_negative_click(self):
         for seed in range(10):
             answer = self.logits((5, 20), (10, 18))  # the square and as much below it
@@ -115,6 +121,7 @@ class TestCorrect:
             assert after.labels.tolist() == [[1, 0]]
             assert after.points[0, 1, 1] > 51
 
+    @pytest.mark.usefixtures("always_click")
     def test_a_perfect_answer_is_confirmed(self):
         after = simulated_prompts.correct(self.prompts(), self.logits((5, 13), (10, 18)), squares(), generator())
         assert after.labels[0, 1] == 1
@@ -129,3 +136,10 @@ class TestCorrect:
         assert any(kept)
         assert not all(kept)
         assert all(torch.equal(a.masks, answer) for a, k in zip(after, kept, strict=True) if k)
+
+    def test_some_answers_are_shown_again_without_a_click(self):
+        answer = self.logits((5, 13), (10, 13))
+        after = [simulated_prompts.correct(self.prompts(), answer, squares(), generator(seed)) for seed in range(40)]
+        again = [one for one in after if one.labels.tolist() == [[1, -1]]]
+        assert 0 < len(again) < len(after) / 2
+        assert all(torch.equal(one.masks, answer) for one in again)

@@ -113,6 +113,14 @@ class MaskDrawingModel(Protocol):
 
 
 @runtime_checkable
+class ReviewingModel(Protocol):
+    """A model whose first answer to a click gets better when it looks at it once more."""
+
+    def look_over(self, features: Features, prompts: PromptTensors, frame: Frame, found: Decoded) -> Decoded:
+        """Draw the first mask of each of B objects again; `found` is what `decode` gave, the best first."""
+
+
+@runtime_checkable
 class SelectiveModel(Protocol):
     """A model that knows how good a mask will be before it draws it."""
 

@@ -24,7 +24,8 @@ _POINT, _BOX, _BOTH = 0.55, 0.33, 0.07  # the rest: a rough mask
 _HANDS = (0.005, 0.02, 0.06)  # how far a box's sides move, shares of the box: standard deviations, equally often
 _DEEPEST = 12  # cells; deeper counts the same
 _EXPONENTS = (0.0, 1.0, 4.0, 16.0)  # how strongly clicks seek the depth of a region
-_KEPT = 0.5  # how often an earlier answer comes back as a mask prompt
+_KEPT = 0.7  # how often an earlier answer comes back as a mask prompt beside a click
+_AGAIN = 0.15  # how often it comes back alone
 
 
 def depth(region: Tensor) -> Tensor:
@@ -145,7 +146,9 @@ def rough_mask(masks: Tensor, generator: Generator) -> Tensor:
 
 
 def correct(prompts: PromptTensors, logits: Tensor, masks: Tensor, generator: Generator) -> PromptTensors:
-    """Add a click where the answer is wrong.
+    """Add a click where the answer is wrong; for a few objects add none, and show the answer alone once more.
+
+    The latter teaches to look again at what one gave (Kirillov et al. 2023, appendix A, "training algorithm").
 
     Parameters
     ----------
@@ -161,7 +164,8 @@ def correct(prompts: PromptTensors, logits: Tensor, masks: Tensor, generator: Ge
     Returns
     -------
     PromptTensors
-        With one more click, and for half of the objects with the answer as mask prompt.
+        With one more click, and for most objects with the answer as mask prompt; or with one that pads, and the
+        answer.
     """
     truth = masks > 0.5
     answer = F.interpolate(logits.float(), truth.shape[-2:], mode="bilinear", align_corners=False) > 0
@@ -173,10 +177,12 @@ def correct(prompts: PromptTensors, logits: Tensor, masks: Tensor, generator: Ge
     cell = ((clicks + 0.5) / STRIDE).long()
     row, column = cell[:, 1].clamp(0, truth.shape[2] - 1), cell[:, 0].clamp(0, truth.shape[3] - 1)
     labels = truth[torch.arange(len(truth), device=truth.device), 0, row, column].long()
-    kept = (torch.rand(len(masks), generator=generator) < _KEPT).to(logits)[:, None, None, None]
+    chance = torch.rand(len(masks), generator=generator).to(logits)
+    again = chance >= 1 - _AGAIN
+    kept = ((chance < _KEPT) | again).to(logits)[:, None, None, None]
     return PromptTensors(
         torch.cat((prompts.points, clicks[:, None]), 1),
-        torch.cat((prompts.labels, labels[:, None]), 1),
+        torch.cat((prompts.labels, labels.masked_fill(again, -1)[:, None]), 1),
         prompts.boxes,
         logits.detach().float() * kept,
         prompts.texts,
