@@ -26,7 +26,7 @@ else:
     MISSING = "" if on_screen else "no display; run: xvfb-run -a pytest tests/widgets"
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from desk import Desk, DiscEngine
 
@@ -52,9 +52,11 @@ def engine() -> DiscEngine:
 
 
 @pytest.fixture
-def open_desk(make_napari_viewer: Callable, qtbot, engine: DiscEngine) -> Callable[..., Desk]:
+def open_desk(make_napari_viewer: Callable, qtbot, engine: DiscEngine) -> Iterator[Callable[..., Desk]]:
     """Return a function that opens a window with an image of two discs and the dock, and waits for the encoder."""
     from desk import Desk, discs
+
+    desks: list[Desk] = []
 
     def open_it(
         *,
@@ -73,8 +75,11 @@ def open_desk(make_napari_viewer: Callable, qtbot, engine: DiscEngine) -> Callab
             viewer.dims.order = order
         viewer.reset_view()
         desk = Desk(viewer, qtbot, engine, dock=dock)
+        desks.append(desk)
         if dock and settle:
             desk.settle()
         return desk
 
-    return open_it
+    yield open_it
+    while desks:
+        desks.pop().leave()

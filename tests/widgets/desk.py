@@ -147,6 +147,18 @@ class Desk:
         self.dock = SamDock(self.viewer, engine_factory=self.engine.load)
         self.frame: QDockWidget = self.viewer.window.add_dock_widget(self.dock, name="SAM live", area="right")
 
+    def leave(self) -> None:
+        """End the session, and wait for its threads: on a busy machine they may still hold what the window shows.
+
+        Before napari's own fixture closes the window, which then asks at once whether anything holds it.
+        """
+        if (dock := getattr(self, "dock", None)) is not None:
+            dock.session.close()
+            self.qtbot.waitUntil(
+                lambda: not any(thread.name.startswith("napari-sam") for thread in threading.enumerate()),
+                timeout=60_000,
+            )
+
     @property
     def canvas(self):
         return self.viewer.window._qt_viewer.canvas

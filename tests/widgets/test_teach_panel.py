@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import pytest
 from desk import LEFT, LEFT_BUTTON, RIGHT
 from fitting import cut, cut_words, narrow, settle_layout
 from qtpy.QtCore import Qt
@@ -75,7 +74,6 @@ def test_teach_and_use_it(open_desk, home):
     assert not panel.use.isEnabled()
 
 
-@pytest.mark.long  # on a busy machine something of the window outlived the test once
 def test_its_key_unfolds_the_section_and_teaches(open_desk, home):
     desk = open_desk()
     panel = desk.dock.teach
