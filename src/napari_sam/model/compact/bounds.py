@@ -60,6 +60,7 @@ BOUNDS: dict[str, Numbers | Words] = {
     "enlarge": Numbers(1, 16, whole=False),
     "window": Numbers(16, 4096),
     "box_offset": Numbers(-4, 4, whole=False),
+    "ranker": Numbers(0, 256),
     "backbone": Words(frozenset({"", *SCALINGS})),
 }
 """A row for every field of `CompactConfig`; twice what any model here had, and more."""

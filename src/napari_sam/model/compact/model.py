@@ -23,6 +23,7 @@ from napari_sam.model.compact.config import CompactConfig
 from napari_sam.model.compact.decoder import MaskDecoder
 from napari_sam.model.compact.encoder import DenseHead, Encoder, SimilarityHead
 from napari_sam.model.compact.layers import COARSEST, STRIDE
+from napari_sam.model.compact.ranking import CandidateRanker
 from napari_sam.model.compact.scales import GRID, TINY, rescaled
 from napari_sam.model.compact.windowed_decode import View, look
 from napari_sam.model.protocol import Decoded, PromptKind, PromptTensors
@@ -69,6 +70,7 @@ class CompactSam(nn.Module):
         self.similarity = SimilarityHead(config.decoder_widths[0])
         self.dense = DenseHead(config.decoder_widths[0])
         self.decoder = MaskDecoder(config.decoder_widths, config.decoder_depth, config.decoder_heads)
+        self.ranker = CandidateRanker(config.ranker) if config.ranker else None
         self.to(memory_format=torch.channels_last)
 
     @property
@@ -203,9 +205,8 @@ class CompactSam(nn.Module):
     def look_over(self, features: Features, prompts: PromptTensors, frame: Frame, found: Decoded) -> Decoded:
         """Look once more at the best mask of each clicked object, with that mask as a prompt, at the scale that fits.
 
-        On held-out images, mean IoU of a click rises from .822 to .831 (nuclei) and from .615 to .631 (other kinds);
-        after that the earlier mask is a prompt in any case, and more looks bring nothing. The order and the scores
-        stay: the model rates too well what it gave itself.
+        On held-out images, mean IoU of a click rises from .822 to .831 (nuclei), and from .615 to .631 (other kinds).
+        The order and the scores stay: the model rates too well what it gave itself.
         """
         if prompts.masks is not None or prompts.boxes is not None or prompts.texts is not None:
             return found
@@ -221,16 +222,20 @@ class CompactSam(nn.Module):
         count = MaskDecoder.masks - 1 if multimask else 1
         logits = torch.full((len(prompts.points), count, *self.logits_shape(frame)), OUTSIDE, device=self.device)
         scores = logits.new_zeros((len(prompts.points), count))
-        for row, found in enumerate(self._candidates(features, prompts, multimask, sure=sure)):
+        # A box and an earlier mask tell which scale fits.
+        clicked = multimask and prompts.boxes is None and prompts.masks is None and prompts.texts is None
+        for row, found in enumerate(self.candidates(features, prompts, multimask, sure=sure)):
+            if clicked and self.ranker is not None:
+                found = self.ranker.rate(found)
             for index, candidate in enumerate(compact_scales.best(found, count)):
                 compact_scales.paste(candidate, logits[row, index])
                 scores[row, index] = candidate.score
         return Decoded(logits, scores)
 
-    def _candidates(
+    def candidates(
         self, features: Features, prompts: PromptTensors, multimask: bool, *, sure: bool = False
     ) -> list[list[ScaleCandidate]]:
-        """Look at each object at every scale that may fit it."""
+        """Look at each of B objects at every scale that may fit it; with `sure`, an earlier answer is not doubted."""
         levels = [features[:4], *(features[start : start + 4] for start in range(6, len(features), 4))]
         coarsest = 2 ** (len(levels) - 1)
         sizes = compact_scales.known_sizes(prompts)
@@ -260,7 +265,7 @@ class CompactSam(nn.Module):
                 found[row] += self._closer(features, one, found[row], multimask)
             elif prompts.masks is not None and not sure and compact_scales.best(found[row], 1)[0].score < _DOUBTFUL:
                 # The earlier answer may be what leads astray.
-                found[row] += self._candidates(features, replace(one, masks=None), multimask)[0]
+                found[row] += self.candidates(features, replace(one, masks=None), multimask)[0]
         return found
 
     def _closer(

@@ -91,6 +91,7 @@ def export(
     *,
     kinds: Mapping[str, Mapping[str, float]] | None = None,
     unseen: Mapping[str, Mapping[str, float]] | None = None,
+    average: CompactSam | None = None,
 ) -> Path:
     """Write the averaged weights of a checkpoint, float16, and the card that describes them.
 
@@ -109,13 +110,16 @@ def export(
         What was measured on the held-out images of many kinds.
     unseen : mapping, optional
         What was measured on the families of scenes that are left out of training.
+    average : CompactSam, optional
+        The checkpoint's averaged model, to which more was fitted since.
 
     Returns
     -------
     Path
         `weights`.
     """
-    average, state = load_average(checkpoint, model)
+    loaded, state = load_average(checkpoint, model)
+    average = average or loaded
     # safetensors writes nothing that is not contiguous.
     tensors = {name: tensor.half().contiguous() for name, tensor in average.state_dict().items()}
     # In memory: the card has the digest of just these bytes.

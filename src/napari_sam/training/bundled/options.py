@@ -187,4 +187,6 @@ def read_start(path: Path) -> tuple[CompactConfig, dict[str, Tensor]]:
         if not isinstance(loaded, CompactSam):
             raise InputError(f"{path} holds another model than the bundled one. Start from weights of a compact model.")
         model = loaded
-    return model.config, dict(model.state_dict())
+    # What orders candidates is fitted to the decoder, and will be fitted anew.
+    state = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("ranker.")}
+    return replace(model.config, ranker=0), state

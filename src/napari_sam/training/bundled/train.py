@@ -16,6 +16,7 @@ from napari_sam.predictor import Predictor
 from napari_sam.progress import no_progress
 from napari_sam.training.bundled.export import commit, export, load_average
 from napari_sam.training.bundled.matching import Matching, matched_start
+from napari_sam.training.bundled.ranking import fit_ranker, ranking_images
 from napari_sam.training.config import TrainingConfig
 from napari_sam.training.data.batches import CropSource
 from napari_sam.training.data.loader import share_images
@@ -273,16 +274,18 @@ def _export_better(
     tell: Callable[[str], None],
 ) -> Path:
     """Measure the last and the best averaged model on all of the validation images, and export the better one."""
-    files = [folder / CHECKPOINT]
+    files, ranked = [folder / CHECKPOINT], []
     # There is none where the run ended before its first check.
     if trainer.best.path.exists():
         files.append(trainer.best.path)
     scenes = unseen_images(config.unseen)
     measured = []
     for file in files:
-        tell("Measuring")
+        tell("Fitting the order of candidates, measuring")
         # In half precision, as it will be shipped.
         model = load_average(file, config.model)[0].to(trainer.device)
+        model = fit_ranker(model, ranking_images(data), seed=config.training.seed, progress=progress)
+        ranked.append(model)
         objects = config.checked_objects
         nuclei = measure(model, data.nuclei_held_out, objects, lambda share: progress(0.4 * share), automatic=True)
         kinds = measure(model, data.kinds_held_out, objects, lambda share: progress(0.4 + 0.4 * share))
@@ -292,4 +295,5 @@ def _export_better(
     _, nuclei, kinds, unseen = measured[better]
     if (folder / LOG).exists():
         draw_log(folder / LOG)
-    return export(files[better], folder / WEIGHTS, folder / CARD, nuclei, config.model, kinds=kinds, unseen=unseen)
+    weights, card, average = folder / WEIGHTS, folder / CARD, ranked[better].cpu()
+    return export(files[better], weights, card, nuclei, config.model, kinds=kinds, unseen=unseen, average=average)
