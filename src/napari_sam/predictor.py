@@ -26,7 +26,7 @@ from napari_sam.device import (
 from napari_sam.embedding import Embedding as Embedding
 from napari_sam.embedding import embedding_key, encode_plane, encoder_dtype, plane_key
 from napari_sam.errors import DeviceError, InputError
-from napari_sam.model.protocol import DenseModel, MaskDrawingModel, ReviewingModel, TextPromptable
+from napari_sam.model.protocol import CarefulModel, DenseModel, MaskDrawingModel, TextPromptable
 from napari_sam.planes.plane import Plane
 from napari_sam.progress import no_progress
 from napari_sam.prompt_tensors import prompt_tensors, require_answerable, require_kind
@@ -267,7 +267,7 @@ class Predictor:
         given = PromptSet.of(prompts)
         taken = self._taken(given, embedding.frame)
         several = given.ambiguous if multimask is None else multimask
-        return self.compute(embedding, partial(_decoded, taken=[taken], multimask=several, look_over=True))[0]
+        return self.compute(embedding, partial(_decoded, taken=[taken], multimask=several, careful=True))[0]
 
     def predict_many(
         self,
@@ -277,7 +277,9 @@ class Predictor:
         multimask: bool = False,
         most: int | None = None,
     ) -> Iterator[Prediction]:
-        """Answer the prompts for many objects, several at a time; unlike `predict`, without a second look at clicks.
+        """Answer the prompts for many objects, several at a time.
+
+        The bundled model takes less care of each than in `predict`: clicks are not looked over.
 
         Parameters
         ----------
@@ -509,13 +511,12 @@ def _decoded(
     taken: Sequence[ModelPrompts],
     multimask: bool,
     most: int | None = None,
-    look_over: bool = False,
+    careful: bool = False,
 ) -> list[Prediction]:
     """Decode, and put the candidates of each object in the order of their scores, the best `most` of them."""
     tensors = prompt_tensors([one.prompts for one in taken], frame, model.device)
-    decoded = model.decode(features, tensors, frame, multimask=multimask)
-    if look_over and isinstance(model, ReviewingModel):
-        decoded = model.look_over(features, tensors, frame, decoded)
+    decode = model.decode_carefully if careful and isinstance(model, CarefulModel) else model.decode
+    decoded = decode(features, tensors, frame, multimask=multimask)
     # Stable, so that equal scores come in the same order on every device.
     order = decoded.scores.argsort(dim=1, descending=True, stable=True)[:, :most]
     logits = decoded.logits[torch.arange(len(order), device=order.device)[:, None], order]

@@ -123,4 +123,6 @@ class TestInTheModel:
         assert bool(seen) is rated
         seen.clear()
         predictor.predict(embedding, prompts, multimask=False)
+        # What is found without a person is put in order by a rule that its thresholds were chosen with.
+        list(predictor.predict_many(embedding, [prompts], multimask=True))
         assert not seen

@@ -113,11 +113,11 @@ class MaskDrawingModel(Protocol):
 
 
 @runtime_checkable
-class ReviewingModel(Protocol):
-    """A model whose first answer to a click gets better when it looks at it once more."""
+class CarefulModel(Protocol):
+    """A model that answers better when it takes more time."""
 
-    def look_over(self, features: Features, prompts: PromptTensors, frame: Frame, found: Decoded) -> Decoded:
-        """Draw the first mask of each of B objects again; `found` is what `decode` gave, the best first."""
+    def decode_carefully(self, features: Features, prompts: PromptTensors, frame: Frame, *, multimask: bool) -> Decoded:
+        """Answer B sets of prompts as `decode` does, with more care: where a person waits for one object."""
 
 
 @runtime_checkable

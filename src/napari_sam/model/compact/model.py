@@ -202,31 +202,38 @@ class CompactSam(nn.Module):
         alone = boxed & (prompts.labels < 0).all(1).to(first.device)[:, None, None, None]
         return Decoded(found.logits + self.config.box_offset * (alone & (found.logits > OUTSIDE)), found.scores)
 
-    def look_over(self, features: Features, prompts: PromptTensors, frame: Frame, found: Decoded) -> Decoded:
-        """Look once more at the best mask of each clicked object, with that mask as a prompt, at the scale that fits.
+    def decode_carefully(self, features: Features, prompts: PromptTensors, frame: Frame, *, multimask: bool) -> Decoded:
+        """Answer as `decode` does; candidates for a click are compared by the ranker, and the best is looked over.
 
-        On held-out images, mean IoU of a click rises from .822 to .831 (nuclei), and from .615 to .631 (other kinds).
-        The order and the scores stay: the model rates too well what it gave itself.
+        That is: seen once more, with its mask as a prompt, at the scale that fits it. On held-out images, mean IoU of
+        a click rises by that from .822 to .831 (nuclei) and from .615 to .631 (other kinds). The order and the scores
+        stay: the model rates too well what it gave itself.
         """
         if prompts.masks is not None or prompts.boxes is not None or prompts.texts is not None:
-            return found
+            return self.decode(features, prompts, frame, multimask=multimask)
+        found = self._answer(features, prompts, frame, multimask=multimask, ranker=self.ranker)
         best = found.logits[:, :1]
         again = self._answer(features, replace(prompts, masks=best), frame, multimask=False, sure=True).logits
         seen = (best > 0).flatten(1).any(1)[:, None, None, None]
         return Decoded(torch.cat([torch.where(seen, again, best), found.logits[:, 1:]], 1), found.scores)
 
     def _answer(
-        self, features: Features, prompts: PromptTensors, frame: Frame, *, multimask: bool, sure: bool = False
+        self,
+        features: Features,
+        prompts: PromptTensors,
+        frame: Frame,
+        *,
+        multimask: bool,
+        sure: bool = False,
+        ranker: CandidateRanker | None = None,
     ) -> Decoded:
         """Look once at every object, and lay the best masks out on the grid; `sure` of earlier answers or not."""
         count = MaskDecoder.masks - 1 if multimask else 1
         logits = torch.full((len(prompts.points), count, *self.logits_shape(frame)), OUTSIDE, device=self.device)
         scores = logits.new_zeros((len(prompts.points), count))
-        # A box and an earlier mask tell which scale fits.
-        clicked = multimask and prompts.boxes is None and prompts.masks is None and prompts.texts is None
         for row, found in enumerate(self.candidates(features, prompts, multimask, sure=sure)):
-            if clicked and self.ranker is not None:
-                found = self.ranker.rate(found)
+            if multimask and ranker is not None:
+                found = ranker.rate(found)
             for index, candidate in enumerate(compact_scales.best(found, count)):
                 compact_scales.paste(candidate, logits[row, index])
                 scores[row, index] = candidate.score
@@ -285,14 +292,7 @@ class CompactSam(nn.Module):
     ) -> list[ScaleCandidate]:
         """Encode a window around the prompts of one object, enlarged, and look at the object there."""
         pixels = features[5]
-        shape = pixels.shape[2] // STRIDE, pixels.shape[3] // STRIDE
-        spans = window.extents(rescaled(prompts, 1.0, shape), shape)
-        shapes = torch.tensor([shape])
-        sides = window.window_sides(spans, torch.tensor([_ENLARGED * scale // STRIDE]), shapes)[0]
-        (y, x), (height, width) = (
-            (STRIDE * cells).tolist()
-            for cells in (window.window_corners(spans, (int(sides[0]), int(sides[1])), shapes)[0], sides)
-        )
+        (y, x), (height, width) = _around(prompts, (pixels.shape[2], pixels.shape[3]), _ENLARGED * scale)
         part = pixels[:, :, y : y + height, x : x + width].float()
         part = F.interpolate(part, scale_factor=1 / scale, mode="bilinear", align_corners=False)
         maps = self.encoder(part.contiguous(memory_format=torch.channels_last), no_progress)
@@ -348,6 +348,16 @@ class CompactSam(nn.Module):
             f4 = self.encoder(pixels, lambda part, done=done: progress((done + part) / len(mirrors)))[0]
             cells = cells + self.dense(f4).float().flip(axes)[0]
         return interpolated(cells / (1 + len(mirrors)), frame).sigmoid()
+
+
+def _around(prompts: PromptTensors, canvas: tuple[int, int], least: float) -> tuple[list[int], list[int]]:
+    """Lay a window around the prompts of one object: its first pixel, (y, x), and its height and width."""
+    shape = canvas[0] // STRIDE, canvas[1] // STRIDE
+    spans = window.extents(rescaled(prompts, 1.0, shape), shape)
+    shapes = torch.tensor([shape])
+    sides = window.window_sides(spans, torch.tensor([least // STRIDE]), shapes)[0]
+    corner = window.window_corners(spans, (int(sides[0]), int(sides[1])), shapes)[0]
+    return (STRIDE * corner).tolist(), (STRIDE * sides).tolist()
 
 
 def _encoder(config: CompactConfig) -> Encoder | BackboneEncoder:
