@@ -97,6 +97,18 @@ def model() -> CompactSam:
     return CompactSam(TINY).eval().requires_grad_(False)
 
 
+def test_what_pads_says_nothing():
+    torch.manual_seed(0)
+    made = CandidateRanker(4)
+    for name, values in made.named_buffers():
+        if name[-1].isdigit():
+            values.copy_(torch.randn(values.shape))
+    features = torch.randn(5, FEATURES)
+    padded = torch.cat([features, torch.zeros(3, FEATURES)])
+    there = torch.tensor([True] * 5 + [False] * 3)
+    torch.testing.assert_close(made(padded[None], there[None])[0, :5], made(features))
+
+
 class TestInTheModel:
     def test_its_numbers_are_no_parameters(self, model):
         assert not [name for name, _ in model.named_parameters() if name.startswith("ranker")]

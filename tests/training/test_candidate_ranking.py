@@ -39,8 +39,8 @@ def model():
 
 
 def test_it_learns_which_candidate_is_the_best():
-    others = made_up(300, seed=1)
-    ranker = learn_order(made_up(1500, seed=0))
+    others = made_up(200, seed=1)
+    ranker = learn_order(made_up(1000, seed=0))
     best = float(np.mean([one.ious.max() for one in others]))
     by_the_decoder = float(np.mean([one.ious[one.features[:, 0].argmax()] for one in others]))
     assert by_the_decoder < 0.6 * best
@@ -50,7 +50,7 @@ def test_it_learns_which_candidate_is_the_best():
 
 
 def test_it_is_the_same_for_the_same_seed():
-    clicks = made_up(300, seed=0)
+    clicks = made_up(100, seed=0)
     one, same, other = (learn_order(clicks, seed=seed).weight0 for seed in (0, 0, 1))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)

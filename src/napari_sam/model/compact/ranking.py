@@ -106,11 +106,18 @@ class CandidateRanker(nn.Module):
             self.register_buffer(f"weight{index}", torch.zeros(outputs, inputs))
             self.register_buffer(f"bias{index}", torch.zeros(outputs))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Predict the IoU, (..., n), 0 to 1, of the n candidates of each object, described by (..., n, FEATURES)."""
+    def forward(self, features: Tensor, there: Tensor | None = None) -> Tensor:
+        """Predict the IoU, (..., n), 0 to 1, of the n candidates of each object, described by (..., n, FEATURES).
+
+        Objects with fewer are padded; `there`, (..., n) bool, is then False for what pads.
+        """
         numbers = ((features - self.mean) / self.deviation).clamp(-_FARTHEST, _FARTHEST)
         # What is said of one is read beside what is said of all.
-        x = torch.cat([numbers, numbers - numbers.mean(-2, keepdim=True)], -1)
+        if there is None:
+            mean = numbers.mean(-2, keepdim=True)
+        else:
+            mean = (numbers * there[..., None]).sum(-2, keepdim=True) / there.sum(-1)[..., None, None]
+        x = torch.cat([numbers, numbers - mean], -1)
         layers = [(getattr(self, f"weight{index}"), getattr(self, f"bias{index}")) for index in range(3)]
         for weight, bias in layers[:-1]:
             x = F.gelu(F.linear(x, weight, bias))

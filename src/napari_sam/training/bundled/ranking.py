@@ -155,7 +155,7 @@ def learn_order(clicked: Sequence[ClickedObject], *, seed: int = 0) -> Candidate
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for _ in range(steps):
             some = torch.randint(len(clicked), (_BATCH,))
-            predicted = _rated(ranker, learnt, features[some], there[some])
+            predicted = torch.func.functional_call(ranker, learnt, (features[some], there[some]))
             loss = _loss(predicted, ious[some], there[some])
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -178,18 +178,6 @@ def _start(name: str, values: Tensor) -> Tensor:
     if name.startswith("weight"):
         nn.init.kaiming_uniform_(start, a=5**0.5)
     return start.requires_grad_()
-
-
-def _rated(ranker: CandidateRanker, learnt: dict[str, Tensor], features: Tensor, there: Tensor) -> Tensor:
-    """Rate the candidates of each click, (B, n)."""
-    # Padding would count in the mean over a click's candidates: clicks with equally many are rated together.
-    counts = there.sum(1)
-    rated = torch.zeros(there.shape)
-    for count in sorted(set(counts.tolist())):
-        rows = torch.nonzero(counts == count)[:, 0]
-        own = torch.func.functional_call(ranker, learnt, (features[rows, :count],))
-        rated = rated.index_put((rows[:, None], torch.arange(count)[None]), own)
-    return rated
 
 
 def _loss(predicted: Tensor, ious: Tensor, there: Tensor) -> Tensor:
