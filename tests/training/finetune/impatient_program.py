@@ -15,7 +15,7 @@ from napari_sam.training.finetune import learning
 if TYPE_CHECKING:
     from napari_sam.training.config import TrainingConfig
 
-STEPS = 12
+STEPS = int(os.environ.get("STEPS", "12"))
 _plain = learning.training_config
 
 
