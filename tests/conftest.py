@@ -26,10 +26,12 @@ else:
     os.environ.setdefault("OMP_NUM_THREADS", str(min(2, os.cpu_count() or 1)))
 # numba, with which napari colours labels, sets the threads of torch to its own number when it begins. A plugin of
 # pytest has imported it by now: it reads the variable anew, because a number that differs from the one that its threads
-# were launched with is an error at the next function that it compiles.
+# were launched with is an error at the next function that it compiles. The module that launches them keeps a copy.
 os.environ["NUMBA_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"]
 if "numba" in sys.modules:
     sys.modules["numba"].config.reload_config()
+if "numba.np.ufunc.parallel" in sys.modules:
+    sys.modules["numba.np.ufunc.parallel"].NUM_THREADS = int(os.environ["NUMBA_NUM_THREADS"])
 
 import numpy as np
 import pytest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -219,3 +221,16 @@ def test_version_is_told_once():
     assert distribution(NAME).version == project["version"] == napari_sam.__version__
     assert f"[{project['version']}]" in (ROOT / "CHANGELOG.md").read_text()
     assert f"version: {project['version']}" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_what_napari_computes_leaves_torch_its_threads():
+    # Else answers of this process and of others differ in the last bits, and all tests take longer from then on.
+    import numba
+
+    @numba.njit(parallel=True)
+    def add(values):
+        for index in numba.prange(len(values)):
+            values[index] += 1
+
+    add(np.ones(100))
+    assert torch.get_num_threads() == int(os.environ["OMP_NUM_THREADS"])

@@ -89,13 +89,13 @@ def choose_device(name: str = "auto") -> torch.device:
 
 def describe_device(device: torch.device, dtype: torch.dtype = torch.float32) -> str:
     """Words for a device, such as "CPU (2 threads)", and for what it computes in: "CUDA (NVIDIA H100, bfloat16)"."""
-    digits = "" if dtype == torch.float32 else f", {str(dtype).removeprefix('torch.')}"
+    precision = "" if dtype == torch.float32 else f", {str(dtype).removeprefix('torch.')}"
     match device.type:
         case "cpu":
             count = torch.get_num_threads()
-            return f"CPU ({count} thread{'s' if count != 1 else ''}{digits})"
+            return f"CPU ({count} thread{'s' if count != 1 else ''}{precision})"
         case "cuda":
-            return f"CUDA ({torch.cuda.get_device_name(device)}{digits})"
+            return f"CUDA ({torch.cuda.get_device_name(device)}{precision})"
         case "mps":
             return "MPS (Apple GPU)"
         case "xpu":

@@ -11,7 +11,7 @@ import torch
 
 from napari_sam.cache.packed import PackedArray, PackedEmbedding
 from napari_sam.model.digest import code_digest
-from napari_sam.model.protocol import HalvingModel
+from napari_sam.model.protocol import HalfPrecisionModel
 
 if TYPE_CHECKING:
     from napari_sam.geometry import Frame
@@ -73,7 +73,7 @@ class Embedding:
 
 
 def embedding_key(weights: str, frame: Frame, plane: Plane, dtype: torch.dtype = torch.float32) -> str:
-    """Return the key of an embedding, which names the weights, the networks, the frame, the pixels and the digits."""
+    """Return the key of an embedding, which names weights, networks, frame, pixels and precision."""
     # The frame names the plane's shape, which the bytes alone do not.
     parts = f"{weights}|{code_digest()}|{frame}|{plane.digest}"
     if dtype != torch.float32:
@@ -88,7 +88,7 @@ def plane_key(model: PromptableModel, weights: str, plane: Plane) -> str:
 
 def encoder_dtype(model: PromptableModel) -> torch.dtype:
     """Return what a model's image encoder computes in: float32, but for models that say otherwise."""
-    return model.encoder_dtype if isinstance(model, HalvingModel) else torch.float32
+    return model.encoder_dtype if isinstance(model, HalfPrecisionModel) else torch.float32
 
 
 def encode_plane(model: PromptableModel, plane: Plane, frame: Frame, progress: Progress) -> Features:

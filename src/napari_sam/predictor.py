@@ -26,7 +26,8 @@ from napari_sam.device import (
 from napari_sam.embedding import Embedding as Embedding
 from napari_sam.embedding import embedding_key, encode_plane, encoder_dtype, plane_key
 from napari_sam.errors import DeviceError, InputError
-from napari_sam.model.protocol import CarefulModel, DenseModel, MaskDrawingModel, TextPromptable
+from napari_sam.model.precision import require_precision
+from napari_sam.model.protocol import DenseModel, MaskDrawingModel, RefiningModel, TextPromptable
 from napari_sam.planes.plane import Plane
 from napari_sam.progress import no_progress
 from napari_sam.prompt_tensors import prompt_tensors, require_answerable, require_kind
@@ -225,7 +226,7 @@ class Predictor:
         plane = image if isinstance(image, Plane) else Plane(image, contrast_limits, gamma, spacing)
         frame, key = self._model.frame(plane.shape, plane.spacing), self.key(plane)
         if self._encoder is not None:
-            # Without the lock: other planes are answered meanwhile. Digits are of the other machine's choice.
+            # Without the lock: other planes are answered meanwhile. The precision is the other machine's choice.
             packed = self._encoder.encode(plane, embedding_key(self.weights, frame, plane), progress)
             if packed is not None:
                 return Embedding.unpack(replace(packed, key=key), self.device)
@@ -267,7 +268,7 @@ class Predictor:
         given = PromptSet.of(prompts)
         taken = self._taken(given, embedding.frame)
         several = given.ambiguous if multimask is None else multimask
-        return self.compute(embedding, partial(_decoded, taken=[taken], multimask=several, careful=True))[0]
+        return self.compute(embedding, partial(_decoded, taken=[taken], multimask=several, refined=True))[0]
 
     def predict_many(
         self,
@@ -279,7 +280,7 @@ class Predictor:
     ) -> Iterator[Prediction]:
         """Answer the prompts for many objects, several at a time.
 
-        The bundled model takes less care of each than in `predict`: clicks are not looked over.
+        The bundled model does not refine its answers to clicks, as it does in `predict`.
 
         Parameters
         ----------
@@ -424,6 +425,8 @@ def load_predictor(
     DeviceError
         If the device does not exist here; if no scheduler answers at the address within a few seconds, or its workers
         have no such model, other weights of it or another version of this package.
+    InputError
+        If the environment asks for a precision that there is not.
     ConflictError
         If the abandoned plugin ``napari-sam`` is installed beside this one.
     """
@@ -431,6 +434,7 @@ def load_predictor(
     from napari_sam.checkpoints.weights import resolve
 
     refuse_conflict()
+    require_precision()
     chosen = choose_device(device_here(device))
     encoder = None
     if is_address(device):
@@ -511,11 +515,11 @@ def _decoded(
     taken: Sequence[ModelPrompts],
     multimask: bool,
     most: int | None = None,
-    careful: bool = False,
+    refined: bool = False,
 ) -> list[Prediction]:
     """Decode, and put the candidates of each object in the order of their scores, the best `most` of them."""
     tensors = prompt_tensors([one.prompts for one in taken], frame, model.device)
-    decode = model.decode_carefully if careful and isinstance(model, CarefulModel) else model.decode
+    decode = model.decode_refined if refined and isinstance(model, RefiningModel) else model.decode
     decoded = decode(features, tensors, frame, multimask=multimask)
     # Stable, so that equal scores come in the same order on every device.
     order = decoded.scores.argsort(dim=1, descending=True, stable=True)[:, :most]

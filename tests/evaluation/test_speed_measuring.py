@@ -10,7 +10,7 @@ from napari_sam.evaluation.speed import contenders
 from napari_sam.evaluation.speed.measuring import SpeedSettings, measure_speed
 from napari_sam.evaluation.speed.process import ContenderError
 
-HALF = "sam_vit_b, half the digits"
+HALF = "sam_vit_b, half precision"
 SLOWER = {"sam_vit_b": 1.0, HALF: 0.5, "segment-anything": 3.0, "transformers": 2.5, "bundled": 0.25}
 SECONDS = {"embed": 2.0, "predict": 0.02, "predict_many": 0.5, "everything": 8.0}
 VIT_B = ["sam_vit_b", HALF, "segment-anything", "transformers"]
@@ -163,14 +163,14 @@ def test_one_that_dies_is_not_asked_again(world):
     assert not any(world.open.values())
 
 
-def test_half_the_digits_are_left_out_with_words_where_the_device_has_none(world):
+def test_half_precision_is_left_out_with_words_where_it_does_not_pay(world):
     world.failing[HALF, "fresh"] = world.failing[HALF, "start"] = "takes no less time"
     report = measured(world)
     assert all(HALF not in task.seconds for task in report.families[0].tasks)
     assert [note.partition(" at ")[0] for note in report.notes] == [f"{HALF} takes no less time"] * 2
 
 
-def test_half_the_digits_are_no_package_that_ours_is_compared_with(world):
+def test_half_precision_is_no_package_that_ours_is_compared_with(world):
     task = measured(world).families[0].tasks[0]
     assert task.seconds[HALF].median < task.seconds["sam_vit_b"].median
     assert task.ratio("sam_vit_b") == 2.5

@@ -8,12 +8,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from napari_sam import predictor
+from napari_sam.errors import InputError
 from napari_sam.evaluation.speed.agreement import compare_answers
 from napari_sam.evaluation.speed.contender import SubjectTasks, peak_memory, serve
 from napari_sam.evaluation.speed.grid_points import grid_points
 from napari_sam.evaluation.speed.subjects import arithmetic, inputs
-from napari_sam.evaluation.speed.subjects.ours import OurSam
+from napari_sam.evaluation.speed.subjects.ours import OurHalfSam, OurSam
 from napari_sam.evaluation.speed.subjects.protocol import Place
+from napari_sam.model import precision
+from napari_sam.predictor import Predictor
+from sam_reference import tiny_sam
 
 
 class NotedSubject:
@@ -84,6 +89,24 @@ def test_peak_memory_holds_what_was_freed():
 
 def test_points_are_centres_of_cells():
     assert grid_points((4, 8), 2) == [(0.5, 1.5), (0.5, 5.5), (2.5, 1.5), (2.5, 5.5)]
+
+
+class TestHalfPrecision:
+    @pytest.fixture
+    def subject(self, tmp_path, monkeypatch):
+        monkeypatch.setenv(precision.VARIABLE, "auto")  # and back again afterwards
+        monkeypatch.setattr(predictor, "load_predictor", lambda weights, device: Predictor(tiny_sam(), "weights"))
+        return OurHalfSam(Place("sam_vit_b", tmp_path, "cpu"))
+
+    def test_the_encoder_computes_in_it(self, subject, monkeypatch):
+        monkeypatch.setattr(precision, "faster_in_bfloat16", lambda: True)
+        subject.load()
+        assert subject.predictor.device_text.endswith("bfloat16)")
+
+    def test_where_it_does_not_pay_nothing_is_measured(self, subject, monkeypatch):
+        monkeypatch.setattr(precision, "faster_in_bfloat16", lambda: False)
+        with pytest.raises(InputError, match="no less time"):
+            subject.load()
 
 
 class TestArithmetic:

@@ -10,6 +10,7 @@ import torch
 
 from napari_sam.errors import WeightsError
 from napari_sam.model.compact import canvas, encoder, windows
+from napari_sam.model.compact import model as compact_model
 from napari_sam.model.compact.canvas import normalise
 from napari_sam.model.compact.model import CompactConfig, CompactSam, build_compact
 from napari_sam.model.compact.windowed_decode import View, look
@@ -372,7 +373,7 @@ class TestLookOver:
         features, frame = encoded(model, (128, 128))
         with torch.inference_mode():
             found = model.decode(features, told, frame, multimask=True)
-            return features, frame, found, model.decode_carefully(features, told, frame, multimask=True)
+            return features, frame, found, model.decode_refined(features, told, frame, multimask=True)
 
     def test_the_first_mask_is_drawn_again_from_itself_and_the_rest_stays(self, model):
         told = clicks((40.0, 50.0))
@@ -391,11 +392,28 @@ class TestLookOver:
         _features, _frame, found, over = self.answered(self.raised(model, -30.0), clicks((40.0, 50.0)))
         assert torch.equal(over.logits, found.logits)
 
+    def test_the_first_answer_is_not_doubted(self, model, monkeypatch):
+        monkeypatch.setattr(compact_model, "_DOUBTFUL", 2.0)
+        model, masks = self.raised(model, 1.7), []
+        plain = model.candidates
+
+        def noted(features, prompts, *given, **options):
+            masks.append(prompts.masks is not None)
+            return plain(features, prompts, *given, **options)
+
+        model.candidates = noted
+        features, frame = encoded(model, (128, 128))
+        with torch.inference_mode():
+            model.decode_refined(features, clicks((40.0, 50.0)), frame, multimask=True)
+        assert masks == [False, True]
+
     @pytest.mark.parametrize(
         "more", [{"boxes": torch.tensor([[20.0, 20, 90, 90]])}, {"masks": torch.ones(1, 1, 64, 64)}]
     )
     def test_boxes_and_earlier_masks_have_been_looked_at(self, model, more):
-        _features, _frame, found, over = self.answered(model, dataclasses.replace(clicks((40.0, 50.0)), **more))
+        told = dataclasses.replace(clicks((40.0, 50.0)), **more)
+        _features, _frame, found, over = self.answered(self.raised(model, 1.7), told)
+        assert (found.logits > 0).any(), "there is nothing to look at"
         assert torch.equal(over.logits, found.logits)
         assert torch.equal(over.scores, found.scores)
 

@@ -1,4 +1,4 @@
-"""Half the digits, where they are wanted, safe and faster."""
+"""Half precision, where it is wanted, safe and faster."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 import torch
 
+from napari_sam.embedding import embedding_key
 from napari_sam.embedding import encoder_dtype as dtype_of
 from napari_sam.errors import InputError
 from napari_sam.masks import iou
 from napari_sam.model import precision
+from napari_sam.model.encoders import products
 from napari_sam.model.encoders.vit import ViTConfig
 from napari_sam.model.sam.sam import MOBILE, VIT_B, VIT_H, VIT_L
 from napari_sam.planes.plane import Plane
-from napari_sam.predictor import Predictor
+from napari_sam.predictor import Predictor, load_predictor
 from napari_sam.prompts import BoxPrompt, PointPrompt
 from sam_reference import picture, tiny_sam
 
@@ -48,13 +50,13 @@ def gpu(monkeypatch):
 
 
 class TestChoice:
-    def test_a_processor_keeps_all_digits_until_it_is_asked(self, asks, fast_half):
+    def test_a_processor_computes_in_float32_until_it_is_asked(self, asks, fast_half):
         assert precision.encoder_dtype(CPU, fits_float16=True) == torch.float32
         asks("half")
         assert precision.encoder_dtype(CPU, fits_float16=True) == torch.bfloat16
         assert precision.encoder_dtype(torch.device("mps"), fits_float16=True) == torch.float32
 
-    def test_a_processor_without_the_units_keeps_them_in_any_case(self, asks, monkeypatch):
+    def test_a_processor_without_units_for_it_does_so_in_any_case(self, asks, monkeypatch):
         monkeypatch.setattr(precision, "faster_in_bfloat16", lambda: False)
         asks("half")
         assert precision.encoder_dtype(CPU, fits_float16=True) == torch.float32
@@ -69,7 +71,7 @@ class TestChoice:
             ((6, 1), "NVIDIA GeForce GTX 1080", True, torch.float32),
         ],
     )
-    def test_a_gpu_takes_the_digits_that_it_has_units_for(self, gpu, asks, capability, name, fits, expected):
+    def test_a_gpu_computes_in_what_it_has_units_for(self, gpu, asks, capability, name, fits, expected):
         gpu(capability, name)
         for wish in ("auto", "half"):
             asks(wish)
@@ -90,6 +92,12 @@ class TestChoice:
         assert precision.wanted() == "auto"
 
 
+def test_what_is_no_precision_is_refused_when_a_model_is_loaded(asks):
+    asks("bf16")
+    with pytest.raises(InputError, match="NAPARI_SAM_PRECISION"):
+        load_predictor("bundled", "cpu")
+
+
 class TestMeasuring:
     @pytest.fixture(autouse=True)
     def fresh(self):
@@ -99,14 +107,13 @@ class TestMeasuring:
 
     def test_processors_without_units_are_not_kept_waiting(self, monkeypatch):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True}, raising=False)
-        monkeypatch.setattr(precision, "_seconds", lambda work: pytest.fail("it was measured"))
+        monkeypatch.setattr(products, "least_seconds", lambda one, other: pytest.fail("it was measured"))
         assert not precision.faster_in_bfloat16()
 
     @pytest.mark.parametrize(("full", "half", "expected"), [(1.3, 1.0, True), (1.2, 1.0, False)])
     def test_it_must_pay(self, monkeypatch, full, half, expected):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
-        times = iter([9.0, 9.0, *[full, half] * 5])
-        monkeypatch.setattr(precision, "_seconds", lambda work: next(times))
+        monkeypatch.setattr(products, "least_seconds", lambda one, other: (full, half))
         assert precision.faster_in_bfloat16() is expected
 
 
@@ -139,7 +146,7 @@ class TestHalf:
             assert np.mean([iou(*pair) for pair in zip(one.masks, other.masks, strict=True)]) > 0.9
 
 
-def test_embeddings_of_other_digits_are_others(asks, fast_half):
+def test_embeddings_of_another_precision_are_others(asks, fast_half):
     predictor, plane = Predictor(tiny_sam(), "weights"), Plane(picture(64, 64))
     full = predictor.key(plane)
     assert "bfloat16" not in predictor.device_text
@@ -154,3 +161,20 @@ def test_embeddings_of_other_digits_are_others(asks, fast_half):
 def test_models_that_do_not_halve_compute_in_float32(asks, fast_half):
     asks("half")
     assert dtype_of(SimpleNamespace()) == torch.float32
+
+
+def test_what_another_machine_encoded_has_the_key_of_this_one(asks, fast_half):
+    there, plane = Predictor(tiny_sam(), "weights"), Plane(picture(64, 64))
+
+    def encode(plane, key, progress):
+        packed = there.embed(plane).packed()
+        assert packed.key == key  # of weights and networks alone: the precision is the other machine's own affair
+        asks("half")
+        return packed
+
+    asks("half")
+    here = Predictor(tiny_sam(), "weights", encoder=SimpleNamespace(encode=encode, notice=""))
+    key = here.key(plane)
+    encode_there = here._encoder.encode
+    here._encoder.encode = lambda *given: (asks("float32"), encode_there(*given))[1]
+    assert here.embed(plane).key == key != embedding_key("weights", here.grid(plane)[0], plane)

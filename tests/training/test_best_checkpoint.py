@@ -9,6 +9,8 @@ import torch
 from labelled_squares import labelled, squares_source
 from tiny import SHORT, TINY, tiny_model
 
+from napari_sam.checkpoints.loading import load_checkpoint
+from napari_sam.model.compact.model import CompactSam
 from napari_sam.training.best_checkpoint import BEST, Best
 from napari_sam.training.bundled import train
 from napari_sam.training.bundled.dataset import BundledData
@@ -105,6 +107,28 @@ def test_the_better_of_best_and_last_is_exported(tmp_path, monkeypatch, of_best,
     card = json.loads((tmp_path / train.CARD).read_text())
     assert card["training"]["steps"] == steps
     assert card["validation"]["metrics"]["all"]["box"] == max(of_best, of_last)
+
+
+def test_what_was_fitted_to_the_average_is_exported_with_it(tmp_path, monkeypatch):
+    run = trainer(tmp_path)
+    run.run(check=lambda model: {"score": 0.0})
+
+    def fitted(model, images, **_options):
+        assert [image.name for image in images] == ["a"]
+        ranked = CompactSam(replace(model.config, ranker=3))
+        ranked.load_state_dict(model.state_dict() | {n: t + 1 for n, t in ranked.state_dict().items() if "ranker" in n})
+        return ranked.eval()
+
+    measured = {"all": {"1 click": 0.5, "3 clicks": 0.5, "box": 0.5}}
+    monkeypatch.setattr(train, "fit_ranker", fitted)
+    monkeypatch.setattr(train, "measure", lambda model, *_, automatic=False: measured if model.ranker else {})
+    config = BundledConfig(model=TINY, unseen=1)
+    data = replace(data_of(labelled("held out")), nuclei=(labelled(),))
+    train._export_better(config, tmp_path, data, run, lambda share: None, lambda words: None)
+    shipped = load_checkpoint(tmp_path / train.WEIGHTS).model
+    assert shipped.config.ranker == 3
+    assert shipped.ranker.bias0.tolist() == [1, 1, 1]
+    assert json.loads((tmp_path / train.CARD).read_text())["config"]["ranker"] == 3
 
 
 def test_the_score_is_a_mean_over_prompts_and_sets():

@@ -11,11 +11,11 @@ from labelled_squares import labelled
 from safetensors.torch import save_file
 from tiny import TINY
 
+from napari_sam.model.compact.candidate_ranker import FEATURES
 from napari_sam.model.compact.model import CompactSam
-from napari_sam.model.compact.ranking import FEATURES
-from napari_sam.training.bundled import ranking
+from napari_sam.training.bundled import candidate_ranking
+from napari_sam.training.bundled.candidate_ranking import ClickedObject, click_objects, fit_ranker, learn_order
 from napari_sam.training.bundled.options import read_start
-from napari_sam.training.bundled.ranking import ClickedObject, click_objects, fit_ranker, learn_order
 
 
 def made_up(count: int, seed: int) -> list[ClickedObject]:
@@ -58,7 +58,7 @@ def test_it_is_the_same_for_the_same_seed():
 
 def test_objects_are_clicked_on_twice_and_all_candidates_are_measured(model):
     clicks = list(click_objects(model, [labelled()]))
-    assert 2 <= len(clicks) <= 2 * ranking._OBJECTS
+    assert 2 <= len(clicks) <= 2 * candidate_ranking._OBJECTS
     assert len(clicks) % 2 == 0
     for one in clicks:
         assert one.features.shape == (len(one.ious), FEATURES)
@@ -86,9 +86,9 @@ def test_what_a_candidate_is_worth_is_its_iou(model, monkeypatch):
 
 
 def test_a_model_gets_a_ranker_and_keeps_the_rest(model, monkeypatch, tmp_path):
-    monkeypatch.setattr(ranking, "_FEWEST", 1)
+    monkeypatch.setattr(candidate_ranking, "_FEWEST", 1)
     ranked = fit_ranker(model, [labelled()])
-    assert ranked.config == replace(TINY, ranker=ranking._WIDTH)
+    assert ranked.config == replace(TINY, ranker=candidate_ranking._WIDTH)
     state = ranked.state_dict()
     assert all(torch.equal(state[name], values.half().float()) for name, values in model.state_dict().items())
     assert state["ranker.weight0"].abs().sum() > 0

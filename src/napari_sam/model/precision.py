@@ -1,6 +1,6 @@
-"""How many digits the image encoder of a SAM computes in.
+"""Which precision the image encoder of a SAM computes in.
 
-Half of them take half the time where the hardware has units for them, and hardly change a mask: of ViT-H, bfloat16
+Half precision takes half the time where the hardware has units for it, and hardly changes a mask: of ViT-H, bfloat16
 instead of float32 leaves the mean IoU on COCO as it is (PyTorch, "Accelerating Generative AI with PyTorch: Segment
 Anything, Fast", 2023). On a GPU it is what is usual; on a processor it is an option, as a mask that was made yesterday
 should come out the same tomorrow. The decoder always computes in float32: it takes little time, and draws the border.
@@ -9,7 +9,6 @@ should come out the same tomorrow. The decoder always computes in float32: it ta
 from __future__ import annotations
 
 import os
-import time
 from contextlib import nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
@@ -20,7 +19,6 @@ from napari_sam.errors import InputError
 from napari_sam.model.encoders import products
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
 Precision = Literal["auto", "float32", "half"]
@@ -36,7 +34,6 @@ _UNITS = ("avx512_bf16", "amx_bf16", "bf16")
 slower, too slow to be measured."""
 
 _TRIAL = (1024, 768, 768)  # rows, inputs, outputs
-_ROUNDS = 6  # of which the first warms up
 
 
 def wanted() -> Precision:
@@ -50,9 +47,21 @@ def wanted() -> Precision:
     name = os.environ.get(VARIABLE, "").strip().lower() or "auto"
     if name not in get_args(Precision):
         raise InputError(
-            f'{VARIABLE} is "{name}". Set it to one of: {", ".join(get_args(Precision))}; or take it away.'
+            f'The environment variable {VARIABLE} is "{name}". Set it to one of: {", ".join(get_args(Precision))}; or '
+            "remove it. Then start again."
         )
     return cast("Precision", name)
+
+
+def require_precision() -> None:
+    """Refuse an environment that asks for a precision that there is not, before anything is computed.
+
+    Raises
+    ------
+    InputError
+        If it does.
+    """
+    wanted()
 
 
 def encoder_dtype(device: torch.device, *, fits_float16: bool) -> torch.dtype:
@@ -107,19 +116,7 @@ def faster_in_bfloat16() -> bool:
     rows, weight = torch.ones(count, inputs), torch.ones(outputs, inputs)
     half_rows, half_weight = rows.bfloat16(), weight.bfloat16()
     with torch.no_grad():
-        # In turns, so that whatever else the machine does falls on both.
-        times = [
-            (
-                _seconds(lambda: products.linear(rows, weight)),
-                _seconds(lambda: torch.nn.functional.linear(half_rows, half_weight)),
-            )
-            for _ in range(_ROUNDS)
-        ]
-    full, half = (min(each) for each in zip(*times[1:], strict=True))
-    return bool(full >= _PAYS * half)
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+        full, half = products.least_seconds(
+            lambda: products.linear(rows, weight), lambda: torch.nn.functional.linear(half_rows, half_weight)
+        )
+    return full >= _PAYS * half

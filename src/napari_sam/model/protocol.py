@@ -113,11 +113,11 @@ class MaskDrawingModel(Protocol):
 
 
 @runtime_checkable
-class CarefulModel(Protocol):
-    """A model that answers better when it takes more time."""
+class RefiningModel(Protocol):
+    """A model that can refine its answers, where a person waits for one object and not for thousands."""
 
-    def decode_carefully(self, features: Features, prompts: PromptTensors, frame: Frame, *, multimask: bool) -> Decoded:
-        """Answer B sets of prompts as `decode` does, with more care: where a person waits for one object."""
+    def decode_refined(self, features: Features, prompts: PromptTensors, frame: Frame, *, multimask: bool) -> Decoded:
+        """Answer B sets of prompts as `decode` does, taking more time for better masks."""
 
 
 @runtime_checkable
@@ -172,8 +172,8 @@ class DenseModel(Protocol):
 
 
 @runtime_checkable
-class HalvingModel(Protocol):
-    """A model whose image encoder may compute in half the digits."""
+class HalfPrecisionModel(Protocol):
+    """A model whose image encoder may compute in half precision."""
 
     @property
     def encoder_dtype(self) -> torch.dtype:

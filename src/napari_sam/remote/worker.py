@@ -139,7 +139,7 @@ def encode(request: EncodingRequest) -> PackedEmbedding:
             words = f"The machine {platform.node()} ran out of memory on {describe_device(loaded.model.device)}."
             # An error of torch may not survive the way, and its traceback would hold what filled the memory.
             raise DeviceError(words) from None
-        # In whatever digits it was made, the key is the one by which the other side knows weights and networks.
+        # In whatever precision it was made, the key is the one by which the other side knows weights and networks.
         return Embedding(embedding_key(loaded.digest, frame, plane), loaded.digest, frame, features).packed()
 
 

@@ -28,6 +28,7 @@ from napari_sam.training.finetune.run import finetune
 from napari_sam.training.finetune.trainable import TrainableAdapter
 from napari_sam.training.loop import Trainer
 from napari_sam.training.material import MaterialSplit, TaughtPlane
+from napari_sam.training.networks import sam as networks_sam
 from napari_sam.training.networks.adaptable import adaptable
 from napari_sam.training.networks.base import BaseModel, read_base
 from napari_sam.training.networks.sam import TrainableSam
@@ -169,6 +170,29 @@ def test_more_blocks_than_there_are_are_refused():
         adaptable(tiny_sam(), 3)
     with pytest.raises(InputError, match="always learns"):
         adaptable(CompactSam(TINY), 1)
+
+
+def test_of_the_blocks_that_learn_nothing_is_kept_but_what_goes_in(monkeypatch):
+    network = tiny_sam().requires_grad_(requires_grad=True)
+    inner = TrainableSam(network, 2)
+    with torch.no_grad():
+        encoded = inner.begin(torch.randn(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1)))
+
+    def learn():
+        saved = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t.numel()) or t, lambda t: t):
+            embedding = inner.resume(encoded)[0]
+        kept = sum(saved)
+        gradients = torch.autograd.grad(embedding.square().sum(), list(network.image_encoder.neck.parameters()))
+        return kept, gradients
+
+    kept, gradients = learn()
+    assert kept <= sum(part.numel() for part in encoded)
+    monkeypatch.setattr(networks_sam, "_checkpointed", lambda work, *given: work(*given))
+    plain, expected = learn()
+    assert plain > 10 * kept
+    for one, other in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 @pytest.mark.parametrize("window", [4, 8])

@@ -31,6 +31,7 @@ pytestmark = [
 ]
 PATIENCE = 300.0  # seconds: a safety net
 KILLED_AT = 3
+MANY = 5000  # steps of a run that is to end long before
 
 
 def images(folder):
@@ -93,9 +94,6 @@ def test_killed_in_the_middle_it_goes_on_from_the_checkpoint(tmp_path, home):
     assert all("taught" in name for name in after.keys() - before.keys())
     (path,) = {one.path for one in list_journals(home_folder() / "journal")}
     assert [record["label"] for record in read_journal(path)] == [7]
-
-
-MANY = 5000  # steps: it is told to end long before
 
 
 def test_where_nobody_listens_any_more_it_saves_and_ends(tmp_path):

@@ -54,11 +54,11 @@ FAMILIES = {
 
 CONTENDERS = (
     Contender("sam_vit_b", "sam_vit_b", "", "ours:OurSam"),
-    Contender("sam_vit_b, half the digits", "sam_vit_b", "", "ours:OurHalfSam"),
+    Contender("sam_vit_b, half precision", "sam_vit_b", "", "ours:OurHalfSam"),
     Contender("segment-anything", "sam_vit_b", "segment_anything", "authors:AuthorsSam"),
     Contender("transformers", "sam_vit_b", "transformers", "hugging_face:HuggingFaceSam", own_layout=True),
     Contender("mobile_sam", "mobile_sam", "", "ours:OurSam"),
-    Contender("mobile_sam, half the digits", "mobile_sam", "", "ours:OurHalfSam"),
+    Contender("mobile_sam, half precision", "mobile_sam", "", "ours:OurHalfSam"),
     Contender("MobileSAM's own code", "mobile_sam", "mobile_sam", "authors:AuthorsSam"),
     Contender("bundled", "bundled", "", "ours:OurSam"),
 )

@@ -185,8 +185,7 @@ class _SpeedRun:
         try:
             return process.ask(task, **request)
         except ContenderError as error:
-            if str(error) not in self.notes:
-                self.notes.append(str(error))
+            self.notes.append(str(error))
             return None
 
     def _image(self, side: int) -> str:

@@ -18,12 +18,12 @@ from napari_sam.geometry import Frame, square_pixels
 from napari_sam.model.compact import scales as compact_scales
 from napari_sam.model.compact import windows as window
 from napari_sam.model.compact.backbone import BackboneEncoder
+from napari_sam.model.compact.candidate_ranker import CandidateRanker
 from napari_sam.model.compact.canvas import OUTSIDE, interpolated, magnified, masks_of, normalise, upscaled
 from napari_sam.model.compact.config import CompactConfig
 from napari_sam.model.compact.decoder import MaskDecoder
 from napari_sam.model.compact.encoder import DenseHead, Encoder, SimilarityHead
 from napari_sam.model.compact.layers import COARSEST, STRIDE
-from napari_sam.model.compact.ranking import CandidateRanker
 from napari_sam.model.compact.scales import GRID, TINY, rescaled
 from napari_sam.model.compact.windowed_decode import View, look
 from napari_sam.model.protocol import Decoded, PromptKind, PromptTensors
@@ -202,7 +202,7 @@ class CompactSam(nn.Module):
         alone = boxed & (prompts.labels < 0).all(1).to(first.device)[:, None, None, None]
         return Decoded(found.logits + self.config.box_offset * (alone & (found.logits > OUTSIDE)), found.scores)
 
-    def decode_carefully(self, features: Features, prompts: PromptTensors, frame: Frame, *, multimask: bool) -> Decoded:
+    def decode_refined(self, features: Features, prompts: PromptTensors, frame: Frame, *, multimask: bool) -> Decoded:
         """Answer as `decode` does; candidates for a click are compared by the ranker, and the best is looked over.
 
         That is: seen once more, with its mask as a prompt, at the scale that fits it. On held-out images, mean IoU of

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Linear", "faster_by_convolution", "linear"]
+__all__ = ["Linear", "faster_by_convolution", "least_seconds", "linear"]
 
 _FEWEST_ROWS = 256
 """Fewer are computed before a convolution has laid out the matrix for itself."""
@@ -86,15 +86,16 @@ def faster_by_convolution() -> bool:
     count, inputs, outputs = _TRIAL
     rows, weight = torch.ones(count, inputs), torch.ones(outputs, inputs)
     with torch.no_grad():
-        # In turns, so that whatever else the machine does falls on both.
-        times = [
-            (_seconds(lambda: F.linear(rows, weight)), _seconds(lambda: _convolved(rows, weight, None)))
-            for _ in range(_ROUNDS)
-        ]
-    plain, convolved = (min(each) for each in zip(*times[1:], strict=True))
+        plain, convolved = least_seconds(lambda: F.linear(rows, weight), lambda: _convolved(rows, weight, None))
     if _CLEARLY * plain <= convolved <= _CLEARLY_NOT * plain:
         return _neglected_by_mkl()
-    return bool(convolved < plain)
+    return convolved < plain
+
+
+def least_seconds(one: Callable[[], object], other: Callable[[], object]) -> tuple[float, float]:
+    """Time two ways to do a thing, in turns, so that whatever else the machine does falls on both; their best times."""
+    times = [(_seconds(one), _seconds(other)) for _ in range(_ROUNDS)][1:]
+    return min(first for first, _ in times), min(second for _, second in times)
 
 
 def _neglected_by_mkl() -> bool:

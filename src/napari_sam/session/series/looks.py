@@ -10,8 +10,8 @@ import numpy as np
 from napari_sam.automatic.calibration import PlaneEvidence, rank_planes
 from napari_sam.errors import InputError
 from napari_sam.session.everything.deciding import messages as deciding_messages
-from napari_sam.session.everything.deciding.looking import MOST_ANNOTATED, MOST_OPEN, spread
 from napari_sam.session.everything.deciding.lookup import learn
+from napari_sam.session.everything.deciding.plane_survey import still_unknown
 from napari_sam.session.everything.search import MOST_PIXELS, SearchRequest, search
 from napari_sam.session.series import messages as series_messages
 from napari_sam.session.series.ahead import first_plane
@@ -111,10 +111,7 @@ def choose_next_image(
     annotated = [place for place, said in enumerate(status) if said in ("started", "done") and place not in choices]
     if order.current is not None and order.current not in annotated:
         annotated.append(order.current)
-    new: list[int] = []
-    for alike, most in ((choices, MOST_OPEN), (annotated, MOST_ANNOTATED)):
-        others = [place for place in alike if _key(order, place) not in order.looks]
-        new += spread(others, most - (len(alike) - len(others)))
+    new = still_unknown(choices, annotated, lambda place: _key(order, place) in order.looks)
     loaded = engine(order.model, order.device, progress) if new else None
     for number, place in enumerate(new):
 

@@ -14,9 +14,9 @@ from napari_sam.evaluation.dataset import spread
 from napari_sam.model.compact.model import CompactConfig, CompactSam
 from napari_sam.predictor import Predictor
 from napari_sam.progress import no_progress
+from napari_sam.training.bundled.candidate_ranking import fit_ranker, ranking_images
 from napari_sam.training.bundled.export import commit, export, load_average
 from napari_sam.training.bundled.matching import Matching, matched_start
-from napari_sam.training.bundled.ranking import fit_ranker, ranking_images
 from napari_sam.training.config import TrainingConfig
 from napari_sam.training.data.batches import CropSource
 from napari_sam.training.data.loader import share_images

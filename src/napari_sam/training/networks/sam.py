@@ -83,7 +83,7 @@ class TrainableSam:
         found = []
         for row in range(len(encoded[0])):
             own = [part[row : row + 1] for part in encoded]
-            found.append(_computed_twice(partial(self._finish, self._fixed), *own))
+            found.append(_checkpointed(partial(self._finish, self._fixed), *own))
         return tuple(torch.cat(parts) for parts in zip(*found, strict=True))
 
     def _finish(self, fixed: int, *encoded: Tensor) -> Features:
@@ -116,13 +116,13 @@ class TrainableSam:
         whole = (slice(0, _LOGITS * grid),) * 2
         return torch.cat(
             [
-                _computed_twice(partial(_decoded, decoder, rows=rows, columns=columns), embedding[None])
+                _checkpointed(partial(_decoded, decoder, rows=rows, columns=columns), embedding[None])
                 for embedding, (rows, columns) in zip(features[0], windows or [whole] * len(features[0]), strict=True)
             ]
         )
 
 
-def _computed_twice(work: Callable[..., T], *given: Tensor) -> T:
+def _checkpointed(work: Callable[..., T], *given: Tensor) -> T:
     """Compute with gradient, and again when it is asked for: what is kept until then is kept of one part at a time."""
     if not torch.is_grad_enabled():
         return work(*given)

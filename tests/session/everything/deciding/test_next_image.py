@@ -106,13 +106,13 @@ def test_images_are_looked_at_once(session, looked_at):
 
 
 def test_as_many_are_looked_at_as_are_needed(session, looked_at, monkeypatch):
-    monkeypatch.setattr("napari_sam.session.series.looks.MOST_OPEN", 2)
+    monkeypatch.setattr("napari_sam.session.everything.deciding.plane_survey.MOST_OPEN", 2)
     go_on(session)
     assert sorted(looked_at) == [1, 2, 5]
     assert "2 of 4 images were compared." in session.state.series.text
     go_on(session)
     assert len(looked_at) == 3  # the first one, which was left as it was, and another one are known
-    monkeypatch.setattr("napari_sam.session.series.looks.MOST_OPEN", 3)
+    monkeypatch.setattr("napari_sam.session.everything.deciding.plane_survey.MOST_OPEN", 3)
     go_on(session)
     assert len(looked_at) == 4
 

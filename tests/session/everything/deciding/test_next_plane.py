@@ -97,7 +97,7 @@ def test_planes_are_looked_at_where_the_stack_was_not_searched(stack, viewer, se
 
 
 def test_of_a_long_stack_planes_are_looked_at_that_are_spread_over_it(stack, viewer, seen, monkeypatch):
-    monkeypatch.setattr("napari_sam.session.everything.deciding.looking.MOST_OPEN", 2)
+    monkeypatch.setattr("napari_sam.session.everything.deciding.plane_survey.MOST_OPEN", 2)
     assert next_plane(stack, viewer) in (0, 3)
     assert sorted(seen) == [1, 4]
     assert stack.state.status.text.endswith("2 of 4 planes were compared.")
@@ -151,3 +151,11 @@ def test_a_plane_that_looks_new_is_gone_to_before_there_are_decisions(stack, vie
     stack.undo()  # nothing is decided, nothing is annotated
     viewer.dims.set_current_step(0, 3)
     assert next_plane(stack, viewer) == 0
+
+
+def test_before_anything_is_annotated_the_plane_with_most_objects_is_gone_to(stack, viewer, found):
+    # The third one has most; its last 20 are the ones that the others lack.
+    found[:] = [lambda plane: squares([0.9] * (60 if int(plane.pixels.min()) // 10 == 3 else 40))]
+    assert next_plane(stack, viewer) == 2
+    text = stack.state.status.text
+    assert text == "Plane z = 2: nothing is annotated yet, and no other has more proposals than its 60."

@@ -106,7 +106,7 @@ class OurSam:
 
 
 class OurHalfSam(OurSam):
-    """The same, with an image encoder that computes in half the digits."""
+    """The same, with an image encoder that computes in half precision."""
 
     def load(self) -> None:
         """Read the weights, and see to it that the encoder does."""
@@ -119,4 +119,4 @@ class OurHalfSam(OurSam):
         os.environ[VARIABLE] = "half"
         super().load()
         if self.predictor.run(encoder_dtype) == torch.float32:
-            raise InputError("half the digits would take no less time on this device")
+            raise InputError("half precision would take no less time on this device")

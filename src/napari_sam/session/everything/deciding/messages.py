@@ -62,7 +62,7 @@ def compared(why: str, count: int, of: int, what: str) -> str:
     return f"{why} {count} of {of} {what} were compared." if count < of else why
 
 
-def why_next(name: str, doubtful: int | None, count: int, novelty: float) -> str:
+def why_next(name: str, doubtful: int | None, count: int, novelty: float | None) -> str:
     """Say why a plane or an image is the next to annotate.
 
     Parameters
@@ -73,9 +73,13 @@ def why_next(name: str, doubtful: int | None, count: int, novelty: float) -> str
         How many of its proposals are doubtful; None where too little was decided to say.
     count : int
         How many proposals it has.
-    novelty : float
-        How unlike those that are annotated it looks, 0 to 1.
+    novelty : float or None
+        How unlike those that are annotated it looks, 0 to 1; None where none is annotated.
     """
+    if novelty is None:
+        if doubtful is None:
+            return f"{name}: nothing is annotated yet, and no other has more proposals than its {count}."
+        return f"{name}: {doubtful} of {count} proposals are doubtful."
     looks = "looks unlike those that are annotated" if novelty >= 0.5 else "looks much like one that is annotated"
     if doubtful is None:
         return f"{name}: it {looks}."

@@ -12,7 +12,12 @@ from psygnal import Signal
 from napari_sam.automatic.calibration import PROMISE
 from napari_sam.journal.notes.decisions import ImageIdentity
 from napari_sam.session.everything.deciding import messages as deciding_messages
-from napari_sam.session.everything.deciding.looking import PlanesToCompare, SeenStack, look_and_choose, without_masks
+from napari_sam.session.everything.deciding.plane_survey import (
+    PlanesToCompare,
+    SeenStack,
+    look_and_choose,
+    without_masks,
+)
 from napari_sam.session.everything.parts import SearchScope, plane_request
 from napari_sam.session.everything.runner import StepRunner
 from napari_sam.session.everything.stack.axes import choose_axis
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
     from napari_sam.planes.source import PlaneIndex
     from napari_sam.session.candidates.live import LivePrediction
     from napari_sam.session.everything.chooser import ObjectChooser
-    from napari_sam.session.everything.deciding.choosing import NextPlane
+    from napari_sam.session.everything.deciding.plane_choice import NextPlane
     from napari_sam.session.everything.search import Findings
     from napari_sam.session.objects.recording import ObjectRecorder
     from napari_sam.session.settings import SessionSettings
@@ -134,5 +139,5 @@ class PlaneAdvisor:
                     self.active.go_to(found.view.index)
             plane = found.view.words(self.active.axis_names)
             name = f"{plane[:1].upper()}{plane[1:]}"
-            why = deciding_messages.why_next(name, found.doubtful, found.of, found.ranked.novelty)
+            why = deciding_messages.why_next(name, found.doubtful, found.of, found.novelty)
             self.ended.emit(Status("idle", deciding_messages.compared(why, found.compared, found.left, "planes")))

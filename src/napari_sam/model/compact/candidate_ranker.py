@@ -86,8 +86,8 @@ def _described(look: Look) -> Tensor:
 class CandidateRanker(nn.Module):
     """Predict the IoU of each candidate for an object from all of them.
 
-    Its numbers are buffers: `napari_sam.training.bundled.ranking` fits them when the rest is learnt, and nothing else
-    changes them.
+    Its numbers are buffers: `napari_sam.training.bundled.candidate_ranking` fits them when the rest is learnt, and
+    nothing else changes them.
 
     Parameters
     ----------

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sam.model.compact import ranking
+from napari_sam.model.compact import candidate_ranker
+from napari_sam.model.compact.candidate_ranker import FEATURES, CandidateRanker, describe
 from napari_sam.model.compact.model import CompactConfig, CompactSam
-from napari_sam.model.compact.ranking import FEATURES, CandidateRanker, describe
 from napari_sam.model.compact.scales import ScaleCandidate, best, candidates
 from napari_sam.model.compact.windowed_decode import Look
 from napari_sam.predictor import Predictor
@@ -81,7 +81,7 @@ def test_the_order_is_that_of_the_ranker():
 
 
 def test_candidates_are_rated_next_to_each_other(monkeypatch):
-    monkeypatch.setattr(ranking, "_TRUST", 1.0)
+    monkeypatch.setattr(candidate_ranker, "_TRUST", 1.0)
     made = CandidateRanker(1)
     made.weight0[0, FEATURES] = 1.0  # by how much the decoder's estimate is above the mean
     made.bias0[0], made.weight1[0, 0], made.weight2[0, 0], made.bias2[0] = 10.0, 1.0, 1.0, -10.0

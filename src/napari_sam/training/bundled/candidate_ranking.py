@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from napari_sam.evaluation.clicks import LEAST_AREA
 from napari_sam.evaluation.dataset import spread
 from napari_sam.evaluation.simulated_user import next_click
+from napari_sam.model.compact.candidate_ranker import CandidateRanker, describe
 from napari_sam.model.compact.canvas import OUTSIDE
 from napari_sam.model.compact.model import CompactSam
-from napari_sam.model.compact.ranking import CandidateRanker, describe
 from napari_sam.model.compact.scales import paste
 from napari_sam.predictor import Predictor
 from napari_sam.progress import no_progress
@@ -53,7 +53,7 @@ class ClickedObject:
     Attributes
     ----------
     features : Tensor, shape (n, FEATURES)
-        Of the candidates; see `napari_sam.model.compact.ranking.describe`.
+        Of the candidates; see `napari_sam.model.compact.candidate_ranker.describe`.
     ious : Tensor, shape (n,)
         What each is worth.
     """

@@ -12,13 +12,13 @@ import numpy as np
 from napari_sam.errors import InputError
 from napari_sam.journal.notes.decisions import read_decisions
 from napari_sam.session.everything.deciding import messages as deciding_messages
-from napari_sam.session.everything.deciding.choosing import NextPlane, choose_next
 from napari_sam.session.everything.deciding.lookup import JudgeOrder
+from napari_sam.session.everything.deciding.plane_choice import NextPlane, choose_next
 from napari_sam.session.everything.search import search
 
 if TYPE_CHECKING:
     import weakref
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from napari.layers import Image
@@ -128,10 +128,7 @@ def look_and_choose(
     if not left:
         yield deciding_messages.ALL_ANNOTATED
         return
-    new: list[int] = []
-    for places, most in ((left, MOST_OPEN), (done, MOST_ANNOTATED)):
-        others = [place for place in places if seen.plane.at(seen.axis.axis, place).index not in known]
-        new += spread(others, most - (len(places) - len(others)))
+    new = still_unknown(left, done, lambda place: seen.plane.at(seen.axis.axis, place).index in known)
     loaded = engine(order.request.model, order.request.device, progress) if new else None
     for number, place in enumerate(new):
 
@@ -152,7 +149,16 @@ def without_masks(result: SearchResult) -> SearchResult:
     return replace(result, table=replace(result.table, proposals=()))
 
 
-def spread(places: Sequence[T], most: int) -> list[T]:
+def still_unknown(left: Sequence[int], annotated: Sequence[int], known: Callable[[int], bool]) -> list[int]:
+    """Choose which planes or images to look at, so that enough of both are known; gives their places."""
+    chosen: list[int] = []
+    for places, most in ((left, MOST_OPEN), (annotated, MOST_ANNOTATED)):
+        others = [place for place in places if not known(place)]
+        chosen += _spread(others, most - (len(places) - len(others)))
+    return chosen
+
+
+def _spread(places: Sequence[T], most: int) -> list[T]:
     """Choose so many at most, spread over all; none where `most` is not positive."""
     if len(places) <= most:
         return list(places)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam.automatic.calibration import RankedPlane
     from napari_sam.planes.source import PlaneIndex
     from napari_sam.progress import Progress
     from napari_sam.session.everything.deciding.lookup import JudgeOrder
@@ -31,8 +30,8 @@ class NextPlane:
     ----------
     view : PlaneIndex
         The plane.
-    ranked : RankedPlane
-        Why.
+    novelty : float or None
+        How unlike those that are annotated it looks, 0 to 1; None where none is annotated.
     doubtful : int or None
         How many of its proposals are doubtful; None where too little was decided to say.
     of : int
@@ -42,7 +41,7 @@ class NextPlane:
     """
 
     view: PlaneIndex
-    ranked: RankedPlane
+    novelty: float | None
     doubtful: int | None
     of: int
     compared: int
@@ -72,8 +71,11 @@ def choose_next(order: JudgeOrder, progress: Progress) -> Iterator[NextPlane | s
         if not left:
             yield deciding_messages.ALL_ANNOTATED if all(annotated) else deciding_messages.NOTHING_ON_OTHERS
             return
+        # Of planes that are alike good, as all are before anything is annotated, the one with most objects comes first.
+        left.sort(key=lambda plane: -counts[plane.place])
         best = rank_planes(left, done)[0]
-        yield NextPlane(views[best.place], best, doubts[best.place], counts[best.place], len(left), len(left))
+        novelty = best.novelty if done else None
+        yield NextPlane(views[best.place], novelty, doubts[best.place], counts[best.place], len(left), len(left))
 
 
 def _descriptors(found: Sequence[NDArray[np.float64] | None]) -> list[NDArray[np.float64]]:
