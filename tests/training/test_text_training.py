@@ -132,8 +132,9 @@ class TestLearning:
     def test_words_choose_the_right_one_of_two(self, run):
         folder, clip = run
         named, other = chosen(folder / WEIGHTS, clip).T
+        # By far, not how well: after so few steps, that depends on the digits of the machine's products.
         assert (named > other).mean() > 0.9
-        assert named.mean() > 0.7
+        assert named.mean() > other.mean() + 0.4
 
     def test_the_card_says_how_good_it_is_and_where_it_is_from(self, run):
         folder, clip = run

@@ -54,9 +54,7 @@ def engine() -> DiscEngine:
 @pytest.fixture
 def open_desk(make_napari_viewer: Callable, qtbot, engine: DiscEngine) -> Iterator[Callable[..., Desk]]:
     """Return a function that opens a window with an image of two discs and the dock, and waits for the encoder."""
-    from desk import Desk, discs
-
-    desks: list[Desk] = []
+    from desk import Desk, discs, end_sessions
 
     def open_it(
         *,
@@ -75,11 +73,9 @@ def open_desk(make_napari_viewer: Callable, qtbot, engine: DiscEngine) -> Iterat
             viewer.dims.order = order
         viewer.reset_view()
         desk = Desk(viewer, qtbot, engine, dock=dock)
-        desks.append(desk)
         if dock and settle:
             desk.settle()
         return desk
 
     yield open_it
-    while desks:
-        desks.pop().leave()
+    end_sessions(qtbot)

@@ -124,6 +124,21 @@ class DiscEngine:
         progress(1.0)
 
 
+def end_sessions(qtbot) -> None:
+    """End the session of every dock, and wait for its threads, which may still hold what a window shows.
+
+    Before napari's own fixture closes the window, which then asks at once whether anything holds it. Asks Qt for the
+    docks: a list of them would itself keep alive one that a test has closed.
+    """
+    for widget in QApplication.allWidgets():
+        if isinstance(widget, SamDock):
+            widget.session.close()
+    qtbot.waitUntil(
+        lambda: not any(thread.name.startswith("napari-sam") for thread in threading.enumerate()), timeout=60_000
+    )
+    QApplication.processEvents()  # what the last of them posted holds the session until it is dropped
+
+
 class Desk:
     """A window with the dock, and the hands of the person before it."""
 
@@ -146,18 +161,6 @@ class Desk:
         """Put the dock into the window."""
         self.dock = SamDock(self.viewer, engine_factory=self.engine.load)
         self.frame: QDockWidget = self.viewer.window.add_dock_widget(self.dock, name="SAM live", area="right")
-
-    def leave(self) -> None:
-        """End the session, and wait for its threads: on a busy machine they may still hold what the window shows.
-
-        Before napari's own fixture closes the window, which then asks at once whether anything holds it.
-        """
-        if (dock := getattr(self, "dock", None)) is not None:
-            dock.session.close()
-            self.qtbot.waitUntil(
-                lambda: not any(thread.name.startswith("napari-sam") for thread in threading.enumerate()),
-                timeout=60_000,
-            )
 
     @property
     def canvas(self):
