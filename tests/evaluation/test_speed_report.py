@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import runpy
 import sys
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 
 from napari_sam.errors import InputError
 from napari_sam.evaluation.report.speed_files import docs_page, speed_markdown, write_speed_report
+from napari_sam.evaluation.report.speed_plot import draw_speed
 from napari_sam.evaluation.report.speed_tables import duration, speed_tables
 from napari_sam.evaluation.speed.agreement import compare_answers
 from napari_sam.evaluation.speed.report import (
@@ -129,7 +132,7 @@ class TestWords:
         assert duration(seconds) == words
 
     def test_tables_say_who_is_ours_the_ratio_and_the_share(self):
-        fresh, family, agreement, growth = speed_tables(made_report())
+        _beside, fresh, family, agreement, growth = speed_tables(made_report())
         assert fresh.rows[0].heads == ("sam_vit_b (ours)",)
         assert fresh.rows[0].values[-2:] == ("1.50 s", "1.50 GB")
         assert family.columns == ("ours", "segment-anything", "transformers", "fastest other / ours", "share of floor")
@@ -138,6 +141,27 @@ class TestWords:
         assert family.rows[1].values == ("2.00 s", "-", "5.00 s", "2.50", "-")
         assert agreement.rows[0].values == ("0.9998", "0.01", "240", "27")
         assert growth.rows[0].values == ("1, 4, 16", "100 ms, 400 ms, 1.60 s", "1.00")
+
+    def test_first_table_says_how_many_times_as_long_each_of_the_others_takes(self):
+        report = made_report()
+        [ours], [family] = report.fresh, report.families
+        half = replace(ours, contender="bundled", measures={"first mask": Spread.of([0.75])})
+        other = replace(ours, contender="transformers", measures={"first mask": Spread.of([6.0])})
+        family = replace(family, contenders=(*family.contenders, "sam_vit_b, half precision"))
+        beside = speed_tables(replace(report, fresh=(ours, half, other), families=(family,)))[0]
+        assert beside.columns[:3] == ("first mask / bundled model's", "first mask", "peak memory")
+        assert beside.columns[3:] == ("embed 1024 x 1024", "1 point")
+        assert [(row.heads[0], row.values) for row in beside.rows] == [
+            ("segment-anything / sam_vit_b (ours)", ("-", "-", "-", "3.0", "-")),
+            ("transformers / sam_vit_b (ours)", ("8.0", "4.0", "-", "2.5", "2.5")),
+        ]
+
+    def test_without_others_there_is_no_such_table(self):
+        report = made_report()
+        [family] = report.families
+        alone = replace(family, contenders=("sam_vit_b", "sam_vit_b, half precision"), agreements=())
+        titles = [table.title for table in speed_tables(replace(report, families=(alone,)))]
+        assert titles[0].startswith("Until the first mask")
 
     def test_page_says_of_a_gpu_that_was_not_there_that_it_was_not_measured(self):
         page = docs_page(made_report())
@@ -165,6 +189,14 @@ class TestWords:
         assert SpeedReport.from_json(json.loads(written[1].read_text())) == report
         assert "![Times of all packages](speed.png)" in written[0].read_text()
         assert all(path.stat().st_size > 5000 for path in written[2:])
+
+    def test_plot_has_a_panel_below_another_and_cuts_no_name_off(self):
+        figure = draw_speed(made_report())
+        figure.canvas.draw()
+        boxes = [axes.get_tightbbox() for axes in figure.axes]
+        assert len(boxes) == 3
+        assert all(above.y0 > below.y1 for above, below in pairwise(boxes))
+        assert all(0 <= box.x0 and box.x1 <= figure.bbox.width for box in boxes)
 
 
 class TestPage:

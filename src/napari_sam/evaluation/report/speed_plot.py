@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.ticker import NullFormatter
 
 from napari_sam.evaluation.report.plots import COLOURS, INK, MARKERS, empty_figure, plain_axes
 from napari_sam.evaluation.report.speed_tables import OURS, duration
@@ -17,18 +18,19 @@ if TYPE_CHECKING:
 
 _STEPS = ("import", "load", "embed", "predict")
 _THICKNESS = 0.8  # of the bars of one task together
+_WIDTH = 8.0  # inches: panels stand below one another, because names of packages are long
+_BAR = 0.14  # inches that a bar needs with its number
+_MARGINS = 1.0  # inches for the legend and the axis of a panel
+_GROWTH = 3.2
 
 
 def draw_speed(report: SpeedReport) -> Figure:
     """Draw a report: a panel for new processes, one for each family, one for growth."""
-    panels = [draw_first_masks] if report.fresh else []
-    count = len(panels) + len(report.families) + bool(report.growths)
-    columns = 2 if count > 1 else 1
-    rows = -(-count // columns)
-    figure = empty_figure(5.6 * columns, 3.3 * rows)
-    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for axes in grid[count:]:
-        axes.remove()
+    bars = [len(report.fresh)] if report.fresh else []
+    bars += [sum(len(task.seconds) for task in family.tasks) for family in report.families]
+    heights = [_MARGINS + _BAR * count for count in bars] + [_GROWTH] * bool(report.growths)
+    figure = empty_figure(_WIDTH, sum(heights))
+    grid = list(figure.subplots(len(heights), squeeze=False, height_ratios=heights).flat)
     if report.fresh:
         draw_first_masks(grid.pop(0), report)
     for family in report.families:
@@ -53,7 +55,7 @@ def draw_first_masks(axes: Axes, report: SpeedReport) -> None:
         axes.annotate(duration(value), (value, place), (4, 0), textcoords="offset points", va="center", fontsize=8)
     axes.set_yticks(range(len(names)), [f"{name} ({OURS})" if name in ours else name for name in names])
     axes.invert_yaxis()
-    axes.margins(x=0.14)
+    axes.set_xlim(right=1.1 * whole.max())  # room for the longest bar's number
     axes.set_xlabel("Seconds until the first mask of a new process")
     _legend(axes, 5)
     plain_axes(axes)
@@ -69,16 +71,18 @@ def draw_family(axes: Axes, family: FamilyTimes) -> None:
         reach = np.abs([[spread.low, spread.high] - value for spread, value in zip(spreads, values, strict=True)])
         heights = np.array(places) + (number - (len(family.contenders) - 1) / 2) * height
         colour = INK if name == family.name else COLOURS[number - 1]
-        label = OURS if name == family.name else name
+        label = OURS if name == family.name else name.removeprefix(f"{family.name}, ")
         axes.barh(heights, values, height, xerr=reach.T, color=colour, label=label, error_kw={"ecolor": "#999999"})
         for place, value, spread in zip(heights, values, spreads, strict=True):
             shown = (spread.high, place)
             axes.annotate(duration(value), shown, (3, 0), textcoords="offset points", va="center", fontsize=7)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(lambda seconds, _: f"{seconds:g} s" if seconds >= 1 else f"{1e3 * seconds:g} ms")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_yticks(range(len(family.tasks)), [task.task for task in family.tasks])
     axes.invert_yaxis()
     axes.margins(x=0.14)
-    axes.set_xlabel(f"{family.title}: seconds")
+    axes.set_xlabel(f"{family.title}: time")
     _legend(axes, len(family.contenders))
     plain_axes(axes)
 

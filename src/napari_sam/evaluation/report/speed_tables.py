@@ -17,7 +17,9 @@ OURS = "ours"
 BESIDE = "fastest other / ours"
 FLOOR = "share of floor"
 GPU = "ours on a GPU"
+BUNDLED = "bundled"
 
+_OF_FRESH = ("first mask / bundled model's", "first mask", "peak memory")
 _FRESH = ("import", "load", "embed", "predict", "first mask", "peak memory")
 
 
@@ -41,13 +43,39 @@ def speed_tables(report: SpeedReport, gpu: SpeedReport | None = None, *, with_gp
     with_gpu : bool
         Whether there is a column for the GPU, which says so where nothing was measured.
     """
-    tables = [_fresh(report, gpu, with_gpu=with_gpu)] if report.fresh else []
+    tables = [_beside(report)] if any(family.others for family in report.families) else []
+    tables += [_fresh(report, gpu, with_gpu=with_gpu)] if report.fresh else []
     tables += [_family(family, _same(family, gpu), with_gpu=with_gpu) for family in report.families]
     if any(family.agreements for family in report.families):
         tables.append(_agreement(report))
     if report.growths:
         tables.append(_growth(report))
     return tuple(tables)
+
+
+def _beside(report: SpeedReport) -> Table:
+    """Lay out how many times as long, and as much memory, each other package takes: what most readers look for."""
+    fresh = {one.contender: one.measures for one in report.fresh}
+    families = [family for family in report.families if family.others]
+    tasks = list(dict.fromkeys(task.task for family in families for task in family.tasks))
+    columns = [*(_OF_FRESH if fresh else ()), *tasks]
+    rows = []
+    for family in families:
+        times = {task.task: task.seconds for task in family.tasks}
+        for other in family.others:
+            there = fresh.get(other, {})
+            pairs = []
+            if fresh:
+                of_bundled, of_ours = (fresh.get(name, {}) for name in (BUNDLED, family.name))
+                pairs = [
+                    (there.get("first mask"), of_bundled.get("first mask")),
+                    (there.get("first mask"), of_ours.get("first mask")),
+                    (there.get("peak memory"), of_ours.get("peak memory")),
+                ]
+            pairs += [(times.get(task, {}).get(other), times.get(task, {}).get(family.name)) for task in tasks]
+            values = tuple(f"{a.median / b.median:.1f}" if a and b else NOTHING for a, b in pairs)
+            rows.append(TableRow((f"{other} / {family.name} ({OURS})",), values, ("",) * len(values)))
+    return Table("Others / ours, by medians", ("Package",), tuple(columns), tuple(rows))
 
 
 def _fresh(report: SpeedReport, gpu: SpeedReport | None, *, with_gpu: bool) -> Table:

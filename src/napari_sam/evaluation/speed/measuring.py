@@ -140,7 +140,7 @@ class _SpeedRun:
             datetime.now(UTC).isoformat(timespec="seconds"),
             Machine(
                 machine.processor_name(),
-                platform.platform(),
+                f"{platform.system()} {platform.machine()}",
                 latest["device"],
                 machine.cores(),
                 latest["threads"],

@@ -110,6 +110,11 @@ class FamilyTimes:
     matrix_rate: Spread
     agreements: tuple[Agreement, ...] = ()
 
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Contenders that are other people's code."""
+        return tuple(name for name in self.contenders if name != self.name and name not in OUR_NAMES)
+
     def share_of_floor(self, task: TaskTimes) -> float | None:
         """Return the least time that the task's products take here, as a share of ours."""
         if task.flops is None or self.name not in task.seconds:

@@ -38,12 +38,15 @@ def normalise(pixels: Tensor) -> Tensor:
     """
     count = len(pixels)
     # All histograms at once, and nothing is read back: on a GPU every reading waits for all that went before.
-    levels = pixels.flatten(1).long() + 256 * torch.arange(count, device=pixels.device)[:, None]
+    levels = pixels.flatten(1)
+    if count > 1:
+        levels = levels.int() + 256 * torch.arange(count, dtype=torch.int32, device=pixels.device)[:, None]
     histograms = torch.bincount(levels.flatten(), minlength=256 * count).view(count, 256)
     shares = histograms.cumsum(1) / pixels[0].numel()
     low, high = ((shares < share).sum(1).float()[:, None, None, None] for share in _PERCENTILES)
-    stretched = (pixels.float() - low) / (high - low).clamp_min(_LEAST_CONTRAST)
-    return (stretched.clamp(-0.5, 1.5) - 0.5) / 0.25
+    # In place: of a large plane, memory for every step would take longer than the steps.
+    stretched = pixels.float().sub_(low).div_((high - low).clamp_min(_LEAST_CONTRAST))
+    return stretched.clamp_(-0.5, 1.5).sub_(0.5).div_(0.25)
 
 
 def magnified(

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, cast
 
 from torch import nn
 
+from napari_sam.model.encoders.row_strips import in_row_strips
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -72,9 +74,13 @@ class InvertedResidual(nn.Module):
         self.depthwise = ConvReLU6(hidden, hidden, kernel, stride, groups=hidden)
         self.project = nn.Conv2d(hidden, outputs, 1)
         self.residual = stride == 1 and inputs == outputs
+        self.hidden, self.kernel, self.stride = hidden, kernel, stride
 
     def forward(self, x: Tensor) -> Tensor:
         """Take (B, inputs, h, w) to (B, outputs, h / stride, w / stride)."""
+        return in_row_strips(self._chain, x, self.hidden, self.kernel, self.stride)
+
+    def _chain(self, x: Tensor) -> Tensor:
         y = cast("Tensor", self.project(self.depthwise(self.expand(x))))
         return x + y if self.residual else y
 

@@ -17,6 +17,11 @@ _TOKENS_AT_ONCE = 1024
 """Tokens that go through a feed-forward layer at a time on a CPU: its hidden layer then reuses warm memory."""
 
 
+def in_parts(tokens: Tensor) -> tuple[Tensor, ...]:
+    """Split (n, width) into as many tokens as a processor should work on at a time; on CUDA into one part."""
+    return (tokens,) if tokens.is_cuda else torch.split(tokens, _TOKENS_AT_ONCE)
+
+
 class LayerNorm2d(nn.LayerNorm):
     """Layer normalisation over the channels of an image, (B, C, H, W).
 
@@ -58,8 +63,7 @@ class FeedForward(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Map (..., width) to (..., width)."""
         flat = tokens.flatten(0, -2)
-        parts = (flat,) if flat.is_cuda else torch.split(flat, _TOKENS_AT_ONCE)
-        return torch.cat([self.lin2(self.act(self.lin1(part))) for part in parts]).view(tokens.shape)
+        return torch.cat([self.lin2(self.act(self.lin1(part))) for part in in_parts(flat)]).view(tokens.shape)
 
 
 class Perceptron(nn.Module):

@@ -74,7 +74,9 @@ def _from_windows_by_head(answer: Tensor, size: int, height: int, width: int) ->
 
 def _biases(q: Tensor, rel_h: Tensor, rel_w: Tensor) -> tuple[Tensor, Tensor]:
     """Position terms of (n, heads, size, size, d) queries for each row and each column of keys."""
-    return torch.einsum("nhyxc,yic->nhyxi", q, rel_h), torch.einsum("nhyxc,xjc->nhyxj", q, rel_w)
+    of_rows, of_columns = torch.einsum("nhyxc,yic->nhyxi", q, rel_h), torch.einsum("nhyxc,xjc->nhyxj", q, rel_w)
+    # These are small. In another order of the axes, their large sum would have it, too, and be copied to be flattened.
+    return of_rows.contiguous(), of_columns.contiguous()
 
 
 def _attend_in_parts(qkv: Tensor, pad: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:

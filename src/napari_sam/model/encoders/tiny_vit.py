@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from napari_sam.model.encoders.layers import from_windows, neck, to_windows
+from napari_sam.model.encoders.layers import from_windows, in_parts, neck, to_windows
 from napari_sam.model.encoders.products import Linear
+from napari_sam.model.encoders.row_strips import in_row_strips
 from napari_sam.progress import no_progress
 
 if TYPE_CHECKING:
@@ -183,13 +184,16 @@ class ConvBlock(nn.Module):
 
     def __init__(self, width: int, expansion: int) -> None:
         super().__init__()
-        hidden = width * expansion
+        self.hidden = hidden = width * expansion
         self.conv1 = ConvBN(width, hidden)
         self.conv2 = ConvBN(hidden, hidden, 3, groups=hidden)
         self.conv3 = ConvBN(hidden, width)
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (B, width, H, W) to the same shape."""
+        return in_row_strips(self._chain, image, self.hidden, kernel=3)
+
+    def _chain(self, image: Tensor) -> Tensor:
         return F.gelu(image + self.conv3(F.gelu(self.conv2(F.gelu(self.conv1(image))))))
 
 
@@ -198,12 +202,16 @@ class Merge(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
+        self.outputs, self.stride = outputs, stride
         self.conv1 = ConvBN(inputs, outputs)
         self.conv2 = ConvBN(outputs, outputs, 3, stride, groups=outputs)
         self.conv3 = ConvBN(outputs, outputs)
 
     def forward(self, image: Tensor) -> Tensor:
         """Change resolution and channels."""
+        return in_row_strips(self._chain, image, self.outputs, kernel=3, stride=self.stride)
+
+    def _chain(self, image: Tensor) -> Tensor:
         result: Tensor = self.conv3(F.gelu(self.conv2(F.gelu(self.conv1(image)))))
         return result
 
@@ -242,8 +250,9 @@ class NormedFeedForward(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Apply to each token."""
-        result: Tensor = self.fc2(F.gelu(self.fc1(self.norm(tokens))))
-        return result
+        flat = tokens.flatten(0, -2)
+        parts = [self.fc2(F.gelu(self.fc1(self.norm(part)))) for part in in_parts(flat)]
+        return torch.cat(parts).view(tokens.shape)
 
 
 class Attention(nn.Module):
