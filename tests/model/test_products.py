@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from napari_sam.model.encoders import products
-from napari_sam.model.encoders.products import Linear, linear
+from napari_sam.model.encoders.products import Linear, few_by_many, linear
 
 
 @pytest.fixture
@@ -34,6 +34,18 @@ def test_a_convolution_gives_what_a_linear_layer_gives(shape, with_bias, by_conv
         answer = linear(rows, weight, bias)
     assert by_convolution == [rows.numel() // 24]
     torch.testing.assert_close(answer, F.linear(rows, weight, bias), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [300, 20])
+@pytest.mark.parametrize("with_bias", [False, True])
+@torch.inference_mode()
+def test_few_by_many_are_products_of_each_with_each(count, with_bias, by_convolution):
+    few, many, bias = torch.randn(2, 5, 24), torch.randn(2, count, 24), torch.randn(2, 5) if with_bias else None
+    answer = few_by_many(few, many, bias)
+    expected = torch.einsum("bnc,bmc->bnm", few, many) + (0 if bias is None else bias[..., None])
+    torch.testing.assert_close(answer, expected, rtol=1e-5, atol=1e-5)
+    assert answer.is_contiguous()
+    assert by_convolution == ([count] * 2 if count >= products._FEWEST_ROWS else [])
 
 
 def test_rows_and_matrix_may_lie_in_memory_as_they_like(by_convolution):

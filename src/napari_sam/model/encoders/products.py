@@ -19,7 +19,7 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Linear", "faster_by_convolution", "least_seconds", "linear"]
+__all__ = ["Linear", "faster_by_convolution", "few_by_many", "least_seconds", "linear"]
 
 _FEWEST_ROWS = 256
 """Fewer are computed before a convolution has laid out the matrix for itself."""
@@ -54,6 +54,15 @@ def linear(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if _suits(rows) and faster_by_convolution():
         return _convolved(rows, weight, bias)
     return F.linear(rows, weight, bias)
+
+
+def few_by_many(few: Tensor, many: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Multiply each of (B, n, C) with each of (B, m, C), and add (B, n): (B, n, m), where m is much larger than n."""
+    if _suits(many) and faster_by_convolution():
+        biases = [None] * len(few) if bias is None else list(bias)
+        answers = [_convolved(rows, weight, own) for rows, weight, own in zip(many, few, biases, strict=True)]
+        return torch.stack(answers).mT.contiguous()
+    return few @ many.mT if bias is None else torch.baddbmm(bias[..., None], few, many.mT)
 
 
 def _suits(rows: Tensor) -> bool:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from napari_sam.model.encoders.layers import LayerNorm2d, Perceptron
 from napari_sam.model.encoders.products import linear
 from napari_sam.model.protocol import Decoded
+from napari_sam.model.sam.latest import Latest
 from napari_sam.model.sam.two_way import SharedCells, TwoWayTransformer
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class MaskDecoder(nn.Module):
             Perceptron(channels, channels, channels, channels // 8) for _ in range(MASK_TOKENS)
         )
         self.iou_prediction_head = Perceptron(channels, channels, channels, MASK_TOKENS)
+        self._latest: Latest[tuple[SharedCells, Tensor]] = Latest()
 
     def prepare(self, embedding: Tensor, early: Tensor) -> Features:
         """Choose what of the encoder's output to keep for `forward`, done once for an image."""
@@ -130,14 +132,26 @@ class MaskDecoder(nn.Module):
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Run the transformer on some objects at a time: tokens (b, n, C), image (b, g g, C), scores (b, wanted)."""
         own = self._own_tokens()
-        cells, places = (x.flatten(2).mT.contiguous() for x in (embedding + dense, positions))
-        image = self.transformer.share(cells, places) if len(cells) == 1 else cells
+        image: Tensor | SharedCells
+        if len(embedding) == len(dense) == 1:
+            image, places = self._shared(embedding, positions, dense)
+        else:
+            image, places = _as_cells(embedding + dense), _as_cells(positions)
         together = len(sparse) if sparse.is_cuda else _TOGETHER_ON_CPU
         for start in range(0, len(sparse), together):
             some = slice(start, start + together)
             tokens = torch.cat([own.expand(len(sparse[some]), -1, -1), sparse[some]], 1)
             tokens, seen = self.transformer(tokens, image if isinstance(image, SharedCells) else image[some], places)
             yield tokens, seen, self.iou_prediction_head(tokens[:, 0])[:, wanted]
+
+    def _shared(self, embedding: Tensor, positions: Tensor, dense: Tensor) -> tuple[SharedCells, Tensor]:
+        """Do what does not hang on points and boxes, once for all clicks on an image; positions come cell by cell."""
+
+        def make() -> tuple[SharedCells, Tensor]:
+            cells, places = _as_cells(embedding + dense), _as_cells(positions)
+            return self.transformer.share(cells, places), places
+
+        return self._latest.get(embedding, (positions, dense, *self.transformer.layers[0].parameters()), make)
 
     def _masks(self, features: Features, tokens: Tensor, image: Tensor, scores: Tensor, wanted: slice) -> Tensor:
         """Read the wanted masks of b objects off their images: (b, wanted, 4 g, 4 g) logits."""
@@ -161,6 +175,11 @@ class MaskDecoder(nn.Module):
         quarters = activation(nn.LayerNorm.forward(cast("nn.LayerNorm", norm), quarters))
         upscaled: Tensor = last(_quartered(quarters, cast("nn.ConvTranspose2d", enlarge_more)))
         return upscaled
+
+
+def _as_cells(image: Tensor) -> Tensor:
+    """Lay (b, C, g, g) out cell by cell: (b, g g, C)."""
+    return image.flatten(2).mT.contiguous()
 
 
 def _quartered(pixels: Tensor, convolution: nn.ConvTranspose2d) -> Tensor:

@@ -49,3 +49,7 @@ class MedSam(Sam):
         """
         inside = F.interpolate(logits.sigmoid(), frame.plane, mode="bilinear", align_corners=False)
         return inside.logit(eps=1e-6)
+
+    def masks(self, logits: Tensor, frame: Frame, threshold: float) -> Tensor:
+        """Tell where `upscale` of the logits is greater than the threshold: (B, n, H, W) bool."""
+        return self.upscale(logits, frame) > threshold

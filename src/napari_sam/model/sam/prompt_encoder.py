@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sam.model.encoders.layers import LayerNorm2d
+from napari_sam.model.sam.latest import Latest
 
 if TYPE_CHECKING:
     from napari_sam.model.protocol import PromptTensors
@@ -52,6 +53,7 @@ class PromptEncoder(nn.Module):
         )
         self.no_mask_embed = nn.Embedding(1, channels)
         self.text_projection: TextProjection | None = None
+        self._positions: Latest[Tensor] = Latest()
 
     def forward(self, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
         """Embed prompts.
@@ -78,6 +80,10 @@ class PromptEncoder(nn.Module):
 
     def dense_positions(self) -> Tensor:
         """Give the position encoding of the centres of the grid's cells, (1, channels, grid, grid)."""
+        matrix = self.pe_layer.positional_encoding_gaussian_matrix
+        return self._positions.get(matrix, (matrix,), self._dense_positions)
+
+    def _dense_positions(self) -> Tensor:
         centres = (torch.arange(self.grid, device=self.no_mask_embed.weight.device) + 0.5) / self.grid
         y, x = torch.meshgrid(centres, centres, indexing="ij")
         encoding: Tensor = self.pe_layer(torch.stack([x, y], -1))

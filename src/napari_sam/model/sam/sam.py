@@ -5,7 +5,6 @@ Kirillov et al., Segment Anything, arXiv 2304.02643. With the same weights the n
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from napari_sam.model.encoders.vit import ImageEncoder, ViTConfig
 from napari_sam.model.precision import computing_in, encoder_dtype
 from napari_sam.model.sam.hq_decoder import HQMaskDecoder
 from napari_sam.model.sam.mask_decoder import MaskDecoder
+from napari_sam.model.sam.mask_upscaling import masks_of, upscaled
 from napari_sam.model.sam.prompt_encoder import PromptEncoder
 from napari_sam.model.text_projection import TextProjection
 from napari_sam.progress import no_progress
@@ -172,15 +172,9 @@ class Sam(nn.Module):
         return self.mask_decoder.better(least, features, self.prompt_encoder.dense_positions(), sparse, dense)
 
     def upscale(self, logits: Tensor, frame: Frame) -> Tensor:
-        """Bring (B, n, h, w) logits to the plane's (B, n, H, W): to the canvas, without the padding, to the plane.
+        """Bring (B, n, h, w) logits to the plane's (B, n, H, W)."""
+        return upscaled(logits, frame)
 
-        Two bilinear steps, as the authors do it; one would give other numbers.
-        """
-        factors = tuple(canvas / side for canvas, side in zip(frame.canvas, logits.shape[-2:], strict=True))
-        # What lies in the padding is not computed, but for the cells that the last rows and columns reach to.
-        rows, columns = (math.ceil(side / factor) + 1 for side, factor in zip(frame.content, factors, strict=True))
-        on_canvas = F.interpolate(logits[..., :rows, :columns], scale_factor=factors, mode="bilinear")
-        content = on_canvas[..., : frame.content[0], : frame.content[1]]
-        if frame.content == frame.plane:
-            return content
-        return F.interpolate(content, frame.plane, mode="bilinear", align_corners=False)
+    def masks(self, logits: Tensor, frame: Frame, threshold: float) -> Tensor:
+        """Tell where `upscale` of the logits would be greater than the threshold: (B, n, H, W) bool."""
+        return masks_of(logits, frame, threshold)

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sam.model.encoders.layers import FeedForward
-from napari_sam.model.encoders.products import Linear
+from napari_sam.model.encoders.products import Linear, few_by_many
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,7 @@ class Attention(nn.Module):
             return self(tokens, keys, values)  # type: ignore[no-any-return]  # of nn.Module
         # The bias of the keys is left out: it adds the same to all scores of a token, and the softmax cancels it.
         q = self.by_head(self.q_proj(tokens) * self.scale) @ self._heads_of(self.k_proj.weight)
-        seen = (q.flatten(1, 2) @ keys.mT).softmax(-1) @ values
+        seen = few_by_many(q.flatten(1, 2), keys).softmax(-1) @ values
         v = torch.unflatten(seen, 1, (self.heads, -1)) @ self._heads_of(self.v_proj.weight).mT
         result: Tensor = self.out_proj(v.transpose(1, 2).flatten(2) + self.v_proj.bias)
         return result
@@ -227,7 +227,7 @@ class Attention(nn.Module):
         k = self.by_head(self.k_proj(tokens) * self.scale)
         constant = k @ torch.unflatten(self.q_proj.bias, 0, (self.heads, -1))[..., None]
         compared = (k @ self._heads_of(self.q_proj.weight)).flatten(1, 2)
-        scores = torch.baddbmm(constant.flatten(1, 2), compared, placed.mT)
+        scores = few_by_many(compared, placed, constant.flatten(1))
         return self._written(image, torch.unflatten(scores, 1, (self.heads, -1)), values)
 
     def write_shared(self, cells: SharedCells, tokens: Tensor, values: Tensor) -> Tensor:
