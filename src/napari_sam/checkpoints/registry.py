@@ -335,7 +335,7 @@ MODELS: tuple[ModelSpec, ...] = (
         xxh128="8eadbc88aeb9d8c7e0b4b60c3db48bd0",
         licence="Apache-2.0",
         domain="natural images",
-        use_for="SAM's answers on a CPU: nearly as good as ViT-B, five times as fast.",
+        use_for="SAM's answers on a CPU: nearly as good as ViT-B, eight times as fast.",
         project="https://github.com/ChaoningZhang/MobileSAM",
     ),
     ModelSpec(
