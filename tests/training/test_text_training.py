@@ -101,7 +101,8 @@ def tiny(clip_folder) -> TextImageEncoder:  # noqa: F811
 def together(tmp_path_factory, random_base, tiny) -> Path:
     """A run that trained everything, from random weights."""
     folder = tmp_path_factory.mktemp("together")
-    config = TextConfig("all", replace(SCHEDULE, steps=80, learning_rate=8e-3, warmup=10, log_every=10))
+    # After 80 steps, how good it is hangs on how the machine rounds; after these, it does not.
+    config = TextConfig("all", replace(SCHEDULE, steps=140, learning_rate=8e-3, warmup=10, log_every=10))
     train(folder, random_base, config, clip=tiny)
     return folder
 
@@ -132,9 +133,8 @@ class TestLearning:
     def test_words_choose_the_right_one_of_two(self, run):
         folder, clip = run
         named, other = chosen(folder / WEIGHTS, clip).T
-        # By far, not how well: after so few steps, that depends on the digits of the machine's products.
         assert (named > other).mean() > 0.9
-        assert named.mean() > other.mean() + 0.4
+        assert named.mean() > 0.7
 
     def test_the_card_says_how_good_it_is_and_where_it_is_from(self, run):
         folder, clip = run
@@ -144,7 +144,7 @@ class TestLearning:
         assert metrics["words"] == pytest.approx(chosen(folder / WEIGHTS, clip)[:, 0].mean(), abs=0.05)
         assert metrics["words and a click"] > 0.6
         assert (card["clip"]["model"], card["clip"]["source"]) == (clip.clip, "")
-        assert card["training"]["steps"] in (24, 80)
+        assert card["training"]["steps"] in (24, 140)
         assert card["training"]["objects_seen_by_clip"] == 48
 
     def test_with_the_rest_frozen_nothing_else_changes(self, projection):
