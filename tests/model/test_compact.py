@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from napari_sam.errors import WeightsError
+from napari_sam.model import mask_drawing
 from napari_sam.model.compact import canvas, encoder, windows
 from napari_sam.model.compact import model as compact_model
 from napari_sam.model.compact.canvas import normalise
@@ -209,7 +210,7 @@ class TestUpscale:
         logits = torch.nn.functional.interpolate(coarse, (rows, columns), mode="bilinear")
         ways = []
         for much in (0, 10**12):
-            monkeypatch.setattr(canvas, "_MUCH", much)
+            monkeypatch.setattr(mask_drawing, "MUCH", much)
             ways.append(model.upscale(logits, frame))
         torch.testing.assert_close(*ways, atol=1e-5, rtol=1e-5)
 
@@ -219,7 +220,7 @@ class TestUpscale:
     def test_masks_are_where_the_logits_on_the_plane_exceed_the_threshold(
         self, model, monkeypatch, plane, spacing, threshold, much
     ):
-        monkeypatch.setattr(canvas, "_MUCH", much)
+        monkeypatch.setattr(mask_drawing, "MUCH", much)
         frame = model.frame(plane, spacing)
         rows, columns = model.logits_shape(frame)
         coarse = torch.randn(1, 3, 6, 6, generator=torch.Generator().manual_seed(0))
@@ -242,8 +243,8 @@ class TestUpscale:
         seen = []
         interpolation = windows.interpolation
 
-        def counted(*args):
-            found = interpolation(*args)
+        def counted(*args, **kwargs):
+            found = interpolation(*args, **kwargs)
             seen.append(found[2].shape)
             return found
 

@@ -36,7 +36,7 @@ def test_masks_are_those_of_the_whole_plane(plane, threshold):
     for logits in (blobs(frame, [(0.3, 0.6), (0.0, 0.0), (1.0, 0.95)], 2.5), torch.randn(2, 3, GRID, GRID)):
         masks = masks_of(logits, frame, threshold)
         assert masks.shape == (*logits.shape[:2], *plane) and masks.dtype == torch.bool
-        assert masks.any() or threshold > 0
+        assert masks.any() == (upscaled(logits, frame) > threshold).any()
         assert not differences(logits, frame, threshold).any()
 
 

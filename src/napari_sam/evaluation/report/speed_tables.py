@@ -19,8 +19,8 @@ FLOOR = "share of floor"
 GPU = "ours on a GPU"
 BUNDLED = "bundled"
 
-_OF_FRESH = ("first mask / bundled model's", "first mask", "peak memory")
-_FRESH = ("import", "load", "embed", "predict", "first mask", "peak memory")
+FIRST_MASK, PEAK_MEMORY = "first mask", "peak memory"
+_FRESH = ("import", "load", "embed", "predict", FIRST_MASK, PEAK_MEMORY)
 
 
 def duration(seconds: float) -> str:
@@ -55,35 +55,36 @@ def speed_tables(report: SpeedReport, gpu: SpeedReport | None = None, *, with_gp
 
 def _beside(report: SpeedReport) -> Table:
     """Lay out how many times as long, and as much memory, each other package takes: what most readers look for."""
+    columns = [_ratios(report, family, other) for family in report.families for other in family.others]
+    names = tuple(other for family in report.families for other in family.others)
+    # Packages side by side, because there are fewer of them than of tasks: a terminal is not wide.
+    tasks = list(dict.fromkeys(task for column in columns for task in column))
+    rows = [
+        TableRow((task,), tuple(column.get(task, NOTHING) for column in columns), ("",) * len(columns))
+        for task in tasks
+    ]
+    return Table("Others / ours with the same weights, by medians", ("Task",), names, tuple(rows))
+
+
+def _ratios(report: SpeedReport, family: FamilyTimes, other: str) -> dict[str, str]:
+    """Compare another package with ours, by task."""
     fresh = {one.contender: one.measures for one in report.fresh}
-    families = [family for family in report.families if family.others]
-    tasks = list(dict.fromkeys(task.task for family in families for task in family.tasks))
-    columns = [*(_OF_FRESH if fresh else ()), *tasks]
-    rows = []
-    for family in families:
-        times = {task.task: task.seconds for task in family.tasks}
-        for other in family.others:
-            there = fresh.get(other, {})
-            pairs = []
-            if fresh:
-                of_bundled, of_ours = (fresh.get(name, {}) for name in (BUNDLED, family.name))
-                pairs = [
-                    (there.get("first mask"), of_bundled.get("first mask")),
-                    (there.get("first mask"), of_ours.get("first mask")),
-                    (there.get("peak memory"), of_ours.get("peak memory")),
-                ]
-            pairs += [(times.get(task, {}).get(other), times.get(task, {}).get(family.name)) for task in tasks]
-            values = tuple(f"{a.median / b.median:.1f}" if a and b else NOTHING for a, b in pairs)
-            rows.append(TableRow((f"{other} / {family.name} ({OURS})",), values, ("",) * len(values)))
-    return Table("Others / ours, by medians", ("Package",), tuple(columns), tuple(rows))
+    theirs, ours, bundled = (fresh.get(name, {}) for name in (other, family.name, BUNDLED))
+    pairs = {
+        f"{FIRST_MASK}, ours with the bundled model": (theirs.get(FIRST_MASK), bundled.get(FIRST_MASK)),
+        FIRST_MASK: (theirs.get(FIRST_MASK), ours.get(FIRST_MASK)),
+        PEAK_MEMORY: (theirs.get(PEAK_MEMORY), ours.get(PEAK_MEMORY)),
+    }
+    pairs |= {task.task: (task.seconds.get(other), task.seconds.get(family.name)) for task in family.tasks}
+    return {name: f"{a.median / b.median:.1f}" for name, (a, b) in pairs.items() if a and b}
 
 
 def _fresh(report: SpeedReport, gpu: SpeedReport | None, *, with_gpu: bool) -> Table:
     ours = {family.name for family in report.families}
-    on_gpu = {one.contender: one.measures["first mask"] for one in gpu.fresh} if gpu else {}
+    on_gpu = {one.contender: one.measures[FIRST_MASK] for one in gpu.fresh} if gpu else {}
     rows = []
     for one in report.fresh:
-        cells = [_cell(one.measures.get(name), _size if name == "peak memory" else duration) for name in _FRESH]
+        cells = [_cell(one.measures.get(name), _size if name == PEAK_MEMORY else duration) for name in _FRESH]
         if with_gpu:
             spread = on_gpu.get(one.contender)
             cells.append((NOT_MEASURED if spread is None else duration(spread.median), ""))

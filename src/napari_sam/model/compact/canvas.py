@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 
 from napari_sam.geometry import Frame
+from napari_sam.model import mask_drawing
 from napari_sam.model.compact.layers import COARSEST, STRIDE
 from napari_sam.model.compact.scales import GRID
 from napari_sam.model.compact.windows import interpolation
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
 
 OUTSIDE = -30.0
 """Logit of every cell outside the window that the decoder looked at: certainly not the object."""
-
-_MUCH = 500_000  # pixels of a mask, from which on it is quicker to interpolate all of the plane
 
 _PERCENTILES = (0.01, 0.998)
 _LEAST_CONTRAST = 6.0  # grey levels: below this the noise of a constant image is not stretched to full range
@@ -95,7 +95,7 @@ def upscaled(logits: Tensor, frame: Frame) -> Tensor:
             seen = own > OUTSIDE
             rows, y, down = interpolation(seen.any(1), frame.plane[0], frame.scale[0] / GRID)
             columns, x, across = interpolation(seen.any(0), frame.plane[1], frame.scale[1] / GRID)
-            if down.shape[0] * across.shape[0] < _MUCH:
+            if down.shape[0] * across.shape[0] < mask_drawing.MUCH:
                 mask[rows, columns] = down @ own[y, x] @ across.T
             else:
                 mask.copy_(_stretched(own, frame))
@@ -103,22 +103,13 @@ def upscaled(logits: Tensor, frame: Frame) -> Tensor:
 
 
 def masks_of(logits: Tensor, frame: Frame, threshold: float) -> Tensor:
-    """Tell where `upscaled` is greater than the threshold: (B, n, H, W) bool.
-
-    A value between cells is no greater than the greatest of them, so that only the surroundings of cells beyond the
-    threshold are looked at: a nucleus costs what a nucleus does, however large the plane.
-    """
-    masks = torch.zeros((*logits.shape[:2], *frame.plane), dtype=torch.bool, device=logits.device)
-    for plane, cells in zip(masks, logits.float(), strict=True):
-        for mask, own in zip(plane, cells, strict=True):
-            beyond = own > max(threshold, OUTSIDE)
-            rows, y, down = interpolation(beyond.any(1), frame.plane[0], frame.scale[0] / GRID)
-            columns, x, across = interpolation(beyond.any(0), frame.plane[1], frame.scale[1] / GRID)
-            if down.shape[0] * across.shape[0] < _MUCH:
-                torch.gt(down @ own[y, x] @ across.T, threshold, out=mask[rows, columns])
-            else:
-                torch.gt(_stretched(own, frame), threshold, out=mask)
-    return masks
+    """Tell where `upscaled` is greater than the threshold: (B, n, H, W) bool."""
+    down, across = (
+        partial(interpolation, pixels=pixels, cells_per_pixel=scale / GRID)
+        for pixels, scale in zip(frame.plane, frame.scale, strict=True)
+    )
+    whole = partial(_stretched, frame=frame)
+    return mask_drawing.draw_masks(logits, frame.plane, threshold, (down, across), whole, least=OUTSIDE)
 
 
 def _stretched(cells: Tensor, frame: Frame) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from napari_sam.model.encoders.layers import LayerNorm2d, Perceptron
 from napari_sam.model.encoders.products import linear
 from napari_sam.model.protocol import Decoded
-from napari_sam.model.sam.latest import Latest
+from napari_sam.model.sam.latest_result import LatestResult
 from napari_sam.model.sam.two_way import SharedCells, TwoWayTransformer
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class MaskDecoder(nn.Module):
             Perceptron(channels, channels, channels, channels // 8) for _ in range(MASK_TOKENS)
         )
         self.iou_prediction_head = Perceptron(channels, channels, channels, MASK_TOKENS)
-        self._latest: Latest[tuple[SharedCells, Tensor]] = Latest()
+        self._latest: LatestResult[tuple[SharedCells, Tensor]] = LatestResult()
 
     def prepare(self, embedding: Tensor, early: Tensor) -> Features:
         """Choose what of the encoder's output to keep for `forward`, done once for an image."""

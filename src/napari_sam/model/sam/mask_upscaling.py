@@ -14,13 +14,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from napari_sam.model.mask_drawing import draw_masks
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
     from napari_sam.geometry import Frame
-
-_MUCH = 500_000  # pixels of a mask, from which on it is quicker to interpolate all of the plane
 
 
 def upscaled(logits: Tensor, frame: Frame) -> Tensor:
@@ -36,25 +36,14 @@ def upscaled(logits: Tensor, frame: Frame) -> Tensor:
 
 
 def masks_of(logits: Tensor, frame: Frame, threshold: float) -> Tensor:
-    """Tell where `upscaled` is greater than the threshold: (B, n, H, W) bool.
-
-    A pixel is a mean of cells, and no greater than the greatest, so that on a processor only the surroundings of cells
-    beyond the threshold are looked at: a nucleus costs what a nucleus does, however large the plane.
-    """
+    """Tell where `upscaled` is greater than the threshold: (B, n, H, W) bool."""
     if not logits.is_cpu:  # which would have to wait to hear where these cells are
         return upscaled(logits, frame) > threshold
     sides = zip(logits.shape[-2:], frame.canvas, frame.content, frame.plane, strict=True)
-    down, across = (_axis(*lengths) for lengths in sides)
-    masks = torch.zeros((*logits.shape[:2], *frame.plane), dtype=torch.bool)
-    for mask, cells in zip(masks.flatten(0, 1), logits.float().flatten(0, 1), strict=True):
-        beyond = cells > threshold
-        (rows, y), (columns, x) = down.reached(beyond.any(1)), across.reached(beyond.any(0))
-        if (rows.stop - rows.start) * (columns.stop - columns.start) < _MUCH:
-            part = down.weights[rows, y] @ cells[y, x] @ across.weights[columns, x].mT
-            torch.gt(part, threshold, out=mask[rows, columns])
-        else:
-            torch.gt(upscaled(cells[None, None], frame)[0, 0], threshold, out=mask)
-    return masks
+    down, across = (_axis(*lengths).reached for lengths in sides)
+    return draw_masks(
+        logits, frame.plane, threshold, (down, across), lambda cells: upscaled(cells[None, None], frame)[0, 0]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +62,18 @@ class _Axis:
     first: NDArray[np.intp]
     last: NDArray[np.intp]
 
-    def reached(self, cells: Tensor) -> tuple[slice, slice]:
-        """Find all pixels between those that some (cells,) bool have a weight in, and all cells with one in these."""
+    def reached(self, cells: Tensor) -> tuple[slice, slice, Tensor]:
+        """Find all pixels between those that some (cells,) bool have a weight in, all cells in these, and weights."""
         (places,) = np.nonzero(cells.numpy())
-        if not len(places):
-            return slice(0, 0), slice(0, 0)
-        start = int(np.searchsorted(self.last, places[0]))
-        stop = int(np.searchsorted(self.first, places[-1], side="right"))
-        if start >= stop:  # in the padding
-            return slice(0, 0), slice(0, 0)
-        return slice(start, stop), slice(int(self.first[start]), int(self.last[stop - 1]) + 1)
+        start = stop = first = last = 0
+        if len(places):
+            start = int(np.searchsorted(self.last, places[0]))
+            # Not before the start, where all are in the padding.
+            stop = max(start, int(np.searchsorted(self.first, places[-1], side="right")))
+        if start < stop:
+            first, last = int(self.first[start]), int(self.last[stop - 1]) + 1
+        pixels, used = slice(start, stop), slice(first, last)
+        return pixels, used, self.weights[pixels, used]
 
 
 @lru_cache(maxsize=8)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sam.model.encoders.layers import LayerNorm2d
-from napari_sam.model.sam.latest import Latest
+from napari_sam.model.sam.latest_result import LatestResult
 
 if TYPE_CHECKING:
     from napari_sam.model.protocol import PromptTensors
@@ -53,7 +53,7 @@ class PromptEncoder(nn.Module):
         )
         self.no_mask_embed = nn.Embedding(1, channels)
         self.text_projection: TextProjection | None = None
-        self._positions: Latest[Tensor] = Latest()
+        self._positions: LatestResult[Tensor] = LatestResult()
 
     def forward(self, prompts: PromptTensors) -> tuple[Tensor, Tensor]:
         """Embed prompts.

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from napari_sam.model.protocol import PromptTensors
-from napari_sam.model.sam.latest import Latest
+from napari_sam.model.sam.latest_result import LatestResult
 from sam_reference import picture, tiny_sam
 
 
@@ -32,13 +32,13 @@ class TestLatest:
             yield
 
     def test_it_is_made_once_for_a_tensor(self, weights):
-        latest, source = Latest(), torch.zeros(2)
+        latest, source = LatestResult(), torch.zeros(2)
         made = latest.get(source, (weights,), Made)
         assert latest.get(source, (weights,), Made) is made
         assert latest.get(source.clone(), (weights,), Made) is not made
 
     def test_it_is_made_anew_when_weights_change(self, weights):
-        latest, source = Latest(), torch.zeros(2)
+        latest, source = LatestResult(), torch.zeros(2)
         made = latest.get(source, (weights,), Made)
         weights += 1
         changed = latest.get(source, (weights,), Made)
@@ -47,14 +47,14 @@ class TestLatest:
         assert latest.get(source, (weights, weights), Made) is not changed
 
     def test_another_view_of_the_same_weights_is_the_same(self, weights):
-        latest, source = Latest(), torch.zeros(2)
+        latest, source = LatestResult(), torch.zeros(2)
         made = latest.get(source, (weights[None].expand(4, 3),), Made)
         assert latest.get(source, (weights[None].expand(4, 3),), Made) is made
         weights += 1
         assert latest.get(source, (weights[None].expand(4, 3),), Made) is not made
 
     def test_it_goes_with_the_tensor(self, weights):
-        latest, source = Latest(), torch.zeros(2)
+        latest, source = LatestResult(), torch.zeros(2)
         made = weakref.ref(latest.get(source, (weights,), Made))
         assert made() is not None
         del source
@@ -63,13 +63,13 @@ class TestLatest:
 
     @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
     def test_a_copy_is_empty(self, weights, duplicate):
-        latest, source = Latest(), torch.zeros(2)
+        latest, source = LatestResult(), torch.zeros(2)
         made = latest.get(source, (weights,), Made)
         assert duplicate(latest).get(source, (weights,), Made) is not made
 
 
 def test_with_gradients_it_is_made_each_time(weights):
-    latest, source = Latest(), torch.zeros(2)
+    latest, source = LatestResult(), torch.zeros(2)
     assert latest.get(source, (weights,), Made) is not latest.get(source, (weights,), Made)
     with torch.no_grad():
         kept = latest.get(source, (weights,), Made)

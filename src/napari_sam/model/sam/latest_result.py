@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Latest(Generic[T]):
+class LatestResult(Generic[T]):
     """Remembers what was made of the latest tensor, as long as that is there and what it was made with is the same.
 
     A copy, which comes with a copy of the model, is empty.
@@ -26,8 +26,8 @@ class Latest(Generic[T]):
         self._tools: list[tuple[Tensor, int]] = []
         self._made: T | None = None
 
-    def __reduce__(self) -> tuple[type[Latest[T]], tuple[()]]:
-        return Latest, ()
+    def __reduce__(self) -> tuple[type[LatestResult[T]], tuple[()]]:
+        return LatestResult, ()
 
     def get(self, source: Tensor, tools: Sequence[Tensor], make: Callable[[], T]) -> T:
         """Give what was kept, or make and keep it; with gradients, which have to flow through it, make it each time.
