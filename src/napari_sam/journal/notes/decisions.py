@@ -43,7 +43,7 @@ WHERE target IN ({}) AND undone = 0 AND label IS NOT NULL AND kind IN ('accepted
 GROUP BY target, label, plane, kind
 """
 _PAINTED = """
-SELECT id, target, plane, body FROM records WHERE kind = 'painted' AND target IN ({}) ORDER BY id
+SELECT id, target, plane, body FROM records WHERE kind = 'painted' AND undone = 0 AND target IN ({}) ORDER BY id
 """
 _BEGIN = """
 SELECT kind, instr(body, '"found":{"mode":"prompts"') > 0, instr(body, '"found":{') > 0,

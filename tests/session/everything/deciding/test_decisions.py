@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from deciding_scenery import GOOD, annotate, decide, find, scores, selection, squares
@@ -225,6 +227,49 @@ def test_an_object_of_a_group_that_is_painted_on_later_counts_as_corrected(taugh
     assert after.rejected == before.rejected + erased
     assert after.corrected > before.corrected
     assert after.accepted + after.corrected + after.rejected == before.decided + confident
+
+
+def test_painting_that_napari_undoes_is_no_correction(taught):
+    confident = len(selection(taught).shown_confident)
+    before = counts(taught)
+    taught.everything.accept_confident()
+    layer = taught.target
+    first = int(layer.data[2][layer.data[2] > 0].min())
+    layer.selected_label, layer.brush_size = 0, 30
+    corner, other = (np.argwhere(layer.data[2] == label).mean(axis=0) for label in (first, first + 1))
+    layer.paint((2, *corner), 0)
+    taught.wait(60)
+    layer.paint((2, *other), 0)
+    layer.undo()  # before the journal was told of it
+    taught.wait(60)
+    layer.undo()
+    taught.wait(60)
+    assert counts(taught) == replace(before, accepted=before.accepted + confident)
+    layer.redo()
+    taught.wait(60)
+    assert first not in layer.data[2]
+    again = counts(taught)
+    assert again.rejected > before.rejected
+    assert again.decided == before.decided + confident
+    layer.undo()
+    taught.wait(60)
+    assert counts(taught) == replace(before, accepted=before.accepted + confident)
+
+
+def test_of_two_strokes_the_one_that_stays_still_counts(taught):
+    before = counts(taught)
+    taught.everything.accept_confident()
+    layer = taught.target
+    first = int(layer.data[2][layer.data[2] > 0].min())
+    layer.selected_label, layer.brush_size = 0, 1
+    inside = np.argwhere(layer.data[2] == first)
+    layer.paint((2, *inside[0]), 0)
+    layer.brush_size = 30
+    layer.paint((2, *inside.mean(axis=0)), 0)
+    layer.undo()
+    taught.wait(60)
+    after = counts(taught)
+    assert (after.corrected, after.rejected) == (before.corrected + 1, before.rejected)
 
 
 def test_objects_drawn_by_hand_are_counted_and_missed_where_everything_was_run(stack, viewer):
