@@ -42,6 +42,19 @@ class TestANewRun:
         assert plan(Wishes(workers=3), tmp_path, "cuda").config.training.workers == 3
         assert plan(Wishes(scenes=0), tmp_path, "cpu").config.scenes == 0
 
+    def test_learns_as_it_is_asked_to(self, tmp_path):
+        training = plan(Wishes(optimizer="muon", backbone_share=0.3), tmp_path, "cpu").config.training
+        assert (training.optimizer, training.backbone_share) == ("muon", 0.3)
+        training = plan(Wishes(), tmp_path, "cpu").config.training
+        assert (training.optimizer, training.backbone_share) == ("adamw", 0.1)
+
+    def test_grows_what_it_starts_from(self, tmp_path):
+        with pytest.raises(InputError, match="--start-from"):
+            plan(Wishes(refining_blocks=2), tmp_path, "cpu")
+        weights = write_weights(tmp_path / "tiny.safetensors")
+        with pytest.raises(InputError, match="trunk"):
+            plan(Wishes(refining_blocks=2, start_from=weights), tmp_path, "cpu")
+
     def test_threads_share_the_batch(self, tmp_path):
         training = plan(Wishes(threads=2), tmp_path, "cpu").config.training
         assert training.threads * training.images == 8
@@ -54,6 +67,11 @@ class TestANewRun:
 
 
 class TestGoingOn:
+    def test_another_optimizer_is_refused(self, run):
+        assert plan(Wishes(optimizer="adamw"), run, "cpu").config.training.optimizer == "adamw"
+        with pytest.raises(InputError, match="adamw"):
+            plan(Wishes(optimizer="muon"), run, "cpu")
+
     def test_everything_stays_as_it_was(self, run):
         planned = plan(Wishes(), run, "cpu")
         assert planned.done == 4

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_sam.errors import InputError
+
+if TYPE_CHECKING:
+    from napari_sam.training.optimizer import Algorithm
 
 _MOST_WORKERS = 24  # more only take memory: a GPU is not that fast
 
@@ -37,6 +40,8 @@ class TrainingConfig:
         AdamW's, steps until the full rate, norm of the gradient, decay of the averaged weights, the dense head's loss.
     backbone_share : float
         Of the learning rate, for a trunk that has learnt from ImageNet.
+    optimizer : {"adamw", "muon"}
+        See `napari_sam.training.optimizer.Optimizers`.
     bfloat16 : bool
         Matrix products in bfloat16: faster on a GPU and on a few processors.
     seed : int
@@ -66,6 +71,7 @@ class TrainingConfig:
     ema: float = 0.998
     dense_weight: float = 0.5
     backbone_share: float = 0.1
+    optimizer: Algorithm = "adamw"
     bfloat16: bool = False
     seed: int = 0
     save_every: float = 300.0

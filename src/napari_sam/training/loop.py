@@ -25,6 +25,7 @@ from napari_sam.training.best_checkpoint import Best
 from napari_sam.training.config import TrainingConfig
 from napari_sam.training.data.loader import BatchPart, draw_part, prefetched
 from napari_sam.training.objective import objective
+from napari_sam.training.optimizer import Optimizers
 from napari_sam.training.ranks import ALONE, Ranks
 from napari_sam.training.trainable import NetworkT
 
@@ -94,9 +95,7 @@ class Trainer(Generic[NetworkT]):
         self.average.load_state_dict(self.model.state_dict())
         groups = _parameter_groups(self._trainable, config)
         self.parameters = [parameter for group in groups for parameter in group["params"]]
-        self.optimizer = torch.optim.AdamW(
-            groups, lr=config.learning_rate, betas=(0.9, 0.99), fused=self._fused or None
-        )
+        self.optimizer = Optimizers(groups, config.learning_rate, config.optimizer, fused=self._fused)
         self.step, self.seconds, self.crops = 0, 0.0, 0
         folder.mkdir(parents=True, exist_ok=True)
         self.best = Best(folder)
@@ -288,10 +287,7 @@ class Trainer(Generic[NetworkT]):
         whole = self._trainable.saves_whole
         self.model.load_state_dict(state["model"], strict=whole)
         self.average.load_state_dict(state["average"], strict=whole)
-        for group in state["optimizer"]["param_groups"]:
-            group["fused"] = self._fused or None  # a run may change from a processor to a GPU, and back
-            group.setdefault("share", 1.0)  # of a run from before there were trunks
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(state["optimizer"], fused=self._fused)
         self.step, self.seconds = state["step"], state["seconds"]
         self.crops = state.get("crops", self.step * self.config.images * self.config.threads)
         self.origin = state.get("origin", {}) | self.origin

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.markup import escape
@@ -82,9 +82,24 @@ def bundled(
             help="ImageNet weights (efficientnet-liteN-*.pth) for a new encoder under the decoder of --start-from.",
         ),
     ] = None,
+    refining_blocks: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=16, help="Add blocks to the encoder of --start-from, until its finest features have so many."
+        ),
+    ] = None,
     learning_rate: Annotated[
+        float | None, typer.Option(min=0, help="Highest rate. Default: 0.0005, on a GPU 0.001.")
+    ] = None,
+    backbone_share: Annotated[
         float | None,
-        typer.Option(min=0, help="Highest rate; a trunk learns at a tenth of it. Default: 0.0005, on a GPU 0.001."),
+        typer.Option(min=0, max=1, help="A trunk learns at this share of the rate. Default: 0.1."),
+    ] = None,
+    optimizer: Annotated[
+        Literal["adamw", "muon"] | None,
+        typer.Option(
+            help="muon changes weight matrices evenly in all directions, and takes a tenth longer. Default: adamw."
+        ),
     ] = None,
     patience: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many checks that brought nothing better. Default: never.")
@@ -104,6 +119,9 @@ def bundled(
             wishes,
             backbone=backbone,
             learning_rate=learning_rate,
+            backbone_share=backbone_share,
+            optimizer=optimizer,
+            refining_blocks=refining_blocks,
             held_out=None if hold_out is None else tuple(hold_out),
         )
         planned = plan(wishes, output, chosen.type)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from napari_sam.model.compact.encoder import GlobalBlock
-from napari_sam.model.compact.layers import ChannelNorm, ResidualUnit, Upsample
+from napari_sam.model.compact.layers import ChannelNorm, ResidualBlock, ResidualUnit, Upsample
 from napari_sam.model.encoders.efficientnet import EfficientNetLite, tapped_channels
 
 if TYPE_CHECKING:
@@ -33,10 +33,18 @@ class BackboneEncoder(nn.Module):
         Transformer blocks at stride 16.
     decoder_widths : (int, int, int)
         Channels at strides 4, 8, 16 of the result.
+    refining_blocks : int
+        Residual blocks at the end of strides 8 and 4, twice as wide inside.
     """
 
     def __init__(
-        self, name: str, width: int, attention_blocks: int, attention_heads: int, decoder_widths: tuple[int, int, int]
+        self,
+        name: str,
+        width: int,
+        attention_blocks: int,
+        attention_heads: int,
+        decoder_widths: tuple[int, int, int],
+        refining_blocks: int = 0,
     ) -> None:
         super().__init__()
         # The trunk's own widths: a checkpoint of it fixes them.
@@ -52,6 +60,10 @@ class BackboneEncoder(nn.Module):
         self.lateral4 = nn.Sequential(ChannelNorm(in4 + 4 * in2), nn.Conv2d(in4 + 4 * in2, out4, 1))
         self.up8, self.up4 = Upsample(out16, out8), Upsample(out8, out4)
         self.out8, self.out4 = ResidualUnit(out8), ResidualUnit(out4)
+        self.refine8, self.refine4 = (
+            nn.Sequential(*(ResidualBlock(channels, 2 * channels) for _ in range(refining_blocks)))
+            for channels in (out8, out4)
+        )
 
     def forward(self, pixels: Tensor, progress: Progress) -> tuple[Tensor, Tensor, Tensor]:
         """Turn (B, 3, H, W) into features at strides 4, 8 and 16; H and W are multiples of 16."""
@@ -63,7 +75,8 @@ class BackboneEncoder(nn.Module):
             x16 = block(x16)
             progress(0.5 + 0.3 * (index + 1) / len(self.context))
         f16 = self.out16(x16)
-        f8 = self.out8(self.lateral8(x8) + self.up8(f16))
-        f4 = self.out4(self.lateral4(torch.cat((x4, F.pixel_unshuffle(x2, 2)), 1)) + self.up4(f8))
+        f8 = self.refine8(self.out8(self.lateral8(x8) + self.up8(f16)))
+        progress(0.9)
+        f4 = self.refine4(self.out4(self.lateral4(torch.cat((x4, F.pixel_unshuffle(x2, 2)), 1)) + self.up4(f8)))
         progress(1.0)
         return f4, f8, f16

@@ -61,6 +61,7 @@ BOUNDS: dict[str, Numbers | Words] = {
     "window": Numbers(16, 4096),
     "box_offset": Numbers(-4, 4, whole=False),
     "ranker": Numbers(0, 256),
+    "refining_blocks": Numbers(0, 16),
     "backbone": Words(frozenset({"", *SCALINGS})),
 }
 """A row for every field of `CompactConfig`; twice what any model here had, and more."""

@@ -38,6 +38,9 @@ class CompactConfig:
     ranker : int
         Hidden channels of the network that puts the candidates for a click in order; 0: they go by the decoder's own
         estimates.
+    refining_blocks : int
+        Residual blocks over the features at stride 8, and as many at stride 4, where there is a trunk: borders are told
+        there, and of a trunk those stages are thin.
     backbone : str
         A trunk of `napari_sam.model.encoders.efficientnet`; of `widths` the last is then the attention's,
         and `blocks` say nothing. Empty: plain residual blocks.
@@ -57,6 +60,7 @@ class CompactConfig:
     window: int = 192
     box_offset: float = 0.4
     ranker: int = 0
+    refining_blocks: int = 0
     backbone: str = ""
 
     def to_json(self) -> str:

@@ -40,13 +40,13 @@ def conv3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
 
 
 class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions around a GELU, added to their input."""
+    """Two 3 x 3 convolutions around a GELU, added to their input; `hidden` channels between them, else as many."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, hidden: int | None = None) -> None:
         super().__init__()
         self.norm = ChannelNorm(channels)
-        self.conv1 = conv3(channels, channels)
-        self.conv2 = conv3(channels, channels)
+        self.conv1 = conv3(channels, hidden or channels)
+        self.conv2 = conv3(hidden or channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape."""

@@ -363,5 +363,5 @@ def _around(prompts: PromptTensors, canvas: tuple[int, int], least: float) -> tu
 def _encoder(config: CompactConfig) -> Encoder | BackboneEncoder:
     rest = config.attention_blocks, config.attention_heads, config.decoder_widths
     if config.backbone:
-        return BackboneEncoder(config.backbone, config.widths[2], *rest)
+        return BackboneEncoder(config.backbone, config.widths[2], *rest, config.refining_blocks)
     return Encoder(config.widths, config.blocks, *rest)

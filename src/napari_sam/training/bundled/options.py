@@ -10,6 +10,7 @@ from napari_sam.errors import InputError
 from napari_sam.model.compact.model import CompactConfig, CompactSam
 from napari_sam.training.bundled.backbone import read_backbone
 from napari_sam.training.bundled.export import digest, load_average
+from napari_sam.training.bundled.growing import grown
 from napari_sam.training.bundled.matching import Matching
 from napari_sam.training.bundled.train import BundledConfig
 from napari_sam.training.config import TrainingConfig, available_cores, usual, with_wishes
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from napari_sam.training.optimizer import Algorithm
 
 _ATTENTION_BLOCKS = 2  # over a trunk, which sees far itself
 
@@ -47,7 +49,11 @@ class Wishes:
     backbone : Path or None
         Published ImageNet weights: the run begins with a new encoder on them, that first learns to give the features
         of `start_from`.
-    learning_rate : float or None
+    learning_rate, backbone_share : float or None
+        The trunk's as a share of it.
+    optimizer : {"adamw", "muon"} or None
+    refining_blocks : int or None
+        To add to the encoder of `start_from`, at strides 8 and 4 each.
     held_out : tuple of str or None
         Kinds to keep out of training.
     """
@@ -63,6 +69,9 @@ class Wishes:
     start_from: Path | None = None
     backbone: Path | None = None
     learning_rate: float | None = None
+    backbone_share: float | None = None
+    optimizer: Algorithm | None = None
+    refining_blocks: int | None = None
     held_out: tuple[str, ...] | None = None
 
 
@@ -112,11 +121,20 @@ def plan(wishes: Wishes, folder: Path, device_type: str) -> Plan:
         model = CompactConfig.from_json(state["model_config"])
         base = replace(base, model=model, training=TrainingConfig.restored(state["config"]), **before)
         done = state["step"]
+        if wishes.optimizer not in (None, base.training.optimizer):
+            raise InputError(
+                f"The run in {folder} learns by {base.training.optimizer}, and what that knows of the weights is of no "
+                "use to another optimizer: leave out --optimizer, or begin a run elsewhere with --start-from."
+            )
     elif wishes.backbone is not None:
         model, start = _on_backbone(wishes, origin)
         base = replace(base, model=model)
+    elif wishes.start_from is None and wishes.refining_blocks is not None:
+        raise InputError("Refining blocks are added to trained weights: give them with --start-from.")
     elif wishes.start_from is not None:
         model, start = read_start(wishes.start_from)
+        if wishes.refining_blocks is not None:
+            model, start = grown(model, start, wishes.refining_blocks)
         base = replace(base, model=model)
         # By digest: a name may stand for another file tomorrow.
         origin["started_from"] = f"sha256 {digest(wishes.start_from)}"
@@ -156,6 +174,8 @@ def _training(base: TrainingConfig, wishes: Wishes, workers: int) -> TrainingCon
         asked,
         bfloat16=base.bfloat16 if wishes.bfloat16 is None else wishes.bfloat16,
         patience=wishes.patience or base.patience,
+        backbone_share=base.backbone_share if wishes.backbone_share is None else wishes.backbone_share,
+        optimizer=wishes.optimizer or base.optimizer,
         workers=workers,
     )
 

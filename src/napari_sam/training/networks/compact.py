@@ -22,7 +22,20 @@ _TRUNK = "encoder.trunk."
 # Of the encoder, what lies above the trunk, or above the stages where there is none.
 _LATE = tuple(
     f"encoder.{part}."
-    for part in ("context", "up16", "up8", "up4", "lateral16", "lateral8", "lateral4", "out16", "out8", "out4")
+    for part in (
+        "context",
+        "up16",
+        "up8",
+        "up4",
+        "lateral16",
+        "lateral8",
+        "lateral4",
+        "out16",
+        "out8",
+        "out4",
+        "refine8",
+        "refine4",
+    )
 )
 _HEADS = ("decoder.", "dense.", "similarity.")
 _DENSE = 4  # the place of the dense logits in what `CompactSam.features` gives
