@@ -55,6 +55,22 @@ def test_labels_are_sent_and_the_report_comes_home(teach, tmp_path, home):
     assert sorted(file.name for file in (folder / "material").iterdir())[0] == "material.json"
 
 
+def test_words_are_taught_there_with_the_clip_model_that_is_there(teach, tmp_path, home):
+    with cluster(tmp_path / "worker", processes=False, workers=1) as started:
+        assert teach(started.scheduler_address, "--text", "--clip", "clip-datacomp").exit_code == 0
+    (folder,) = (home / "taught-for-others").iterdir()
+    given = json.loads((folder / "run" / "about.json").read_text())["arguments"]
+    assert "--text" in given
+    assert given[given.index("--clip") + 1] == "clip-datacomp"
+
+
+def test_a_clip_model_of_this_computer_alone_is_refused(teach, tmp_path):
+    result = teach("tcp://127.0.0.1:1", "--text", "--clip", tmp_path)
+    assert result.exit_code == 1
+    assert "a folder of this computer" in " ".join(result.output.split())
+    assert not (tmp_path / "run" / "remote.json").exists()
+
+
 def test_nobody_at_the_address_is_one_line(teach):
     result = teach("tcp://127.0.0.1:1")
     assert result.exit_code == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -18,16 +19,20 @@ from tiny import write_weights
 
 import fake_finetune
 from dask_cluster import cluster
+from napari_sam import load_predictor
 from napari_sam.checkpoints.adapters.file import AdapterOrigin
 from napari_sam.checkpoints.checksums import file_digests
 from napari_sam.checkpoints.importing import import_file
+from napari_sam.checkpoints.receipts import weights_folder
 from napari_sam.errors import Cancelled, DeviceError, InputError, NapariSamError
+from napari_sam.model.text_projection import ClipSpace
 from napari_sam.training.finetune.leavings import ADAPTER_FILE, REPORT
 from napari_sam.training.loop import LOG
 from napari_sam.training.material import TaughtPlane, save_material
 from napari_sam.training.remote import machine, sending
 from napari_sam.training.remote.machine import FilePart, TeachingOrder
 from napari_sam.training.remote.sending import RemoteLesson, teach_elsewhere
+from tiny_clip import clip_folder  # noqa: F401  # fixture
 
 MINUTE = 60.0
 
@@ -124,6 +129,18 @@ def test_a_real_run_there_comes_home(worker, lesson, tmp_path, home):
     # Once more: it is at its end, and nobody is asked.
     assert teach_elsewhere("tcp://127.0.0.1:1", lesson, tmp_path / "run") == report
     assert not there(home, lesson).exists(), "what is at its end is not kept on the machine of others"
+
+
+@pytest.mark.slow
+def test_words_are_taught_there(worker, lesson, tmp_path, clip_folder):  # noqa: F811
+    shutil.copytree(clip_folder, weights_folder() / "tiny-clip")
+    words = replace(lesson, clip="tiny-clip")
+    assert words.key != lesson.key
+    report = teach_elsewhere(worker.scheduler_address, words, tmp_path / "run")
+    assert "words" in report.after
+    row = import_file(tmp_path / "run" / ADAPTER_FILE, "knows-words")
+    taught = load_predictor(row.name, device="cpu")
+    assert taught.text_space == ClipSpace("tiny-clip", "", 16)
 
 
 @pytest.mark.slow

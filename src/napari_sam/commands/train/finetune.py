@@ -16,7 +16,7 @@ from rich.table import Table
 from napari_sam.commands.common import getting, reported, table_console
 from napari_sam.commands.options.shared import Debug, Device
 from napari_sam.commands.train.watching import stoppable, together, watched
-from napari_sam.commands.train.words import clip_model
+from napari_sam.commands.train.words import clip_elsewhere, clip_model
 from napari_sam.errors import Cancelled, InputError, NapariSamError
 from napari_sam.progress import Progress
 
@@ -87,7 +87,7 @@ def finetune(
         ),
     ] = False,
     clip: Annotated[
-        str, typer.Option("--clip", help="The clip model of --text: one of `napari-sam models list`, or a folder.")
+        str, typer.Option("--clip", help="The CLIP model of --text: one of `napari-sam models list`, or a folder.")
     ] = "clip-datacomp",
     licence: Annotated[str, typer.Option(help="Of the taught model, such as CC-BY-4.0: goes into its card.")] = "",
     keep_worse: Annotated[
@@ -126,9 +126,8 @@ def finetune(
         if is_address(device):
             if ranks.count > 1:
                 raise InputError("torchrun shares out the devices of this computer. Leave one of the two out.")
-            if text:
-                raise InputError("Words are taught on this computer. Leave out --text, or the address of another one.")
-            report = _teach_elsewhere(device, config, model, taught, material, output, progress, tell)
+            words = clip_elsewhere(clip) if text else ""
+            report = _teach_elsewhere(device, config, model, taught, material, output, progress, tell, words)
         else:
             report = _teach_here(
                 device, config, model, split, output, progress, tell, ranks, clip_model(clip, device) if text else None
@@ -229,6 +228,7 @@ def _teach_elsewhere(
     output: Path,
     progress: Progress,
     tell: Callable[[str], None],
+    clip: str,
 ) -> "FinetuneReport":
     """Send labels, and the model if need be, to the machine behind an address, and fetch what was learnt."""
     from napari_sam.training.finetune.leavings import MATERIAL
@@ -241,7 +241,7 @@ def _teach_elsewhere(
         save_material(planes, material)
     options = ["--minutes", f"{config.minutes:g}", "--licence", config.licence]
     options += ["--keep-worse"] if config.keep_worse else []
-    lesson = RemoteLesson(material, origin, path, config.rank, tuple(options), config.encoder_blocks)
+    lesson = RemoteLesson(material, origin, path, config.rank, tuple(options), config.encoder_blocks, clip)
     return teach_elsewhere(address, lesson, output, progress=progress, tell=tell)
 
 

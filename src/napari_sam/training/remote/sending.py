@@ -63,6 +63,8 @@ class RemoteLesson:
         More options of ``napari-sam train finetune``.
     encoder_blocks : int
         Of the image encoder that learn.
+    clip : str
+        Name of the CLIP model whose words are taught, as the other machine knows it; "" where none are.
     """
 
     material: Path
@@ -71,20 +73,25 @@ class RemoteLesson:
     rank: int
     options: tuple[str, ...] = ()
     encoder_blocks: int = 0
+    clip: str = ""
 
     @property
     def key(self) -> str:
         """Name of the run there: the same labels, model and adapters are the same run, from wherever they are sent."""
         index = json.loads(read_small(self.material / INDEX_FILE, 1 << 26))
         adapters = [self.rank, self.encoder_blocks] if self.encoder_blocks else [self.rank]
-        words = json.dumps([index["planes"], self.origin.sha256, *adapters], sort_keys=True)
+        words = json.dumps([index["planes"], self.origin.sha256, *adapters, *self._words], sort_keys=True)
         return hashlib.sha256(words.encode()).hexdigest()[:32]
 
     @property
     def adapters(self) -> tuple[str, ...]:
         """Options of the command that say what learns."""
         blocks = ("--encoder-blocks", str(self.encoder_blocks)) if self.encoder_blocks else ()
-        return ("--rank", str(self.rank), *blocks)
+        return ("--rank", str(self.rank), *blocks, *self._words)
+
+    @property
+    def _words(self) -> tuple[str, ...]:
+        return ("--text", "--clip", self.clip) if self.clip else ()
 
     @property
     def files(self) -> dict[str, Path]:
