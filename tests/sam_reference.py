@@ -91,6 +91,19 @@ def reference_mobile() -> nn.Module:
     return randomise(mobile_sam.sam_model_registry["vit_t"]())
 
 
+def reference_lite_medsam() -> nn.Module:
+    """MobileSAM's model, but for the first two convolutions: LiteMedSAM has those of single pixels, without strides.
+
+    So in the authors' branch LiteMedSAM of github.com/bowang-lab/MedSAM, whose published weights were compared by hand:
+    an embedding differs by 4e-6.
+    """
+    model = reference_mobile()
+    for index in (0, 2):
+        part = model.image_encoder.patch_embed.seq[index]
+        part.c = nn.Conv2d(part.c.in_channels, part.c.out_channels, 1, bias=False)
+    return randomise(model)
+
+
 def ours_like(reference: nn.Module) -> Sam:
     """Our model with the reference's weights."""
     found = recognise(reference.state_dict())

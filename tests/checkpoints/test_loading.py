@@ -22,9 +22,9 @@ from napari_sam.errors import WeightsError
 from napari_sam.model.compact.model import CompactConfig, CompactSam
 from napari_sam.model.protocol import DenseModel, PromptableModel, PromptTensors
 from napari_sam.model.sam.instance_decoder import InstanceDecoder
-from napari_sam.model.sam.medsam import MedSam
-from napari_sam.model.sam.sam import VIT_B, Sam
-from sam_reference import tiny_sam
+from napari_sam.model.sam.medsam import LiteMedSam, MedSam
+from napari_sam.model.sam.sam import LITE_MEDSAM, VIT_B, Sam
+from sam_reference import randomise, tiny_sam
 
 PIXELS = torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(3))
 
@@ -231,6 +231,21 @@ def test_medsam_has_no_decoder_of_instances(vit_b: Path, tmp_path: Path) -> None
     loaded = load_checkpoint(tmp_path / "medsam_joint.pt")
     assert type(loaded.model) is MedSam
     assert "MedSAM's preprocessing" in loaded.notes[-1]
+
+
+def test_lite_medsam_is_told_by_its_weights_whatever_the_file_is_called(tmp_path: Path) -> None:
+    state = randomise(LiteMedSam(LITE_MEDSAM)).state_dict()
+    for name in ("lite_medsam.pth", "other.pth"):
+        torch.save({"model": state}, tmp_path / name)
+        loaded = load_checkpoint(tmp_path / name)
+        assert type(loaded.model) is LiteMedSam
+        assert (loaded.architecture, loaded.notes) == ("lite_medsam", ())
+    with pytest.raises(WeightsError, match="lite_medsam, not mobile_sam"):
+        load_checkpoint(tmp_path / "other.pth", architecture="mobile_sam")
+    state["image_encoder.patch_embed.seq.0.c.weight"] = torch.zeros(2)
+    torch.save(state, tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match="of another shape"):
+        load_checkpoint(tmp_path / "other.pth")
 
 
 class Trap:

@@ -10,7 +10,7 @@ import torch
 from napari_sam.errors import WeightsError
 from napari_sam.model.encoders.vit import ViTConfig
 from napari_sam.model.sam.checkpoint_keys import _published_name, recognise, require_match
-from napari_sam.model.sam.sam import MOBILE, VIT_B, VIT_H, VIT_L, Sam, SamConfig
+from napari_sam.model.sam.sam import LITE_MEDSAM, MOBILE, VIT_B, VIT_H, VIT_L, Sam, SamConfig
 from sam_reference import tiny_sam
 
 HUGGING_FACE_KEYS = Path(__file__).with_name("hugging_face_keys.txt").read_text().split()
@@ -30,6 +30,7 @@ def weightless(config: SamConfig) -> dict[str, torch.Tensor]:
         (VIT_L, "sam_vit_l"),
         (VIT_H, "sam_vit_h"),
         (MOBILE, "mobile_sam"),
+        (LITE_MEDSAM, "lite_medsam"),
         (SamConfig(VIT_B.encoder, high_quality=True), "sam_hq_vit_b"),
         (SamConfig(VIT_H.encoder, high_quality=True), "sam_hq_vit_h"),
         (SamConfig(MOBILE.encoder, high_quality=True), "sam_hq_vit_tiny"),

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from napari_sam.model.encoders import products
-from napari_sam.model.sam.sam import VIT_B, VIT_H, VIT_L
-from sam_reference import TOLERANCE, largest_difference, ours_like, reference_vit, shortened
+from napari_sam.model.sam.sam import LITE_MEDSAM, VIT_B, VIT_H, VIT_L
+from sam_reference import TOLERANCE, largest_difference, ours_like, reference_lite_medsam, reference_vit, shortened
 
 
 @pytest.mark.parametrize("config", [VIT_L.encoder, VIT_H.encoder], ids=["L", "H"])
@@ -36,3 +36,14 @@ def test_vit_b(config, side, by_convolution, monkeypatch) -> None:
     pixels = torch.randn(1, 3, side, side)
     with torch.inference_mode():
         assert largest_difference(reference.image_encoder(pixels), ours.encode(pixels)[0]) <= TOLERANCE
+
+
+def test_lite_medsam() -> None:
+    reference = reference_lite_medsam()
+    ours = ours_like(reference)
+    assert ours.config == LITE_MEDSAM
+    pixels = torch.rand(1, 3, 256, 256)
+    with torch.inference_mode():
+        embedding = ours.encode(pixels)[0]
+        assert embedding.shape == (1, 256, 64, 64)
+        assert largest_difference(reference.image_encoder(pixels), embedding) <= TOLERANCE

@@ -14,8 +14,8 @@ from napari_sam.model.encoders import products, relative_attention
 from napari_sam.model.encoders.tiny_vit import TinyViT, fuse_batch_norms
 from napari_sam.model.encoders.vit import Block, ViTConfig
 from napari_sam.model.protocol import PromptTensors
-from napari_sam.model.sam.medsam import MedSam
-from napari_sam.model.sam.sam import MOBILE, SamConfig
+from napari_sam.model.sam.medsam import LiteMedSam, MedSam
+from napari_sam.model.sam.sam import LITE_MEDSAM, MOBILE, SamConfig
 from sam_reference import picture, randomise, tiny_sam
 
 
@@ -162,6 +162,47 @@ def test_medsam_cuts_masks_where_its_authors_do(medsam: MedSam) -> None:
     assert 0.2 < found.float().mean() < 0.8
 
 
-def test_medsam_takes_boxes_only(medsam: MedSam) -> None:
+@pytest.fixture(scope="module")
+def lite_medsam() -> LiteMedSam:
+    return randomise(LiteMedSam(LITE_MEDSAM)).requires_grad_(requires_grad=False)
+
+
+def test_lite_medsam_sees_what_its_authors_show_it(lite_medsam: LiteMedSam) -> None:
+    blocks = np.random.default_rng(0).integers(30, 200, (150, 256, 3), np.uint8)
+    image = blocks.repeat(2, 0).repeat(2, 1)  # averages over areas are known
+    frame = lite_medsam.frame((300, 512))
+    assert (frame.content, frame.canvas) == ((150, 256), (256, 256))
+    pixels = lite_medsam.preprocess(image, frame)[0].permute(1, 2, 0).numpy()
+    expected = (blocks - blocks.min()) / float(blocks.max() - blocks.min())
+    np.testing.assert_allclose(pixels[:150], expected, atol=1e-6)
+    assert (pixels[150:] == 0).all()
+
+
+def test_lite_medsam_enlarges_smoothly_and_takes_a_constant_image(lite_medsam: LiteMedSam) -> None:
+    ramp = np.repeat(np.linspace(0, 255, 64).astype(np.uint8)[None, :, None], 64, 0).repeat(3, 2)
+    pixels = lite_medsam.preprocess(ramp, lite_medsam.frame((64, 64)))
+    assert (pixels[0, 0].diff(dim=1) <= 2 / 64).all()
+    frame = lite_medsam.frame((40, 40))
+    assert (lite_medsam.preprocess(np.full((40, 40, 3), 7, np.uint8), frame) == 0).all()
+
+
+def test_lite_medsam_draws_a_mask_on_the_plane_from_a_box(lite_medsam: LiteMedSam) -> None:
+    image, frame = picture(120, 200), lite_medsam.frame((120, 200))
+    features = lite_medsam.encode(lite_medsam.preprocess(image, frame))
+    assert features[0].shape == (1, 256, 64, 64)
+    assert lite_medsam.logits_shape(frame) == (256, 256)
+    box = torch.tensor([[20.0, 30.0, 90.0, 110.0]])
+    prompts = PromptTensors(torch.zeros(1, 0, 2), torch.zeros(1, 0, dtype=torch.int64), boxes=box)
+    logits = lite_medsam.decode(features, prompts, frame, multimask=False).logits
+    # The authors cut the padding off, and interpolate the rest.
+    rows, columns = frame.content
+    expected = torch.nn.functional.interpolate(
+        logits[..., :rows, :columns], (120, 200), mode="bilinear", align_corners=False
+    )
+    torch.testing.assert_close(lite_medsam.upscale(logits, frame), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_medsam_takes_boxes_only(medsam: MedSam, lite_medsam: LiteMedSam) -> None:
+    assert lite_medsam.prompt_kinds == {"box"}
     assert medsam.prompt_kinds == {"box"}
     assert tiny_sam().prompt_kinds == {"point", "box", "mask"}

@@ -19,9 +19,9 @@ from napari_sam.files import absence, printable
 from napari_sam.model.compact.model import build_compact
 from napari_sam.model.encoders.tiny_vit import fuse_batch_norms
 from napari_sam.model.protocol import TextPromptable
-from napari_sam.model.sam.checkpoint_keys import decoder_weights, mismatch, recognise, require_match
+from napari_sam.model.sam.checkpoint_keys import LITE, decoder_weights, mismatch, recognise, require_match
 from napari_sam.model.sam.instance_decoder import PART, DenseSam, transposed_upsamplers
-from napari_sam.model.sam.medsam import MedSam
+from napari_sam.model.sam.medsam import LiteMedSam, MedSam
 from napari_sam.model.sam.sam import Sam
 from napari_sam.model.weightless import weightless
 from napari_sam.progress import no_progress
@@ -42,6 +42,9 @@ TaughtT = TypeVar("TaughtT", bound=TextPromptable)
 MEDSAM = "medsam_vit_b"
 """The one architecture that weights alone do not tell: they are a ViT-B's."""
 
+_BOXES: dict[str, type[Sam]] = {MEDSAM: MedSam, LITE: LiteMedSam}
+"""Architectures that answer boxes only."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
@@ -52,7 +55,7 @@ class LoadedModel:
     model : PromptableModel
         In evaluation mode, its weights frozen, on the device that was asked for.
     architecture : str
-        "compact", "sam_vit_b", "mobile_sam", "medsam_vit_b", "sam_hq_vit_h", ...
+        "compact", "sam_vit_b", "mobile_sam", "medsam_vit_b", "lite_medsam", "sam_hq_vit_h", ...
     digest : str
         SHA-256 of the file, in hexadecimal; where a decoder of instances is used that lies beside it, or it is an
         adapter to another model, of the digests of both.
@@ -174,7 +177,7 @@ def _sam(
     """Build a SAM of whatever kind from its tensors; return the file beside it of which something is used, too."""
     found = recognise(contents)
     name, notes = found.architecture, found.notes
-    if architecture is None and "medsam" in path.stem.lower():
+    if architecture is None and name != LITE and "medsam" in path.stem.lower():
         architecture = MEDSAM
         notes += ("Taken for MedSAM because of its file name: boxes only, and MedSAM's own preprocessing.",)
     if architecture == MEDSAM and name == "sam_vit_b":
@@ -184,10 +187,10 @@ def _sam(
     _require_backed(path, [*found.state.values(), *found.decoder.values()])
     found, second, faults = _with_second_file(path, found)
     notes += faults
-    state, space, more = without_unusable_words(found.state, metadata, boxes_only=name == MEDSAM)
+    state, space, more = without_unusable_words(found.state, metadata, boxes_only=name in _BOXES)
     notes += more
     with weightless():
-        model = _taught((MedSam if name == MEDSAM else Sam)(found.config), space)
+        model = _taught(_BOXES.get(name, Sam)(found.config), space)
     require_match(state, model.state_dict())
     if found.decoder or second is not None:
         dense, decoder = _with_decoder(found)

@@ -33,7 +33,12 @@ class TinyViTConfig:
     heads: tuple[int, ...] = (2, 4, 5, 10)  # attention heads; the first stage has no attention
     windows: tuple[int, ...] = (7, 7, 14, 7)  # side of an attention window, in tokens
     expansion: int = 4  # hidden channels of a block over its channels
-    patch: int = 16  # pixels of the input for one cell of the embedding, along each axis
+    strided_stem: bool = True  # whether the first two convolutions halve the image; else they look at single pixels
+
+    @property
+    def patch(self) -> int:
+        """Pixels of the input for one cell of the embedding, along each axis."""
+        return 16 if self.strided_stem else 4
 
     @property
     def early_width(self) -> int:
@@ -47,7 +52,7 @@ class TinyViTConfig:
 
 
 class TinyViT(nn.Module):
-    """Turn an image into an embedding, one vector for each 16 x 16 pixels.
+    """Turn an image into an embedding, one vector for each `TinyViTConfig.patch` pixels along each axis.
 
     Parameters
     ----------
@@ -59,7 +64,7 @@ class TinyViT(nn.Module):
 
     def __init__(self, config: TinyViTConfig, channels: int) -> None:
         super().__init__()
-        self.patch_embed = PatchEmbed(config.widths[0])
+        self.patch_embed = PatchEmbed(config.widths[0], strided=config.strided_stem)
         self.layers = nn.ModuleList(Stage(config, index) for index in range(len(config.widths)))
         self.neck = neck(config.widths[-1], channels)
         self.depth = sum(config.depths)
@@ -77,7 +82,7 @@ class TinyViT(nn.Module):
         Returns
         -------
         embedding : Tensor, shape (B, channels, g, g)
-            With ``g = side // 16``.
+            With ``g = side // patch``.
         early : Tensor, shape (B, widths[2], g, g)
             Features after the second stage, which SAM-HQ reads its fine detail from.
         """
@@ -143,11 +148,14 @@ def fuse_batch_norms(module: nn.Module) -> None:
 
 
 class PatchEmbed(nn.Module):
-    """Two strided convolutions: (B, 3, side, side) to (B, width, side / 4, side / 4)."""
+    """Two convolutions: (B, 3, side, side) to (B, width, side / 4, side / 4), or without strides to the same side."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, *, strided: bool = True) -> None:
         super().__init__()
-        self.seq = nn.Sequential(ConvBN(3, width // 2, 3, 2), nn.GELU(), ConvBN(width // 2, width, 3, 2))
+        size, stride = (3, 2) if strided else (1, 1)
+        self.seq = nn.Sequential(
+            ConvBN(3, width // 2, size, stride), nn.GELU(), ConvBN(width // 2, width, size, stride)
+        )
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Embed pixels."""

@@ -16,14 +16,17 @@ from torch import Tensor
 from napari_sam.errors import WeightsError
 from napari_sam.files import printable
 from napari_sam.model.encoders.vit import ViTConfig
-from napari_sam.model.sam.sam import MOBILE, VIT_B, VIT_H, VIT_L, SamConfig
+from napari_sam.model.sam.sam import LITE_MEDSAM, MOBILE, VIT_B, VIT_H, VIT_L, SamConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+LITE = "lite_medsam"
+"""Name of LiteMedSAM's architecture."""
+
 LOADABLE = (
-    "Segment Anything (ViT-B, L, H), MobileSAM, TinySAM, SAM-HQ, MedSAM, micro-sam and SlimSAM checkpoints, in their "
-    "own layout or that of Hugging Face, as .pth, .pt or .safetensors"
+    "Segment Anything (ViT-B, L, H), MobileSAM, TinySAM, SAM-HQ, MedSAM, LiteMedSAM, micro-sam and SlimSAM checkpoints, "
+    "in their own layout or that of Hugging Face, as .pth, .pt or .safetensors"
 )
 """What loads, in words, for messages."""
 
@@ -127,6 +130,8 @@ def recognise(contents: object) -> Checkpoint:
     high_quality = "mask_decoder.hf_token.weight" in state
     if high_quality:
         notes += ("SAM-HQ: with several candidates, only the best one is refined.",)
+    if _first_kernel(state) == 1:
+        return Checkpoint(LITE_MEDSAM, LITE, state, notes, decoder)
     if "image_encoder.layers.0.blocks.0.conv1.c.weight" in state:
         config = SamConfig(MOBILE.encoder, high_quality=high_quality)
         return Checkpoint(config, "sam_hq_vit_tiny" if high_quality else "mobile_sam", state, notes, decoder)
@@ -135,6 +140,12 @@ def recognise(contents: object) -> Checkpoint:
         family = "sam_hq" if high_quality else "sam"
         return Checkpoint(config, f"{family}_{_NAMES.get(config.encoder, 'vit')}", state, notes, decoder)
     raise _unknown(state)
+
+
+def _first_kernel(state: Mapping[str, Tensor]) -> int:
+    """Return the side of a TinyViT's first kernel, by which LiteMedSAM is told from MobileSAM; 0 without one."""
+    first = state.get("image_encoder.patch_embed.seq.0.c.weight")
+    return first.shape[-1] if first is not None and first.ndim == 4 else 0
 
 
 def decoder_weights(contents: object) -> dict[str, Tensor]:

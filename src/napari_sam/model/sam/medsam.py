@@ -1,6 +1,6 @@
-"""MedSAM: SAM's ViT-B fine-tuned for boxes on medical images, with its own pre- and postprocessing.
+"""MedSAM and LiteMedSAM: for boxes on medical images, each with its own pre- and postprocessing.
 
-Ma et al., Segment anything in medical images, Nature Communications 15, 654 (2024), and the authors' inference script.
+Ma et al., Segment anything in medical images, Nature Communications 15, 654 (2024), and the authors' inference scripts.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from napari_sam.geometry import stretched_frame
 from napari_sam.model.sam.sam import Sam
@@ -53,3 +54,21 @@ class MedSam(Sam):
     def masks(self, logits: Tensor, frame: Frame, threshold: float) -> Tensor:
         """Tell where `upscale` of the logits is greater than the threshold: (B, n, H, W) bool."""
         return self.upscale(logits, frame) > threshold
+
+
+class LiteMedSam(Sam):
+    """A small SAM for boxes, whose planes have 256 pixels along the longer side, with values from 0 to 1."""
+
+    prompt_kinds: frozenset[PromptKind] = frozenset({"box"})
+
+    def preprocess(self, image: NDArray[np.uint8], frame: Frame) -> Tensor:
+        """Resample an (H, W, 3) uint8 image, stretch its values from 0 to 1, and pad: (1, 3, side, side) float32."""
+        height, width = frame.content
+        # The authors shrink by averages over areas, and enlarge by interpolation.
+        method = Image.Resampling.BOX if max(frame.plane) > max(frame.content) else Image.Resampling.BILINEAR
+        resized = np.array(Image.fromarray(image).resize((width, height), method))
+        pixels = torch.from_numpy(resized).to(self.device).permute(2, 0, 1)[None].float()
+        low, high = pixels.amin(), pixels.amax()
+        # Padding comes after stretching: it is as dark as the darkest pixel.
+        stretched = (pixels - low) / (high - low).clamp(min=1e-8)
+        return F.pad(stretched, (0, frame.canvas[1] - width, 0, frame.canvas[0] - height))

@@ -55,6 +55,7 @@ VIT_B = SamConfig()
 VIT_L = SamConfig(ViTConfig(width=1024, depth=24, heads=16, global_blocks=(5, 11, 17, 23), mlp_width=4096))
 VIT_H = SamConfig(ViTConfig(width=1280, depth=32, heads=16, global_blocks=(7, 15, 23, 31), mlp_width=5120))
 MOBILE = SamConfig(TinyViTConfig())
+LITE_MEDSAM = SamConfig(TinyViTConfig(strided_stem=False), side=256)
 
 
 class Sam(nn.Module):
