@@ -25,8 +25,8 @@ LITE = "lite_medsam"
 """Name of LiteMedSAM's architecture."""
 
 LOADABLE = (
-    "Segment Anything (ViT-B, L, H), MobileSAM, TinySAM, SAM-HQ, MedSAM, LiteMedSAM, micro-sam and SlimSAM checkpoints, "
-    "in their own layout or that of Hugging Face, as .pth, .pt or .safetensors"
+    "Segment Anything (ViT-B, L, H), MobileSAM, TinySAM, SAM-HQ, MedSAM, LiteMedSAM, micro-sam and SlimSAM "
+    "checkpoints, in their own layout or that of Hugging Face, as .pth, .pt or .safetensors"
 )
 """What loads, in words, for messages."""
 

@@ -256,6 +256,24 @@ def test_painting_that_napari_undoes_is_no_correction(taught):
     assert counts(taught) == replace(before, accepted=before.accepted + confident)
 
 
+def test_what_is_undone_and_painted_over_at_once_was_never_there(taught):
+    before = counts(taught)
+    confident = len(selection(taught).shown_confident)
+    taught.everything.accept_confident()
+    layer = taught.target
+    first = int(layer.data[2][layer.data[2] > 0].min())
+    corner, other = (np.argwhere(layer.data[2] == label).mean(axis=0) for label in (first, first + 1))
+    layer.brush_size = 30
+    layer.paint((2, *corner), 0)
+    layer.undo()
+    layer.brush_size = 1
+    layer.paint((2, *other), 0)
+    taught.wait(60)
+    after = counts(taught)
+    assert (after.corrected, after.rejected) == (before.corrected + 1, before.rejected)
+    assert after.decided == before.decided + confident
+
+
 def test_of_two_strokes_the_one_that_stays_still_counts(taught):
     before = counts(taught)
     taught.everything.accept_confident()

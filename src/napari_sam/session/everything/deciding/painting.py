@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from napari_sam.session.objects.recording import describe_layer
 from napari_sam.session.viewing.connections import Connections
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from napari.layers import Image, Labels
 
@@ -27,12 +26,14 @@ if TYPE_CHECKING:
     from napari_sam.session.viewing.connections import Mute
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Stroke:
     """A step of napari's history that painted on objects.
 
     Attributes
     ----------
+    image, view
+        What was on screen.
     changes : list
         What it consists of. Undone and redone it is another list, of the same changes.
     labels : set of int
@@ -43,10 +44,17 @@ class _Stroke:
         Whether the journal says that it was undone.
     """
 
+    image: Image
+    view: PlaneIndex
     changes: list[Any]
     labels: set[int]
     record: int | None = None
     undone: bool = False
+
+    def is_among(self, steps: Iterable[Iterable[Any]]) -> bool:
+        """Whether napari's history has it among these steps."""
+        own = {id(change) for change in self.changes}
+        return any(id(change) in own for step in steps for change in step)
 
 
 class PaintNotes:
@@ -74,6 +82,7 @@ class PaintNotes:
         self._worker = worker
         self._layer: Labels | None = None
         self._strokes: list[_Stroke] = []
+        self._seen: tuple[int, ...] = ()
         self._connections = Connections()
 
     def connect_layer(self) -> None:
@@ -99,60 +108,62 @@ class PaintNotes:
             return
         labels = _labels_of(event.value)
         if labels:
-            self._strokes.append(_Stroke(list(event.value), labels))
+            self._strokes.append(_Stroke(image, view, list(event.value), labels))
             # napari tells of a stroke before it writes the pixels.
-            self._later("painted", partial(self._note, image, layer, view))
+            self._worker.submit("painted", lambda _progress: None, lambda _nothing: self._note(layer))
 
     def _on_layer_drawn(self) -> None:
         # Sent after undo and redo, but also after every slicing.
         if self._strokes and self._layer is not None:
             self._follow_history(self._layer)
 
-    def _later(self, name: str, note: Callable[[], None]) -> None:
-        self._worker.submit(name, lambda _progress: None, lambda _nothing: note())
-
-    def _note(self, image: Image, layer: Labels, view: PlaneIndex) -> None:
+    def _note(self, layer: Labels) -> None:
         if layer is not self._layer:
             return
+        history = [*undo_steps(layer), *redo_steps(layer)]
         waiting = [stroke for stroke in self._strokes if stroke.record is None]
+        # What was undone, and painted over before it could be redone, has left nothing.
+        lost = [stroke for stroke in waiting if history and not stroke.is_among(history)]
+        self._strokes = [stroke for stroke in self._strokes if stroke not in lost]
+        waiting = [stroke for stroke in waiting if stroke not in lost]
         for place, stroke in enumerate(waiting):
             # What is there now is what the last of them left.
             later = set[int]().union(*(other.labels for other in waiting[place + 1 :]))
+            last = sorted(stroke.labels - later)
             stroke.record, _trouble = self._recorder.add(
                 PAINTED,
-                **describe_layer(image, layer),
-                plane={"index": list(view.index)},
+                **describe_layer(stroke.image, layer),
+                plane={"index": list(stroke.view.index)},
                 labels=sorted(stroke.labels),
-                gone=[label for label in sorted(stroke.labels - later) if not label_mask(layer, view, label).any()],
+                gone=[label for label in last if not label_mask(layer, stroke.view, label).any()],
                 on_disk=False,
             )
+        self._seen = ()
         self._follow_history(layer)
 
     def _follow_history(self, layer: Labels) -> None:
         """Tell the journal which strokes napari's undo took back, and which its redo made again."""
-        done, undone = _changes(undo_steps(layer)), _changes(redo_steps(layer))
+        done, undone = undo_steps(layer), redo_steps(layer)
+        # A step that moves becomes another list.
+        now = len(done), len(undone), *(id(steps[-1]) for steps in (done, undone) if steps), len(self._strokes)
+        if now == self._seen:
+            return
         moved: dict[bool, list[int]] = {True: [], False: []}
+        kept = []
         for stroke in self._strokes:
-            here = any(id(change) in done for change in stroke.changes)
-            gone = any(id(change) in undone for change in stroke.changes)
-            if stroke.record is not None and here != gone and gone != stroke.undone:
-                stroke.undone = gone
-                moved[gone].append(stroke.record)
+            is_undone = stroke.is_among(undone)
+            held = is_undone or stroke.is_among(done)
+            if stroke.record is not None and held and is_undone != stroke.undone:
+                stroke.undone = is_undone
+                moved[is_undone].append(stroke.record)
+            # What napari's history has dropped is as it is for good.
+            if held or stroke.record is None:
+                kept.append(stroke)
+        self._strokes = kept
+        self._seen = (*now[:-1], len(kept))
         for is_undone, records in moved.items():
             if records:
                 self._recorder.add("withdrawn" if is_undone else "restored", of=records, on_disk=False)
-        # What napari's history has dropped is as it is for good.
-        held = done | undone
-        self._strokes = [
-            stroke
-            for stroke in self._strokes
-            if stroke.record is None or any(id(change) in held for change in stroke.changes)
-        ]
-
-
-def _changes(steps: Iterable[Iterable[Any]]) -> set[int]:
-    """Give the ids of the changes that steps of napari's history consist of: a step that moves is another list."""
-    return {id(change) for step in steps for change in step}
 
 
 def _labels_of(changes: Iterable[Any]) -> set[int]:
