@@ -131,7 +131,7 @@ def test_a_real_run_there_comes_home(worker, lesson, tmp_path, home):
     assert not there(home, lesson).exists(), "what is at its end is not kept on the machine of others"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_words_are_taught_there(worker, lesson, tmp_path, clip_folder):  # noqa: F811
     shutil.copytree(clip_folder, weights_folder() / "tiny-clip")
     words = replace(lesson, clip="tiny-clip")
