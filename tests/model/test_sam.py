@@ -169,7 +169,10 @@ def lite_medsam() -> LiteMedSam:
 
 def test_lite_medsam_sees_what_its_authors_show_it(lite_medsam: LiteMedSam) -> None:
     blocks = np.random.default_rng(0).integers(30, 200, (150, 256, 3), np.uint8)
-    image = blocks.repeat(2, 0).repeat(2, 1)  # averages over areas are known
+    # Four pixels of each block differ from it, and their average is it.
+    signs = np.random.default_rng(1).choice((-20, 20), (150, 256))
+    chequers = np.kron(signs, [[1, -1], [-1, 1]])[..., None]
+    image = (blocks.repeat(2, 0).repeat(2, 1) + chequers).astype(np.uint8)
     frame = lite_medsam.frame((300, 512))
     assert (frame.content, frame.canvas) == ((150, 256), (256, 256))
     pixels = lite_medsam.preprocess(image, frame)[0].permute(1, 2, 0).numpy()
